@@ -1,0 +1,63 @@
+"""A data set in memory."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import platformdirs
+
+from jaxgen.errors import InputError
+from jaxgen.image import ImageSpec
+
+
+class Dataset(NamedTuple):
+    """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and where they are from.
+
+    `digest` is the SHA-256 of the arrays' bytes.
+    """
+
+    arrays: dict[str, np.ndarray]
+    source: str
+    split: str
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.arrays["image"])
+
+    @property
+    def spec(self) -> ImageSpec:
+        return ImageSpec(*self.arrays["image"].shape[1:])
+
+
+def make_dataset(image: np.ndarray, label: np.ndarray | None, *, source: str, split: str) -> Dataset:
+    """A data set from arrays; grey images may come as [N, H, W].
+
+    Raises:
+      InputError: not uint8, not of rank 3 or 4, not 1 or 3 channels, empty, or labels that do not fit.
+
+    """
+    if image.dtype != np.uint8:
+        raise InputError(f"{source}: the images are {image.dtype}; expected uint8 from 0 to 255.")
+    if image.ndim == 3:
+        image = image[..., np.newaxis]
+    if image.ndim != 4 or image.shape[-1] not in (1, 3):
+        raise InputError(f"{source}: the images have shape {image.shape}; expected [N, H, W, C] with C = 1 or 3.")
+    if image.size == 0:
+        raise InputError(f"{source}: there are no images.")
+    arrays = {"image": np.ascontiguousarray(image)}
+    if label is not None:
+        if label.shape != image.shape[:1] or not np.issubdtype(label.dtype, np.integer):
+            given = f"{label.dtype}{list(label.shape)}"
+            raise InputError(f"{source}: the labels are {given}; expected {len(image)} whole numbers.")
+        arrays["label"] = label.astype(np.int32)
+    digest = sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name}{array.shape}".encode())
+        digest.update(array.data)
+    return Dataset(arrays, source, split, digest.hexdigest())
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of jaxgen."""
+    return Path(platformdirs.user_cache_dir("jaxgen"))

@@ -1,0 +1,34 @@
+"""The IDX format of the original MNIST files: big-endian sizes, then bytes; gzipped or not."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.errors import InputError
+
+UINT8 = 0x08
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An array of bytes from an IDX file.
+
+    Raises:
+      InputError: the file is not readable, not IDX of unsigned bytes, or not whole.
+
+    """
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {error}. Delete it to have it fetched again.") from error
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UINT8:
+        raise InputError(f"{path} is no IDX file of unsigned bytes: it begins with {content[:4].hex() or 'nothing'}.")
+    rank = content[3]
+    shape = np.frombuffer(content[4 : 4 + 4 * rank], ">u4")
+    values = np.frombuffer(content[4 + 4 * rank :], np.uint8)
+    if len(shape) != rank or values.size != np.prod(shape, dtype=np.int64):
+        raise InputError(f"{path} is not whole: its header says {shape.tolist()} and {values.size} bytes follow.")
+    return values.reshape(shape)

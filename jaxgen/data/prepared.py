@@ -1,0 +1,88 @@
+"""Data sets that TensorFlow Datasets has prepared as array_record: read without TensorFlow and without a network.
+
+Decoding takes a while, so the arrays are kept in the user's cache folder under the digest of the prepared files.
+"""
+
+import os
+import zipfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data.dataset import Dataset, cache_folder, make_dataset
+from jaxgen.errors import InputError
+
+
+def default_folder() -> Path:
+    """TFDS's own default folder."""
+    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+
+
+def find_prepared(folder: Path, name: str) -> Path | None:
+    """The newest prepared version of a data set in a folder; None if there is none."""
+    versions = [path.parent for path in (folder / name).glob("*/dataset_info.json")]
+    return max(versions, key=_version, default=None)
+
+
+def read_prepared(name: str, split: str, folder: Path, announce: Callable[[str], None]) -> Dataset:
+    """The split of a prepared data set as arrays.
+
+    Raises:
+      InputError: the data set has no such split, is prepared in another format, or is damaged.
+
+    """
+    records = sorted(folder.glob(f"{name}-{split}.array_record*"))
+    if not records:
+        raise InputError(f"{folder} has no {name}-{split}.array_record: prepare it with file_format='array_record'.")
+    digest = sha256(b"".join(sha256(path.read_bytes()).digest() for path in records)).hexdigest()
+    cached = cache_folder() / "decoded" / f"{name}-{split}-{digest[:16]}.npz"
+    arrays = _read_cache(cached)
+    if arrays is None:
+        arrays = _decode(name, split, folder, announce)
+        _write_cache(cached, arrays)
+    return make_dataset(
+        arrays["image"], arrays.get("label"), source=f"TFDS {folder.parent.name} {folder.name} in {folder}", split=split
+    )
+
+
+def _decode(name: str, split: str, folder: Path, announce: Callable[[str], None]) -> dict[str, np.ndarray]:
+    import absl.logging
+    import tensorflow_datasets as tfds
+
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    try:
+        source = tfds.builder_from_directory(folder).as_data_source(split=split)
+        announce(f"Decoding {len(source):,} images of {name} once; they are cached as an array")
+        examples = [(example["image"], example.get("label", -1)) for example in source]
+    except Exception as error:
+        raise InputError(f"{folder} cannot be read as a prepared data set: {_first_line(error)}") from error
+    image, label = (np.array(column) for column in zip(*examples, strict=True))
+    return {"image": image, "label": label.astype(np.int32)} if (label >= 0).all() else {"image": image}
+
+
+def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
+        np.savez(partial, **arrays)
+        partial.replace(path)
+    except OSError:
+        return  # a cache that cannot be written costs time, nothing else
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,32 @@
+"""Ctrl-C and SIGTERM as a flag that the training loop reads."""
+
+import signal
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """While the context is open, the first signal is noted; a second one acts as usual.
+
+    `signal` is its number, 0 before it came.
+    """
+
+    def __init__(self):
+        self.signal = 0
+        self._before = {}
+
+    def __enter__(self) -> "Interruption":
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def came(self) -> bool:
+        """Whether a signal came."""
+        return bool(self.signal)
+
+    def _note(self, number: int, frame) -> None:
+        self.signal = number
+        self.__exit__()

@@ -1,0 +1,24 @@
+"""Gradient penalties.
+
+Mescheder, Geiger and Nowozin (2018), https://arxiv.org/abs/1801.04406, equation (9), without its weight:
+
+    R1    1/2 |grad_x l(x)|^2    at real x
+
+Penalties are [B], not reduced, in float32.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.types import Array
+
+
+def r1_penalty(discriminator: Callable[[Array], Array], real: Array) -> Array:
+    """Half the squared gradient of the logits [B] at real images [B, H, W, C].
+
+    Each logit must depend on its own image alone: no BatchNorm in training mode.
+    """
+    gradients = jax.grad(lambda images: discriminator(images).sum())(real.astype(jnp.float32))
+    return 0.5 * jnp.square(gradients).sum(axis=tuple(range(1, real.ndim)))

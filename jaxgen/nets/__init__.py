@@ -1,0 +1,18 @@
+"""Networks: the only place that imports Flax.  Each is a module without state of its own; `forward` runs it."""
+
+from flax.linen import Module
+
+from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
+from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.nets.forward import forward
+
+__all__ = [
+    "Conv",
+    "ConvTranspose",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "Module",
+    "conv",
+    "conv_transpose",
+    "forward",
+]

@@ -1,0 +1,19 @@
+"""A Flax module as a pure function of its variables."""
+
+from typing import Any
+
+import jax
+from flax.linen import Module
+
+from jaxgen.types import Variables
+
+
+def forward(module: Module, variables: Variables, *inputs: Any, train: bool, **options: Any) -> tuple[Any, Variables]:
+    """The module's output, and the collections that it changed.
+
+    In training every collection but `params` may change; otherwise none does, and the changes are empty.  Changes
+    carry no gradient.  `options` go to `module.apply` (`rngs`, `method`) and on to the module.
+    """
+    mutable = [collection for collection in variables if collection != "params"] if train else []
+    output, changes = module.apply(variables, *inputs, train=train, mutable=mutable, **options)
+    return output, jax.lax.stop_gradient(changes)

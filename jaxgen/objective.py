@@ -1,0 +1,96 @@
+"""Losses from losses: a sum, a weight, a term that is computed now and then.
+
+Each takes losses and gives a loss, so they nest: `add(adversarial=game, r1=lazily(16, scale(5.0, r1)))`.
+"""
+
+from collections.abc import Callable
+from zlib import crc32
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.metrics import mean, prefixed
+from jaxgen.types import Array, Aux, Context, Loss, Networks
+
+
+def add(**losses: Loss) -> Loss:
+    """The sum of named losses; names become metric prefixes and key streams.
+
+    Losses run in the order given, and each sees the collections (such as BatchNorm statistics) that earlier ones
+    changed.
+    """
+
+    def total(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        value, metrics, changes = jnp.zeros(()), {}, {}
+        for name, loss in losses.items():
+            term, aux = loss(with_changes(networks, changes), stream(context, name))
+            value += require_scalar(term, f"The loss {name!r} of add")
+            metrics |= {name: mean(term), **prefixed(name, aux.metrics)}
+            changes |= {network: {**changes.get(network, {}), **new} for network, new in aux.changes.items()}
+        return value, Aux(metrics, changes)
+
+    return total
+
+
+def scale(weight: float | Callable[[Array], Array], loss: Loss) -> Loss:
+    """The loss times a number, or times a schedule's value at the step."""
+
+    def scaled(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        value, aux = loss(networks, context)
+        return value * (weight(context.step) if callable(weight) else weight), aux
+
+    return scaled
+
+
+def lazily(k: int, loss: Loss) -> Loss:
+    """The loss times `k` on every k-th step and nothing in between: its mean is the loss, its cost a k-th.
+
+    Lazy regularisation: Karras et al. (2020), https://arxiv.org/abs/1912.04958, appendix B.
+    """
+    require_period(k)
+
+    def lazy(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        def run():
+            value, aux = loss(networks, context)
+            return k * value, Aux(dict(aux.metrics), dict(aux.changes))
+
+        def skip():
+            value, aux = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+            return value, aux._replace(changes={n: {c: networks[n][c] for c in new} for n, new in aux.changes.items()})
+
+        shapes = jax.eval_shape(run)
+        return jax.lax.cond(context.step % k == 0, run, skip)
+
+    return lazy
+
+
+def stream(context: Context, name: str) -> Context:
+    """The context with a key of its own for `name`, whatever the place of `name` among others."""
+    return context._replace(key=jax.random.fold_in(context.key, crc32(name.encode())))
+
+
+def with_changes(networks: Networks, changes: Networks) -> dict[str, dict]:
+    """The networks after a forward pass has mutated the listed collections."""
+    require_networks(changes, networks)
+    return {name: {**variables, **changes.get(name, {})} for name, variables in networks.items()}
+
+
+def require_networks(names, networks: Networks) -> None:
+    """Refuses a name that is no network."""
+    for name in names:
+        if name not in networks:
+            raise ValueError(f"{name!r} is no network; the networks are {', '.join(map(repr, sorted(networks)))}.")
+
+
+def require_scalar(value: Array, owner: str) -> Array:
+    """Refuses a loss that is not one floating-point number."""
+    if jnp.shape(value) != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+        given = f"{jnp.result_type(value)}{list(jnp.shape(value))}"
+        raise ValueError(f"{owner} is {given}; expected float32[]: reduce it to one number, for example with .mean().")
+    return value
+
+
+def require_period(k: int) -> None:
+    """Refuses a period that is not a positive whole number."""
+    if not isinstance(k, int) or k < 1:
+        raise ValueError(f"A period of {k!r} steps was given; expected a whole number of at least 1.")

@@ -1,0 +1,9 @@
+"""What a run tells: image grids, plots, the run directory, the terminal."""
+
+from jaxgen.report.archive import save_archive
+from jaxgen.report.display import Display
+from jaxgen.report.grid import save_grid
+from jaxgen.report.plot import plot_metrics
+from jaxgen.report.run_directory import RunDirectory
+
+__all__ = ["Display", "RunDirectory", "plot_metrics", "save_archive", "save_grid"]

@@ -1,0 +1,54 @@
+"""The terminal: a live bar where there is one, a line now and then where there is not."""
+
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+QUIET_SECONDS = 10.0
+
+
+class Display:
+    """Progress of a run.  Use as a context manager."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._last = -QUIET_SECONDS
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), console=console
+        )
+        self._task = self._bar.add_task("starting", total=1.0, status="")
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._bar.stop()
+
+    def show(
+        self, step: int, metrics: Mapping[str, float], images_per_second: float, done: float, seconds: float
+    ) -> None:
+        """Shows where the run is: its speed, the share of it that is done (0 to 1), the seconds left, the losses."""
+        losses = "  ".join(
+            f"{name.removesuffix('/loss')} {value:.3f}" for name, value in metrics.items() if name.endswith("loss")
+        )
+        speed, left = f"{images_per_second:,.0f} images/s", f"{_clock(seconds)} left"
+        self._bar.update(self._task, description=f"step {step:,}", completed=done, status=f"{speed}  {left}  {losses}")
+        if not self._console.is_terminal and time.monotonic() - self._last >= QUIET_SECONDS:
+            self._last = time.monotonic()
+            self._console.print(
+                f"step {step:,}  {done:.0%}  {speed}  {left}  {losses}", soft_wrap=True, highlight=False
+            )
+
+    def say(self, text: str) -> None:
+        """Prints a line, above the bar if there is one."""
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,37 @@
+"""Images side by side in one PNG."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.files import write_whole
+
+GAP = 2
+MIN_SIDE = 56
+
+
+def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Images uint8 [N, H, W, C] row by row in one image, with dark gaps; about as wide as high unless `columns` is given."""
+    num, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(num))
+    rows = math.ceil(num / columns)
+    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), 64, np.uint8)
+    for place, image in enumerate(images):
+        top, left = (
+            GAP + index * (side + GAP) for index, side in zip(divmod(place, columns), (height, width), strict=True)
+        )
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:
+    """Writes a grid as PNG; small images are enlarged by a whole factor to at least 56 pixels."""
+    grid = image_grid(images, columns)
+    factor = max(1, MIN_SIDE // min(images.shape[1:3]))
+    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
+    file = io.BytesIO()
+    Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid).save(file, "PNG")
+    write_whole(path, file.getvalue())

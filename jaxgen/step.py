@@ -1,0 +1,81 @@
+"""From an update to a training step: `(state, batch) -> (state, metrics)`.
+
+The root key is part of the state and never advances: step n draws from `fold_in(key, n)`, so that scanning, sharding or
+resuming changes no draw.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.metrics import Metrics
+from jaxgen.types import Array, Batch, Context, Networks, TrainState, Update
+
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+
+def init_state(update: Update, networks: Networks, key: Array, batch: Batch | None = None) -> TrainState:
+    """The state before the first step.
+
+    With a batch (arrays, or `jax.ShapeDtypeStruct`s) one step is traced, not run, so that a mistake in a loss is told
+    here.
+
+    Raises:
+      ValueError: a name is no network, two links train one network, a loss is not a scalar.
+      TypeError: the step would change the type of the state.
+
+    """
+    networks, opt_state = update.init(networks)
+    state = TrainState(step=jnp.zeros((), jnp.int32), key=key, networks=networks, opt_state=opt_state)
+    if batch is not None:
+        jax.eval_shape(make_step(update), state, batch)
+    return state
+
+
+def make_step(update: Update) -> Step:
+    """One training step, to be compiled by the caller: `jax.jit(make_step(update), donate_argnums=0)`."""
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        context = Context(batch, key=jax.random.fold_in(state.key, state.step), step=state.step)
+        networks, opt_state, metrics = update.update(state.networks, state.opt_state, context)
+        after = TrainState(state.step + 1, state.key, networks, opt_state)
+        require_same_type(state, after)
+        return after, metrics
+
+    return step
+
+
+def scan_steps(step: Step) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Many steps in one dispatch, equal bit for bit to a loop over them.
+
+    The result takes `(state, batches, count=None)`: batches with a leading axis n, of which the first `count` are used
+    (all by default).  A `count` that is an array gives one program for any number of steps up to n.  Metrics add up.
+    """
+
+    def scan(state: TrainState, batches, count: Array | None = None) -> tuple[TrainState, Metrics]:
+        def body(index, carry):
+            state, metrics = carry
+            state, measured = step(state, jax.tree.map(lambda leaf: leaf[index], batches))
+            return state, jax.tree.map(jnp.add, metrics, measured)
+
+        first = jax.tree.map(lambda leaf: leaf[0], batches)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(step, state, first)[1])
+        length = jax.tree.leaves(batches)[0].shape[0] if count is None else count
+        return jax.lax.fori_loop(0, length, body, (state, nothing))
+
+    return scan
+
+
+def require_same_type(before: TrainState, after: TrainState) -> None:
+    """Refuses a step that changes the structure, shape or dtype of the state."""
+    old, new = _types(before), _types(after)
+    for path in sorted(old.keys() | new.keys()):
+        was, now = old.get(path, "absent"), new.get(path, "absent")
+        if was != now:
+            raise TypeError(f"The step changes the type of {path} from {was} to {now}; a state keeps its types.")
+
+
+def _types(state: TrainState) -> dict[str, str]:
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(p, simple=True, separator="."): jax.typeof(leaf).str_short() for p, leaf in leaves}

@@ -1,0 +1,162 @@
+"""Updates, and updates from updates.
+
+    minimize      (params, s) <- tx(grad loss, s)               one optimiser over one or more networks
+    simultaneous  the same for each player of a game            one forward pass, one pull-back a player
+    chain         u_n . ... . u_1                               one after another
+    every         u if step % k == 0 else identity
+    ema           average <- decay average + (1 - decay) network
+
+An `Update` is a value: what is not here is written by hand as a pair `(init, update)`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.metrics import mean, prefixed
+from jaxgen.objective import require_networks, require_period, require_scalar, stream, with_changes
+from jaxgen.types import Array, Context, Game, Loss, Networks, OptState, Update
+
+
+def minimize(loss: Loss, tx: optax.GradientTransformation, *, wrt: str | tuple[str, ...]) -> Update:
+    """One optimiser over the parameters of the networks `wrt`.
+
+    Accumulation, clipping, schedules and skipping of non-finite steps are optax's: put them into `tx`.
+    """
+    names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    tx = optax.with_extra_args_support(tx)
+
+    def init(networks: Networks):
+        require_networks(names, networks)
+        return networks, tx.init(parameters(networks, names))
+
+    def update(networks: Networks, opt_state: OptState, context: Context):
+        def objective(params):
+            value, aux = loss(with_parameters(networks, params), context)
+            return require_scalar(value, f"The loss that minimize(..., wrt={wrt!r}) was given"), aux
+
+        params = parameters(networks, names)
+        (value, aux), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+        steps, opt_state = tx.update(gradients, opt_state, params, value=value)
+        networks = with_changes(networks, aux.changes)
+        metrics = {"loss": mean(value), **aux.metrics}
+        return with_parameters(networks, optax.apply_updates(params, steps)), opt_state, metrics
+
+    return Update(init, update, wrt=names)
+
+
+def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) -> Update:
+    """A game in which each network descends its own loss, all from the same forward pass.
+
+    `game` gives one scalar for each network of `txs`; a player's gradient flows through the other players' networks
+    and changes only its own.
+    """
+    names = tuple(txs)
+
+    def init(networks: Networks):
+        require_networks(names, networks)
+        return networks, {name: txs[name].init(networks[name]["params"]) for name in names}
+
+    def update(networks: Networks, opt_state: OptState, context: Context):
+        def play(params):
+            values, aux = game(with_parameters(networks, params), context)
+            if set(values) != set(names):
+                raise ValueError(f"The game has losses for {sorted(values)}; expected one for each of {sorted(names)}.")
+            return {name: require_scalar(values[name], f"The loss of {name!r}") for name in names}, aux
+
+        params = parameters(networks, names)
+        values, pull_back, aux = jax.vjp(play, params, has_aux=True)
+        moved, states = {}, {}
+        for name in names:
+            (gradients,) = pull_back({other: jnp.full_like(values[other], other == name) for other in names})
+            steps, states[name] = txs[name].update(gradients[name], opt_state[name], params[name])
+            moved[name] = optax.apply_updates(params[name], steps)
+        metrics = {**{f"{name}/loss": mean(values[name]) for name in names}, **aux.metrics}
+        return with_parameters(with_changes(networks, aux.changes), moved), states, metrics
+
+    return Update(init, update, wrt=names)
+
+
+def chain(**links: Update) -> Update:
+    """One update after another; the names become state keys, metric prefixes and key streams."""
+
+    def init(networks: Networks):
+        require_one_optimiser(links)
+        opt_state = {}
+        for name, link in links.items():
+            networks, opt_state[name] = link.init(networks)
+        return networks, opt_state
+
+    def update(networks: Networks, opt_state: OptState, context: Context):
+        states, metrics = {}, {}
+        for name, link in links.items():
+            networks, states[name], measured = link.update(networks, opt_state[name], stream(context, name))
+            metrics |= prefixed(name, measured)
+        return networks, states, metrics
+
+    return Update(init, update, wrt=tuple(network for link in links.values() for network in link.wrt))
+
+
+def every(k: int, update: Update) -> Update:
+    """The update on every k-th step; in between nothing changes and nothing is measured."""
+    require_period(k)
+
+    def periodic(networks: Networks, opt_state: OptState, context: Context):
+        def run():
+            return update.update(networks, opt_state, context)
+
+        def skip():
+            nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run)[2])
+            return networks, opt_state, nothing
+
+        return jax.lax.cond(context.step % k == 0, run, skip)
+
+    return update._replace(update=periodic)
+
+
+def ema(of: str, into: str, decay: float | Callable[[Array], Array]) -> Update:
+    """An exponential moving average of a network, statistics included: a network like any other.
+
+    `decay` is a number or a schedule of the step; whole-number leaves are copied.  The average starts as a copy of the
+    network unless one of that name is given.
+    """
+
+    def init(networks: Networks):
+        require_networks([of], networks)
+        return {into: jax.tree.map(jnp.copy, networks[of]), **networks}, ()
+
+    def update(networks: Networks, opt_state: OptState, context: Context):
+        keep = decay(context.step) if callable(decay) else decay
+
+        def average(old: Array, new: Array) -> Array:
+            mixed = keep * old + (1 - keep) * new
+            return mixed.astype(old.dtype) if jnp.issubdtype(old.dtype, jnp.inexact) else new
+
+        return {**networks, into: jax.tree.map(average, networks[into], networks[of])}, opt_state, {}
+
+    return Update(init, update, wrt=(into,))
+
+
+def parameters(networks: Networks, names: tuple[str, ...]) -> dict:
+    """The parameters of the named networks, by name."""
+    return {name: networks[name]["params"] for name in names}
+
+
+def with_parameters(networks: Networks, params: Mapping) -> dict[str, dict]:
+    """The networks with other parameters in the named ones."""
+    return with_changes(networks, {name: {"params": value} for name, value in params.items()})
+
+
+def require_one_optimiser(links: Mapping[str, Update]) -> None:
+    """Refuses a chain in which two links change the parameters of the same network."""
+    counts = Counter(network for link in links.values() for network in link.wrt)
+    for network, count in counts.items():
+        if count > 1:
+            owners = " and ".join(repr(name) for name, link in links.items() if network in link.wrt)
+            raise ValueError(
+                f"{network!r} is trained by more than one link of this chain: {owners}. "
+                "A network has one optimiser: put the second loss into the first with add(...)."
+            )
