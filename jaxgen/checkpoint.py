@@ -4,9 +4,11 @@ A checkpoint is a flat mapping from a leaf's path to its array, so that it does 
 Orbax writes a step beside its place and renames it: a run killed in mid-save keeps its earlier steps.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.types import Array, TrainState
@@ -61,7 +63,7 @@ def flatten(state: TrainState) -> dict[str, Array]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): _raw(leaf) for path, leaf in leaves}
 
 
-def unflatten(leaves: dict[str, Array], target: TrainState) -> TrainState:
+def unflatten(leaves: Mapping[str, Array], target: TrainState) -> TrainState:
     """The state of the same structure as `target` with these leaves."""
     names = list(flatten(target))
     rebuilt = [
@@ -76,4 +78,4 @@ def _raw(leaf: Array) -> Array:
 
 
 def _is_key(leaf: Array) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

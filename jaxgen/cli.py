@@ -54,4 +54,5 @@ def sample(options: Sample) -> None:
 
 
 def main() -> None:
+    """Does what the command line says."""
     sample(tyro.extras.subcommand_cli_from_dict({"sample": Sample}, prog="python -m jaxgen"))

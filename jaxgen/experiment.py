@@ -5,7 +5,6 @@ An experiment file has a `Config(RunConfig)`, a `build(config, spec) -> Recipe`,
 
 import dataclasses
 import importlib.metadata
-import os
 import platform
 import sys
 import time
@@ -99,5 +98,5 @@ def record(config: RunConfig, dataset: Dataset, name: str) -> dict[str, Any]:
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs in the user's cache folder, unless JAX is told otherwise by its own settings."""
-    if jax.config.jax_compilation_cache_dir is None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(Path(platformdirs.user_cache_dir("jaxgen")) / "compiled"))

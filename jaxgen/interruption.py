@@ -27,6 +27,6 @@ class Interruption:
         """Whether a signal came."""
         return bool(self.signal)
 
-    def _note(self, number: int, frame) -> None:
+    def _note(self, number: int, _frame) -> None:
         self.signal = number
         self.__exit__()

@@ -29,8 +29,8 @@ GRID = 64
 class Progress(NamedTuple):
     """Where training is after a dispatch.
 
-    `state` may be read until the next dispatch begins.  `measured` holds the step and the means of the dispatch *before*,
-    which are there without waiting for this one; None after the first.
+    `state` may be read until the next dispatch begins.  `measured` holds the step and the means of the dispatch
+    *before*, which are there without waiting for this one; None after the first.
     """
 
     step: int
@@ -99,7 +99,7 @@ class Run(NamedTuple):
 
 
 def fit(run: Run, state: TrainState, interrupted: Callable[[], bool]) -> TrainState:
-    """Trains until the steps or the minutes are over or `interrupted()`; logs, samples and saves on the way and at the end."""
+    """Trains until steps or minutes are over or `interrupted()`; logs, samples and saves on the way and at the end."""
     config, pace = run.config, Pace(run.config, int(state.step), run.began)
     draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(config.seed), index))
 

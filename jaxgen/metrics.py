@@ -14,7 +14,7 @@ class Mean(NamedTuple):
     """A mean that has not been divided yet: `total / count`, both float32 []."""
 
     total: jax.Array
-    count: jax.Array
+    count: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 Metrics = Mapping[str, Mean]

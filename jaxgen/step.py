@@ -5,6 +5,7 @@ resuming changes no draw.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 from jaxgen.metrics import Metrics
 from jaxgen.types import Array, Batch, Context, Networks, TrainState, Update
 
-Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
 def init_state(update: Update, networks: Networks, key: Array, batch: Batch | None = None) -> TrainState:

@@ -21,8 +21,8 @@ Variables = Mapping[str, PyTree]
 Networks = Mapping[str, Variables]
 """Variables by network name: `{"generator": ..., "discriminator": ..., "generator_ema": ...}`."""
 
-Batch = Mapping[str, Array]
-"""`image` uint8 [B, H, W, C], `label` int32 [B], `text` int32 [B, T], `features` float32 [B, F]: those that there are."""
+Batch = Mapping[str, Any]
+"""`image` uint8 [B, H, W, C]; where there are: `label` int32 [B], `text` int32 [B, T], `features` float32 [B, F]."""
 
 
 class Context(NamedTuple):

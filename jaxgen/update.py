@@ -18,7 +18,7 @@ import optax
 
 from jaxgen.metrics import mean, prefixed
 from jaxgen.objective import require_networks, require_period, require_scalar, stream, with_changes
-from jaxgen.types import Array, Context, Game, Loss, Networks, OptState, Update
+from jaxgen.types import Array, Context, Game, Loss, Networks, OptState, PyTree, Update
 
 
 def minimize(loss: Loss, tx: optax.GradientTransformation, *, wrt: str | tuple[str, ...]) -> Update:
@@ -145,7 +145,7 @@ def parameters(networks: Networks, names: tuple[str, ...]) -> dict:
     return {name: networks[name]["params"] for name in names}
 
 
-def with_parameters(networks: Networks, params: Mapping) -> dict[str, dict]:
+def with_parameters(networks: Networks, params: PyTree) -> dict[str, dict]:
     """The networks with other parameters in the named ones."""
     return with_changes(networks, {name: {"params": value} for name, value in params.items()})
 

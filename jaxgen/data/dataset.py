@@ -27,6 +27,7 @@ class Dataset(NamedTuple):
 
     @property
     def spec(self) -> ImageSpec:
+        """The size of an image."""
         return ImageSpec(*self.arrays["image"].shape[1:])
 
 

@@ -1,4 +1,4 @@
-"""A folder of image files, all of one size.  Subfolders are classes, in alphabetical order, if every image is in one."""
+"""A folder of image files of one size.  Subfolders are classes, in alphabetical order, if every image is in one."""
 
 from pathlib import Path
 

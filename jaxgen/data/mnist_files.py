@@ -7,6 +7,7 @@ Checksums: http://yann.lecun.com/exdb/mnist and https://github.com/zalandoresear
 from collections.abc import Callable
 from hashlib import md5
 from pathlib import Path
+from typing import Any
 
 from jaxgen.data.dataset import Dataset, cache_folder, make_dataset
 from jaxgen.data.idx import read_idx
@@ -71,6 +72,7 @@ def download_files(name: str, split: str, announce: Callable[[str], None]) -> tu
     folder, address = cache_folder() / name, ADDRESSES[name]
     announce(f"Downloading {name} ({split}) from {address} to {folder} (--offline: never do this)")
     pooch.get_logger().setLevel("ERROR")
+    downloader: Any = pooch.HTTPDownloader(timeout=CONNECT_SECONDS)
     paths = []
     for file in FILES[split]:
         try:
@@ -79,7 +81,7 @@ def download_files(name: str, split: str, announce: Callable[[str], None]) -> tu
                 known_hash=f"md5:{CHECKSUMS[name][file]}",
                 fname=file + ".gz",
                 path=folder,
-                downloader=pooch.HTTPDownloader(timeout=CONNECT_SECONDS),
+                downloader=downloader,
             )
         except (requests.RequestException, ValueError, OSError) as error:
             announce(f"The download failed: {type(error).__name__}")

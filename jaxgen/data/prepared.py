@@ -7,7 +7,9 @@ import os
 import zipfile
 from collections.abc import Callable
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,11 +51,11 @@ def read_prepared(name: str, split: str, folder: Path, announce: Callable[[str],
 
 def _decode(name: str, split: str, folder: Path, announce: Callable[[str], None]) -> dict[str, np.ndarray]:
     import absl.logging
-    import tensorflow_datasets as tfds
 
+    tfds: Any = import_module("tensorflow_datasets")
     absl.logging.set_verbosity(absl.logging.ERROR)
     try:
-        source = tfds.builder_from_directory(folder).as_data_source(split=split)
+        source = tfds.builder_from_directory(str(folder)).as_data_source(split)
         announce(f"Decoding {len(source):,} images of {name} once; they are cached as an array")
         examples = [(example["image"], example.get("label", -1)) for example in source]
     except Exception as error:
@@ -74,7 +76,7 @@ def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-        np.savez(partial, **arrays)
+        np.savez(partial, **arrays)  # pyright: ignore[reportArgumentType]
         partial.replace(path)
     except OSError:
         return  # a cache that cannot be written costs time, nothing else

@@ -1,7 +1,7 @@
 """Where a data set comes from.
 
-`mnist` and `fashion_mnist`, first that is there: prepared TFDS; the four IDX files; a download; for `mnist` the embedded
-digits.  `cifar10`: prepared TFDS.  Anything else is a path: a folder of images or an `.npz`.
+`mnist` and `fashion_mnist`, first that is there: prepared TFDS; the four IDX files; a download; for `mnist` the
+embedded digits.  `cifar10`: prepared TFDS.  Anything else is a path: a folder of images or an `.npz`.
 """
 
 from collections.abc import Callable

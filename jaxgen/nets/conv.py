@@ -1,7 +1,7 @@
 """Convolutions as matrix products where that is faster, with the results of `jax.lax`.
 
-XLA's CPU back end has no fast path for the weight gradient of a convolution whose output is larger than its input.  With
-k the kernel size, s the stride and k a multiple of s, the same sums are one matrix product:
+XLA's CPU back end has no fast path for the weight gradient of a convolution whose output is larger than its input.
+With k the kernel size, s the stride and k a multiple of s, the same sums are one matrix product:
 
     conv            space-to-depth by s, the k/s x k/s shifted views side by side, one product
     conv_transpose  one product, then the k/s x k/s shifted results added up, depth-to-space by s
@@ -10,6 +10,7 @@ Their derivatives of every order are products again.  GPU and TPU keep the nativ
 """
 
 from collections.abc import Sequence
+from functools import reduce
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -89,12 +90,13 @@ def _conv_transpose_product(image: Array, kernel: Array, strides: tuple[int, int
     a, b = h // s, w // t
     flipped = kernel[::-1, ::-1].reshape(a, s, b, t, channels, features).transpose(4, 0, 2, 1, 3, 5)
     products = (image @ flipped.reshape(channels, -1)).reshape(-1, rows, columns, a, b, s * t * features)
-    blocks = sum(
+    shifted = [
         jnp.pad(products[:, :, :, i, j], ((0, 0), (i, a - 1 - i), (j, b - 1 - j), (0, 0)))
         for i in range(a)
         for j in range(b)
-    )
-    blocks = blocks.reshape(-1, rows + a - 1, columns + b - 1, s, t, features).transpose(0, 1, 3, 2, 4, 5)
+    ]
+    blocks = reduce(jnp.add, shifted).reshape(-1, rows + a - 1, columns + b - 1, s, t, features)
+    blocks = blocks.transpose(0, 1, 3, 2, 4, 5)
     image = blocks.reshape(-1, (rows + a - 1) * s, (columns + b - 1) * t, features)
     if padding == "VALID":
         return image

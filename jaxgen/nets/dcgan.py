@@ -1,6 +1,6 @@
 """The deep convolutional GAN.  Radford, Metz and Chintala (2016), https://arxiv.org/abs/1511.06434.
 
-An image is halved until its shorter side is odd or 4: 28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4.  The layer below the image has
+An image is halved until a side is odd or 4: 28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4.  The layer below the image has
 `width` channels and each layer below that twice as many, so that 64x64x3 at width 64 is the paper's
 100 -> 512 -> 256 -> 128 -> 64 -> 3.
 """

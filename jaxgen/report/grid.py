@@ -14,7 +14,7 @@ MIN_SIDE = 56
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Images uint8 [N, H, W, C] row by row in one image, with dark gaps; about as wide as high unless `columns` is given."""
+    """Images uint8 [N, H, W, C] row by row in one image; as many columns as rows unless `columns` is given."""
     num, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)

@@ -1,7 +1,6 @@
 """The run directory: `config.json`, `metrics.jsonl`, `samples/`, `losses.png`, `checkpoints/`, `sampler/`."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ class RunDirectory:
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
             number += 1
-        os.rename(self.path, aside)
+        self.path.rename(aside)
         return aside
 
     def log(self, row: Mapping[str, float]) -> None:
