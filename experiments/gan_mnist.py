@@ -1,13 +1,14 @@
 """A GAN that draws digits.  python experiments/gan_mnist.py --help"""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import optax
 import tyro
 from flax.linen.initializers import he_normal
 
 from jaxgen.command import command
-from jaxgen.config import RunConfig
+from jaxgen.config import Bounds, Count, Positive, RunConfig
 from jaxgen.experiment import run
 from jaxgen.image import ImageSpec
 from jaxgen.loop import Recipe
@@ -22,16 +23,21 @@ from jaxgen.update import chain, ema, minimize
 class Config(RunConfig):
     """Draw MNIST digits with a DCGAN."""
 
-    width: int = 32
-    """Channels of the widest image-sized layer."""
-    learning_rate: float = 2e-3
+    width: Count = 16
+    """Channels of the layer below the image; each layer below that has twice as many."""
+    hidden: Annotated[int, Bounds(least=0)] = 256
+    """Features of the dense layer between latent and maps, and between maps and logit."""
+    latent_size: Count = 64
+    """Numbers that an image is drawn from."""
+    learning_rate: Positive = 2e-3
+    """Adam's learning rate, for both networks."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     gan = GAN(
-        generator=DCGANGenerator(spec, config.width, kernel_init=he_normal()),
-        discriminator=DCGANDiscriminator(config.width, normalize=False, kernel_init=he_normal()),
-        latent_size=64,
+        generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal()),
+        discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal()),
+        latent_size=config.latent_size,
         spec=spec,
     )
     adam = optax.adam(config.learning_rate, b1=0.0, b2=0.99)

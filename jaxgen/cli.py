@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxgen.config import Bounds, Seed, require_bounds
 from jaxgen.errors import InputError
 from jaxgen.export import load_sampler
 from jaxgen.report import save_archive, save_grid
@@ -19,9 +20,9 @@ class Sample:
 
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
-    num: int = 64
+    num: Annotated[int, Bounds(least=1, most=2**31 - 1)] = 64
     """How many images."""
-    seed: int = 0
+    seed: Seed = 0
     """Image i depends on (seed, i) alone."""
     out: Path = Path("samples.png")
     """An .npz (`arr_0`, uint8 [N, H, W, C]) or a .png grid."""
@@ -34,10 +35,7 @@ def sample(options: Sample) -> None:
       InputError: an option is out of range, there is no sound sampler, or the file cannot be written.
 
     """
-    if not 1 <= options.num < 2**31:
-        raise InputError(f"--num {options.num}: expected a whole number of at least 1.")
-    if not 0 <= options.seed < 2**32:
-        raise InputError(f"--seed {options.seed}: expected a whole number from 0 to 2**32 - 1.")
+    require_bounds(options)
     if options.out.suffix not in (".npz", ".png"):
         raise InputError(f"--out {options.out}: expected a name that ends in .npz or .png.")
     if options.out.suffix == ".png" and options.num > MOST_IN_A_GRID:

@@ -1,9 +1,33 @@
-"""What every run is told."""
+"""What every run is told, and what its options may be."""
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 from jaxgen.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """The values that a number may have; part of an option's type."""
+
+    least: float = -float("inf")
+    above: float = -float("inf")
+    most: float = float("inf")
+
+    def allow(self, value: float) -> bool:
+        """Whether a value is finite and within."""
+        return self.least <= value <= self.most and self.above < value < float("inf")
+
+    def __str__(self) -> str:
+        if self.most < float("inf"):
+            return f"a number from {self.least:,} to {self.most:,}"
+        return f"at least {self.least}" if self.least > -float("inf") else f"more than {self.above}"
+
+
+Count = Annotated[int, Bounds(least=1)]
+Positive = Annotated[float, Bounds(above=0)]
+Seed = Annotated[int, Bounds(least=0, most=2**32 - 1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,23 +42,21 @@ class RunConfig:
     """Where the data set is: a folder of prepared TFDS data, or of the four original MNIST files."""
     offline: bool = False
     """Never download."""
-    steps: int = 60_000
+    steps: Count = 60_000
     """Training steps in all, those before a resume included."""
-    max_minutes: float = 5.0
+    max_minutes: Positive = 5.0
     """Stop after this long with everything saved; the same command goes on from there."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Images a step."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything random."""
     resume: bool = True
     """Go on with the run in --out if there is one; --no-resume moves it aside and starts over."""
-    sample_every: int = 1_000
+    sample_every: Count = 1_000
     """Steps between sample grids."""
-    checkpoint_every: int = 1_000
+    checkpoint_every: Count = 1_000
     """Steps between checkpoints."""
 
-
-POSITIVE = ("steps", "max_minutes", "batch_size", "sample_every", "checkpoint_every")
 
 FREE = frozenset(
     ("out", "data", "data_dir", "offline", "steps", "max_minutes", "resume", "sample_every", "checkpoint_every")
@@ -42,19 +64,15 @@ FREE = frozenset(
 """Fields that a resumed run may change, since no step depends on them.  (The data are known by their digest.)"""
 
 
-def require_sensible(config: RunConfig) -> None:
-    """Refuses numbers that no run can have, whatever the experiment.
+def require_bounds(options: Any) -> None:
+    """Refuses a dataclass with a value outside the bounds of its type.
 
     Raises:
       InputError: naming the option, its value and what is expected.
 
     """
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        option = "--" + field.name.replace("_", "-")
-        if isinstance(value, float) and not abs(value) < float("inf"):
-            raise InputError(f"{option} {value}: expected a finite number.")
-        if field.name in POSITIVE and value <= 0:
-            raise InputError(f"{option} {value}: expected more than 0.")
-        if field.name == "seed" and not 0 <= value < 2**32:
-            raise InputError(f"{option} {value}: expected a whole number from 0 to 2**32 - 1.")
+    for name, hint in get_type_hints(type(options), include_extras=True).items():
+        value = getattr(options, name)
+        for bounds in getattr(hint, "__metadata__", ()):
+            if isinstance(bounds, Bounds) and not bounds.allow(value):
+                raise InputError(f"--{name.replace('_', '-')} {value}: expected {bounds}.")

@@ -17,7 +17,7 @@ import platformdirs
 from rich.console import Console
 
 from jaxgen.checkpoint import Checkpoints
-from jaxgen.config import FREE, RunConfig, require_sensible
+from jaxgen.config import FREE, RunConfig, require_bounds
 from jaxgen.data import Dataset, load
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec
@@ -42,7 +42,7 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
 
     """
     began, console = time.monotonic(), Console()
-    require_sensible(config)
+    require_bounds(config)
     use_compilation_cache()
     dataset = load(config.data, data_dir=config.data_dir, offline=config.offline, announce=console.print)
     if config.batch_size > len(dataset):

@@ -9,6 +9,7 @@ from zlib import crc32
 import jax
 import jax.numpy as jnp
 
+from jaxgen.checks import require_networks, require_period, require_scalar
 from jaxgen.metrics import mean, prefixed
 from jaxgen.types import Array, Aux, Context, Loss, Networks
 
@@ -73,24 +74,3 @@ def with_changes(networks: Networks, changes: Networks) -> dict[str, dict]:
     """The networks after a forward pass has mutated the listed collections."""
     require_networks(changes, networks)
     return {name: {**variables, **changes.get(name, {})} for name, variables in networks.items()}
-
-
-def require_networks(names, networks: Networks) -> None:
-    """Refuses a name that is no network."""
-    for name in names:
-        if name not in networks:
-            raise ValueError(f"{name!r} is no network; the networks are {', '.join(map(repr, sorted(networks)))}.")
-
-
-def require_scalar(value: Array, owner: str) -> Array:
-    """Refuses a loss that is not one floating-point number."""
-    if jnp.shape(value) != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-        given = f"{jnp.result_type(value)}{list(jnp.shape(value))}"
-        raise ValueError(f"{owner} is {given}; expected float32[]: reduce it to one number, for example with .mean().")
-    return value
-
-
-def require_period(k: int) -> None:
-    """Refuses a period that is not a positive whole number."""
-    if not isinstance(k, int) or k < 1:
-        raise ValueError(f"A period of {k!r} steps was given; expected a whole number of at least 1.")

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgen.checks import require_same_type
 from jaxgen.metrics import Metrics
 from jaxgen.types import Array, Batch, Context, Networks, TrainState, Update
 
@@ -66,17 +67,3 @@ def scan_steps(step: Step) -> Callable[..., tuple[TrainState, Metrics]]:
         return jax.lax.fori_loop(0, length, body, (state, nothing))
 
     return scan
-
-
-def require_same_type(before: TrainState, after: TrainState) -> None:
-    """Refuses a step that changes the structure, shape or dtype of the state."""
-    old, new = _types(before), _types(after)
-    for path in sorted(old.keys() | new.keys()):
-        was, now = old.get(path, "absent"), new.get(path, "absent")
-        if was != now:
-            raise TypeError(f"The step changes the type of {path} from {was} to {now}; a state keeps its types.")
-
-
-def _types(state: TrainState) -> dict[str, str]:
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(p, simple=True, separator="."): jax.typeof(leaf).str_short() for p, leaf in leaves}

@@ -9,15 +9,15 @@
 An `Update` is a value: what is not here is written by hand as a pair `(init, update)`.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.checks import require_networks, require_one_optimiser, require_period, require_scalar
 from jaxgen.metrics import mean, prefixed
-from jaxgen.objective import require_networks, require_period, require_scalar, stream, with_changes
+from jaxgen.objective import stream, with_changes
 from jaxgen.types import Array, Context, Game, Loss, Networks, OptState, PyTree, Update
 
 
@@ -148,15 +148,3 @@ def parameters(networks: Networks, names: tuple[str, ...]) -> dict:
 def with_parameters(networks: Networks, params: PyTree) -> dict[str, dict]:
     """The networks with other parameters in the named ones."""
     return with_changes(networks, {name: {"params": value} for name, value in params.items()})
-
-
-def require_one_optimiser(links: Mapping[str, Update]) -> None:
-    """Refuses a chain in which two links change the parameters of the same network."""
-    counts = Counter(network for link in links.values() for network in link.wrt)
-    for network, count in counts.items():
-        if count > 1:
-            owners = " and ".join(repr(name) for name, link in links.items() if network in link.wrt)
-            raise ValueError(
-                f"{network!r} is trained by more than one link of this chain: {owners}. "
-                "A network has one optimiser: put the second loss into the first with add(...)."
-            )

@@ -17,7 +17,7 @@ def read_archive(path: Path) -> Dataset:
 
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = set(archive.files)
             image = next((archive[name] for name in ("image", "arr_0") if name in names), None)
             label = next((archive[name] for name in ("label", "arr_1") if name in names), None)

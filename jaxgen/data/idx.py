@@ -26,9 +26,10 @@ def read_idx(path: Path) -> np.ndarray:
         raise InputError(f"{path} cannot be read: {error}. Delete it to have it fetched again.") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UINT8:
         raise InputError(f"{path} is no IDX file of unsigned bytes: it begins with {content[:4].hex() or 'nothing'}.")
-    rank = content[3]
-    shape = np.frombuffer(content[4 : 4 + 4 * rank], ">u4")
-    values = np.frombuffer(content[4 + 4 * rank :], np.uint8)
-    if len(shape) != rank or values.size != np.prod(shape, dtype=np.int64):
+    header = 4 + 4 * content[3]
+    if len(content) < header:
+        raise InputError(f"{path} is not whole: it ends in its header.")
+    shape, values = np.frombuffer(content[4:header], ">u4"), np.frombuffer(content[header:], np.uint8)
+    if values.size != np.prod(shape, dtype=np.int64):
         raise InputError(f"{path} is not whole: its header says {shape.tolist()} and {values.size} bytes follow.")
     return values.reshape(shape)

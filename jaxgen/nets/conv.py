@@ -126,6 +126,7 @@ class Conv(nn.Module):
     use_bias: bool = True
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
@@ -142,6 +143,7 @@ class ConvTranspose(nn.Module):
     use_bias: bool = True
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
@@ -154,6 +156,6 @@ def _layer(layer: Conv | ConvTranspose, image: Array, operation) -> Array:
     )
     output = operation(image.astype(layer.dtype), kernel.astype(layer.dtype))
     if layer.use_bias:
-        bias = layer.param("bias", nn.initializers.zeros, (layer.features,), jnp.float32)
+        bias = layer.param("bias", layer.bias_init, (layer.features,), jnp.float32)
         output += bias.astype(layer.dtype)
     return output

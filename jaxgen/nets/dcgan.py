@@ -3,7 +3,13 @@
 An image is halved until a side is odd or 4: 28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4.  The layer below the image has
 `width` channels and each layer below that twice as many, so that 64x64x3 at width 64 is the paper's
 100 -> 512 -> 256 -> 128 -> 64 -> 3.
+
+`hidden` puts a dense layer of that many features between the latent and the first map, and between the last map and
+the logit, as InfoGAN's MNIST networks do (1,024).  Chen et al. (2016), https://arxiv.org/abs/1606.03657, table 1.
 """
+
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -44,21 +50,23 @@ class DCGANGenerator(nn.Module):
 
     spec: ImageSpec
     width: int = 64
+    hidden: int = 0
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = NORMAL
 
     @nn.compact
     def __call__(self, latent: Array, *, train: bool) -> Array:
+        options: Any = {"use_bias": False, "dtype": self.dtype, "kernel_init": self.kernel_init}
+        normalize = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
         count = halvings(self.spec)
         height, width = self.spec.height >> count, self.spec.width >> count
         features = self.width << (count - 1)
-        options = {"use_bias": False, "dtype": self.dtype, "kernel_init": self.kernel_init}
-        image = nn.Dense(height * width * features, **options)(latent)
-        image = image.reshape(-1, height, width, features)
+        if self.hidden:
+            latent = nn.relu(normalize()(nn.Dense(self.hidden, **options)(latent)))
+        image = nn.Dense(height * width * features, **options)(latent).reshape(-1, height, width, features)
         for level in reversed(range(count)):
-            image = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
             features = self.width << (level - 1) if level else self.spec.channels
-            image = ConvTranspose(features, (4, 4), (2, 2), **options)(nn.relu(image))
+            image = ConvTranspose(features, (4, 4), (2, 2), **options)(nn.relu(normalize()(image)))
         return jnp.tanh(image.astype(jnp.float32))
 
 
@@ -69,17 +77,21 @@ class DCGANDiscriminator(nn.Module):
     """
 
     width: int = 64
+    hidden: int = 0
     normalize: bool = True
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = NORMAL
 
     @nn.compact
     def __call__(self, image: Array, *, train: bool) -> Array:
-        options = {"use_bias": not self.normalize, "dtype": self.dtype, "kernel_init": self.kernel_init}
+        options: Any = {"use_bias": not self.normalize, "dtype": self.dtype, "kernel_init": self.kernel_init}
         for level in range(halvings(ImageSpec(*image.shape[1:]))):
             image = Conv(self.width << level, (4, 4), (2, 2), **options)(image)
             if self.normalize and level:
                 image = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
             image = jax.nn.leaky_relu(image, 0.2)
-        logits = nn.Dense(1, **options)(image.reshape(len(image), -1))
+        features = image.reshape(len(image), -1)
+        if self.hidden:
+            features = jax.nn.leaky_relu(nn.Dense(self.hidden, **options | {"use_bias": True})(features), 0.2)
+        logits = nn.Dense(1, **options)(features)
         return logits.astype(jnp.float32)[:, 0]

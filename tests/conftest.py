@@ -1,0 +1,16 @@
+"""What all tests share: a cache folder of their own, and toy networks."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """No test reads or writes the user's cache folder; the programs that tests start inherit this one."""
+    before = {name: os.environ.get(name) for name in ("XDG_CACHE_HOME", "TFDS_DATA_DIR")}
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["TFDS_DATA_DIR"] = str(tmp_path_factory.mktemp("tfds"))
+    yield
+    for name, value in before.items():
+        os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)

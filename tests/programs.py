@@ -1,0 +1,59 @@
+"""Programs as a user runs them, at tiny settings."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.command import command
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
+TINY = (
+    "--width",
+    "2",
+    "--hidden",
+    "8",
+    "--latent-size",
+    "4",
+    "--batch-size",
+    "8",
+    "--sample-every",
+    "60",
+    "--seed",
+    "3",
+)
+
+
+def load_program(path):
+    """The module of an experiment file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_here(monkeypatch, main, *arguments):
+    """Runs a program in this process; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
+    try:
+        command(main)
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def start(*arguments):
+    """Starts `python ...` in the project's root."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def write_images(path, num=64, shape=(28, 28, 1)):
+    """An `.npz` of random images; returns its path."""
+    np.savez(path, image=np.random.default_rng(0).integers(0, 256, (num, *shape), dtype=np.uint8))
+    return path

@@ -1,0 +1,75 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen import ImageSpec, InputError
+from jaxgen.export import BATCH, FUNCTION, SIGNATURE, load_sampler, save_sampler, seeded
+
+SPEC = ImageSpec(5, 4, 3)
+
+
+def sampler(networks, keys):
+    """Smooth noise through a matrix."""
+    latent = jax.vmap(lambda key: jax.random.normal(key, (8,)))(keys)
+    return jnp.tanh(latent @ networks["generator"]["params"]).reshape(-1, *SPEC)
+
+
+NETWORKS = {"generator": {"params": jax.random.normal(jax.random.key(0), (8, 60))}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_sampler(tmp_path / "sampler", sampler, NETWORKS, SPEC)
+    return tmp_path / "sampler"
+
+
+def test_the_exported_sampler_is_the_live_one(folder):
+    live = jax.jit(seeded(sampler, NETWORKS))(jnp.uint32(7), jnp.arange(BATCH, dtype=jnp.int32))
+    np.testing.assert_array_equal(load_sampler(folder).draw(7, BATCH), live)
+
+
+def test_an_image_depends_on_seed_and_index_alone(folder):
+    sampler = load_sampler(folder)
+    images = sampler.draw(7, 2 * BATCH + 3)
+    np.testing.assert_array_equal(sampler.draw(7, 5), images[:5])
+    np.testing.assert_array_equal(sampler.draw(7, 40, start=BATCH - 20), images[BATCH - 20 : BATCH + 20])
+    assert (sampler.draw(8, 5) != images[:5]).any(axis=(1, 2, 3)).all()
+
+
+def test_images_of_different_indices_differ(folder):
+    images = load_sampler(folder).draw(0, 100)
+    assert len(np.unique(images, axis=0)) == 100
+
+
+def test_the_file_holds_any_batch_and_three_platforms(folder):
+    exported = jax.export.deserialize(bytearray((folder / FUNCTION).read_bytes()))
+    assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
+    for size in (1, 3):
+        assert exported.call(jnp.uint32(0), jnp.arange(size, dtype=jnp.int32)).shape == (size, *SPEC)
+
+
+def test_the_signature_says_what_goes_in_and_out(folder):
+    signature = json.loads((folder / SIGNATURE).read_text())
+    assert signature["inputs"] == {"seed": "uint32 []", "index": "int32 [B]"}
+    assert signature["output"] == "uint8 [B, 5, 4, 3]"
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-1], lambda content: content[:50] + b"x" + content[51:], lambda _: b""]
+)
+def test_a_damaged_file_is_refused(folder, damage):
+    path = folder / FUNCTION
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=r"stablehlo is damaged"):
+        load_sampler(folder)
+
+
+def test_a_missing_or_unreadable_sampler_is_told(folder, tmp_path):
+    with pytest.raises(InputError, match="holds no sampler"):
+        load_sampler(tmp_path)
+    (folder / SIGNATURE).write_text("{")
+    with pytest.raises(InputError, match=r"signature\.json cannot be read"):
+        load_sampler(folder)

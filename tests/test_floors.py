@@ -1,0 +1,69 @@
+"""Imports go down the floors only, and Flax stays inside `nets`."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import jaxgen
+
+ROOT = Path(jaxgen.__file__).parent
+FLOORS = [
+    {"types", "metrics", "errors", "files", "image", "command", "checks"},
+    {"losses", "nets", "update", "objective", "step", "config"},
+    {"models", "data", "evaluation", "checkpoint", "export", "report", "interruption", "pace"},
+    {"loop"},
+    {"experiment", "cli", "__main__", "__init__"},
+]
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def room(path):
+    """The top-level module or folder that a file is in."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """The full names of the modules that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down(path):
+    here = room(path)
+    for name in imports(path):
+        if name.split(".")[0] != "jaxgen" or name == "jaxgen":
+            assert not name.startswith("flax") or here == "nets", f"{path} imports {name}"
+            continue
+        there = name.split(".")[1]
+        if there != here:
+            assert FLOOR[there] < FLOOR[here] or FLOOR[there] == FLOOR[here] in (0, 1, 4), f"{path} imports {name}"
+
+
+def test_every_room_has_a_floor():
+    assert {room(path) for path in FILES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_are_small(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_the_kernel_reads_in_one_sitting():
+    lines = 0
+    for name in ("types", "metrics", "objective", "update", "step"):
+        tree = ast.parse((ROOT / f"{name}.py").read_text())
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [
+                    n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+                ] or [ast.Pass()]
+        lines += sum(bool(line.strip()) for line in ast.unparse(tree).split("\n"))
+    assert lines < 250

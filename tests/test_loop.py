@@ -1,0 +1,96 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxgen import Aux, init_state, make_step, mean, minimize
+from jaxgen.loop import STEPS_PER_DISPATCH, compile_dispatch, train
+
+SIZE = 6
+DATA = {"image": np.arange(SIZE, dtype=np.float32)}
+
+
+def loss(networks, context):
+    error = context.batch["image"] - networks["n"]["params"] + jax.random.normal(context.key)
+    return jnp.square(error).mean(), Aux({"seen": mean(context.batch["image"])})
+
+
+UPDATE = minimize(loss, optax.adam(0.1), wrt="n")
+
+
+def begin(step=0):
+    state = init_state(UPDATE, {"n": {"params": jnp.zeros(())}}, jax.random.key(0))
+    return state._replace(step=jnp.int32(step))
+
+
+def indices(step):
+    return np.array([step % SIZE, (step + 1) % SIZE], np.int32)
+
+
+def run(state, steps, stop=lambda: False):
+    progress = list(train(make_step(UPDATE), state, DATA, indices, steps=steps, stop=stop))
+    return progress[-1].state, [p.measured for p in progress if p.measured], [p.step for p in progress]
+
+
+def raw(state):
+    return state._replace(key=jax.random.key_data(state.key))
+
+
+def test_training_is_a_loop_over_the_chosen_batches():
+    steps = STEPS_PER_DISPATCH + 3
+    state, _, _ = run(begin(), steps)
+    expected, step = begin(), jax.jit(make_step(UPDATE))
+    for n in range(steps):
+        expected, _ = step(expected, {"image": jnp.asarray(DATA["image"][indices(n)])})
+    chex.assert_trees_all_equal(raw(state), raw(expected))
+
+
+def test_every_step_is_measured_once_and_one_dispatch_behind():
+    steps = 2 * STEPS_PER_DISPATCH + 3
+    _, measured, told = run(begin(), steps)
+    assert [step for step, _ in measured] == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH, steps]
+    assert told == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH, steps, steps]
+    last = np.mean([DATA["image"][indices(n)].mean() for n in range(2 * STEPS_PER_DISPATCH, steps)])
+    np.testing.assert_allclose(measured[-1][1]["seen"], last, rtol=1e-6)
+
+
+def test_dispatches_end_at_the_same_steps_wherever_training_began():
+    middle, _, _ = run(begin(), STEPS_PER_DISPATCH - 7)
+    resumed, measured, _ = run(middle, 2 * STEPS_PER_DISPATCH)
+    assert [step for step, _ in measured] == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH]
+    chex.assert_trees_all_equal(raw(resumed), raw(run(begin(), 2 * STEPS_PER_DISPATCH)[0]))
+
+
+def test_stopping_loses_no_measurement():
+    asked = iter([False, False, True])
+    _, measured, _ = run(begin(), 10 * STEPS_PER_DISPATCH, stop=lambda: next(asked))
+    assert [step for step, _ in measured] == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH]
+
+
+def test_a_finished_run_does_nothing():
+    assert list(train(make_step(UPDATE), begin(step=9), DATA, indices, steps=9)) == []
+
+
+def test_nothing_is_compiled_after_the_first_dispatch():
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, duration, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
+    )
+    try:
+        training = train(make_step(UPDATE), begin(), DATA, indices, steps=3 * STEPS_PER_DISPATCH + 7)
+        next(training)
+        assert compiled
+        compiled.clear()
+        for _ in training:
+            pass
+        assert not compiled
+    finally:
+        jax.monitoring.clear_event_listeners()
+
+
+def test_the_state_that_is_given_is_used_up():
+    state, dispatch = begin(), compile_dispatch(make_step(UPDATE))
+    chosen = jnp.zeros((STEPS_PER_DISPATCH, 2), jnp.int32)
+    dispatch(state, jax.device_put(DATA), chosen, jnp.int32(1))
+    assert state.networks["n"]["params"].is_deleted()
