@@ -1,5 +1,6 @@
 """What all tests share: a cache folder of their own, and toy networks."""
 
+import importlib
 import os
 
 import pytest
@@ -14,3 +15,15 @@ def _own_cache(tmp_path_factory):
     yield
     for name, value in before.items():
         os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--require-torch", action="store_true", help="fail, not skip, where PyTorch is missing")
+
+
+@pytest.fixture
+def torch(request):
+    """PyTorch, as an independent implementation to agree with."""
+    if request.config.getoption("--require-torch"):
+        return importlib.import_module("torch")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install -e '.[bench]'")

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -62,7 +62,8 @@ def shifted(key, image):
 def classification_loss(networks, context):
     shift, drop = jax.random.split(context.key)
     image = to_float(shifted(shift, context.batch["image"]))
-    _, logits = Classifier().apply(networks["classifier"], image, train=True, rngs={"dropout": drop})
+    apply: Any = Classifier().apply
+    _, logits = apply(networks["classifier"], image, train=True, rngs={"dropout": drop})
     return optax.softmax_cross_entropy_with_integer_labels(logits, context.batch["label"]).mean(), Aux()
 
 

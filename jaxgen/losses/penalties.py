@@ -3,6 +3,7 @@
 Mescheder, Geiger and Nowozin (2018), https://arxiv.org/abs/1801.04406, equation (9), without its weight:
 
     R1    1/2 |grad_x l(x)|^2    at real x
+    R2    the same               at generated x
 
 Penalties are [B], not reduced, in float32.
 """
@@ -15,10 +16,10 @@ import jax.numpy as jnp
 from jaxgen.types import Array
 
 
-def r1_penalty(discriminator: Callable[[Array], Array], real: Array) -> Array:
-    """Half the squared gradient of the logits [B] at real images [B, H, W, C].
+def zero_centred_penalty(discriminator: Callable[[Array], Array], images: Array) -> Array:
+    """Half the squared gradient of the logits [B] at images [B, H, W, C]: R1 or R2, by where it is taken.
 
     Each logit must depend on its own image alone: no BatchNorm in training mode.
     """
-    gradients = jax.grad(lambda images: discriminator(images).sum())(real.astype(jnp.float32))
-    return 0.5 * jnp.square(gradients).sum(axis=tuple(range(1, real.ndim)))
+    gradients = jax.grad(lambda given: discriminator(given).sum())(images.astype(jnp.float32))
+    return 0.5 * jnp.square(gradients).sum(axis=tuple(range(1, images.ndim)))

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.image import ImageSpec, to_float
-from jaxgen.losses import r1_penalty
+from jaxgen.losses import zero_centred_penalty
 from jaxgen.metrics import mean
 from jaxgen.nets import Module, forward
 from jaxgen.types import Array, Aux, Context, Game, Loss, Networks, Sampler, Variables
@@ -42,6 +42,10 @@ class GAN(NamedTuple):
             "generator": self.generator.init(generator, latent, train=False),
             "discriminator": self.discriminator.init(discriminator, image, train=False),
         }
+
+    def latents(self, key: Array, num: int) -> Array:
+        """Standard normal latents [num, Z]."""
+        return jax.random.normal(key, (num, self.latent_size))
 
     def generate(self, variables: Variables, latent: Array, *, train: bool) -> tuple[Array, Variables]:
         """Images float32 [B, H, W, C] of latents [B, Z], and the generator's changed collections."""
@@ -74,7 +78,7 @@ def discriminator_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         real = to_float(context.batch["image"])
-        latent = jax.random.normal(context.key, (len(real), gan.latent_size))
+        latent = gan.latents(context.key, len(real))
         fake, _ = gan.generate(networks["generator"], latent, train=True)
         real_logits, fake_logits, changes = gan.judge(networks["discriminator"], real, fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
@@ -87,7 +91,7 @@ def generator_loss(gan: GAN, objective: GeneratorObjective) -> Loss:
     """The generator's side of the game, averaged over the batch."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        latent = jax.random.normal(context.key, (len(context.batch["image"]), gan.latent_size))
+        latent = gan.latents(context.key, len(context.batch["image"]))
         fake, generator = gan.generate(networks["generator"], latent, train=True)
         fake_logits, discriminator = forward(gan.discriminator, networks["discriminator"], fake, train=True)
         return objective(fake_logits).mean(), Aux(changes={"generator": generator, "discriminator": discriminator})
@@ -100,7 +104,7 @@ def adversarial_game(gan: GAN, discriminator: DiscriminatorObjective, generator:
 
     def game(networks: Networks, context: Context) -> tuple[dict[str, Array], Aux]:
         real = to_float(context.batch["image"])
-        latent = jax.random.normal(context.key, (len(real), gan.latent_size))
+        latent = gan.latents(context.key, len(real))
         fake, generator_changes = gan.generate(networks["generator"], latent, train=True)
         real_logits, fake_logits, changes = gan.judge(networks["discriminator"], real, fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
@@ -114,15 +118,32 @@ def adversarial_game(gan: GAN, discriminator: DiscriminatorObjective, generator:
 
 
 def r1_loss(gan: GAN, *, gamma: float, share: float = 1.0) -> Loss:
-    """`gamma` times the R1 penalty of the discriminator, averaged over the first `share` of the real images."""
+    """`gamma` times the R1 penalty, averaged over the first `share` of the real images."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        real = to_float(context.batch["image"])
-        real = real[: max(1, round(share * len(real)))]
-
-        def judge(images: Array) -> Array:
-            return forward(gan.discriminator, networks["discriminator"], images, train=False)[0]
-
-        return gamma * r1_penalty(judge, real).mean(), Aux()
+        real = to_float(_first(context.batch["image"], share))
+        return gamma * _penalty(gan, networks, real), Aux()
 
     return loss
+
+
+def r2_loss(gan: GAN, *, gamma: float, share: float = 1.0) -> Loss:
+    """`gamma` times the R2 penalty, averaged over `share` as many generated images as the batch has."""
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        num = len(_first(context.batch["image"], share))
+        fake, _ = gan.generate(networks["generator"], gan.latents(context.key, num), train=True)
+        return gamma * _penalty(gan, networks, fake), Aux()
+
+    return loss
+
+
+def _first(images: Array, share: float) -> Array:
+    return images[: max(1, round(share * len(images)))]
+
+
+def _penalty(gan: GAN, networks: Networks, images: Array) -> Array:
+    def judge(images: Array) -> Array:
+        return forward(gan.discriminator, networks["discriminator"], images, train=False)[0]
+
+    return zero_centred_penalty(judge, images).mean()

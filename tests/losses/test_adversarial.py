@@ -39,8 +39,7 @@ def test_a_confidently_rejected_image_still_has_a_gradient():
 
 
 @pytest.mark.agreement
-def test_costs_are_pytorchs_binary_cross_entropies():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -e '.[bench]'")
+def test_costs_are_pytorchs_binary_cross_entropies(torch):
     real, fake = logits()
 
     def entropy(logits, target):

@@ -5,9 +5,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen import Context, ImageSpec, chain, init_state, make_step, minimize, simultaneous, to_float
+from jaxgen import Context, ImageSpec, chain, init_state, make_step, minimize, simultaneous, to_float, to_uint8
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
-from jaxgen.models import GAN, adversarial_game, discriminator_loss, generator_loss, r1_loss
+from jaxgen.models import GAN, adversarial_game, discriminator_loss, generator_loss, r1_loss, r2_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, forward
 
 SPEC = ImageSpec(28, 28, 1)
@@ -60,6 +60,16 @@ def test_the_r1_loss_looks_at_its_share_of_the_batch_alone():
     half = CONTEXT._replace(batch={"image": BATCH["image"][:3]})
     np.testing.assert_allclose(value, 2 * r1_loss(gan, gamma=1.0)(networks, half)[0], rtol=1e-5)
     assert value > 0
+
+
+def test_the_r2_loss_is_r1_at_generated_images():
+    gan = make_gan(normalize=False)
+    networks = gan.init(jax.random.key(0))
+    fake, _ = gan.generate(networks["generator"], gan.latents(CONTEXT.key, 3), train=True)
+    drawn = CONTEXT._replace(batch={"image": to_uint8(fake)})
+    expected, _ = r1_loss(gan, gamma=2.0)(networks, drawn)
+    value, _ = r2_loss(gan, gamma=2.0, share=0.5)(networks, CONTEXT)
+    np.testing.assert_allclose(value, expected, rtol=1e-2)  # the images went through 256 levels
 
 
 def test_a_sample_depends_on_its_own_key_alone():
