@@ -5,12 +5,15 @@ Orbax writes a step beside its place and renames it: a run killed in mid-save ke
 """
 
 from collections.abc import Mapping
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, first_line
 from jaxgen.types import Array, TrainState
 
 KEEP = 2
@@ -21,14 +24,22 @@ class Checkpoints:
     """The checkpoints of one run, by step."""
 
     def __init__(self, folder: Path):
-        import orbax.checkpoint as ocp  # takes seconds, and a run that only begins needs it at its first save
+        self._folder = folder.absolute()
 
-        options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True, enable_async_checkpointing=False)
-        self._orbax, self._manager = ocp, ocp.CheckpointManager(folder.absolute(), options=options)
+    @cached_property
+    def _manager(self) -> Any:
+        orbax = self._orbax
+        options = orbax.CheckpointManagerOptions(max_to_keep=KEEP, create=True, enable_async_checkpointing=False)
+        return orbax.CheckpointManager(self._folder, options=options)
+
+    @cached_property
+    def _orbax(self) -> Any:
+        # Takes seconds to import: a new run needs it at its first save, and not before its first step.
+        return import_module("orbax.checkpoint")
 
     def latest(self) -> int | None:
         """The newest step that was saved; None if there is none."""
-        return self._manager.latest_step()
+        return self._manager.latest_step() if self._folder.exists() else None
 
     def save(self, state: TrainState) -> None:
         """Saves the state under its step; a step that is saved already is left alone."""
@@ -41,7 +52,6 @@ class Checkpoints:
 
         Raises:
           InputError: the checkpoint does not fit or cannot be read.
-
         """
         step = self.latest()
         abstract = jax.tree.map(
@@ -50,9 +60,8 @@ class Checkpoints:
         try:
             leaves = self._manager.restore(step, args=self._orbax.args.StandardRestore(abstract))
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
-                f"The checkpoint of step {step} in {self._manager.directory} cannot be read: {reason}"
+                f"The checkpoint of step {step} in {self._folder} cannot be read: {first_line(error)}"
             ) from error
         return unflatten(leaves, target)
 

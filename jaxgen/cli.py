@@ -19,7 +19,7 @@ class Sample:
     """Draw images from a run's exported sampler."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Run directory."""
+    """Run directory, or the sampler/ folder of one."""
     num: Annotated[int, Bounds(least=1, most=2**31 - 1)] = 64
     """How many images."""
     seed: Seed = 0
@@ -33,7 +33,6 @@ def sample(options: Sample) -> None:
 
     Raises:
       InputError: an option is out of range, there is no sound sampler, or the file cannot be written.
-
     """
     require_bounds(options)
     if options.out.suffix not in (".npz", ".png"):
@@ -42,7 +41,8 @@ def sample(options: Sample) -> None:
         raise InputError(f"--num {options.num}: a grid holds at most {MOST_IN_A_GRID:,} images; write an .npz.")
     if not options.run.is_dir():
         raise InputError(f"{options.run} is no run directory.")
-    images = load_sampler(options.run / "sampler").draw(options.seed, options.num)
+    inside = options.run / "sampler"
+    images = load_sampler(inside if inside.is_dir() else options.run).draw(options.seed, options.num)
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         save_grid(options.out, images) if options.out.suffix == ".png" else save_archive(options.out, images)

@@ -22,7 +22,7 @@ class Bounds:
     def __str__(self) -> str:
         if self.most < float("inf"):
             return f"a number from {self.least:,} to {self.most:,}"
-        return f"at least {self.least}" if self.least > -float("inf") else f"more than {self.above}"
+        return f"at least {self.least}" if self.least > -float("inf") else f"a finite number above {self.above}"
 
 
 Count = Annotated[int, Bounds(least=1)]
@@ -52,6 +52,8 @@ class RunConfig:
     """Seed of everything random."""
     resume: bool = True
     """Go on with the run in --out if there is one; --no-resume moves it aside and starts over."""
+    log_every: Count = 50
+    """Steps that run as one dispatch and make one line of metrics; Ctrl-C waits for up to two of these."""
     sample_every: Count = 1_000
     """Steps between sample grids."""
     checkpoint_every: Count = 1_000
@@ -59,7 +61,10 @@ class RunConfig:
 
 
 FREE = frozenset(
-    ("out", "data", "data_dir", "offline", "steps", "max_minutes", "resume", "sample_every", "checkpoint_every")
+    (
+        *("out", "data", "data_dir", "offline", "steps", "max_minutes", "resume"),
+        *("log_every", "sample_every", "checkpoint_every"),
+    )
 )
 """Fields that a resumed run may change, since no step depends on them.  (The data are known by their digest.)"""
 
@@ -69,7 +74,6 @@ def require_bounds(options: Any) -> None:
 
     Raises:
       InputError: naming the option, its value and what is expected.
-
     """
     for name, hint in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name)

@@ -6,3 +6,8 @@ class InputError(ValueError):
 
     Programs print it without a traceback and exit with code 2.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

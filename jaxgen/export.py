@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, first_line
 from jaxgen.files import write_whole
 from jaxgen.image import ImageSpec, to_uint8
 from jaxgen.types import Array, Networks, Sampler
@@ -77,7 +77,6 @@ def load_sampler(folder: Path) -> ExportedSampler:
 
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
-
     """
     try:
         signature = json.loads((folder / SIGNATURE).read_text())
@@ -93,5 +92,5 @@ def load_sampler(folder: Path) -> ExportedSampler:
         exported = export.deserialize(bytearray(content))
     except Exception as error:
         made = f"made by jax {signature.get('jax')}, this is {jax.__version__}"
-        raise InputError(f"{folder / FUNCTION} cannot be read ({made}): {str(error).splitlines()[0]}") from error
+        raise InputError(f"{folder / FUNCTION} cannot be read ({made}): {first_line(error)}") from error
     return ExportedSampler(spec, jax.jit(exported.call))

@@ -1,14 +1,30 @@
-"""Files are written whole or not at all."""
+"""Files: written whole or not at all, and the user's cache folder."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Writes a file beside its place and moves it there: a reader sees the old one or the new one."""
+def write_whole(path: Path, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+    """Writes a file beside its place and moves it there: a reader sees the old one or the new one.
+
+    `content` may be a function that writes to the open file.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        with partial.open("wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """The user's cache folder of jaxgen."""
+    return Path(platformdirs.user_cache_dir("jaxgen"))

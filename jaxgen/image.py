@@ -23,7 +23,6 @@ def to_float(image: Array) -> Array:
 
     Raises:
       TypeError: the image is not uint8.
-
     """
     if image.dtype != jnp.uint8:
         raise TypeError(f"to_float was given {image.dtype}; expected uint8.")
@@ -35,7 +34,6 @@ def to_uint8(image: Array) -> Array:
 
     Raises:
       TypeError: the image is not of a floating-point type.
-
     """
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise TypeError(f"to_uint8 was given {image.dtype}; expected floating point in [-1, 1].")

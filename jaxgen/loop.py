@@ -20,8 +20,6 @@ from jaxgen.report import Display, RunDirectory, plot_metrics, save_grid
 from jaxgen.step import Step, make_step, scan_steps
 from jaxgen.types import Array, Networks, Sampler, TrainState, Update
 
-STEPS_PER_DISPATCH = 50
-
 GRID = 64
 """Images of a sample grid."""
 
@@ -29,13 +27,13 @@ GRID = 64
 class Progress(NamedTuple):
     """Where training is after a dispatch.
 
-    `state` may be read until the next dispatch begins.  `measured` holds the step and the means of the dispatch
-    *before*, which are there without waiting for this one; None after the first.
+    `state` may be read until the next dispatch begins.  `measured` holds steps and means: those of the dispatch before,
+    which are there without waiting for this one, and at a halt those of this one too.
     """
 
     step: int
     state: TrainState
-    measured: tuple[int, dict[str, float]] | None
+    measured: list[tuple[int, dict[str, float]]]
 
 
 def train(
@@ -45,25 +43,29 @@ def train(
     indices: Callable[[int], np.ndarray],
     *,
     steps: int,
+    dispatch: int = 50,
+    halts: tuple[int, ...] = (),
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Progress]:
     """Trains until the state's step is `steps` or until `stop()`, telling its progress after every dispatch.
 
-    `indices` gives the examples of a step, int32 [B].  One program serves any number of steps.  The memory of the state
-    that is given is used again.  The last progress tells what was measured last.
+    `indices` gives the examples of a step, int32 [B].  A dispatch ends at each multiple of `dispatch` and of each of
+    `halts`, wherever training began; one program serves all lengths.  The memory of the given state is used again.
     """
-    dispatch = compile_dispatch(step)
+    run = compile_dispatch(step)
     data = jax.device_put(dict(arrays))
-    number, behind = int(state.step), None
+    number, behind = int(state.step), []
     while number < steps and not stop():
-        count = min(STEPS_PER_DISPATCH - number % STEPS_PER_DISPATCH, steps - number)
-        chosen = np.stack([indices(number + min(i, count - 1)) for i in range(STEPS_PER_DISPATCH)])
-        state, metrics = dispatch(state, data, chosen, jnp.int32(count))
+        count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
+        chosen = np.stack([indices(number + min(i, count - 1)) for i in range(dispatch)])
+        state, metrics = run(state, data, chosen, jnp.int32(count))
         number += count
-        yield Progress(number, state, behind and (behind[0], compute(behind[1])))
-        behind = number, metrics
+        done, behind = behind, [(number, metrics)]
+        if number == steps or any(number % period == 0 for period in halts):
+            done, behind = done + behind, []
+        yield Progress(number, state, [(at, compute(measured)) for at, measured in done])
     if behind:
-        yield Progress(number, state, (behind[0], compute(behind[1])))
+        yield Progress(number, state, [(at, compute(measured)) for at, measured in behind])
 
 
 def compile_dispatch(step: Step) -> Callable[..., tuple[TrainState, Metrics]]:
@@ -87,7 +89,7 @@ class Recipe(NamedTuple):
 
 
 class Run(NamedTuple):
-    """All that the loop writes to, and its clock."""
+    """All that the loop reads and writes, and when it began."""
 
     config: RunConfig
     recipe: Recipe
@@ -104,31 +106,33 @@ def fit(run: Run, state: TrainState, interrupted: Callable[[], bool]) -> TrainSt
     draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(config.seed), index))
 
     def indices(step: int) -> np.ndarray:
-        return batch_indices(config.seed, step, config.batch_size, len(run.dataset))
+        return batch_indices(config.seed, step, config.batch_size, run.dataset.size)
 
-    def sample(step: int, state: TrainState) -> None:
+    def sample(state: TrainState) -> None:
         images = np.asarray(draw(state.networks, jnp.arange(GRID, dtype=jnp.int32)))
-        save_grid(run.directory.samples / f"step_{step:07}.png", images)
+        save_grid(run.directory.samples / f"step_{int(state.step):07}.png", images)
 
-    def stop() -> bool:
-        return interrupted() or pace.is_over()
-
-    number = int(state.step)
     for progress in train(
-        make_step(run.recipe.update), state, run.dataset.arrays, indices, steps=config.steps, stop=stop
+        make_step(run.recipe.update),
+        state,
+        run.dataset.arrays,
+        indices,
+        steps=config.steps,
+        dispatch=config.log_every,
+        halts=(config.sample_every, config.checkpoint_every),
+        stop=lambda: interrupted() or pace.is_over(),
     ):
-        if progress.measured:
-            step, metrics = progress.measured
+        state = progress.state
+        for step, metrics in progress.measured:
             speed = pace.tick(step)
-            run.directory.log({"step": step, **metrics, **speed})
-            run.display.show(step, metrics, speed["images_per_second"], *pace.remaining())
-        if progress.step // config.sample_every > number // config.sample_every:
-            sample(progress.step, progress.state)
-        if progress.step // config.checkpoint_every > number // config.checkpoint_every:
-            run.checkpoints.save(progress.state)
-        number, state = progress.step, progress.state
+            run.directory.log({**metrics, **speed, "step": step})
+            run.display.show(step, metrics, speed["time/images_per_second"], *pace.remaining())
+        if progress.step % config.checkpoint_every == 0:
+            run.checkpoints.save(state)
+        if progress.step % config.sample_every == 0:
+            sample(state)
     run.checkpoints.save(state)
-    sample(number, state)
+    sample(state)
     plot_metrics(run.directory.losses, run.directory.rows())
     save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, run.dataset.spec)
     return state

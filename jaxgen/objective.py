@@ -9,7 +9,7 @@ from zlib import crc32
 import jax
 import jax.numpy as jnp
 
-from jaxgen.checks import require_networks, require_period, require_scalar
+from jaxgen.checks import require_loss, require_networks, require_period
 from jaxgen.metrics import mean, prefixed
 from jaxgen.types import Array, Aux, Context, Loss, Networks
 
@@ -17,15 +17,17 @@ from jaxgen.types import Array, Aux, Context, Loss, Networks
 def add(**losses: Loss) -> Loss:
     """The sum of named losses; names become metric prefixes and key streams.
 
-    Losses run in the order given, and each sees the collections (such as BatchNorm statistics) that earlier ones
-    changed.
+    The metric `name` is what the term adds to the sum: nothing on a step that a lazy term skips.  Losses run in the
+    order given, and each sees the collections (such as BatchNorm statistics) that earlier ones changed.
     """
 
     def total(networks: Networks, context: Context) -> tuple[Array, Aux]:
         value, metrics, changes = jnp.zeros(()), {}, {}
         for name, loss in losses.items():
-            term, aux = loss(with_changes(networks, changes), stream(context, name))
-            value += require_scalar(term, f"The loss {name!r} of add")
+            term, aux = require_loss(
+                loss(with_changes(networks, changes), stream(context, name)), f"The loss {name!r} of add"
+            )
+            value += term
             metrics |= {name: mean(term), **prefixed(name, aux.metrics)}
             changes |= {network: {**changes.get(network, {}), **new} for network, new in aux.changes.items()}
         return value, Aux(metrics, changes)
@@ -46,13 +48,15 @@ def scale(weight: float | Callable[[Array], Array], loss: Loss) -> Loss:
 def lazily(k: int, loss: Loss) -> Loss:
     """The loss times `k` on every k-th step and nothing in between: its mean is the loss, its cost a k-th.
 
-    Lazy regularisation: Karras et al. (2020), https://arxiv.org/abs/1912.04958, appendix B.
+    Steps are those of the run, so inside `every(k, ...)` a `lazily(k, ...)` would count twice.  Lazy regularisation:
+    Karras et al. (2020), https://arxiv.org/abs/1912.04958, appendix B.
     """
     require_period(k)
 
     def lazy(networks: Networks, context: Context) -> tuple[Array, Aux]:
         def run():
-            value, aux = loss(networks, context)
+            value, aux = require_loss(loss(networks, context), "The loss of lazily")
+            require_networks(aux.changes, networks)
             return k * value, Aux(dict(aux.metrics), dict(aux.changes))
 
         def skip():

@@ -21,15 +21,14 @@ def init_state(update: Update, networks: Networks, key: Array, batch: Batch | No
     """The state before the first step.
 
     With a batch (arrays, or `jax.ShapeDtypeStruct`s) one step is traced, not run, so that a mistake in a loss is told
-    here.
+    here.  The state is a copy: a step that reuses its memory takes nothing from the caller.
 
     Raises:
       ValueError: a name is no network, two links train one network, a loss is not a scalar.
       TypeError: the step would change the type of the state.
-
     """
     networks, opt_state = update.init(networks)
-    state = TrainState(step=jnp.zeros((), jnp.int32), key=key, networks=networks, opt_state=opt_state)
+    state = TrainState(jnp.zeros((), jnp.int32), *jax.tree.map(jnp.copy, (key, networks, opt_state)))
     if batch is not None:
         jax.eval_shape(make_step(update), state, batch)
     return state
@@ -63,7 +62,8 @@ def scan_steps(step: Step) -> Callable[..., tuple[TrainState, Metrics]]:
 
         first = jax.tree.map(lambda leaf: leaf[0], batches)
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(step, state, first)[1])
-        length = jax.tree.leaves(batches)[0].shape[0] if count is None else count
+        most = jax.tree.leaves(batches)[0].shape[0]
+        length = most if count is None else jnp.minimum(count, most)
         return jax.lax.fori_loop(0, length, body, (state, nothing))
 
     return scan

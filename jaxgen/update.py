@@ -15,7 +15,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.checks import require_networks, require_one_optimiser, require_period, require_scalar
+from jaxgen.checks import (
+    require_loss,
+    require_networks,
+    require_one_optimiser,
+    require_period,
+    require_result,
+    require_scalar,
+    require_trainable,
+)
 from jaxgen.metrics import mean, prefixed
 from jaxgen.objective import stream, with_changes
 from jaxgen.types import Array, Context, Game, Loss, Networks, OptState, PyTree, Update
@@ -30,19 +38,18 @@ def minimize(loss: Loss, tx: optax.GradientTransformation, *, wrt: str | tuple[s
     tx = optax.with_extra_args_support(tx)
 
     def init(networks: Networks):
-        require_networks(names, networks)
+        require_trainable(names, networks)
         return networks, tx.init(parameters(networks, names))
 
     def update(networks: Networks, opt_state: OptState, context: Context):
         def objective(params):
-            value, aux = loss(with_parameters(networks, params), context)
-            return require_scalar(value, f"The loss that minimize(..., wrt={wrt!r}) was given"), aux
+            return require_loss(loss(with_parameters(networks, params), context), f"The loss of minimize(wrt={wrt!r})")
 
         params = parameters(networks, names)
         (value, aux), gradients = jax.value_and_grad(objective, has_aux=True)(params)
         steps, opt_state = tx.update(gradients, opt_state, params, value=value)
         networks = with_changes(networks, aux.changes)
-        metrics = {"loss": mean(value), **aux.metrics}
+        metrics = {**aux.metrics, "loss": mean(value)}
         return with_parameters(networks, optax.apply_updates(params, steps)), opt_state, metrics
 
     return Update(init, update, wrt=names)
@@ -55,14 +62,15 @@ def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) ->
     and changes only its own.
     """
     names = tuple(txs)
+    txs = {name: optax.with_extra_args_support(tx) for name, tx in txs.items()}
 
     def init(networks: Networks):
-        require_networks(names, networks)
-        return networks, {name: txs[name].init(networks[name]["params"]) for name in names}
+        require_trainable(names, networks)
+        return networks, {name: txs[name].init(parameters(networks, (name,))) for name in names}
 
     def update(networks: Networks, opt_state: OptState, context: Context):
         def play(params):
-            values, aux = game(with_parameters(networks, params), context)
+            values, aux = require_result(game(with_parameters(networks, params), context), "The game")
             if set(values) != set(names):
                 raise ValueError(f"The game has losses for {sorted(values)}; expected one for each of {sorted(names)}.")
             return {name: require_scalar(values[name], f"The loss of {name!r}") for name in names}, aux
@@ -72,9 +80,10 @@ def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) ->
         moved, states = {}, {}
         for name in names:
             (gradients,) = pull_back({other: jnp.full_like(values[other], other == name) for other in names})
-            steps, states[name] = txs[name].update(gradients[name], opt_state[name], params[name])
-            moved[name] = optax.apply_updates(params[name], steps)
-        metrics = {**{f"{name}/loss": mean(values[name]) for name in names}, **aux.metrics}
+            own, gradient = {name: params[name]}, {name: gradients[name]}
+            steps, states[name] = txs[name].update(gradient, opt_state[name], own, value=values[name])
+            moved.update(optax.apply_updates(own, steps))  # pyright: ignore[reportCallIssue, reportArgumentType]
+        metrics = {**aux.metrics, **{f"{name}/loss": mean(values[name]) for name in names}}
         return with_parameters(with_changes(networks, aux.changes), moved), states, metrics
 
     return Update(init, update, wrt=names)
@@ -101,7 +110,7 @@ def chain(**links: Update) -> Update:
 
 
 def every(k: int, update: Update) -> Update:
-    """The update on every k-th step; in between nothing changes and nothing is measured."""
+    """The update on every k-th step of the run; in between nothing changes and nothing is measured."""
     require_period(k)
 
     def periodic(networks: Networks, opt_state: OptState, context: Context):

@@ -39,7 +39,7 @@ def finished(data, tmp_path_factory):
 def final_state(out, data):
     config = gan_mnist.Config(width=2, hidden=8, latent_size=4, batch_size=8, seed=3)
     dataset = load(str(data))
-    target = first_state(config, gan_mnist.build(config, dataset.spec), dataset)
+    target = first_state(config, gan_mnist.build(config, dataset.spec))
     state = Checkpoints(out / "checkpoints").restore(target)
     return state._replace(key=jax.random.key_data(state.key))
 
@@ -50,9 +50,9 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert record["experiment"] == "gan_mnist"
     assert record["config"]["width"] == 2
     assert set(record["data"]) == {"source", "split", "images", "digest"}
-    assert {"jax", "flax", "optax", "orbax-checkpoint", "jaxgen"} <= record["versions"].keys()
-    assert [row["step"] for row in directory.rows()] == [50, 100, 120]
-    assert sorted(path.name for path in directory.samples.iterdir()) == ["step_0000100.png", "step_0000120.png"]
+    assert {"jax", "flax", "optax", "orbax-checkpoint", "jaxgen"} <= record["sessions"][0]["versions"].keys()
+    assert [row["step"] for row in directory.rows()] == [50, 60, 100, 120]
+    assert sorted(path.name for path in directory.samples.iterdir()) == ["step_0000060.png", "step_0000120.png"]
     for picture in (directory.losses, directory.samples / "step_0000120.png"):
         Image.open(picture).verify()
 
@@ -94,7 +94,7 @@ def test_mistakes_in_drawing_are_one_line_and_code_2(finished, monkeypatch, caps
 def test_a_run_in_two_halves_is_the_run_in_one(finished, data, tmp_path, monkeypatch, capsys):
     for steps in (70, 120):
         assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", tmp_path, "--steps", steps) == 0
-    assert "at step 70" in capsys.readouterr().out
+    assert "from step 70" in capsys.readouterr().out
     chex.assert_trees_all_equal(final_state(tmp_path, data), final_state(finished, data))
 
 
@@ -120,7 +120,10 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(data, tmp_path, monk
     steps = stopped + 130
     assert run_here(monkeypatch, gan_mnist.main, *arguments, "--steps", steps) == 0
     rows = [row["step"] for row in directory.rows()]
-    assert rows == [*range(50, steps, 50), steps]
+    ends = {*range(50, steps, 50), *range(60, steps, 60), steps}  # dispatches, and the grids of --sample-every 60
+    assert rows == sorted(ends)
+    sessions = json.loads(directory.config.read_text())["sessions"]
+    assert [session["step"] for session in sessions] == [0, stopped]
     whole = (*TINY, "--data", data, "--out", tmp_path / "whole", "--steps", steps)
     assert run_here(monkeypatch, gan_mnist.main, *whole) == 0
     chex.assert_trees_all_equal(final_state(tmp_path / "run", data), final_state(tmp_path / "whole", data))
@@ -160,14 +163,15 @@ def test_help_explains_every_option():
     [
         (("--steps", "0"), "--steps 0: expected at least 1"),
         (("--batch-size", "-3"), "--batch-size -3: expected at least 1"),
-        (("--max-minutes", "nan"), "--max-minutes nan: expected more than 0"),
+        (("--max-minutes", "nan"), "--max-minutes nan: expected a finite number above 0"),
         (("--seed", "-1"), "--seed -1: expected"),
         (("--batch-size", "65"), "--batch-size 65 is larger than the data: 64 images"),
         (("--width", "0"), "--width 0: expected at least 1"),
         (("--hidden", "-1"), "--hidden -1: expected at least 0"),
-        (("--learning-rate", "-0.1"), "--learning-rate -0.1: expected more than 0"),
+        (("--learning-rate", "-0.1"), "--learning-rate -0.1: expected a finite number above 0"),
         (("--data", "minst"), "--data minst is unknown"),
         (("--data", "mnist", "--data-dir", "/nowhere"), "--data-dir /nowhere is no folder"),
+        (("--data-dir", "/nowhere"), "--data-dir /nowhere goes with mnist"),
         (("--out", "/proc/run"), "--out /proc/run cannot be written"),
         (("--learning-rate", "inf"), "--learning-rate inf: expected"),
     ],
@@ -199,6 +203,20 @@ def test_resuming_with_another_config_or_other_data_is_refused(finished, data, t
     assert run_here(monkeypatch, gan_mnist.main, *arguments, "--data", other) == 2
     assert "on other data" in capsys.readouterr().err
     assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+
+
+def test_resuming_with_another_algorithm_is_refused(finished, data, monkeypatch, capsys):
+    monkeypatch.setattr(gan_mnist, "warming_up", lambda decay: 0.5)
+    assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", finished) == 2
+    assert "holds a run of another recipe" in capsys.readouterr().err
+
+
+def test_a_run_that_is_being_written_is_left_alone(finished, data, monkeypatch, capsys):
+    directory = RunDirectory(finished)
+    directory.open()
+    assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", finished) == 2
+    assert "is being written by another process" in capsys.readouterr().err
+    directory.close()
 
 
 def test_starting_over_keeps_the_earlier_run_beside(data, tmp_path, monkeypatch):

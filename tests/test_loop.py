@@ -5,9 +5,9 @@ import numpy as np
 import optax
 
 from jaxgen import Aux, init_state, make_step, mean, minimize
-from jaxgen.loop import STEPS_PER_DISPATCH, compile_dispatch, train
+from jaxgen.loop import compile_dispatch, train
 
-SIZE = 6
+SIZE, DISPATCH = 6, 10
 DATA = {"image": np.arange(SIZE, dtype=np.float32)}
 
 
@@ -28,9 +28,9 @@ def indices(step):
     return np.array([step % SIZE, (step + 1) % SIZE], np.int32)
 
 
-def run(state, steps, stop=lambda: False):
-    progress = list(train(make_step(UPDATE), state, DATA, indices, steps=steps, stop=stop))
-    return progress[-1].state, [p.measured for p in progress if p.measured], [p.step for p in progress]
+def run(state, steps, **options):
+    progress = list(train(make_step(UPDATE), state, DATA, indices, steps=steps, dispatch=DISPATCH, **options))
+    return progress[-1].state, [m for p in progress for m in p.measured], progress
 
 
 def raw(state):
@@ -38,7 +38,7 @@ def raw(state):
 
 
 def test_training_is_a_loop_over_the_chosen_batches():
-    steps = STEPS_PER_DISPATCH + 3
+    steps = DISPATCH + 3
     state, _, _ = run(begin(), steps)
     expected, step = begin(), jax.jit(make_step(UPDATE))
     for n in range(steps):
@@ -47,29 +47,41 @@ def test_training_is_a_loop_over_the_chosen_batches():
 
 
 def test_every_step_is_measured_once_and_one_dispatch_behind():
-    steps = 2 * STEPS_PER_DISPATCH + 3
-    _, measured, told = run(begin(), steps)
-    assert [step for step, _ in measured] == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH, steps]
-    assert told == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH, steps, steps]
-    last = np.mean([DATA["image"][indices(n)].mean() for n in range(2 * STEPS_PER_DISPATCH, steps)])
+    steps = 2 * DISPATCH + 3
+    _, measured, progress = run(begin(), steps)
+    assert [(p.step, [at for at, _ in p.measured]) for p in progress] == [
+        (DISPATCH, []),
+        (2 * DISPATCH, [DISPATCH]),
+        (steps, [2 * DISPATCH, steps]),
+    ]
+    last = np.mean([DATA["image"][indices(n)].mean() for n in range(2 * DISPATCH, steps)])
     np.testing.assert_allclose(measured[-1][1]["seen"], last, rtol=1e-6)
 
 
 def test_dispatches_end_at_the_same_steps_wherever_training_began():
-    middle, _, _ = run(begin(), STEPS_PER_DISPATCH - 7)
-    resumed, measured, _ = run(middle, 2 * STEPS_PER_DISPATCH)
-    assert [step for step, _ in measured] == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH]
-    chex.assert_trees_all_equal(raw(resumed), raw(run(begin(), 2 * STEPS_PER_DISPATCH)[0]))
+    middle, _, _ = run(begin(), DISPATCH - 7)
+    resumed, measured, _ = run(middle, 2 * DISPATCH)
+    assert [step for step, _ in measured] == [DISPATCH, 2 * DISPATCH]
+    chex.assert_trees_all_equal(raw(resumed), raw(run(begin(), 2 * DISPATCH)[0]))
+
+
+def test_at_a_halt_everything_before_it_has_been_measured():
+    _, measured, progress = run(begin(), 30, halts=(6, 15))
+    assert [at for at, _ in measured] == [6, 10, 12, 15, 18, 20, 24, 30]
+    for p in progress:
+        if p.step in (6, 12, 15, 18, 24, 30):
+            assert p.measured[-1][0] == p.step
+    chex.assert_trees_all_equal(raw(run(begin(), 30)[0]), raw(progress[-1].state))
 
 
 def test_stopping_loses_no_measurement():
     asked = iter([False, False, True])
-    _, measured, _ = run(begin(), 10 * STEPS_PER_DISPATCH, stop=lambda: next(asked))
-    assert [step for step, _ in measured] == [STEPS_PER_DISPATCH, 2 * STEPS_PER_DISPATCH]
+    _, measured, _ = run(begin(), 10 * DISPATCH, stop=lambda: next(asked))
+    assert [step for step, _ in measured] == [DISPATCH, 2 * DISPATCH]
 
 
 def test_a_finished_run_does_nothing():
-    assert list(train(make_step(UPDATE), begin(step=9), DATA, indices, steps=9)) == []
+    assert list(train(make_step(UPDATE), begin(step=9), DATA, indices, steps=9, dispatch=DISPATCH)) == []
 
 
 def test_nothing_is_compiled_after_the_first_dispatch():
@@ -78,7 +90,7 @@ def test_nothing_is_compiled_after_the_first_dispatch():
         lambda event, duration, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
     )
     try:
-        training = train(make_step(UPDATE), begin(), DATA, indices, steps=3 * STEPS_PER_DISPATCH + 7)
+        training = train(make_step(UPDATE), begin(), DATA, indices, steps=3 * DISPATCH + 7, dispatch=DISPATCH)
         next(training)
         assert compiled
         compiled.clear()
@@ -91,6 +103,6 @@ def test_nothing_is_compiled_after_the_first_dispatch():
 
 def test_the_state_that_is_given_is_used_up():
     state, dispatch = begin(), compile_dispatch(make_step(UPDATE))
-    chosen = jnp.zeros((STEPS_PER_DISPATCH, 2), jnp.int32)
+    chosen = jnp.zeros((DISPATCH, 2), jnp.int32)
     dispatch(state, jax.device_put(DATA), chosen, jnp.int32(1))
     assert state.networks["n"]["params"].is_deleted()

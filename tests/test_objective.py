@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from jaxgen import Aux, add, lazily, minimize, scale
+from jaxgen import Aux, add, init_state, lazily, minimize, scale
 from jaxgen.objective import stream
 from tests import toys
 
@@ -41,9 +41,10 @@ def test_each_term_sees_the_statistics_that_earlier_ones_left():
 
 def test_a_weight_scales_value_and_gradient_and_no_metric():
     networks, context = toys.networks(), toys.context()
-    value, aux = toys.judge(networks, context)
-    scaled, scaled_aux = scale(3.0, toys.judge)(networks, context)
-    assert scaled == 3.0 * value
+    (value, aux), gradient = jax.value_and_grad(toys.judge, has_aux=True)(networks, context)
+    (scaled, scaled_aux), scaled_gradient = jax.value_and_grad(scale(4.0, toys.judge), has_aux=True)(networks, context)
+    assert scaled == 4.0 * value
+    chex.assert_trees_all_close(scaled_gradient, jax.tree.map(lambda leaf: 4.0 * leaf, gradient), rtol=1e-6)
     chex.assert_trees_all_equal(aux.metrics, scaled_aux.metrics)
 
 
@@ -70,6 +71,14 @@ def test_a_lazy_loss_is_k_times_itself_every_kth_step_and_else_nothing():
         assert lazy_aux.changes["discriminator"]["batch_stats"]["passes"] == (step % 3 == 0)
 
 
+def test_the_terms_of_a_sum_add_up_to_it_whether_a_lazy_one_runs_or_not():
+    for step in range(4):
+        value, aux = add(a=toys.judge, b=lazily(3, toys.judge))(toys.networks(), toys.context(step))
+        assert value == pytest.approx(float(aux.metrics["a"].total + aux.metrics["b"].total), rel=1e-6)
+        assert (aux.metrics["b"].total == 0) == (step % 3 != 0)
+        assert aux.metrics["b/error"].count == (toys.SIZE if step % 3 == 0 else 0)
+
+
 def test_a_skipped_lazy_loss_has_no_gradient():
     def gradient(step):
         def loss(w):
@@ -94,6 +103,22 @@ def test_a_term_that_is_no_scalar_is_named():
 
     with pytest.raises(ValueError, match=r"'bad' of add is float32\[4\]; expected float32\[\]"):
         add(good=toys.judge, bad=per_example)(toys.networks(), toys.context())
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (jnp.zeros(()), "returns .*; expected a pair: a value and an Aux"),
+        ((jnp.zeros(()), {}), "returns tuple; expected a pair"),
+        ((jnp.zeros(()), Aux({"accuracy": jnp.zeros(())})), "measures 'accuracy' as .*; expected a Mean"),
+        ((jnp.zeros(()), Aux(changes={"critic": {}})), "'critic' is no network"),
+    ],
+)
+@pytest.mark.parametrize("combine", [lambda loss: add(a=loss), lambda loss: lazily(2, loss)])
+def test_what_is_no_loss_is_told(combine, result, message):
+    update = minimize(combine(lambda networks, context: result), optax.sgd(0.1), wrt="generator")
+    with pytest.raises(ValueError, match=message):
+        init_state(update, toys.networks(), jax.random.key(0), toys.batch())
 
 
 def test_objectives_nest():

@@ -6,12 +6,13 @@ import pytest
 
 import jaxgen
 import jaxgen.data
+import jaxgen.evaluation
 import jaxgen.losses
 import jaxgen.models
 import jaxgen.nets
 import jaxgen.report
 
-PACKAGES = [jaxgen, jaxgen.data, jaxgen.losses, jaxgen.models, jaxgen.nets, jaxgen.report]
+PACKAGES = [jaxgen, jaxgen.data, jaxgen.evaluation, jaxgen.losses, jaxgen.models, jaxgen.nets, jaxgen.report]
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)

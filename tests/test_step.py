@@ -108,7 +108,7 @@ def test_a_loss_that_is_no_scalar_is_refused_at_init(value):
         return value * toys.w(networks, "generator")[0].astype(value.dtype), Aux()
 
     update = minimize(loss, optax.sgd(0.1), wrt="generator")
-    with pytest.raises(ValueError, match=r"wrt='generator'\) was given is .*; expected float32\[\]"):
+    with pytest.raises(ValueError, match=r"wrt='generator'\) is .*; expected float32\[\]"):
         init_state(update, toys.networks(), jax.random.key(0), toys.batch())
 
 
@@ -124,3 +124,35 @@ def test_a_batch_may_be_given_by_its_types():
     types = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), toys.batch())
     state = init_state(UPDATE, toys.networks(), jax.random.key(3), types)
     np.testing.assert_array_equal(toys.w(state.networks, "mean"), toys.w(state.networks, "generator"))
+
+
+def test_a_network_without_parameters_is_refused_at_init():
+    with pytest.raises(ValueError, match=r"'generator' has no 'params'; expected its variables"):
+        init_state(UPDATE, {**toys.networks(), "generator": {"w": jnp.zeros(2)}}, jax.random.key(0))
+
+
+def test_a_step_that_uses_up_its_state_takes_nothing_from_the_caller():
+    networks, key = toys.networks(), jax.random.key(3)
+    state = init_state(UPDATE, networks, key)
+    jax.jit(make_step(UPDATE), donate_argnums=0)(state, toys.batch())
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(networks))
+    jax.random.split(key)
+
+
+def test_a_count_beyond_the_batches_is_their_number():
+    scan = scan_steps(make_step(UPDATE))
+    assert scan(begin(), batches(), 100)[0].step == STEPS
+
+
+def test_other_containers_are_refused_at_init():
+    class Frozen(dict):
+        pass
+
+    jax.tree_util.register_pytree_with_keys(
+        Frozen,
+        lambda d: ([(jax.tree_util.DictKey(k), d[k]) for k in sorted(d)], tuple(sorted(d))),
+        lambda keys, values: Frozen(zip(keys, values, strict=True)),
+    )
+    networks = {name: Frozen(variables) for name, variables in toys.networks().items()}
+    with pytest.raises(TypeError, match=r"changes the containers of the state .* use plain dicts"):
+        init_state(UPDATE, networks, jax.random.key(0), toys.batch())

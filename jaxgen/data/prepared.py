@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.dataset import Dataset, cache_folder, make_dataset
-from jaxgen.errors import InputError
+from jaxgen.data.dataset import Dataset, make_dataset
+from jaxgen.errors import InputError, first_line
+from jaxgen.files import cache_folder, write_whole
 
 
 def default_folder() -> Path:
@@ -23,8 +24,8 @@ def default_folder() -> Path:
 
 
 def find_prepared(folder: Path, name: str) -> Path | None:
-    """The newest prepared version of a data set in a folder; None if there is none."""
-    versions = [path.parent for path in (folder / name).glob("*/dataset_info.json")]
+    """The newest version of a data set that is prepared as array_record in a folder; None if there is none."""
+    versions = {path.parent for path in (folder / name).glob(f"*/{name}-*.array_record*")}
     return max(versions, key=_version, default=None)
 
 
@@ -32,12 +33,11 @@ def read_prepared(name: str, split: str, folder: Path, announce: Callable[[str],
     """The split of a prepared data set as arrays.
 
     Raises:
-      InputError: the data set has no such split, is prepared in another format, or is damaged.
-
+      InputError: the data set has no such split, or is damaged.
     """
     records = sorted(folder.glob(f"{name}-{split}.array_record*"))
     if not records:
-        raise InputError(f"{folder} has no {name}-{split}.array_record: prepare it with file_format='array_record'.")
+        raise InputError(f"{folder} has no split {split!r}.")
     digest = sha256(b"".join(sha256(path.read_bytes()).digest() for path in records)).hexdigest()
     cached = cache_folder() / "decoded" / f"{name}-{split}-{digest[:16]}.npz"
     arrays = _read_cache(cached)
@@ -59,7 +59,7 @@ def _decode(name: str, split: str, folder: Path, announce: Callable[[str], None]
         announce(f"Decoding {len(source):,} images of {name} once; they are cached as an array")
         examples = [(example["image"], example.get("label", -1)) for example in source]
     except Exception as error:
-        raise InputError(f"{folder} cannot be read as a prepared data set: {_first_line(error)}") from error
+        raise InputError(f"{folder} cannot be read as a prepared data set: {first_line(error)}") from error
     image, label = (np.array(column) for column in zip(*examples, strict=True))
     return {"image": image, "label": label.astype(np.int32)} if (label >= 0).all() else {"image": image}
 
@@ -72,19 +72,13 @@ def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _write_cache(path: Path, arrays: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-        np.savez(partial, **arrays)  # pyright: ignore[reportArgumentType]
-        partial.replace(path)
+        write_whole(path, lambda file: np.savez(file, **arrays))
     except OSError:
         return  # a cache that cannot be written costs time, nothing else
 
 
 def _version(folder: Path) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

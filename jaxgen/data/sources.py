@@ -8,14 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jaxgen.data.archive import read_archive
-from jaxgen.data.dataset import Dataset, cache_folder
+from jaxgen.data.dataset import Dataset
 from jaxgen.data.digits import read_digits
 from jaxgen.data.folder import read_folder
 from jaxgen.data.mnist_files import download_files, find_files, read_files
 from jaxgen.data.prepared import default_folder, find_prepared, read_prepared
 from jaxgen.errors import InputError
+from jaxgen.files import cache_folder
 
 NAMES = ("mnist", "fashion_mnist", "cifar10")
+SPLITS = ("train", "test")
 
 
 def load(
@@ -33,10 +35,14 @@ def load(
 
     Raises:
       InputError: the name is unknown, or the data are missing or damaged.
-
     """
+    if split not in SPLITS:
+        raise InputError(f"The split {split!r} is unknown: expected 'train' or 'test'.")
     if name not in NAMES:
+        if data_dir is not None:
+            raise InputError(f"--data-dir {data_dir} goes with {', '.join(NAMES)}; --data {name} is a path of its own.")
         return _from_path(name)
+    data_dir = data_dir and data_dir.expanduser()
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"--data-dir {data_dir} is no folder.")
     places = [default_folder(), cache_folder()] if data_dir is None else [data_dir]
@@ -52,7 +58,7 @@ def load(
             return read_files(name, split, files)
     if data_dir is not None:
         raise InputError(
-            f"--data-dir {data_dir} holds neither {name}/<version>/dataset_info.json nor the IDX files of {name}."
+            f"--data-dir {data_dir} holds neither {name}/<version>/*.array_record nor the IDX files ({split})."
         )
     if not offline and (files := download_files(name, split, announce)):
         return read_files(name, split, files)

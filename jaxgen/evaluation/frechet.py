@@ -18,7 +18,6 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     Raises:
       InputError: the sets differ in F, hold values that are not finite, or have fewer than F + 1 members, whose
         covariance is singular.
-
     """
     for features in (first, second):
         if features.ndim != 2 or features.shape[1] != first.shape[1]:
@@ -38,9 +37,9 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     features = features.astype(np.float64)
-    return features.mean(axis=0), np.cov(features, rowvar=False)
+    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
+    values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.image import ImageSpec, to_float
+from jaxgen.image import to_float
 from jaxgen.losses import zero_centred_penalty
 from jaxgen.metrics import mean
 from jaxgen.nets import Module, forward
@@ -27,19 +27,23 @@ GeneratorObjective = Callable[[Array], Array]
 
 
 class GAN(NamedTuple):
-    """A generator of latents [B, Z] to images, and a discriminator of images to logits [B]."""
+    """A generator of latents [B, Z] to images, and a discriminator of images to logits [B].
+
+    `mix_batches` judges real and generated images in one batch, which is faster.  It changes nothing unless a layer of
+    the discriminator looks at other examples, as BatchNorm does: then each kind has to be a batch of its own.
+    """
 
     generator: Module
     discriminator: Module
     latent_size: int
-    spec: ImageSpec
+    mix_batches: bool = False
 
     def init(self, key: Array) -> dict[str, Variables]:
         """Both networks' variables."""
         generator, discriminator = jax.random.split(key)
-        latent, image = jnp.zeros((1, self.latent_size)), jnp.zeros((1, *self.spec))
+        image, variables = self.generator.init_with_output(generator, jnp.zeros((1, self.latent_size)), train=False)
         return {
-            "generator": self.generator.init(generator, latent, train=False),
+            "generator": variables,
             "discriminator": self.discriminator.init(discriminator, image, train=False),
         }
 
@@ -52,11 +56,8 @@ class GAN(NamedTuple):
         return forward(self.generator, variables, latent, train=train)
 
     def judge(self, variables: Variables, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
-        """Training logits [B] of real and of fake images, and the discriminator's changed collections.
-
-        With BatchNorm each kind is a batch of its own, as in the DCGAN paper; without, one batch is faster.
-        """
-        if set(variables) == {"params"}:
+        """Training logits [B] of real and of fake images, and the discriminator's changed collections."""
+        if self.mix_batches:
             logits, changes = forward(self.discriminator, variables, jnp.concatenate([real, fake]), train=True)
             return logits[: len(real)], logits[len(real) :], changes
         real_logits, changes = forward(self.discriminator, variables, real, train=True)
@@ -121,19 +122,22 @@ def r1_loss(gan: GAN, *, gamma: float, share: float = 1.0) -> Loss:
     """`gamma` times the R1 penalty, averaged over the first `share` of the real images."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        real = to_float(_first(context.batch["image"], share))
-        return gamma * _penalty(gan, networks, real), Aux()
+        real = to_float(context.batch["image"])
+        return _penalty(gan, networks, _first(real, share), gamma)
 
     return loss
 
 
 def r2_loss(gan: GAN, *, gamma: float, share: float = 1.0) -> Loss:
-    """`gamma` times the R2 penalty, averaged over `share` as many generated images as the batch has."""
+    """`gamma` times the R2 penalty, averaged over `share` as many generated images as the batch has.
+
+    They are a batch of their own: with few of them the generator's BatchNorm sees few.
+    """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         num = len(_first(context.batch["image"], share))
         fake, _ = gan.generate(networks["generator"], gan.latents(context.key, num), train=True)
-        return gamma * _penalty(gan, networks, fake), Aux()
+        return _penalty(gan, networks, fake, gamma)
 
     return loss
 
@@ -142,8 +146,9 @@ def _first(images: Array, share: float) -> Array:
     return images[: max(1, round(share * len(images)))]
 
 
-def _penalty(gan: GAN, networks: Networks, images: Array) -> Array:
+def _penalty(gan: GAN, networks: Networks, images: Array, gamma: float) -> tuple[Array, Aux]:
     def judge(images: Array) -> Array:
         return forward(gan.discriminator, networks["discriminator"], images, train=False)[0]
 
-    return zero_centred_penalty(judge, images).mean()
+    penalty = zero_centred_penalty(judge, images)
+    return gamma * penalty.mean(), Aux({"penalty": mean(penalty)})

@@ -28,7 +28,6 @@ def conv(image: Array, kernel: Array, strides: tuple[int, int], padding: Padding
 
     Raises:
       ValueError: the channels of image and kernel differ.
-
     """
     _require_channels(image, kernel)
     size, taps = image.shape[1:3], kernel.shape[:2]
@@ -49,10 +48,11 @@ def conv_transpose(image: Array, kernel: Array, strides: tuple[int, int], paddin
     """`jax.lax.conv_transpose` of [B, H, W, C] with [h, w, C, D] (kernel not flipped); padding 'SAME' or 'VALID'.
 
     Raises:
-      ValueError: the channels of image and kernel differ.
-
+      ValueError: the channels of image and kernel differ, or the padding is another.
     """
     _require_channels(image, kernel)
+    if padding not in ("SAME", "VALID"):
+        raise ValueError(f"A padding of {padding!r} was given; expected 'SAME' or 'VALID'.")
 
     def native(image, kernel):
         return lax.conv_transpose(image, kernel, strides, padding, dimension_numbers=LAYOUT)

@@ -32,7 +32,6 @@ def halvings(spec: ImageSpec) -> int:
 
     >>> halvings(ImageSpec(28, 28, 1)), halvings(ImageSpec(64, 64, 3))
     (2, 4)
-
     """
     for side in (spec.height, spec.width):
         if side % 4 or not 28 <= side <= 128:

@@ -39,9 +39,7 @@ class Display:
         self._bar.update(self._task, description=f"step {step:,}", completed=done, status=f"{speed}  {left}  {losses}")
         if not self._console.is_terminal and time.monotonic() - self._last >= QUIET_SECONDS:
             self._last = time.monotonic()
-            self._console.print(
-                f"step {step:,}  {done:.0%}  {speed}  {left}  {losses}", soft_wrap=True, highlight=False
-            )
+            self.say(f"step {step:,}  {done:.0%}  {speed}  {left}  {losses}")
 
     def say(self, text: str) -> None:
         """Prints a line, above the bar if there is one."""

@@ -5,72 +5,82 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from jaxgen.errors import InputError
 from jaxgen.files import write_whole
+
+ADVICE = "choose another --out, or start over with --no-resume"
 
 
 class RunDirectory:
     """The files of one run."""
 
     def __init__(self, path: Path):
-        self.path = path
-        self.config = path / "config.json"
-        self.metrics = path / "metrics.jsonl"
-        self.samples = path / "samples"
-        self.losses = path / "losses.png"
-        self.checkpoints = path / "checkpoints"
-        self.sampler = path / "sampler"
+        self.path = path.expanduser()
+        self.config = self.path / "config.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.samples = self.path / "samples"
+        self.losses = self.path / "losses.png"
+        self.checkpoints = self.path / "checkpoints"
+        self.sampler = self.path / "sampler"
+        self._lock = FileLock(self.path / ".lock", blocking=False)
 
-    def open(self, record: Mapping[str, Any], *, free: frozenset[str]) -> None:
-        """Makes the directory, or checks that it holds the same experiment with the same config.
-
-        `record` goes into `config.json`; fields of its `config` in `free` may differ.
+    def earlier(self) -> dict[str, Any] | None:
+        """The record of the run that the directory holds; None if it is empty or new.
 
         Raises:
-          InputError: it holds another run or something else, or cannot be written.
+          InputError: it holds something else.
+        """
+        if not self.config.exists():
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise InputError(f"--out {self.path} exists and holds no run: choose an empty or a new folder.")
+            return None
+        try:
+            record = json.loads(self.config.read_text())
+            if not {"experiment", "config", "data", "recipe", "sessions"} <= record.keys():
+                raise ValueError("it is of another program")
+        except (ValueError, AttributeError, OSError) as error:
+            raise InputError(f"{self.config} is no run's config ({error}): choose another --out.") from error
+        return record
 
+    def open(self) -> None:
+        """Makes the directory and keeps other processes out of it as long as this one lives.
+
+        Raises:
+          InputError: it cannot be written, or another process writes it.
         """
         try:
-            self.samples.mkdir(parents=True, exist_ok=True) if self._holds_run(record, free) else self._make()
-            write_whole(self.config, json.dumps(record, indent=2) + "\n")
+            self.samples.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout as error:
+            raise InputError(f"--out {self.path} is being written by another process.") from error
         except OSError as error:
             raise InputError(f"--out {self.path} cannot be written: {error.strerror}.") from error
 
-    def _make(self) -> None:
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise InputError(f"--out {self.path} exists and holds no run; choose an empty or a new folder.")
-        self.samples.mkdir(parents=True, exist_ok=True)
+    def close(self) -> None:
+        """Lets other processes in."""
+        self._lock.release()
 
-    def _holds_run(self, record: Mapping[str, Any], free: frozenset[str]) -> bool:
-        if not self.config.exists():
-            return False
-        try:
-            earlier = json.loads(self.config.read_text())
-            experiment, config, data = earlier["experiment"], earlier["config"], earlier["data"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.config} is no run's config: {error}. Choose another --out.") from error
-        if experiment != record["experiment"]:
-            raise InputError(f"--out {self.path} holds a run of {experiment}; choose another --out.")
-        for field in sorted((config.keys() | record["config"].keys()) - free):
-            was, now = config.get(field), record["config"].get(field)
-            if was != now:
-                raise InputError(
-                    f"--out {self.path} holds a run with {field} = {was}, not {now}: go on with the old value, "
-                    "choose another --out, or start over with --no-resume."
-                )
-        if data["digest"] != record["data"]["digest"]:
-            raise InputError(f"--out {self.path} holds a run on other data ({data['source']}); choose another --out.")
-        return True
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Writes `config.json`."""
+        write_whole(self.config, json.dumps(record, indent=2) + "\n")
 
     def set_aside(self) -> Path | None:
-        """Moves an earlier run out of the way; returns where to, or None if there was none."""
-        if not self.config.exists():
+        """Moves an earlier run out of the way; returns where to, or None if there was none.
+
+        Raises:
+          InputError: the directory holds something else, or cannot be moved.
+        """
+        if self.earlier() is None:
             return None
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
+        path, number = self.path.resolve(), 1
+        while (aside := path.with_name(f"{path.name}.{number}")).exists():
             number += 1
-        self.path.rename(aside)
-        return aside
+        try:
+            return path.rename(aside)
+        except OSError as error:
+            raise InputError(f"--out {self.path} cannot be moved aside: {error.strerror}.") from error
 
     def log(self, row: Mapping[str, float]) -> None:
         """Adds a line to `metrics.jsonl`."""
@@ -91,3 +101,24 @@ class RunDirectory:
         """Drops the lines of `metrics.jsonl` after a step, which a resumed run will write again."""
         kept = [row for row in self.rows() if row["step"] <= step]
         write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def require_same_run(path: Path, earlier: Mapping[str, Any], record: Mapping[str, Any], free: frozenset[str]) -> None:
+    """Refuses to go on with a run of another experiment, config, data or recipe.
+
+    Fields of the config in `free` may differ.  Recipes are compared where the versions are the same.
+
+    Raises:
+      InputError: naming what differs.
+    """
+    if earlier["experiment"] != record["experiment"]:
+        raise InputError(f"--out {path} holds a run of {earlier['experiment']}: choose another --out.")
+    for field in sorted((earlier["config"].keys() | record["config"].keys()) - free):
+        was, now = earlier["config"].get(field), record["config"].get(field)
+        if was != now:
+            raise InputError(f"--out {path} holds a run with {field} = {was}, not {now}: go back to it, {ADVICE}.")
+    if earlier["data"]["digest"] != record["data"]["digest"]:
+        raise InputError(f"--out {path} holds a run on other data ({earlier['data']['source']}): {ADVICE}.")
+    same_versions = earlier["sessions"][-1]["versions"] == record["sessions"][-1]["versions"]
+    if same_versions and earlier["recipe"] != record["recipe"]:
+        raise InputError(f"--out {path} holds a run of another recipe (the code of its step has changed): {ADVICE}.")

@@ -1,6 +1,11 @@
 import gzip
 import struct
+from contextlib import suppress
+from functools import partial
+from hashlib import md5
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -9,6 +14,7 @@ from PIL import Image
 from jaxgen import ImageSpec, InputError
 from jaxgen.data import load, mnist_files
 from jaxgen.data.idx import read_idx
+from jaxgen.files import cache_folder
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no prepared data sets in {SHARED}")
@@ -79,7 +85,7 @@ def test_the_original_files_are_found_in_the_given_folder(tmp_path, inside, comp
 def test_one_set_is_never_taken_for_the_other(tmp_path, monkeypatch):
     write_idx(tmp_path, compress=True)
     name = mnist_files.FILES["train"][0]
-    checksum = __import__("hashlib").md5((tmp_path / f"{name}.gz").read_bytes()).hexdigest()
+    checksum = md5((tmp_path / f"{name}.gz").read_bytes()).hexdigest()
     monkeypatch.setitem(mnist_files.CHECKSUMS["fashion_mnist"], name, checksum)
     with pytest.raises(InputError, match="is fashion_mnist's file, not mnist's"):
         find("mnist", data_dir=tmp_path)
@@ -99,15 +105,42 @@ def test_a_download_that_does_not_come_is_announced_and_does_no_harm(monkeypatch
     data = load("mnist", announce=told.append)
     assert "Downloading mnist" in told[0]
     assert "failed" in told[1]
-    assert len(data) == 5000
+    assert data.size == 5000
 
 
-def test_a_download_that_is_not_the_file_is_refused(monkeypatch, tmp_path):
+@pytest.fixture
+def server(tmp_path):
+    """A server on this machine of the files in a folder; its address and the folder."""
     served = tmp_path / "served"
     write_idx(served, compress=True)
-    monkeypatch.setitem(mnist_files.ADDRESSES, "fashion_mnist", served.as_uri() + "/")
+    handler = partial(SimpleHTTPRequestHandler, directory=served)
+    handler.log_message = silent
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}/", served
+        web.shutdown()
+
+
+def test_a_download_with_the_right_checksum_is_used_and_kept(server, monkeypatch):
+    address, served = server
+    monkeypatch.setitem(mnist_files.ADDRESSES, "fashion_mnist", address)
+    for name in mnist_files.FILES["train"]:
+        checksum = md5((served / f"{name}.gz").read_bytes()).hexdigest()
+        monkeypatch.setitem(mnist_files.CHECKSUMS["fashion_mnist"], name, checksum)
+    data = find("fashion_mnist")
+    np.testing.assert_array_equal(data.arrays["image"][..., 0], images())
+    assert find("fashion_mnist", offline=True).digest == data.digest
+    for path in (cache_folder() / "fashion_mnist").iterdir():
+        path.unlink()
+
+
+def test_a_download_with_another_checksum_is_refused(server, monkeypatch):
+    monkeypatch.setitem(mnist_files.ADDRESSES, "fashion_mnist", server[0])
+    told = []
     with pytest.raises(InputError, match=r"fashion_mnist .* was not found"):
-        find("fashion_mnist")
+        load("fashion_mnist", announce=told.append)
+    assert "failed: ValueError" in told[1]
+    assert not list((cache_folder() / "fashion_mnist").glob("*.gz"))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +155,7 @@ def test_a_download_that_is_not_the_file_is_refused(monkeypatch, tmp_path):
         ("mnist", {"split": "test", "offline": True}, r"mnist \(test\) was not found"),
         ("fashion_mnist", {"offline": True}, "fashion_mnist .* was not found"),
         ("cifar10", {"offline": True}, "cifar10 is not prepared"),
+        ("mnist", {"split": "valid"}, "split 'valid' is unknown: expected 'train' or 'test'"),
     ],
 )
 def test_what_is_missing_is_told_in_one_line(name, options, message):
@@ -131,7 +165,7 @@ def test_what_is_missing_is_told_in_one_line(name, options, message):
 
 
 def test_a_given_folder_without_the_data_is_not_passed_over_in_silence(tmp_path):
-    with pytest.raises(InputError, match=r"holds neither mnist/<version>/dataset_info\.json nor the IDX files"):
+    with pytest.raises(InputError, match=r"holds neither mnist/<version>/\*\.array_record nor the IDX files"):
         find("mnist", data_dir=tmp_path)
 
 
@@ -178,6 +212,12 @@ def test_an_image_bomb_is_refused_before_it_is_unpacked(tmp_path):
         find(str(tmp_path))
 
 
+def test_more_than_8_bits_are_refused_not_cut_off(tmp_path):
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000).save(tmp_path / "deep.png")
+    with pytest.raises(InputError, match=r"deep\.png has more than 8 bits a channel"):
+        find(str(tmp_path))
+
+
 @pytest.mark.parametrize("names", [("image", "label"), ("arr_0", "arr_1")])
 def test_an_archive_gives_its_images_and_labels(tmp_path, names):
     path = tmp_path / "a.npz"
@@ -211,6 +251,16 @@ def test_a_damaged_archive_is_told(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.npz cannot be read as an \.npz"):
         find(str(path))
+
+
+def test_a_damaged_byte_in_an_archive_is_told_or_without_effect(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, image=images())
+    sound, expected = path.read_bytes(), find(str(path)).digest
+    for place in np.linspace(0, len(sound) - 1, 40).astype(int):
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 0x10]) + sound[place + 1 :])
+        with suppress(InputError):
+            assert find(str(path)).digest == expected
 
 
 def test_a_file_of_another_kind_is_told(tmp_path):

@@ -11,10 +11,10 @@ def draw(num, size, seed):
     return random.normal(size=(num, size)) @ random.normal(size=(size, size)) + random.normal(size=size)
 
 
-@pytest.mark.parametrize("size", [2, 7, 30])
+@pytest.mark.parametrize("size", [1, 2, 7, 30])
 def test_the_distance_is_that_of_the_textbook_formula(size):
     first, second = draw(200, size, 0), draw(300, size, 1)
-    c1, c2 = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
+    c1, c2 = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (first, second))
     root = scipy.linalg.sqrtm(c1 @ c2).real
     expected = np.square(first.mean(0) - second.mean(0)).sum() + np.trace(c1 + c2 - 2 * root)
     assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)

@@ -18,7 +18,7 @@ CONTEXT = Context(BATCH, key=jax.random.key(2), step=jnp.int32(0))
 def make_gan(*, normalize):
     options = {"width": 2, "kernel_init": jax.nn.initializers.he_normal()}
     discriminator = DCGANDiscriminator(normalize=normalize, **options)
-    return GAN(DCGANGenerator(SPEC, **options), discriminator, latent_size=3, spec=SPEC)
+    return GAN(DCGANGenerator(SPEC, **options), discriminator, latent_size=3, mix_batches=not normalize)
 
 
 @pytest.mark.parametrize("normalize", [True, False])

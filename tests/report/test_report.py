@@ -1,14 +1,19 @@
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgen import InputError
-from jaxgen.report import RunDirectory, plot_metrics, save_archive, save_grid
+from jaxgen.report import RunDirectory, plot_metrics, require_same_run, save_archive, save_grid
 from jaxgen.report.grid import GAP, image_grid
+from jaxgen.report.plot import panels_of
 
-RECORD = {"experiment": "e", "config": {"width": 8, "steps": 10}, "data": {"source": "s", "digest": "d"}}
+RECORD = {
+    "experiment": "e",
+    "config": {"width": 8, "steps": 10},
+    "data": {"source": "s", "digest": "d"},
+    "recipe": "r",
+    "sessions": [{"versions": {"jax": "1"}}],
+}
 FREE = frozenset(("steps",))
 
 
@@ -44,64 +49,85 @@ def test_an_archive_is_the_same_bytes_for_the_same_images(tmp_path):
 
 
 def test_a_plot_is_a_picture_even_of_metrics_that_come_and_go(tmp_path):
-    rows = [{"step": n, "d/loss": 1.0 / (n + 1), **({"d/r1": 2.0} if n % 2 else {}), "seconds": n} for n in range(4)]
+    rows = [{"step": n, "d/loss": 1.0 / (n + 1), **({"d/r1": 2.0} if n % 2 else {}), "time/s": n} for n in range(4)]
     for name, given in [("some", rows), ("none", [])]:
         plot_metrics(tmp_path / f"{name}.png", given)
         with Image.open(tmp_path / f"{name}.png") as plot:
             assert plot.format == "PNG"
 
 
-def test_a_new_directory_is_made_and_the_same_run_may_go_on(tmp_path):
+def test_every_metric_has_its_place_in_the_plot_and_the_losses_are_first():
+    rows = [
+        {"step": 1, "kl": 0.0, "time/seconds": 3.0},
+        {"step": 2, "loss": 1.0, "d/a/real_logit": 0.0, "d/fake_logit": 0.0},
+    ]
+    assert panels_of(rows) == {"loss": ["loss"], "kl": ["kl"], "logit": ["d/a/real_logit", "d/fake_logit"]}
+    assert next(iter(panels_of(rows))) == "loss"
+
+
+def test_a_new_directory_is_made_and_found_again(tmp_path):
     directory = RunDirectory(tmp_path / "new" / "run")
-    directory.open(RECORD, free=FREE)
-    longer = {**RECORD, "config": {"width": 8, "steps": 20}}
-    directory.open(longer, free=FREE)
-    assert json.loads(directory.config.read_text()) == longer
+    assert directory.earlier() is None
+    directory.open()
+    directory.write(RECORD)
+    assert directory.earlier() == RECORD
+    directory.close()
+
+
+def test_one_process_at_a_time_has_the_directory(tmp_path):
+    first, second = RunDirectory(tmp_path), RunDirectory(tmp_path)
+    first.open()
+    with pytest.raises(InputError, match="is being written by another process"):
+        second.open()
+    first.close()
+    second.open()
+    second.close()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"experiment": "f"}, "holds a run of e"),
+        ({"experiment": "f"}, "holds a run of e:"),
         ({"config": {"width": 9, "steps": 10}}, "with width = 8, not 9"),
         ({"config": {"width": 8, "steps": 10, "depth": 1}}, "with depth = None, not 1"),
         ({"data": {"source": "t", "digest": "x"}}, r"on other data \(s\)"),
+        ({"recipe": "x"}, "of another recipe"),
     ],
 )
-def test_another_run_is_refused_and_left_alone(tmp_path, change, message):
-    directory = RunDirectory(tmp_path)
-    directory.open(RECORD, free=FREE)
-    before = directory.config.read_bytes()
+def test_another_run_is_refused(tmp_path, change, message):
     with pytest.raises(InputError, match=message):
-        directory.open({**RECORD, **change}, free=FREE)
-    assert directory.config.read_bytes() == before
+        require_same_run(tmp_path, RECORD, {**RECORD, **change}, FREE)
 
 
-def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(InputError, match="exists and holds no run"):
-        RunDirectory(tmp_path).open(RECORD, free=FREE)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+def test_the_same_run_may_go_on_for_longer_and_under_other_versions(tmp_path):
+    require_same_run(tmp_path, RECORD, {**RECORD, "config": {"width": 8, "steps": 20}}, FREE)
+    later = {**RECORD, "recipe": "traced otherwise", "sessions": [{"versions": {"jax": "2"}}]}
+    require_same_run(tmp_path, RECORD, later, FREE)
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "config.json"])
+def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, name):
+    (tmp_path / name).write_text('{"model_type": "precious"}')
+    for refused in (RunDirectory(tmp_path).earlier, RunDirectory(tmp_path).set_aside):
+        with pytest.raises(InputError, match=r"holds no run|is no run's config"):
+            refused()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="--out"):
-        RunDirectory(tmp_path / "file" / "run").open(RECORD, free=FREE)
-
-
-def test_a_damaged_config_is_told(tmp_path):
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match="is no run's config"):
-        RunDirectory(tmp_path).open(RECORD, free=FREE)
+    with pytest.raises(InputError, match=r"--out .* cannot be written"):
+        RunDirectory(tmp_path / "file" / "run").open()
 
 
 def test_starting_over_moves_the_earlier_run_aside(tmp_path):
     directory = RunDirectory(tmp_path / "run")
     assert directory.set_aside() is None
     for number in (1, 2):
-        directory.open(RECORD, free=FREE)
+        directory.open()
+        directory.write(RECORD)
         directory.log({"step": number})
+        directory.close()
         assert directory.set_aside() == tmp_path / f"run.{number}"
         assert RunDirectory(tmp_path / f"run.{number}").rows() == [{"step": number}]
     assert not directory.path.exists()
