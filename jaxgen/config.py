@@ -56,7 +56,7 @@ class RunConfig:
     """Steps that run as one dispatch and make one line of metrics; Ctrl-C waits for up to two of these."""
     sample_every: Count = 1_000
     """Steps between sample grids."""
-    checkpoint_every: Count = 1_000
+    checkpoint_every: Count = 2_500
     """Steps between checkpoints."""
 
 

@@ -25,6 +25,7 @@ from jaxgen.data import Dataset, batch_indices, load
 from jaxgen.evaluation import frechet_distance
 from jaxgen.files import cache_folder
 from jaxgen.loop import train
+from jaxgen.nets import Conv
 
 EPOCHS, BATCH, FEATURES, DROP, SHIFT = 4, 128, 64, 0.5, 2
 
@@ -45,9 +46,10 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(self, image, *, train: bool):
         for features in (16, 32, 64):
-            image = nn.relu(nn.Conv(features, (3, 3), kernel_init=nn.initializers.he_normal())(image))
+            image = nn.relu(Conv(features, (3, 3), kernel_init=nn.initializers.he_normal())(image))
             if features < 64:
-                image = nn.max_pool(image, (2, 2), (2, 2))
+                batch, height, width, _ = image.shape
+                image = image.reshape(batch, height // 2, 2, width // 2, 2, features).max(axis=(2, 4))
         features = nn.relu(nn.Dense(FEATURES)(image.reshape(len(image), -1)))
         return features, nn.Dense(10)(nn.Dropout(DROP, deterministic=not train)(features))
 

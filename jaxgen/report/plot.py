@@ -35,9 +35,11 @@ def plot_metrics(path: Path, rows: Sequence[dict[str, float]]) -> None:
 
 
 def panels_of(rows: Sequence[dict[str, float]]) -> dict[str, list[str]]:
-    """The metrics' names by kind, in the order of the panels."""
+    """The metrics' names by kind, in the order of the panels; what stands beside a loss is a term of it."""
     panels = defaultdict(list)
-    for name in sorted({name for row in rows for name in row}):
-        if name != "step" and not name.startswith("time/"):
-            panels[name.replace("_", "/").rsplit("/", 1)[-1]].append(name)
-    return dict(sorted(panels.items(), key=lambda panel: (panel[0] != "loss", panel[0])))
+    names = sorted({name for row in rows for name in row if name != "step" and not name.startswith("time/")})
+    for name in names:
+        *parents, last = name.split("/")
+        is_term = last != "loss" and "/".join([*parents, "loss"]) in names
+        panels["term" if is_term else last.rsplit("_", 1)[-1]].append(name)
+    return dict(sorted(panels.items(), key=lambda panel: (panel[0] != "loss", panel[0] != "term", panel[0])))

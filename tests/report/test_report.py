@@ -58,11 +58,12 @@ def test_a_plot_is_a_picture_even_of_metrics_that_come_and_go(tmp_path):
 
 def test_every_metric_has_its_place_in_the_plot_and_the_losses_are_first():
     rows = [
-        {"step": 1, "kl": 0.0, "time/seconds": 3.0},
-        {"step": 2, "loss": 1.0, "d/a/real_logit": 0.0, "d/fake_logit": 0.0},
+        {"step": 1, "d/r1": 0.0, "time/seconds": 3.0},
+        {"step": 2, "d/loss": 1.0, "d/a/real_logit": 0.0, "e/fake_logit": 0.0},
     ]
-    assert panels_of(rows) == {"loss": ["loss"], "kl": ["kl"], "logit": ["d/a/real_logit", "d/fake_logit"]}
-    assert next(iter(panels_of(rows))) == "loss"
+    panels = [("loss", ["d/loss"]), ("term", ["d/r1"]), ("logit", ["d/a/real_logit", "e/fake_logit"])]
+    assert list(panels_of(rows).items()) == panels
+    assert panels_of([{"step": 1, "loss": 0.0, "kl": 0.0}]) == {"loss": ["loss"], "term": ["kl"]}
 
 
 def test_a_new_directory_is_made_and_found_again(tmp_path):
