@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxgen.losses import zero_centred_penalty
 
@@ -37,3 +38,25 @@ def test_its_gradient_is_that_of_its_closed_form():
 def test_the_penalty_is_float32_for_images_of_any_precision():
     penalty = zero_centred_penalty(lambda image: image.sum(axis=(1, 2, 3)), images().astype(jnp.bfloat16))
     assert penalty.dtype == jnp.float32
+
+
+@pytest.mark.agreement
+def test_r1_and_its_gradient_are_those_of_pytorchs_double_backward(torch):
+    real = np.array(images()).reshape(5, -1)
+    weights = [np.random.default_rng(n).normal(size=size).astype(np.float32) for n, size in enumerate([(16, 8), (8,)])]
+
+    def penalty(weights):
+        def judge(image):
+            return jax.nn.softplus(image.reshape(5, -1) @ weights[0]) @ weights[1]
+
+        return zero_centred_penalty(judge, real.reshape(SHAPE))
+
+    given = torch.from_numpy(real).requires_grad_()
+    theirs = [torch.from_numpy(weight).requires_grad_() for weight in weights]
+    logits = torch.nn.functional.softplus(given @ theirs[0]) @ theirs[1]
+    (slope,) = torch.autograd.grad(logits.sum(), given, create_graph=True)
+    expected = 0.5 * slope.square().sum(dim=1)
+    expected.sum().backward()
+    np.testing.assert_allclose(penalty(weights), expected.detach().numpy(), rtol=1e-4)
+    for ours, weight in zip(jax.grad(lambda w: penalty(w).sum())(weights), theirs, strict=True):
+        np.testing.assert_allclose(ours, weight.grad.numpy(), rtol=1e-3, atol=1e-3)  # sums of hundreds of products

@@ -83,3 +83,15 @@ def test_a_layer_is_its_function_plus_a_bias_in_its_own_precision(layer):
     np.testing.assert_allclose(output, operation(image, params["kernel"], (2, 2), "SAME") + params["bias"], rtol=1e-6)
     assert module.clone(dtype=jnp.bfloat16).apply(variables, image).dtype == jnp.bfloat16
     assert params["kernel"].dtype == jnp.float32
+
+
+@pytest.mark.agreement
+def test_values_are_those_of_pytorch(torch):
+    image, kernel = draw((8, 6), (4, 4))
+    theirs = torch.from_numpy(np.array(image)).permute(0, 3, 1, 2)
+    weight = torch.from_numpy(np.array(kernel))
+    halved = torch.nn.functional.conv2d(theirs, weight.permute(3, 2, 0, 1), stride=2, padding=1)
+    np.testing.assert_allclose(conv(image, kernel, (2, 2), "SAME"), halved.permute(0, 2, 3, 1), atol=1e-4)
+    flipped = weight.flip(0, 1).permute(2, 3, 0, 1)  # PyTorch's transposed convolution is conv2d's transpose
+    doubled = torch.nn.functional.conv_transpose2d(theirs, flipped, stride=2, padding=1)
+    np.testing.assert_allclose(conv_transpose(image, kernel, (2, 2), "SAME"), doubled.permute(0, 2, 3, 1), atol=1e-4)
