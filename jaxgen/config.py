@@ -42,7 +42,7 @@ class RunConfig:
     """Where the data set is: a folder of prepared TFDS data, or of the four original MNIST files."""
     offline: bool = False
     """Never download."""
-    steps: Count = 60_000
+    steps: Count = 150_000
     """Training steps in all, those before a resume included."""
     max_minutes: Positive = 5.0
     """Stop after this long with everything saved; the same command goes on from there."""

@@ -3,6 +3,7 @@
 The data set is put on the device once; a dispatch sends only the indices of its batches.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -24,16 +25,24 @@ GRID = 64
 """Images of a sample grid."""
 
 
+class Measured(NamedTuple):
+    """The means over a dispatch that ended at `step`, and when they were there (`time.monotonic()`)."""
+
+    step: int
+    means: dict[str, float]
+    time: float
+
+
 class Progress(NamedTuple):
     """Where training is after a dispatch.
 
-    `state` may be read until the next dispatch begins.  `measured` holds steps and means: those of the dispatch before,
-    which are there without waiting for this one, and at a halt those of this one too.
+    `state` may be read until the next dispatch begins.  `measured` tells of the dispatch before, which is there without
+    waiting for this one, and at a halt of this one too.
     """
 
     step: int
     state: TrainState
-    measured: list[tuple[int, dict[str, float]]]
+    measured: list[Measured]
 
 
 def train(
@@ -63,9 +72,9 @@ def train(
         done, behind = behind, [(number, metrics)]
         if number == steps or any(number % period == 0 for period in halts):
             done, behind = done + behind, []
-        yield Progress(number, state, [(at, compute(measured)) for at, measured in done])
+        yield Progress(number, state, [Measured(at, compute(metrics), time.monotonic()) for at, metrics in done])
     if behind:
-        yield Progress(number, state, [(at, compute(measured)) for at, measured in behind])
+        yield Progress(number, state, [Measured(at, compute(metrics), time.monotonic()) for at, metrics in behind])
 
 
 def compile_dispatch(step: Step) -> Callable[..., tuple[TrainState, Metrics]]:
@@ -123,10 +132,10 @@ def fit(run: Run, state: TrainState, interrupted: Callable[[], bool]) -> TrainSt
         stop=lambda: interrupted() or pace.is_over(),
     ):
         state = progress.state
-        for step, metrics in progress.measured:
-            speed = pace.tick(step)
-            run.directory.log({**metrics, **speed, "step": step})
-            run.display.show(step, metrics, speed["time/images_per_second"], *pace.remaining())
+        for measured in progress.measured:
+            speed = pace.tick(measured.step, measured.time)
+            run.directory.log({**measured.means, **speed, "step": measured.step})
+            run.display.show(measured.step, measured.means, speed["time/images_per_second"], *pace.remaining())
         if progress.step % config.checkpoint_every == 0:
             run.checkpoints.save(state)
         if progress.step % config.sample_every == 0:

@@ -18,9 +18,8 @@ class Pace:
         self._step, self._time = step, clock()
         self._intervals: list[tuple[int, float]] = []
 
-    def tick(self, step: int) -> dict[str, float]:
-        """Notes that `step` is done; the run's seconds in this process, and the speed since the last tick."""
-        now = self._clock()
+    def tick(self, step: int, now: float) -> dict[str, float]:
+        """Notes that `step` was done at `now`; the seconds since the run began, the speed since the last tick."""
         self._intervals.append((step - self._step, max(now - self._time, 1e-6)))
         self._step, self._time = step, now
         steps, seconds = self._intervals[-1]

@@ -49,35 +49,41 @@ def test_training_is_a_loop_over_the_chosen_batches():
 def test_every_step_is_measured_once_and_one_dispatch_behind():
     steps = 2 * DISPATCH + 3
     _, measured, progress = run(begin(), steps)
-    assert [(p.step, [at for at, _ in p.measured]) for p in progress] == [
+    assert [(p.step, [m.step for m in p.measured]) for p in progress] == [
         (DISPATCH, []),
         (2 * DISPATCH, [DISPATCH]),
         (steps, [2 * DISPATCH, steps]),
     ]
     last = np.mean([DATA["image"][indices(n)].mean() for n in range(2 * DISPATCH, steps)])
-    np.testing.assert_allclose(measured[-1][1]["seen"], last, rtol=1e-6)
+    np.testing.assert_allclose(measured[-1].means["seen"], last, rtol=1e-6)
 
 
 def test_dispatches_end_at_the_same_steps_wherever_training_began():
     middle, _, _ = run(begin(), DISPATCH - 7)
     resumed, measured, _ = run(middle, 2 * DISPATCH)
-    assert [step for step, _ in measured] == [DISPATCH, 2 * DISPATCH]
+    assert [m.step for m in measured] == [DISPATCH, 2 * DISPATCH]
     chex.assert_trees_all_equal(raw(resumed), raw(run(begin(), 2 * DISPATCH)[0]))
 
 
 def test_at_a_halt_everything_before_it_has_been_measured():
     _, measured, progress = run(begin(), 30, halts=(6, 15))
-    assert [at for at, _ in measured] == [6, 10, 12, 15, 18, 20, 24, 30]
+    assert [m.step for m in measured] == [6, 10, 12, 15, 18, 20, 24, 30]
     for p in progress:
         if p.step in (6, 12, 15, 18, 24, 30):
-            assert p.measured[-1][0] == p.step
+            assert p.measured[-1].step == p.step
     chex.assert_trees_all_equal(raw(run(begin(), 30)[0]), raw(progress[-1].state))
+
+
+def test_times_are_those_at_which_each_dispatch_was_done():
+    _, measured, _ = run(begin(), 30, halts=(10,))
+    times = [m.time for m in measured]
+    assert times == sorted(set(times))
 
 
 def test_stopping_loses_no_measurement():
     asked = iter([False, False, True])
     _, measured, _ = run(begin(), 10 * DISPATCH, stop=lambda: next(asked))
-    assert [step for step, _ in measured] == [DISPATCH, 2 * DISPATCH]
+    assert [m.step for m in measured] == [DISPATCH, 2 * DISPATCH]
 
 
 def test_a_finished_run_does_nothing():

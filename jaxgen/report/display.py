@@ -26,7 +26,8 @@ class Display:
         return self
 
     def __exit__(self, *exception) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def show(
         self, step: int, metrics: Mapping[str, float], images_per_second: float, done: float, seconds: float
