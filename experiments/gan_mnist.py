@@ -25,7 +25,7 @@ class Config(RunConfig):
 
     batch_size: Count = 32
     """Images a step."""
-    width: Count = 16
+    width: Count = 32
     """Channels of the layer below the image; each layer below that has twice as many."""
     hidden: Annotated[int, Bounds(least=0)] = 256
     """Features of the dense layer between latent and maps, and between maps and logit; 0 for none."""
