@@ -55,9 +55,9 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
     recipe = build(config, dataset.spec)
     state = first_state(config, recipe)
     directory = RunDirectory(config.out or Path("runs") / name)
+    record = make_record(config, recipe, dataset, state, name)
     if not config.resume and (aside := directory.set_aside()):
         display.say(f"The earlier run is now in {aside}")
-    record = make_record(config, recipe, dataset, state, name)
     earlier = directory.earlier()
     if earlier:
         require_same_run(directory.path, earlier, record, FREE)
