@@ -15,7 +15,7 @@ import tyro
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
-from jaxgen.models import GAN, discriminator_loss, generator_loss, r1_loss, r2_loss
+from jaxgen.models import GAN, discriminator_loss, generator_loss, r1_loss, r2_loss, share_images
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 
 
@@ -44,15 +44,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
         discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal),
         latent_size=config.latent_size,
-        mix_batches=True,
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)
     update = chain(
         discriminator=minimize(
             add(
                 adversarial=discriminator_loss(gan, logistic_discriminator),
-                r1=lazily(4, r1_loss(gan, gamma=config.gamma, share=0.25)),
-                r2=lazily(4, r2_loss(gan, gamma=config.gamma, share=0.25)),
+                r1=lazily(4, r1_loss(gan, gamma=config.gamma, one_in=4)),
+                r2=lazily(4, r2_loss(gan, gamma=config.gamma, one_in=4)),
             ),
             adam,
             wrt="discriminator",
@@ -60,7 +59,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
         average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
     )
-    return Recipe(networks=gan.init, update=update, sampler=gan.sampler("generator_ema"))
+    return Recipe(networks=gan.init, update=share_images(gan, update), sampler=gan.sampler("generator_ema"))
 
 
 def warming_up(decay: float):

@@ -4,7 +4,8 @@ The networks are called "generator" and "discriminator".  Latents are standard n
 
     chain(discriminator=minimize(discriminator_loss(...), ...), generator=minimize(generator_loss(...), ...))
 
-or at once, from one forward pass of the generator: `simultaneous(adversarial_game(...), ...)`.
+or at once: `simultaneous(adversarial_game(...), ...)`.  Both need one forward pass of the generator, the first if its
+links look at the same images: `share_images(gan, chain(...))`.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from jaxgen.image import to_float
 from jaxgen.losses import zero_centred_penalty
 from jaxgen.metrics import mean
 from jaxgen.nets import Module, forward
-from jaxgen.types import Array, Aux, Context, Game, Loss, Networks, Sampler, Variables
+from jaxgen.objective import stream, with_changes
+from jaxgen.types import Array, Aux, Context, Game, Loss, Networks, OptState, PyTree, Sampler, Update, Variables
 
 DiscriminatorObjective = Callable[[Array, Array], Array]
 """Logits [B] of real and of fake images to a cost [B]."""
@@ -27,16 +29,11 @@ GeneratorObjective = Callable[[Array], Array]
 
 
 class GAN(NamedTuple):
-    """A generator of latents [B, Z] to images, and a discriminator of images to logits [B].
-
-    `mix_batches` judges real and generated images in one batch, which is faster.  It changes nothing unless a layer of
-    the discriminator looks at other examples, as BatchNorm does: then each kind has to be a batch of its own.
-    """
+    """A generator of latents [B, Z] to images, and a discriminator of images to logits [B]."""
 
     generator: Module
     discriminator: Module
     latent_size: int
-    mix_batches: bool = False
 
     def init(self, key: Array) -> dict[str, Variables]:
         """Both networks' variables."""
@@ -47,22 +44,35 @@ class GAN(NamedTuple):
             "discriminator": self.discriminator.init(discriminator, image, train=False),
         }
 
-    def latents(self, key: Array, num: int) -> Array:
-        """Standard normal latents [num, Z]."""
-        return jax.random.normal(key, (num, self.latent_size))
-
     def generate(self, variables: Variables, latent: Array, *, train: bool) -> tuple[Array, Variables]:
         """Images float32 [B, H, W, C] of latents [B, Z], and the generator's changed collections."""
         return forward(self.generator, variables, latent, train=train)
 
+    def draw(self, networks: Networks, context: Context) -> tuple[Array, Variables]:
+        """As many training images as the batch has, and the generator's changed collections.
+
+        The latents are the batch's `latent` if it has them; inside `share_images` all losses get the same images.
+        """
+        if "drawn" in context.batch:
+            drawn: Drawn = context.batch["drawn"]
+            return _again(networks["generator"]["params"], drawn.images, drawn.pull_back), drawn.changes
+        latent = context.batch.get("latent")
+        if latent is None:
+            latent = jax.random.normal(context.key, (len(context.batch["image"]), self.latent_size))
+        return self.generate(networks["generator"], latent, train=True)
+
     def judge(self, variables: Variables, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
-        """Training logits [B] of real and of fake images, and the discriminator's changed collections."""
-        if self.mix_batches:
-            logits, changes = forward(self.discriminator, variables, jnp.concatenate([real, fake]), train=True)
-            return logits[: len(real)], logits[len(real) :], changes
-        real_logits, changes = forward(self.discriminator, variables, real, train=True)
-        fake_logits, changes = forward(self.discriminator, {**variables, **changes}, fake, train=True)
-        return real_logits, fake_logits, changes
+        """Training logits [B] of real and of fake images, and the discriminator's changed collections.
+
+        Both kinds go through the network at once, yet each is a batch of its own to a layer that looks at other
+        examples, as BatchNorm does.  The changes are the means of the two kinds'.
+        """
+
+        def judge(images: Array) -> tuple[Array, Variables]:
+            return forward(self.discriminator, variables, images, train=True)
+
+        (real_logits, fake_logits), changes = jax.vmap(judge)(jnp.stack([real, fake]))
+        return real_logits, fake_logits, jax.tree.map(lambda leaf: leaf.mean(0).astype(leaf.dtype), changes)
 
     def sampler(self, network: str) -> Sampler:
         """The function from networks and typed keys [B] to images, drawn by the generator called `network`."""
@@ -79,8 +89,7 @@ def discriminator_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         real = to_float(context.batch["image"])
-        latent = gan.latents(context.key, len(real))
-        fake, _ = gan.generate(networks["generator"], latent, train=True)
+        fake, _ = gan.draw(networks, context)
         real_logits, fake_logits, changes = gan.judge(networks["discriminator"], real, fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
         return objective(real_logits, fake_logits).mean(), Aux(metrics, {"discriminator": changes})
@@ -92,8 +101,7 @@ def generator_loss(gan: GAN, objective: GeneratorObjective) -> Loss:
     """The generator's side of the game, averaged over the batch."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        latent = gan.latents(context.key, len(context.batch["image"]))
-        fake, generator = gan.generate(networks["generator"], latent, train=True)
+        fake, generator = gan.draw(networks, context)
         fake_logits, discriminator = forward(gan.discriminator, networks["discriminator"], fake, train=True)
         return objective(fake_logits).mean(), Aux(changes={"generator": generator, "discriminator": discriminator})
 
@@ -105,8 +113,7 @@ def adversarial_game(gan: GAN, discriminator: DiscriminatorObjective, generator:
 
     def game(networks: Networks, context: Context) -> tuple[dict[str, Array], Aux]:
         real = to_float(context.batch["image"])
-        latent = gan.latents(context.key, len(real))
-        fake, generator_changes = gan.generate(networks["generator"], latent, train=True)
+        fake, generator_changes = gan.draw(networks, context)
         real_logits, fake_logits, changes = gan.judge(networks["discriminator"], real, fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
         losses = {
@@ -118,32 +125,61 @@ def adversarial_game(gan: GAN, discriminator: DiscriminatorObjective, generator:
     return game
 
 
-def r1_loss(gan: GAN, *, gamma: float, share: float = 1.0) -> Loss:
-    """`gamma` times the R1 penalty, averaged over the first `share` of the real images."""
+class Drawn(NamedTuple):
+    """Images of one forward pass of the generator, the collections that it changed, and the way back."""
+
+    images: Array
+    changes: Variables
+    pull_back: Callable[[Array], tuple[PyTree]]
+
+
+def share_images(gan: GAN, update: Update) -> Update:
+    """The update with images drawn once, by the generator as it was before the step, for all losses.
+
+    With the generator trained last it is the usual alternating algorithm, less a forward pass.
+    """
+
+    def shared(networks: Networks, opt_state: OptState, context: Context):
+        def draw(params: PyTree) -> tuple[Array, Variables]:
+            return gan.draw(with_changes(networks, {"generator": {"params": params}}), stream(context, "images"))
+
+        images, pull_back, changes = jax.vjp(draw, networks["generator"]["params"], has_aux=True)
+        batch = {**context.batch, "drawn": Drawn(images, changes, pull_back)}
+        return update.update(networks, opt_state, context._replace(batch=batch))
+
+    return update._replace(update=shared)
+
+
+@jax.custom_vjp
+def _again(params: PyTree, images: Array, pull_back: Callable) -> Array:  # noqa: ARG001
+    """Images that were drawn with these parameters, as a function of them."""
+    return images
+
+
+_again.defvjp(
+    lambda params, images, pull_back: (images, pull_back),  # noqa: ARG005
+    lambda pull_back, cotangent: (*pull_back(cotangent), None, None),
+)
+
+
+def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1) -> Loss:
+    """`gamma` times the R1 penalty, averaged over one in so many real images."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         real = to_float(context.batch["image"])
-        return _penalty(gan, networks, _first(real, share), gamma)
+        return _penalty(gan, networks, real[::one_in], gamma)
 
     return loss
 
 
-def r2_loss(gan: GAN, *, gamma: float, share: float = 1.0) -> Loss:
-    """`gamma` times the R2 penalty, averaged over `share` as many generated images as the batch has.
-
-    They are a batch of their own: with few of them the generator's BatchNorm sees few.
-    """
+def r2_loss(gan: GAN, *, gamma: float, one_in: int = 1) -> Loss:
+    """`gamma` times the R2 penalty, averaged over one in so many generated images."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        num = len(_first(context.batch["image"], share))
-        fake, _ = gan.generate(networks["generator"], gan.latents(context.key, num), train=True)
-        return _penalty(gan, networks, fake, gamma)
+        fake, _ = gan.draw(networks, context)
+        return _penalty(gan, networks, fake[::one_in], gamma)
 
     return loss
-
-
-def _first(images: Array, share: float) -> Array:
-    return images[: max(1, round(share * len(images)))]
 
 
 def _penalty(gan: GAN, networks: Networks, images: Array, gamma: float) -> tuple[Array, Aux]:

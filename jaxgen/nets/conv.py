@@ -1,127 +1,204 @@
 """Convolutions as matrix products where that is faster, with the results of `jax.lax`.
 
-XLA's CPU back end has no fast path for the weight gradient of a convolution whose output is larger than its input.
-With k the kernel size, s the stride and k a multiple of s, the same sums are one matrix product:
+XLA's CPU back end has no fast path for the weight gradient of a convolution whose output is larger than its input, nor
+for any convolution inside a loop.  With kernel size k and stride s the same sums are one matrix product:
 
-    conv            space-to-depth by s, the k/s x k/s shifted views side by side, one product
-    conv_transpose  one product, then the k/s x k/s shifted results added up, depth-to-space by s
+    conv            space-to-depth by s, the ceil(k/s) x ceil(k/s) shifted views side by side, one product
+    conv_transpose  one product, then the ceil(k/s) x ceil(k/s) shifted results added up, depth-to-space by s
 
-Their derivatives of every order are products again.  GPU and TPU keep the native operation.
+No product is wasted on padding, and derivatives of every order are products again.  GPU and TPU keep the native
+operation.
 """
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxgen.types import Array
 
 Padding = str | Sequence[tuple[int, int]]
+"""'SAME', 'VALID', or ((top, bottom), (left, right)) in pixels."""
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, ...]
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def conv(image: Array, kernel: Array, strides: tuple[int, int], padding: Padding) -> Array:
+def conv(
+    image: Array, kernel: Array, strides: Pair = (1, 1), padding: Padding = "SAME", kernel_dilation: Pair = (1, 1)
+) -> Array:
     """`jax.lax.conv_general_dilated` of [B, H, W, C] with [h, w, C, D].
 
-    Raises:
-      ValueError: the channels of image and kernel differ.
-    """
-    _require_channels(image, kernel)
-    size, taps = image.shape[1:3], kernel.shape[:2]
-    pads = lax.padtype_to_pads(size, taps, strides, padding) if isinstance(padding, str) else tuple(padding)
-
-    def native(image, kernel):
-        return lax.conv_general_dilated(image, kernel, strides, pads, dimension_numbers=LAYOUT)
-
-    def product(image, kernel):
-        return _conv_product(image, kernel, strides, pads)
-
-    if not _divides(strides, taps):
-        return native(image, kernel)
-    return lax.platform_dependent(image, kernel, cpu=product, default=native)
-
-
-def conv_transpose(image: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
-    """`jax.lax.conv_transpose` of [B, H, W, C] with [h, w, C, D] (kernel not flipped); padding 'SAME' or 'VALID'.
+    A dilated kernel takes the native operation everywhere.
 
     Raises:
-      ValueError: the channels of image and kernel differ, or the padding is another.
+      ValueError: shapes or types of image and kernel do not fit, or a stride, padding or dilation is not supported.
     """
-    _require_channels(image, kernel)
-    if padding not in ("SAME", "VALID"):
-        raise ValueError(f"A padding of {padding!r} was given; expected 'SAME' or 'VALID'.")
+    _require_fit(image, kernel, strides, padding, kernel_dilation)
+    if isinstance(padding, str):
+        extent = [(k - 1) * dilation + 1 for k, dilation in zip(kernel.shape[:2], kernel_dilation, strict=True)]
+        padding = lax.padtype_to_pads(image.shape[1:3], extent, strides, padding)
+    pads = tuple((low, high) for low, high in padding)
 
     def native(image, kernel):
-        return lax.conv_transpose(image, kernel, strides, padding, dimension_numbers=LAYOUT)
-
-    def product(image, kernel):
-        return _conv_transpose_product(image, kernel, strides, padding)
-
-    if not _divides(strides, kernel.shape[:2]):
-        return native(image, kernel)
-    return lax.platform_dependent(image, kernel, cpu=product, default=native)
-
-
-def _conv_product(image: Array, kernel: Array, strides: tuple[int, int], pads) -> Array:
-    (s, t), (h, w, channels, features) = strides, kernel.shape
-    rows, columns = (
-        (size + low + high - k) // stride + 1
-        for size, (low, high), k, stride in zip(image.shape[1:3], pads, (h, w), strides, strict=True)
-    )
-    a, b = h // s, w // t
-    bottom = (rows + a - 1) * s - image.shape[1] - pads[0][0]
-    right = (columns + b - 1) * t - image.shape[2] - pads[1][0]
-    image = lax.pad(
-        image, jnp.zeros((), image.dtype), ((0, 0, 0), (pads[0][0], bottom, 0), (pads[1][0], right, 0), (0, 0, 0))
-    )
-    blocks = image.reshape(-1, rows + a - 1, s, columns + b - 1, t, channels).transpose(0, 1, 3, 2, 4, 5)
-    blocks = blocks.reshape(-1, rows + a - 1, columns + b - 1, s * t * channels)
-    views = [blocks[:, i : i + rows, j : j + columns] for i in range(a) for j in range(b)]
-    weights = kernel.reshape(a, s, b, t, channels, features).transpose(0, 2, 1, 3, 4, 5).reshape(-1, features)
-    return jnp.concatenate(views, axis=-1) @ weights
-
-
-def _conv_transpose_product(image: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
-    (s, t), (h, w, channels, features) = strides, kernel.shape
-    _, rows, columns, _ = image.shape
-    a, b = h // s, w // t
-    flipped = kernel[::-1, ::-1].reshape(a, s, b, t, channels, features).transpose(4, 0, 2, 1, 3, 5)
-    products = (image @ flipped.reshape(channels, -1)).reshape(-1, rows, columns, a, b, s * t * features)
-    shifted = [
-        jnp.pad(products[:, :, :, i, j], ((0, 0), (i, a - 1 - i), (j, b - 1 - j), (0, 0)))
-        for i in range(a)
-        for j in range(b)
-    ]
-    blocks = reduce(jnp.add, shifted).reshape(-1, rows + a - 1, columns + b - 1, s, t, features)
-    blocks = blocks.transpose(0, 1, 3, 2, 4, 5)
-    image = blocks.reshape(-1, (rows + a - 1) * s, (columns + b - 1) * t, features)
-    if padding == "VALID":
-        return image
-    top, left = ((k - s + 1) // 2 if k >= s else 0 for k, s in zip((h, w), strides, strict=True))
-    top, left = h - s - top, w - t - left
-    return image[:, top : top + rows * s, left : left + columns * t]
-
-
-def _divides(strides: tuple[int, int], taps: tuple[int, ...]) -> bool:
-    return all(tap % stride == 0 for tap, stride in zip(taps, strides, strict=True))
-
-
-def _require_channels(image: Array, kernel: Array) -> None:
-    if image.ndim != 4 or kernel.ndim != 4 or image.shape[-1] != kernel.shape[2]:
-        raise ValueError(
-            f"An image {image.shape} and a kernel {kernel.shape} do not fit; expected [B, H, W, C] and [h, w, C, D]."
+        return lax.conv_general_dilated(
+            image, kernel, strides, pads, rhs_dilation=kernel_dilation, dimension_numbers=LAYOUT
         )
+
+    if tuple(kernel_dilation) != (1, 1) or min(_reduced(image.shape[1:3], kernel.shape[:2], strides, pads)) < 1:
+        return native(image, kernel)
+    product = partial(_in_float32, partial(_conv_product, strides=strides, pads=pads))
+    return lax.platform_dependent(image, kernel, cpu=product, default=native)
+
+
+def conv_transpose(image: Array, kernel: Array, strides: Pair = (1, 1), padding: Padding = "SAME") -> Array:
+    """`jax.lax.conv_transpose` of [B, H, W, C] with [h, w, C, D], the kernel not flipped.
+
+    An explicit padding is, as there, that of the image after `strides - 1` zeros were put between its pixels.
+
+    Raises:
+      ValueError: shapes or types of image and kernel do not fit, or a stride or padding is not supported.
+    """
+    _require_fit(image, kernel, strides, padding)
+    if isinstance(padding, str):
+        padding = [_transposed_pads(k, s, padding) for k, s in zip(kernel.shape[:2], strides, strict=True)]
+    pads = tuple((low, high) for low, high in padding)
+
+    def native(image, kernel):
+        return lax.conv_transpose(image, kernel, strides, pads, dimension_numbers=LAYOUT)
+
+    if min(_enlarged(image.shape[1:3], kernel.shape[:2], strides, pads)) < 1:
+        return native(image, kernel)
+    product = partial(_in_float32, partial(_conv_transpose_product, strides=strides, pads=pads))
+    return lax.platform_dependent(image, kernel, cpu=product, default=native)
+
+
+def _conv_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads) -> Array:
+    (s, t), (*taps, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
+    batch, (rows, columns) = image.shape[0], _reduced(image.shape[1:3], taps, strides, pads)
+    blocks = _blocks(kernel, strides)
+    a, b = list(blocks)[-1]
+    image = _placed(image, (top, left), ((rows + a) * s, (columns + b) * t))
+    image = image.reshape(batch, rows + a, s, columns + b, t, channels).transpose(0, 1, 3, 2, 4, 5)
+    views = [
+        image[:, i : i + rows, j : j + columns, : block.shape[0], : block.shape[1]].reshape(batch, rows, columns, -1)
+        for (i, j), block in blocks.items()
+    ]
+    weights = [block.reshape(-1, features) for block in blocks.values()]
+    return jnp.concatenate(views, axis=-1) @ jnp.concatenate(weights)
+
+
+def _conv_transpose_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads) -> Array:
+    (s, t), (h, w, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
+    batch, rows, columns, _ = image.shape
+    flipped = kernel[::-1, ::-1]
+    blocks = _blocks(flipped, strides)
+    weights = [block.transpose(2, 0, 1, 3).reshape(channels, -1) for block in blocks.values()]
+    products = jnp.split(
+        image @ jnp.concatenate(weights, axis=1), np.cumsum([w.shape[1] for w in weights])[:-1], axis=-1
+    )
+    (a, b), placed = list(blocks)[-1], []
+    for (i, j), product in zip(blocks, products, strict=True):
+        within = blocks[i, j].shape[:2]
+        edges = ((0, 0), (i, a - i), (j, b - j), (0, s - within[0]), (0, t - within[1]), (0, 0))
+        placed.append(jnp.pad(product.reshape(batch, rows, columns, *within, features), edges))
+    image = reduce(jnp.add, placed).transpose(0, 1, 3, 2, 4, 5)
+    image = image.reshape(batch, (rows + a) * s, (columns + b) * t, features)
+    height, width = _enlarged((rows, columns), (h, w), strides, pads)
+    return _placed(image, (top - h + 1, left - w + 1), (height, width))
+
+
+def _blocks(kernel: Array, strides: Pair) -> dict[Pair, Array]:
+    """The kernel in blocks of the size of the strides; those at the end may be smaller."""
+    (s, t), (h, w) = strides, kernel.shape[:2]
+    return {
+        (i, j): kernel[i * s : (i + 1) * s, j * t : (j + 1) * t] for i in range(-(-h // s)) for j in range(-(-w // t))
+    }
+
+
+def _placed(image: Array, start: Pair, size: Sequence[int]) -> Array:
+    """The image with its corner at `start` of a black one of `size`; what reaches over is cut off."""
+    edges = [(low, n - low - m, 0) for low, n, m in zip(start, size, image.shape[1:3], strict=True)]
+    return lax.pad(image, jnp.zeros((), image.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+
+
+def _in_float32(operation, image: Array, kernel: Array) -> Array:
+    """Sums in float32 and rounds once, as the native operation does."""
+    dtype = jnp.promote_types(image.dtype, jnp.float32)
+    return operation(image.astype(dtype), kernel.astype(dtype)).astype(image.dtype)
+
+
+def _reduced(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads) -> list[int]:
+    """The height and width that a convolution makes of `size`."""
+    return [(n + low + high - k) // s + 1 for n, k, s, (low, high) in zip(size, taps, strides, pads, strict=True)]
+
+
+def _enlarged(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads) -> list[int]:
+    """The height and width that a transposed convolution makes of `size`."""
+    return [(n - 1) * s + low + high - k + 2 for n, k, s, (low, high) in zip(size, taps, strides, pads, strict=True)]
+
+
+def _transposed_pads(k: int, s: int, padding: str) -> Pair:
+    """The padding that makes n pixels n s ('SAME') or (n - 1) s + max(k, s) ('VALID'), as `jax.lax` splits it."""
+    if padding == "VALID":
+        return k - 1, max(k, s) - 1
+    low = k - 1 if s > k - 1 else -(-(k + s - 2) // 2)
+    return low, k + s - 2 - low
+
+
+def _require_fit(image: Array, kernel: Array, strides: Pair, padding: Padding, dilation: Pair = (1, 1)) -> None:
+    given = f"an image {image.dtype}{list(image.shape)} and a kernel {kernel.dtype}{list(kernel.shape)}"
+    if image.ndim != 4 or kernel.ndim != 4 or image.shape[-1] != kernel.shape[2]:
+        raise ValueError(f"Got {given}; expected [B, H, W, C] and [h, w, C, D].")
+    if image.dtype != kernel.dtype or not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"Got {given}; expected one floating-point type.")
+    for name, pair in (("strides", strides), ("kernel_dilation", dilation)):
+        if not _is_pair(pair) or min(pair) < 1:
+            raise ValueError(f"{name}={pair!r} for {given}; expected two whole numbers of at least 1.")
+    if padding not in ("SAME", "VALID") and not _are_pads(padding):
+        raise ValueError(
+            f"padding={padding!r} for {given}; expected 'SAME', 'VALID' or ((top, bottom), (left, right))."
+        )
+
+
+def _is_pair(value) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(number, int) for number in value)
+
+
+def _are_pads(padding) -> bool:
+    return isinstance(padding, Sequence) and len(padding) == 2 and all(map(_is_pair, padding))
 
 
 class Conv(nn.Module):
     """A convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features]."""
 
     features: int
-    kernel_size: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
+    kernel_size: Pair
+    strides: Pair = (1, 1)
+    padding: Padding = "SAME"
+    kernel_dilation: Pair = (1, 1)
+    use_bias: bool = True
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        options = {"strides": self.strides, "padding": self.padding, "kernel_dilation": self.kernel_dilation}
+        return _layer(self, image, partial(conv, **options))
+
+
+class ConvTranspose(nn.Module):
+    """A transposed convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features]."""
+
+    features: int
+    kernel_size: Pair
+    strides: Pair = (1, 1)
     padding: Padding = "SAME"
     use_bias: bool = True
     dtype: jnp.dtype = jnp.float32
@@ -130,24 +207,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
-        return _layer(self, image, lambda image, kernel: conv(image, kernel, self.strides, self.padding))
-
-
-class ConvTranspose(nn.Module):
-    """A transposed convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features]."""
-
-    features: int
-    kernel_size: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
-    padding: str = "SAME"
-    use_bias: bool = True
-    dtype: jnp.dtype = jnp.float32
-    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
-    bias_init: nn.initializers.Initializer = nn.initializers.zeros
-
-    @nn.compact
-    def __call__(self, image: Array) -> Array:
-        return _layer(self, image, lambda image, kernel: conv_transpose(image, kernel, self.strides, self.padding))
+        return _layer(self, image, partial(conv_transpose, strides=self.strides, padding=self.padding))
 
 
 def _layer(layer: Conv | ConvTranspose, image: Array, operation) -> Array:

@@ -7,7 +7,15 @@ import pytest
 
 from jaxgen import Context, ImageSpec, chain, init_state, make_step, minimize, simultaneous, to_float, to_uint8
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
-from jaxgen.models import GAN, adversarial_game, discriminator_loss, generator_loss, r1_loss, r2_loss
+from jaxgen.models import (
+    GAN,
+    adversarial_game,
+    discriminator_loss,
+    generator_loss,
+    r1_loss,
+    r2_loss,
+    share_images,
+)
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, forward
 
 SPEC = ImageSpec(28, 28, 1)
@@ -18,7 +26,7 @@ CONTEXT = Context(BATCH, key=jax.random.key(2), step=jnp.int32(0))
 def make_gan(*, normalize):
     options = {"width": 2, "kernel_init": jax.nn.initializers.he_normal()}
     discriminator = DCGANDiscriminator(normalize=normalize, **options)
-    return GAN(DCGANGenerator(SPEC, **options), discriminator, latent_size=3, mix_batches=not normalize)
+    return GAN(DCGANGenerator(SPEC, **options), discriminator, latent_size=3)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -34,30 +42,51 @@ def test_the_game_is_the_two_losses_on_shared_images(normalize):
     chex.assert_trees_all_close(aux.changes["generator"], against_aux.changes["generator"])
 
 
-def test_without_batchnorm_one_batch_of_both_kinds_gives_the_logits_of_two():
-    gan = make_gan(normalize=False)
+@pytest.mark.parametrize("normalize", [True, False])
+def test_each_kind_is_judged_as_a_batch_of_its_own(normalize):
+    gan = make_gan(normalize=normalize)
     variables = gan.init(jax.random.key(0))["discriminator"]
-    real, fake = to_float(BATCH["image"]), -to_float(BATCH["image"])
-    real_logits, fake_logits, changes = gan.judge(variables, real, fake)
-    for logits, images in [(real_logits, real), (fake_logits, fake)]:
-        np.testing.assert_allclose(logits, forward(gan.discriminator, variables, images, train=True)[0], atol=1e-6)
-    assert not changes
+    real, fake = to_float(BATCH["image"]), -0.5 * to_float(BATCH["image"])
+    *logits, changes = gan.judge(variables, real, fake)
+    alone = [forward(gan.discriminator, variables, images, train=True) for images in (real, fake)]
+    for ours, (expected, _) in zip(logits, alone, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+    chex.assert_trees_all_close(changes, jax.tree.map(lambda a, b: (a + b) / 2, *(new for _, new in alone)), rtol=1e-5)
 
 
-def test_with_batchnorm_each_kind_is_normalised_by_itself():
+def turns(gan):
+    """Both players by gradient descent, in turn."""
+    d = minimize(discriminator_loss(gan, logistic_discriminator), optax.sgd(0.1), wrt="discriminator")
+    return chain(d=d, g=minimize(generator_loss(gan, non_saturating_generator), optax.sgd(0.1), wrt="generator"))
+
+
+def test_sharing_images_changes_nothing_but_the_draw():
+    gan, update = make_gan(normalize=True), turns(make_gan(normalize=True))
+    state = init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
+    batch = {**BATCH, "latent": jax.random.normal(jax.random.key(2), (6, 3))}
+    shared, separate = (jax.jit(make_step(link))(state, batch) for link in (share_images(gan, update), update))
+    chex.assert_trees_all_close((shared[0].networks, shared[1]), (separate[0].networks, separate[1]), rtol=1e-5)
+
+
+def test_sharing_images_saves_a_forward_pass_of_the_generator():
     gan = make_gan(normalize=True)
-    variables = gan.init(jax.random.key(0))["discriminator"]
-    real, fake = to_float(BATCH["image"]), -to_float(BATCH["image"])
-    real_logits, _, _ = gan.judge(variables, real, fake)
-    same_logits, _, _ = gan.judge(variables, real, 0 * fake)
-    np.testing.assert_array_equal(real_logits, same_logits)
+    state = init_state(turns(gan), gan.init(jax.random.key(0)), jax.random.key(1))
+
+    def operations(function, *arguments):
+        return jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
+
+    separate, shared = (
+        operations(make_step(link), state, BATCH) for link in (turns(gan), share_images(gan, turns(gan)))
+    )
+    once = operations(lambda v: gan.draw({"generator": v}, CONTEXT)[0], state.networks["generator"])
+    assert separate - shared == pytest.approx(once, rel=0.1)
 
 
-def test_the_r1_loss_looks_at_its_share_of_the_batch_alone():
+def test_the_r1_loss_looks_at_one_in_so_many_images_alone():
     gan = make_gan(normalize=False)
     networks = gan.init(jax.random.key(0))
-    value, _ = r1_loss(gan, gamma=2.0, share=0.5)(networks, CONTEXT)
-    half = CONTEXT._replace(batch={"image": BATCH["image"][:3]})
+    value, _ = r1_loss(gan, gamma=2.0, one_in=2)(networks, CONTEXT)
+    half = CONTEXT._replace(batch={"image": BATCH["image"][::2]})
     np.testing.assert_allclose(value, 2 * r1_loss(gan, gamma=1.0)(networks, half)[0], rtol=1e-5)
     assert value > 0
 
@@ -65,10 +94,9 @@ def test_the_r1_loss_looks_at_its_share_of_the_batch_alone():
 def test_the_r2_loss_is_r1_at_generated_images():
     gan = make_gan(normalize=False)
     networks = gan.init(jax.random.key(0))
-    fake, _ = gan.generate(networks["generator"], gan.latents(CONTEXT.key, 3), train=True)
-    drawn = CONTEXT._replace(batch={"image": to_uint8(fake)})
+    drawn = CONTEXT._replace(batch={"image": to_uint8(gan.draw(networks, CONTEXT)[0][::2])})
     expected, _ = r1_loss(gan, gamma=2.0)(networks, drawn)
-    value, _ = r2_loss(gan, gamma=2.0, share=0.5)(networks, CONTEXT)
+    value, _ = r2_loss(gan, gamma=2.0, one_in=2)(networks, CONTEXT)
     np.testing.assert_allclose(value, expected, rtol=1e-2)  # the images went through 256 levels
 
 

@@ -1,20 +1,37 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jax import export, lax
 
 from jaxgen.nets import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.conv import LAYOUT
 
-CASES = [
-    ((28, 28), (4, 4), (2, 2)),
-    ((7, 9), (4, 4), (2, 2)),
-    ((8, 6), (2, 2), (1, 1)),
-    ((5, 8), (6, 4), (2, 2)),
-    ((9, 9), (3, 3), (2, 2)),
-    ((7, 8), (2, 3), (2, 1)),
-]
+RANDOM = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+EPSILON = {"float32": 2e-6, "bfloat16": 2e-2}
+"""Largest difference relative to the largest value: sums in another order, rounded to the type."""
+
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+CASES = st.fixed_dictionaries(
+    {
+        "size": st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        "taps": st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        "strides": PAIRS,
+        "padding": st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(PAIRS, PAIRS)),
+        "dtype": st.sampled_from(["float32", "bfloat16"]),
+    }
+)
 
 
 def native_conv(image, kernel, strides, padding):
@@ -25,52 +42,141 @@ def native_conv_transpose(image, kernel, strides, padding):
     return lax.conv_transpose(image, kernel, strides, padding, dimension_numbers=LAYOUT)
 
 
-def draw(size, taps):
+BOTH = pytest.mark.parametrize(("ours", "native"), [(conv, native_conv), (conv_transpose, native_conv_transpose)])
+
+
+def draw(size, taps, dtype="float32"):
     image, kernel = jax.random.split(jax.random.key(0))
-    return jax.random.normal(image, (2, *size, 3)), jax.random.normal(kernel, (*taps, 3, 5))
+    return jax.random.normal(image, (2, *size, 3), dtype), jax.random.normal(kernel, (*taps, 3, 4), dtype)
 
 
-@pytest.mark.parametrize("padding", ["SAME", "VALID"])
-@pytest.mark.parametrize(("size", "taps", "strides"), CASES)
-@pytest.mark.parametrize(("ours", "native"), [(conv, native_conv), (conv_transpose, native_conv_transpose)])
-def test_values_and_gradients_are_those_of_lax(ours, native, size, taps, strides, padding):
-    image, kernel = draw(size, taps)
-    expected, pull_back = jax.vjp(lambda i, k: native(i, k, strides, padding), image, kernel)
-    result, our_pull_back = jax.vjp(lambda i, k: ours(i, k, strides, padding), image, kernel)
-    np.testing.assert_allclose(result, expected, atol=1e-4)
-    cotangent = jax.random.normal(jax.random.key(1), expected.shape)
-    for ours_, theirs in zip(our_pull_back(cotangent), pull_back(cotangent), strict=True):
-        np.testing.assert_allclose(ours_, theirs, atol=1e-3, rtol=1e-4)  # sums of hundreds of float32 products
+def assert_close(ours, theirs, dtype="float32"):
+    assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+    ours, theirs = (np.asarray(array, np.float32) for array in (ours, theirs))
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=EPSILON[dtype] * max(1.0, np.abs(theirs).max(initial=0)))
 
 
-@pytest.mark.parametrize(("ours", "native"), [(conv, native_conv), (conv_transpose, native_conv_transpose)])
-def test_the_gradient_of_a_gradient_penalty_is_that_of_lax(ours, native):
-    image, kernel = draw((8, 8), (4, 4))
+@BOTH
+@given(case=CASES)
+@RANDOM
+def test_values_and_gradients_are_those_of_lax(ours, native, case):
+    image, kernel = draw(case["size"], case["taps"], case["dtype"])
+    padding = case["padding"]
+    if not isinstance(padding, str):  # with more than k - 1, XLA's gradient of a transposed convolution can be wrong
+        padding = [tuple(min(n, k - 1) for n in pair) for k, pair in zip(case["taps"], padding, strict=True)]
 
-    def penalty(operation):
-        def value(kernel):
-            inner = jax.grad(lambda image: jnp.square(operation(image, kernel, (2, 2), "SAME")).sum())
+    def value_and_gradients(operation):
+        output, pull_back = jax.vjp(lambda *both: operation(*both, case["strides"], padding), image, kernel)
+        cotangent = jax.random.normal(jax.random.key(1), output.shape, output.dtype)
+        return output, *pull_back(cotangent)
+
+    results = jax.jit(lambda: [value_and_gradients(operation) for operation in (ours, native)])()
+    for result, expected in zip(*results, strict=True):
+        assert_close(result, expected, case["dtype"])
+
+
+@BOTH
+@pytest.mark.parametrize(("taps", "strides"), [((4, 4), (2, 2)), ((3, 3), (2, 2)), ((3, 2), (1, 1)), ((1, 1), (1, 1))])
+def test_the_gradient_of_a_gradient_penalty_is_that_of_lax(ours, native, taps, strides):
+    image, kernel = draw((7, 8), taps)
+
+    def gradients(operation):
+        def penalty(image, kernel):
+            inner = jax.grad(lambda image: jnp.tanh(operation(image, kernel, strides, "SAME")).sum())
             return jnp.square(inner(image)).sum()
 
-        return jax.grad(value)(kernel)
+        return jax.grad(penalty, argnums=(0, 1))(image, kernel)
 
-    np.testing.assert_allclose(
-        penalty(ours), penalty(native), rtol=2e-4, atol=1e-2 * float(jnp.abs(penalty(native)).mean())
-    )
+    for result, expected in zip(*jax.jit(lambda: [gradients(ours), gradients(native)])(), strict=True):
+        assert_close(result, expected)
 
 
-def test_explicit_padding_is_that_of_lax():
-    image, kernel = draw((8, 8), (4, 4))
-    for padding in [((1, 1), (1, 1)), ((2, 0), (0, 3))]:
-        np.testing.assert_allclose(
-            conv(image, kernel, (2, 2), padding), native_conv(image, kernel, (2, 2), padding), atol=1e-4
+@BOTH
+def test_every_transformation_gives_the_same_images(ours, native):
+    image, kernel = draw((6, 8), (4, 4))
+    images = jnp.stack([image, 2 * image, -image])
+    one = partial(ours, kernel=kernel, strides=(2, 2), padding="SAME")
+    expected = jnp.stack([native(image, kernel, (2, 2), "SAME") for image in images])
+    mesh = jax.make_mesh((1,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = jax.sharding.PartitionSpec("batch")
+    assert_close(jax.vmap(one)(images), expected)
+    assert_close(lax.scan(lambda _, image: (None, one(image)), None, images)[1], expected)
+    assert_close(jax.shard_map(one, mesh=mesh, in_specs=split, out_specs=split)(image), expected[0])
+    kernels = jnp.stack([kernel, 2 * kernel])
+    assert_close(jax.vmap(lambda kernel: one(image, kernel=kernel))(kernels), expected[:2])
+
+
+@BOTH
+def test_an_exported_function_is_native_everywhere_but_on_the_cpu(ours, native):
+    image, kernel = draw((6, 8), (4, 4))
+    (batch,) = export.symbolic_shape("B")
+    shapes = jax.ShapeDtypeStruct((batch, *image.shape[1:]), image.dtype), kernel
+    function = jax.jit(lambda image, kernel: ours(image, kernel, (2, 2), "SAME"))
+    programs = {name: export.export(function, platforms=[name])(*shapes) for name in ("cpu", "cuda", "tpu")}
+    for name, program in programs.items():
+        operations = program.mlir_module()
+        assert ("stablehlo.convolution" in operations) == (name != "cpu")
+        assert ("stablehlo.dot_general" in operations) == (name == "cpu")
+    everywhere = export.deserialize(export.export(function, platforms=list(programs))(*shapes).serialize())
+    assert_close(everywhere.call(image, kernel), native(image, kernel, (2, 2), "SAME"))
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
+def test_padding_is_zeros_around_the_image_however_many(strides):
+    image, kernel = draw((5, 4), (3, 3))
+    pads = ((2, 5), (4, 0))
+
+    def padded(image):
+        return conv(jnp.pad(image, ((0, 0), *pads, (0, 0))), kernel, strides, "VALID")
+
+    def dilated(image):
+        rows, columns = (n * s - s + 1 for n, s in zip(image.shape[1:3], strides, strict=True))
+        spread = jnp.zeros((2, rows, columns, 3)).at[:, :: strides[0], :: strides[1]].set(image)
+        return conv(spread, kernel, (1, 1), pads)
+
+    for ours, by_hand in [
+        (lambda image: conv(image, kernel, strides, pads), padded),
+        (lambda image: conv_transpose(image, kernel, strides, pads), dilated),
+    ]:
+        output, pull_back = jax.vjp(ours, image)
+        expected, pull_back_by_hand = jax.vjp(by_hand, image)
+        assert_close(output, expected)
+        assert_close(
+            *(
+                pull(jnp.sin(1.0 + jnp.arange(output.size)).reshape(output.shape))[0]
+                for pull in (pull_back, pull_back_by_hand)
+            )
         )
 
 
+def test_a_dilated_kernel_is_one_with_zeros_between_its_taps():
+    image, kernel = draw((9, 9), (3, 2))
+    spread = jnp.zeros((5, 4, *kernel.shape[2:])).at[::2, ::3].set(kernel)
+    for padding in ("SAME", "VALID", ((1, 0), (2, 1))):
+        assert_close(conv(image, kernel, (2, 1), padding, (2, 3)), conv(image, spread, (2, 1), padding))
+
+
 @pytest.mark.parametrize("operation", [conv, conv_transpose])
-def test_channels_that_do_not_fit_are_told_with_both_shapes(operation):
-    with pytest.raises(ValueError, match=r"\(2, 8, 8, 4\) and a kernel \(4, 4, 3, 5\)"):
-        operation(jnp.zeros((2, 8, 8, 4)), jnp.zeros((4, 4, 3, 5)), (2, 2), "SAME")
+@pytest.mark.parametrize(
+    ("image", "options", "told"),
+    [
+        (jnp.zeros((2, 8, 8, 4)), {}, r"float32\[2, 8, 8, 4\] and a kernel float32\[4, 4, 3, 5\]; expected \[B, H"),
+        (jnp.zeros((8, 8, 3)), {}, r"float32\[8, 8, 3\] and a kernel float32\[4, 4, 3, 5\]"),
+        (jnp.zeros((2, 8, 8, 3), jnp.bfloat16), {}, r"bfloat16\[2, 8, 8, 3\] .* expected one floating-point type"),
+        (jnp.zeros((2, 8, 8, 3)), {"strides": (0, 1)}, r"strides=\(0, 1\) for an image .* two whole numbers"),
+        (jnp.zeros((2, 8, 8, 3)), {"strides": 2}, r"strides=2 for an image"),
+        (jnp.zeros((2, 8, 8, 3)), {"padding": "CIRCULAR"}, r"padding='CIRCULAR' for .* 'SAME', 'VALID' or"),
+        (jnp.zeros((2, 8, 8, 3)), {"padding": (1, 1)}, r"padding=\(1, 1\) for .*\[2, 8, 8, 3\].*\[4, 4, 3, 5\]"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_both_shapes(operation, image, options, told):
+    with pytest.raises(ValueError, match=told):
+        operation(image, jnp.zeros((4, 4, 3, 5)), **options)
+
+
+def test_a_dilation_that_is_no_pair_is_told():
+    with pytest.raises(ValueError, match=r"kernel_dilation=\(2, 0\) for an image"):
+        conv(*draw((8, 8), (3, 3)), kernel_dilation=(2, 0))
 
 
 @pytest.mark.parametrize("layer", [Conv, ConvTranspose])
@@ -86,12 +192,27 @@ def test_a_layer_is_its_function_plus_a_bias_in_its_own_precision(layer):
 
 
 @pytest.mark.agreement
-def test_values_are_those_of_pytorch(torch):
-    image, kernel = draw((8, 6), (4, 4))
-    theirs = torch.from_numpy(np.array(image)).permute(0, 3, 1, 2)
-    weight = torch.from_numpy(np.array(kernel))
-    halved = torch.nn.functional.conv2d(theirs, weight.permute(3, 2, 0, 1), stride=2, padding=1)
-    np.testing.assert_allclose(conv(image, kernel, (2, 2), "SAME"), halved.permute(0, 2, 3, 1), atol=1e-4)
-    flipped = weight.flip(0, 1).permute(2, 3, 0, 1)  # PyTorch's transposed convolution is conv2d's transpose
-    doubled = torch.nn.functional.conv_transpose2d(theirs, flipped, stride=2, padding=1)
-    np.testing.assert_allclose(conv_transpose(image, kernel, (2, 2), "SAME"), doubled.permute(0, 2, 3, 1), atol=1e-4)
+@pytest.mark.parametrize("operation", [conv, conv_transpose])
+@given(case=CASES, pad=st.integers(0, 3))
+@RANDOM
+def test_values_and_gradients_are_those_of_pytorch(torch, operation, case, pad):
+    taps, strides = case["taps"], case["strides"]
+    pad = min(pad, *(tap - 1 for tap in taps))
+    image, kernel = draw([side + max(taps) for side in case["size"]], taps)
+    their_image, their_kernel = (torch.from_numpy(np.array(array)).requires_grad_() for array in (image, kernel))
+    if operation is conv:
+        pads = [(pad, pad), (pad, pad)]
+        peer, weight = torch.nn.functional.conv2d, their_kernel.permute(3, 2, 0, 1)
+    else:  # PyTorch's transposed convolution is the transpose of its convolution: its kernel is flipped
+        pads = [(tap - 1 - pad, tap - 1 - pad) for tap in taps]
+        peer, weight = torch.nn.functional.conv_transpose2d, their_kernel.flip(0, 1).permute(2, 3, 0, 1)
+    expected = peer(their_image.permute(0, 3, 1, 2), weight, stride=strides, padding=pad).permute(0, 2, 3, 1)
+    cotangent = np.random.default_rng(0).normal(size=expected.shape).astype(np.float32)
+    their_gradients = torch.autograd.grad(expected, (their_image, their_kernel), torch.from_numpy(cotangent))
+
+    def value_and_gradients():
+        result, pull_back = jax.vjp(lambda *both: operation(*both, strides, pads), image, kernel)
+        return result, *pull_back(jnp.asarray(cotangent))
+
+    for ours, theirs in zip(jax.jit(value_and_gradients)(), (expected, *their_gradients), strict=True):
+        assert_close(ours, jnp.asarray(theirs.detach().numpy()))

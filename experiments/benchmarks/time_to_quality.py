@@ -1,0 +1,180 @@
+"""How good after how long?  python experiments/benchmarks/time_to_quality.py --data-dir DIR
+
+One after another on the same cores: the main job's recipe, the textbook DCGAN in jaxgen, and the textbook DCGAN in
+PyTorch.  At given minutes each draws digits while its clock stands still; a clock runs from the first network to the
+last step, compilation included.  The judge is that of digit_quality.py.  Needs the extra `bench`.
+"""
+
+import json
+import runpy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import textbook
+import torch
+import tyro
+from digit_quality import classifier, look
+
+from jaxgen import ImageSpec
+from jaxgen.command import command
+from jaxgen.config import Count, Positive, RunConfig, Seed, require_bounds
+from jaxgen.data import Dataset, batch_indices, load
+from jaxgen.evaluation import frechet_distance
+from jaxgen.experiment import Recipe, first_state
+from jaxgen.export import seeded
+from jaxgen.files import write_whole
+from jaxgen.loop import train
+from jaxgen.report import save_grid
+from jaxgen.step import make_step
+
+MAIN_JOB = Path(__file__).parents[1] / "gan_mnist.py"
+TEXTBOOK_BATCH, DRAW = 64, 500
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw quality against training time: jaxgen's main job, and the textbook DCGAN in jaxgen and in PyTorch."""
+
+    out: Path = Path("runs/time_to_quality")
+    """Folder for results, pictures and plot."""
+    data_dir: Path | None = None
+    """The folder of full MNIST."""
+    minutes: tuple[Positive, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
+    """When to look, in ascending order."""
+    num: Count = 10_000
+    """How many digits to draw each time."""
+    seed: Seed = 0
+    """Seed of everything random."""
+
+
+@dataclass
+class Clock:
+    """Seconds of training, without those of looking at it."""
+
+    began: float = field(default_factory=time.monotonic)
+
+    def now(self) -> float:
+        """Seconds so far."""
+        return time.monotonic() - self.began
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What happens inside takes no time."""
+        paused = time.monotonic()
+        yield
+        self.began += time.monotonic() - paused
+
+
+Moment = tuple[float, int, np.ndarray]
+"""Seconds, steps, and the images uint8 [N, H, W, C] drawn then."""
+
+
+def jaxgen_run(recipe: Recipe, config: RunConfig, dataset: Dataset, options: Options, clock: Clock) -> Iterator[Moment]:
+    """A recipe in jaxgen."""
+    marks, state = list(options.minutes), first_state(config, recipe)
+    draw = jax.jit(lambda networks, index: seeded(recipe.sampler, networks)(jnp.uint32(options.seed), index))
+
+    def images(networks: Any) -> np.ndarray:
+        indices = np.arange(options.num, dtype=np.int32)
+        return np.concatenate([draw(networks, indices[at : at + DRAW]) for at in range(0, options.num, DRAW)])
+
+    indices = partial(batch_indices, options.seed, batch_size=config.batch_size, num_examples=dataset.size)
+    for progress in train(make_step(recipe.update), state, dataset.arrays, indices, steps=10**9):
+        if clock.now() >= 60 * marks[0]:
+            jax.block_until_ready(progress.state)
+            with clock.stopped():
+                yield clock.now(), progress.step, images(progress.state.networks)
+            marks.pop(0)
+        if not marks:
+            return
+
+
+def textbook_recipe(spec: ImageSpec) -> Recipe:
+    """The textbook DCGAN in jaxgen."""
+    gan = textbook.jaxgen_gan(spec)
+    update = textbook.jaxgen_update(gan, optax.adam(textbook.LEARNING_RATE, b1=textbook.BETA1))
+    return Recipe(networks=gan.init, update=update, sampler=gan.sampler("generator"))
+
+
+def torch_run(dataset: Dataset, options: Options, clock: Clock) -> Iterator[Moment]:
+    """The textbook DCGAN in PyTorch."""
+    torch.manual_seed(options.seed)
+    gan, marks, number = textbook.torch_gan(dataset.spec), list(options.minutes), 0
+    step = textbook.torch_step(gan, textbook.torch_adam)
+    real = torch.from_numpy(dataset.arrays["image"]).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def images() -> np.ndarray:
+        gan.generator.eval()
+        with torch.no_grad():
+            drawn = [gan.generator(torch.randn(DRAW, textbook.LATENT, 1, 1)) for _ in range(0, options.num, DRAW)]
+        gan.generator.train()
+        drawn = torch.cat(drawn)[: options.num].permute(0, 2, 3, 1)
+        return ((drawn + 1) * 127.5).round().clip(0, 255).to(torch.uint8).numpy()
+
+    while marks:
+        batch = real[batch_indices(options.seed, number, TEXTBOOK_BATCH, dataset.size)]
+        step(batch.contiguous(memory_format=torch.channels_last), torch.randn(TEXTBOOK_BATCH, textbook.LATENT, 1, 1))
+        number += 1
+        if clock.now() >= 60 * marks[0]:
+            with clock.stopped():
+                yield clock.now(), number, images()
+            marks.pop(0)
+
+
+def plot(path: Path, curves: dict[str, list[dict[str, float]]], floor: float) -> None:
+    """Writes a PNG of the curves."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    for name, points in curves.items():
+        axis.plot([p["minutes"] for p in points], [p["frechet"] for p in points], "o-", label=name)
+    axis.axhline(floor, color="grey", linestyle=":", label="training digits")
+    axis.set(xlabel="minutes of training", ylabel="Fréchet distance to the test digits", yscale="log")
+    axis.legend(frameon=False)
+    axis.grid(alpha=0.3)
+    write_whole(path, lambda file: figure.savefig(file, format="png"))
+
+
+def main() -> None:
+    """Trains, draws and judges as the command line says."""
+    options = tyro.cli(Options)
+    require_bounds(options)
+    training, test = (load("mnist", split=split, data_dir=options.data_dir) for split in ("train", "test"))
+    judge = partial(look, classifier(training))
+    reference, _ = judge(test.arrays["image"])
+    floor = frechet_distance(judge(training.arrays["image"][: options.num])[0], reference)
+    main_job = runpy.run_path(str(MAIN_JOB))
+    config = main_job["Config"](seed=options.seed)
+    small = RunConfig(batch_size=TEXTBOOK_BATCH, seed=options.seed)
+    spec = training.spec
+    runs: dict[str, Callable[[Clock], Iterator[Moment]]] = {
+        "jaxgen, gan_mnist.py": lambda c: jaxgen_run(main_job["build"](config, spec), config, training, options, c),
+        "jaxgen, the textbook recipe": lambda c: jaxgen_run(textbook_recipe(spec), small, training, options, c),
+        "PyTorch, the textbook recipe": lambda c: torch_run(training, options, c),
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    curves: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
+    for place, (name, begin) in enumerate(runs.items()):
+        for seconds, steps, images in begin(Clock()):
+            features, classes = judge(images)
+            rarest = np.bincount(classes, minlength=10).min() / len(images)
+            distance = frechet_distance(features, reference)
+            curves[name].append({"minutes": seconds / 60, "steps": steps, "frechet": distance, "rarest": rarest})
+            print(f"{name}: {json.dumps(curves[name][-1])}", flush=True)
+            save_grid(options.out / f"{place}_{steps:07}.png", images[:64])
+    write_whole(options.out / "curves.json", json.dumps({"floor": floor, "curves": curves}, indent=2) + "\n")
+    plot(options.out / "time_to_quality.png", curves, floor)
+
+
+if __name__ == "__main__":
+    command(main)
