@@ -64,15 +64,11 @@ class GAN(NamedTuple):
     def judge(self, variables: Variables, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
         """Training logits [B] of real and of fake images, and the discriminator's changed collections.
 
-        Both kinds go through the network at once, yet each is a batch of its own to a layer that looks at other
-        examples, as BatchNorm does.  The changes are the means of the two kinds'.
+        Each kind is a batch of its own, to a layer such as BatchNorm and to the caches of a CPU.
         """
-
-        def judge(images: Array) -> tuple[Array, Variables]:
-            return forward(self.discriminator, variables, images, train=True)
-
-        (real_logits, fake_logits), changes = jax.vmap(judge)(jnp.stack([real, fake]))
-        return real_logits, fake_logits, jax.tree.map(lambda leaf: leaf.mean(0).astype(leaf.dtype), changes)
+        real_logits, changes = forward(self.discriminator, variables, real, train=True)
+        fake_logits, changes = forward(self.discriminator, {**variables, **changes}, fake, train=True)
+        return real_logits, fake_logits, changes
 
     def sampler(self, network: str) -> Sampler:
         """The function from networks and typed keys [B] to images, drawn by the generator called `network`."""

@@ -90,18 +90,16 @@ def _conv_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads) -> 
         for (i, j), block in blocks.items()
     ]
     weights = [block.reshape(-1, features) for block in blocks.values()]
-    return jnp.concatenate(views, axis=-1) @ jnp.concatenate(weights)
+    return _product(_side_by_side(views), jnp.concatenate(weights))
 
 
 def _conv_transpose_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads) -> Array:
     (s, t), (h, w, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
     batch, rows, columns, _ = image.shape
-    flipped = kernel[::-1, ::-1]
-    blocks = _blocks(flipped, strides)
+    blocks = _blocks(kernel[::-1, ::-1], strides)
     weights = [block.transpose(2, 0, 1, 3).reshape(channels, -1) for block in blocks.values()]
-    products = jnp.split(
-        image @ jnp.concatenate(weights, axis=1), np.cumsum([w.shape[1] for w in weights])[:-1], axis=-1
-    )
+    ends = np.cumsum([weight.shape[1] for weight in weights])
+    products = jnp.split(_product(image, jnp.concatenate(weights, axis=1)), ends[:-1], axis=-1)
     (a, b), placed = list(blocks)[-1], []
     for (i, j), product in zip(blocks, products, strict=True):
         within = blocks[i, j].shape[:2]
@@ -111,6 +109,25 @@ def _conv_transpose_product(image: Array, kernel: Array, *, strides: Pair, pads:
     image = image.reshape(batch, (rows + a) * s, (columns + b) * t, features)
     height, width = _enlarged((rows, columns), (h, w), strides, pads)
     return _placed(image, (top - h + 1, left - w + 1), (height, width))
+
+
+def _side_by_side(views: list[Array]) -> Array:
+    """The channels of images [B, H, W, C] one after another; stacking is the faster way where they are as many."""
+    if len({view.shape for view in views}) == 1:
+        return jnp.stack(views, axis=-2).reshape(*views[0].shape[:-1], -1)
+    return jnp.concatenate(views, axis=-1)
+
+
+def _product(image: Array, weights: Array) -> Array:
+    """[B, H, W, K] times [K, D].
+
+    Two things make XLA copy whole images to compute the weights' gradient: several dimensions to sum over, and the wide
+    factor on the left.  The barrier keeps its simplifier from turning [D, K] into the transpose of [K, D].
+    """
+    flat = image.reshape(-1, weights.shape[0])
+    if weights.shape[0] > weights.shape[1]:
+        weights = lax.optimization_barrier(weights.T).T
+    return (flat @ weights).reshape(*image.shape[:-1], weights.shape[1])
 
 
 def _blocks(kernel: Array, strides: Pair) -> dict[Pair, Array]:

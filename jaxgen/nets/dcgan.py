@@ -66,7 +66,7 @@ class DCGANGenerator(nn.Module):
         for level in reversed(range(count)):
             features = self.width << (level - 1) if level else self.spec.channels
             image = ConvTranspose(features, (4, 4), (2, 2), **options)(nn.relu(normalize()(image)))
-        return jnp.tanh(image.astype(jnp.float32))
+        return jnp.tanh(image.astype(jnp.promote_types(self.dtype, jnp.float32)))
 
 
 class DCGANDiscriminator(nn.Module):
@@ -93,4 +93,4 @@ class DCGANDiscriminator(nn.Module):
         if self.hidden:
             features = jax.nn.leaky_relu(nn.Dense(self.hidden, **options | {"use_bias": True})(features), 0.2)
         logits = nn.Dense(1, **options)(features)
-        return logits.astype(jnp.float32)[:, 0]
+        return logits.astype(jnp.promote_types(self.dtype, jnp.float32))[:, 0]
