@@ -63,7 +63,7 @@ class Options:
     """How often each takes its turn; medians are over these."""
     seconds: Annotated[float, Bounds(above=0)] = 2.0
     """About how long a turn is."""
-    scan: tuple[Count, ...] = (1, 50)
+    scan: tuple[Count, ...] = (1, 20)
     """Steps in one dispatch of jaxgen."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type that the networks compute in."""

@@ -1,7 +1,7 @@
 """Convolutions as matrix products where that is faster, with the results of `jax.lax`.
 
-XLA's CPU back end has no fast path for the weight gradient of a convolution whose output is larger than its input, nor
-for any convolution inside a loop.  With kernel size k and stride s the same sums are one matrix product:
+XLA's CPU back end has no fast path for the weight gradients of strided and of transposed convolutions.  With kernel
+size k and stride s the same sums are one matrix product:
 
     conv            space-to-depth by s, the ceil(k/s) x ceil(k/s) shifted views side by side, one product
     conv_transpose  one product, then the ceil(k/s) x ceil(k/s) shifted results added up, depth-to-space by s
