@@ -1,7 +1,8 @@
 """A GAN that draws digits.  python experiments/gan_mnist.py --help
 
-A generator draws images from random latents; a discriminator tells them from real ones.  Each step trains the
-discriminator, then the generator against it, then moves an averaged copy of the generator, which draws the samples.
+A generator draws images from random latents; a discriminator tells them from real ones.  Each step draws images once,
+trains the discriminator with penalties on its slope at real and at drawn images, then the generator against it, then
+moves an averaged copy of the generator, which draws the samples.
 """
 
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
 
 def warming_up(decay: float):
-    """A decay that lets an average forget its first steps: it begins at 0.1 and grows to `decay`."""
+    """A decay that lets an average forget its first steps: about the last tenth counts, until `decay` is reached."""
     return lambda step: jnp.minimum(decay, (1 + step) / (10 + step))
 
 

@@ -23,7 +23,7 @@ from jaxgen import Aux, init_state, make_step, minimize, to_float
 from jaxgen.command import command
 from jaxgen.data import Dataset, batch_indices, load
 from jaxgen.evaluation import frechet_distance
-from jaxgen.files import cache_folder
+from jaxgen.files import cache_folder, write_whole
 from jaxgen.loop import train
 from jaxgen.nets import Conv
 
@@ -90,7 +90,7 @@ def classifier(dataset: Dataset):
         print("Training the classifier once (a minute or two)", flush=True)
         leaves = jax.tree.leaves(train_classifier(dataset))
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, *map(np.asarray, leaves))
+        write_whole(path, lambda file: np.savez(file, *map(np.asarray, leaves)))
     with np.load(path) as archive:
         return jax.tree.unflatten(jax.tree.structure(template), [archive[name] for name in archive.files])
 

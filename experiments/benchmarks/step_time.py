@@ -1,8 +1,9 @@
 """How long is a training step?  python experiments/benchmarks/step_time.py
 
 The textbook DCGAN at three sizes: in jaxgen, the same networks on stock XLA convolutions (what Flax's layers call), and
-in PyTorch.  First all are shown to compute the same step; then they take turns in one run on the same cores, and the
-medians are compared.  On a GPU the same command measures the GPU.  Needs the extra `bench`.
+in PyTorch as its own tutorial writes it.  First all are shown to compute the same losses and gradients; then they take
+turns in one run on the same cores, and the medians are compared.  On a GPU the same command measures the GPU.  Needs
+the extra `bench`.
 """
 
 import json
@@ -131,7 +132,7 @@ def stock_turn(case: Case, dtype: str) -> Turn:
 
 def torch_turn(case: Case, dtype: str, *, compiled: bool) -> Turn:
     """PyTorch, channels last; the data on the device as float32."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = textbook.torch_device()
     gan = textbook.torch_gan(case.spec, device)
     if compiled:
         gan = textbook.TorchGAN(*(torch.compile(network) for network in gan))  # pyright: ignore[reportArgumentType]

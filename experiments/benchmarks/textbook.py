@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import optax
 import torch
@@ -48,6 +49,11 @@ class TorchGAN(NamedTuple):
 
     generator: nn.Module
     discriminator: nn.Module
+
+
+def torch_device() -> str:
+    """PyTorch's name of the kind of device that JAX uses."""
+    return "cuda" if jax.default_backend() == "gpu" else "cpu"
 
 
 def torch_gan(spec: ImageSpec, device: str = "cpu") -> TorchGAN:

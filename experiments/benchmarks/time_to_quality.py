@@ -108,21 +108,26 @@ def textbook_recipe(spec: ImageSpec) -> Recipe:
 def torch_run(dataset: Dataset, options: Options, clock: Clock) -> Iterator[Moment]:
     """The textbook DCGAN in PyTorch."""
     torch.manual_seed(options.seed)
-    gan, marks, number = textbook.torch_gan(dataset.spec), list(options.minutes), 0
+    device = textbook.torch_device()
+    gan, marks, number = textbook.torch_gan(dataset.spec, device), list(options.minutes), 0
     step = textbook.torch_step(gan, textbook.torch_adam)
-    real = torch.from_numpy(dataset.arrays["image"]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    real = torch.from_numpy(dataset.arrays["image"]).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1
 
     def images() -> np.ndarray:
         gan.generator.eval()
         with torch.no_grad():
-            drawn = [gan.generator(torch.randn(DRAW, textbook.LATENT, 1, 1)) for _ in range(0, options.num, DRAW)]
+            drawn = [
+                gan.generator(torch.randn(DRAW, textbook.LATENT, 1, 1, device=device))
+                for _ in range(0, options.num, DRAW)
+            ]
         gan.generator.train()
         drawn = torch.cat(drawn)[: options.num].permute(0, 2, 3, 1)
-        return ((drawn + 1) * 127.5).round().clip(0, 255).to(torch.uint8).numpy()
+        return ((drawn + 1) * 127.5).round().clip(0, 255).to(torch.uint8).cpu().numpy()
 
     while marks:
         batch = real[batch_indices(options.seed, number, TEXTBOOK_BATCH, dataset.size)]
-        step(batch.contiguous(memory_format=torch.channels_last), torch.randn(TEXTBOOK_BATCH, textbook.LATENT, 1, 1))
+        latent = torch.randn(TEXTBOOK_BATCH, textbook.LATENT, 1, 1, device=device)
+        step(batch.contiguous(memory_format=torch.channels_last), latent)
         number += 1
         if clock.now() >= 60 * marks[0]:
             with clock.stopped():

@@ -62,7 +62,7 @@ class GAN(NamedTuple):
         return self.generate(networks["generator"], latent, train=True)
 
     def judge(self, variables: Variables, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
-        """Training logits [B] of real and of fake images, and the discriminator's changed collections.
+        """Training logits [B] of real and of fake images, and what both, in this order, changed in the discriminator.
 
         Each kind is a batch of its own, to a layer such as BatchNorm and to the caches of a CPU.
         """
@@ -132,7 +132,8 @@ class Drawn(NamedTuple):
 def share_images(gan: GAN, update: Update) -> Update:
     """The update with images drawn once, by the generator as it was before the step, for all losses.
 
-    With the generator trained last it is the usual alternating algorithm, less a forward pass.
+    With the generator trained last it is the usual alternating algorithm, less a forward pass.  Losses get first
+    derivatives with respect to the generator's parameters, at the parameters that drew the images.
     """
 
     def shared(networks: Networks, opt_state: OptState, context: Context):

@@ -1,4 +1,4 @@
-"""Convolutions as matrix products where that is faster, with the results of `jax.lax`.
+"""Convolutions that are matrix products on CPU, with the results of `jax.lax`.
 
 XLA's CPU back end has no fast path for the weight gradients of strided and of transposed convolutions.  With kernel
 size k and stride s the same sums are one matrix product:
@@ -6,8 +6,9 @@ size k and stride s the same sums are one matrix product:
     conv            space-to-depth by s, the ceil(k/s) x ceil(k/s) shifted views side by side, one product
     conv_transpose  one product, then the ceil(k/s) x ceil(k/s) shifted results added up, depth-to-space by s
 
-No product is wasted on padding, and derivatives of every order are products again.  GPU and TPU keep the native
-operation.
+A kernel whose size is no multiple of the stride wastes no products, and derivatives of every order are products again.
+What it costs is memory: the views are ceil(k/s) x ceil(k/s) times the image, and are kept for the weights' gradient.
+GPU and TPU keep the native operation.
 """
 
 from collections.abc import Sequence
@@ -112,7 +113,7 @@ def _conv_transpose_product(image: Array, kernel: Array, *, strides: Pair, pads:
 
 
 def _side_by_side(views: list[Array]) -> Array:
-    """The channels of images [B, H, W, C] one after another; stacking is the faster way where they are as many."""
+    """The channels of views [B, H, W, C] one after another; stacking is faster, where all have as many channels."""
     if len({view.shape for view in views}) == 1:
         return jnp.stack(views, axis=-2).reshape(*views[0].shape[:-1], -1)
     return jnp.concatenate(views, axis=-1)

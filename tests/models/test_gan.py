@@ -5,7 +5,19 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen import Context, ImageSpec, chain, init_state, make_step, minimize, simultaneous, to_float, to_uint8
+from jaxgen import (
+    Context,
+    ImageSpec,
+    add,
+    chain,
+    init_state,
+    lazily,
+    make_step,
+    minimize,
+    simultaneous,
+    to_float,
+    to_uint8,
+)
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
@@ -48,20 +60,37 @@ def test_each_kind_is_judged_as_a_batch_of_its_own(normalize):
     variables = gan.init(jax.random.key(0))["discriminator"]
     real, fake = to_float(BATCH["image"]), -0.5 * to_float(BATCH["image"])
     *logits, changes = gan.judge(variables, real, fake)
-    alone = [forward(gan.discriminator, variables, images, train=True) for images in (real, fake)]
-    for ours, (expected, _) in zip(logits, alone, strict=True):
-        np.testing.assert_allclose(ours, expected, atol=1e-5)
-    chex.assert_trees_all_close(changes, jax.tree.map(lambda a, b: (a + b) / 2, *(new for _, new in alone)), rtol=1e-5)
+    after_real, after_both = variables, variables
+    for ours, images in zip(logits, (real, fake), strict=True):
+        np.testing.assert_allclose(ours, forward(gan.discriminator, variables, images, train=True)[0], atol=1e-5)
+        after_real, after_both = (
+            after_both,
+            {
+                **after_both,
+                **forward(gan.discriminator, after_both, images, train=True)[1],
+            },
+        )
+    chex.assert_trees_all_close({**after_real, **changes}, after_both, rtol=1e-5)
 
 
 def turns(gan):
-    """Both players by gradient descent, in turn."""
+    """Both players by gradient descent, in turn, with a lazy penalty at generated images."""
+    d = add(game=discriminator_loss(gan, logistic_discriminator), r2=lazily(2, r2_loss(gan, gamma=1.0, one_in=2)))
+    return chain(
+        d=minimize(d, optax.sgd(0.1), wrt="discriminator"),
+        g=minimize(generator_loss(gan, non_saturating_generator), optax.sgd(0.1), wrt="generator"),
+    )
+
+
+def players(gan):
+    """Both players by gradient descent, in turn, without penalties."""
     d = minimize(discriminator_loss(gan, logistic_discriminator), optax.sgd(0.1), wrt="discriminator")
     return chain(d=d, g=minimize(generator_loss(gan, non_saturating_generator), optax.sgd(0.1), wrt="generator"))
 
 
 def test_sharing_images_changes_nothing_but_the_draw():
-    gan, update = make_gan(normalize=True), turns(make_gan(normalize=True))
+    gan = make_gan(normalize=True)
+    update = turns(gan)
     state = init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
     batch = {**BATCH, "latent": jax.random.normal(jax.random.key(2), (6, 3))}
     shared, separate = (jax.jit(make_step(link))(state, batch) for link in (share_images(gan, update), update))
@@ -70,13 +99,13 @@ def test_sharing_images_changes_nothing_but_the_draw():
 
 def test_sharing_images_saves_a_forward_pass_of_the_generator():
     gan = make_gan(normalize=True)
-    state = init_state(turns(gan), gan.init(jax.random.key(0)), jax.random.key(1))
+    state = init_state(players(gan), gan.init(jax.random.key(0)), jax.random.key(1))
 
     def operations(function, *arguments):
         return jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
 
     separate, shared = (
-        operations(make_step(link), state, BATCH) for link in (turns(gan), share_images(gan, turns(gan)))
+        operations(make_step(link), state, BATCH) for link in (players(gan), share_images(gan, players(gan)))
     )
     once = operations(lambda v: gan.draw({"generator": v}, CONTEXT)[0], state.networks["generator"])
     assert separate - shared == pytest.approx(once, rel=0.1)
