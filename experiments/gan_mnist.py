@@ -60,7 +60,12 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
         average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
     )
-    return Recipe(networks=gan.init, update=share_images(gan, update), sampler=gan.sampler("generator_ema"))
+    return Recipe(
+        networks=gan.init,
+        update=share_images(gan, update),
+        sampler=gan.sampler("generator_ema"),
+        discriminator_loss="discriminator/adversarial",
+    )
 
 
 def warming_up(decay: float):

@@ -1,90 +1,297 @@
-"""Checkpoints of a training state.  The only module that touches Orbax.
+"""Checkpoints of a training state, each provably as it was written.  The only module that touches Orbax.
 
-A checkpoint is a flat mapping from a leaf's path to its array, so that it does not depend on the classes of the state.
-Orbax writes a step beside its place and renames it: a run killed in mid-save keeps its earlier steps.
+    <folder>/<step>/manifest.json    what was saved, by what, and the SHA-256 of every file and of this
+    <folder>/<step>/arrays/          the leaves by their paths, as Orbax writes NumPy arrays: nothing is pickled
+    <folder>/<step>.damaged/         one that was found damaged
+    <folder>/.unfinished*            what a kill left; the next save removes it
+
+A checkpoint is written in `.unfinished`, read back, and renamed: under a step's name there is a whole one or none.  It
+is there when `save` returns: a failure in the background could go unheard.
 """
 
-from collections.abc import Mapping
-from functools import cached_property
-from importlib import import_module
+import errno
+import importlib.metadata
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxgen.errors import InputError, first_line
+from jaxgen.errors import InputError, first_line, outside
 from jaxgen.types import Array, TrainState
 
-KEEP = 2
-"""Checkpoints that are kept."""
+MANIFEST, ARRAYS, UNFINISHED, DAMAGED = "manifest.json", "arrays", ".unfinished", "damaged"
+LEAST = 4096  # bytes that a leaf takes beside its own
+PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class Retention(NamedTuple):
+    """Which checkpoints are kept: the newest `last`, and those whose step is a multiple of `every` (0: none)."""
+
+    last: int = 2
+    every: int = 0
 
 
 class Checkpoints:
-    """The checkpoints of one run, by step."""
+    """The checkpoints of one run, by step; for one process at a time."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder.absolute()
+    def __init__(self, folder: Path, retention: Retention = Retention()):  # noqa: B008
+        self._folder, self._retention = folder.absolute(), retention
 
-    @cached_property
-    def _manager(self) -> Any:
-        orbax = self._orbax
-        options = orbax.CheckpointManagerOptions(max_to_keep=KEEP, create=True, enable_async_checkpointing=False)
-        return orbax.CheckpointManager(self._folder, options=options)
+    def steps(self) -> list[int]:
+        """The steps that are saved, ascending; whether they are sound is found out by `restore`."""
+        return sorted(int(path.name) for path in self._folder.glob("*/") if re.fullmatch("0|[1-9][0-9]*", path.name))
 
-    @cached_property
-    def _orbax(self) -> Any:
-        # Takes seconds to import: a new run needs it at its first save, and not before its first step.
-        return import_module("orbax.checkpoint")
+    def save(self, state: TrainState, *, protect: int | None = None) -> None:
+        """Saves the state under its step, unless a sound checkpoint is there, and deletes what is not to be kept.
 
-    def latest(self) -> int | None:
-        """The newest step that was saved; None if there is none."""
-        return self._manager.latest_step() if self._folder.exists() else None
-
-    def save(self, state: TrainState) -> None:
-        """Saves the state under its step; a step that is saved already is left alone."""
-        step = int(state.step)
-        if step != self.latest():
-            self._manager.save(step, args=self._orbax.args.StandardSave(flatten(state)))
-
-    def restore(self, target: TrainState) -> TrainState:
-        """The newest state, on the devices of `target`, which also gives structure and types.
+        The newest checkpoint at or before step `protect` is kept whatever the retention says.
 
         Raises:
-          InputError: the checkpoint does not fit or cannot be read.
+          OutsideError: the machine would not; the earlier checkpoints are as they were.
         """
-        step = self.latest()
-        abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), flatten(target)
-        )
+        step = int(state.step)
+        if step not in self.steps() or find_damage(self._folder / str(step)):
+            self._write(state)
+        steps, (last, every) = self.steps(), self._retention
+        regular = [other for other in steps if every and other % every == 0]
+        guarded = [other for other in steps if protect is not None and other <= protect][-1:]
+        kept = {step, *steps[::-1][:last], *regular, *guarded}
+        self._delete(other for other in steps if other not in kept)
+
+    def rewind(self, state: TrainState) -> None:
+        """Makes this state the newest: it replaces the checkpoint of its step, and later ones are deleted.
+
+        Raises:
+          OutsideError: the machine would not; the earlier checkpoints are as they were.
+        """
+        self._write(state)
+        self._delete(later for later in self.steps() if later > int(state.step))
+
+    def restore(
+        self, target: TrainState, announce: Callable[[str], object], *, before: int | None = None
+    ) -> TrainState | None:
+        """The newest sound state, at or before step `before` if that is given; None if nothing was saved.
+
+        `target` has leaves of the expected shapes and types.  Damaged checkpoints are announced, renamed, passed over.
+
+        Raises:
+          InputError: the checkpoint does not fit the target, or all are damaged.
+          OutsideError: a damaged checkpoint cannot be renamed.
+        """
+        steps = [step for step in self.steps() if before is None or step <= before]
+        for step in reversed(steps):
+            damage = find_damage(self._folder / str(step))
+            if damage is None:
+                return self._read(step, target)
+            announce(f"{self._name(step)} is damaged: {damage}. It is now {self._set_aside(step).name}.")
+        # Also where all were set aside before: a run must not begin anew on top of an earlier one.
+        if steps or any(self._folder.glob(f"*.{DAMAGED}*")):
+            raise InputError(f"{self._folder} holds no sound checkpoint: start over with --no-resume.")
+        return None
+
+    def _name(self, step: int) -> str:
+        return f"The checkpoint of step {step} in {self._folder}"
+
+    def _write(self, state: TrainState) -> None:
+        step, partial = int(state.step), self._folder / UNFINISHED
+        arrays = {name: np.asarray(array) for name, array in jax.device_get(flatten(state)).items()}
         try:
-            leaves = self._manager.restore(step, args=self._orbax.args.StandardRestore(abstract))
+            with outside(f"{self._name(step)} cannot be written"):
+                for leftover in self._folder.glob(f"{UNFINISHED}*"):
+                    shutil.rmtree(leftover)
+                partial.mkdir(parents=True)
+                _write_arrays(partial / ARRAYS, arrays)
+                _write_manifest(partial, step, _describe(_by_path(state)))
+                if (self._folder / str(step)).exists():
+                    self._discard(step)
+                partial.rename(self._folder / str(step))
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _delete(self, steps: Iterable[int]) -> None:
+        for step in steps:
+            with outside(f"{self._name(step)} cannot be deleted"):
+                self._discard(step)
+
+    def _discard(self, step: int) -> None:
+        # Renamed first: a kill while the files go must not leave some of them under a step's name.
+        shutil.rmtree((self._folder / str(step)).rename(self._folder / f"{UNFINISHED}.{step}"))
+
+    def _set_aside(self, step: int) -> Path:
+        aside, number = self._folder / f"{step}.{DAMAGED}", 1
+        while aside.exists():
+            aside, number = self._folder / f"{step}.{DAMAGED}.{number}", number + 1
+        with outside(f"{self._name(step)} is damaged and cannot be renamed"):
+            return (self._folder / str(step)).rename(aside)
+
+    def _read(self, step: int, target: TrainState) -> TrainState:
+        place, expected = self._folder / str(step), flatten(target)
+        content = _read_manifest(place / MANIFEST)
+        if difference := _difference(content["leaves"], _describe(_by_path(target))):
+            advice = "go back to the code and options that saved it, or start over with --no-resume"
+            raise InputError(f"{self._name(step)}: {difference}; {advice}.")
+        try:
+            arrays = _read_arrays(place / ARRAYS, expected)
         except Exception as error:
-            raise InputError(
-                f"The checkpoint of step {step} in {self._folder} cannot be read: {first_line(error)}"
-            ) from error
-        return unflatten(leaves, target)
+            advice = f"install orbax-checkpoint {content['versions']['orbax-checkpoint']}, which wrote it"
+            raise InputError(f"{self._name(step)} cannot be read ({first_line(error)}): {advice}.") from error
+        return unflatten({name: jnp.array(array) for name, array in arrays.items()}, target)
+
+
+def find_damage(folder: Path) -> str | None:
+    """What is wrong with one checkpoint, in words; None if every byte is as it was written."""
+    name = MANIFEST
+    try:
+        content = _read_manifest(folder / name)
+        for name, digest in content["files"].items():
+            if (folder / name).stat().st_size < content["sizes"][name]:
+                return f"{name} is truncated"
+            if _digest(folder / name) != digest:
+                return f"{name} is changed"
+    except (ValueError, TypeError, KeyError):
+        return f"{name} is changed or truncated"
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return f"{name} is missing"
+    except OSError as error:
+        # The disk has lost it.  Other reasons, such as a missing permission, are not the checkpoint's.
+        if error.errno != errno.EIO:
+            raise
+        return f"{name} cannot be read"
+    return next((f"{name} is not listed" for name in _array_files(folder) if name not in content["files"]), None)
 
 
 def flatten(state: TrainState) -> dict[str, Array]:
     """The state's leaves by path, keys as their raw words."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): _raw(leaf) for path, leaf in leaves}
+    return {name: _raw(leaf) for name, leaf in _by_path(state).items()}
 
 
-def unflatten(leaves: Mapping[str, Array], target: TrainState) -> TrainState:
-    """The state of the same structure as `target` with these leaves."""
-    names = list(flatten(target))
-    rebuilt = [
-        jax.random.wrap_key_data(leaves[name], impl=jax.random.key_impl(leaf)) if _is_key(leaf) else leaves[name]
-        for name, leaf in zip(names, jax.tree.leaves(target), strict=True)
-    ]
+def unflatten(leaves: Mapping[str, Any], target: TrainState) -> TrainState:
+    """The state of the same structure as `target` with these leaves.
+
+    Raises:
+      InputError: a leaf is absent, or of another shape or type.
+    """
+    if difference := _difference(_describe(leaves), _describe(flatten(target))):
+        raise InputError(f"These leaves are of another state: {difference}.")
+    rebuilt = [_like(leaf, leaves[name]) for name, leaf in _by_path(target).items()]
     return jax.tree.unflatten(jax.tree.structure(target), rebuilt)
 
 
-def _raw(leaf: Array) -> Array:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+def _by_path(state: TrainState) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    if len(named) < len(leaves):
+        raise InputError("Two leaves of the state have the same path: rename one that has a dot in its name.")
+    return named
 
 
-def _is_key(leaf: Array) -> bool:
+def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _raw(leaf: Any) -> Any:
+    if not _is_key(leaf):
+        return leaf
+    return jax.random.key_data(leaf) if isinstance(leaf, jax.Array) else jax.eval_shape(jax.random.key_data, leaf)
+
+
+def _like(leaf: Any, words: Any) -> Any:
+    if not _is_key(leaf):
+        return words
+    # `key_impl` takes arrays, and the leaf may be no more than a shape and a type.
+    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(jnp.empty(0, leaf.dtype)))
+
+
+def _describe(leaves: Mapping[str, Any]) -> dict[str, str]:
+    return {name: f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]" for name, leaf in leaves.items()}
+
+
+def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str | None:
+    for name in {**here, **there}:
+        if here.get(name) != there.get(name):
+            return f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+    return None
+
+
+def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    if hasattr(os, "posix_fallocate"):
+        # A full disk is told here in the system's words; many threads of Orbax would tell it in many more.
+        with (folder.parent / "space").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, sum(array.nbytes + LEAST for array in arrays.values()))
+        (folder.parent / "space").unlink()
+    with _orbax() as checkpointer:
+        checkpointer.save(folder, {name: array for name, array in arrays.items() if array.size})
+    # Orbax does not raise all that it fails to write.
+    back = _read_arrays(folder, arrays)
+    if _describe(back) != _describe(arrays) or any(back[name].tobytes() != arrays[name].tobytes() for name in arrays):
+        raise OSError("what is read back is not what was written")
+
+
+def _read_arrays(folder: Path, expected: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    with _orbax() as checkpointer:
+        arrays = checkpointer.restore(folder)
+    # Orbax refuses arrays without elements, of which shape and type are all there is to know.
+    return arrays | {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in expected.items() if 0 in leaf.shape}
+
+
+@contextmanager
+def _orbax() -> Iterator[Any]:
+    # Takes seconds to import: a new run needs it at its first save, and not before its first step.
+    orbax, me = importlib.import_module("orbax.checkpoint"), jax.process_index()
+    # By itself it waits for the other processes, which have nothing to save.
+    alone = {"primary_host": me, "active_processes": {me}, "barrier_sync_key_prefix": f"process_{me}"}
+    options = {"multiprocessing_options": orbax.options.MultiprocessingOptions(**alone)}
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it logs the traceback of what it raises
+    try:
+        with orbax.Checkpointer(orbax.PyTreeCheckpointHandler(**options), **options) as checkpointer:
+            yield checkpointer
+    finally:
+        logger.setLevel(level)
+
+
+def _write_manifest(folder: Path, step: int, leaves: Mapping[str, str]) -> None:
+    names = _array_files(folder)
+    content = {"step": step, "leaves": leaves, "processes": jax.process_count()}
+    content["versions"] = {name: importlib.metadata.version(name) for name in PACKAGES}
+    content["devices"] = [device.device_kind for device in jax.devices()]
+    content["files"] = {name: _digest(folder / name) for name in names}
+    content["sizes"] = {name: (folder / name).stat().st_size for name in names}
+    (folder / MANIFEST).write_bytes(_encode_manifest(content))
+    # On the disk before the rename is, and before older checkpoints are deleted.
+    for name in (*names, MANIFEST):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _encode_manifest(content: Mapping[str, Any]) -> bytes:
+    digest = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json.dumps({"content": content, "sha256": digest}, sort_keys=True, indent=1).encode()
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    content = json.loads(data)["content"]
+    if data != _encode_manifest(content):
+        raise ValueError(f"{path} is not what was written")
+    return content
+
+
+def _array_files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in (folder / ARRAYS).rglob("*") if not path.is_dir())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from jaxgen.errors import InputError
 
@@ -57,13 +57,29 @@ class RunConfig:
     sample_every: Count = 1_000
     """Steps between sample grids."""
     checkpoint_every: Count = 2_500
-    """Steps between checkpoints."""
+    """Steps between checkpoints: as many are lost at most if the run is killed."""
+    keep: Count = 2
+    """Checkpoints that are kept, the newest."""
+    keep_every: Annotated[int, Bounds(least=0)] = 0
+    """Besides, keep those whose step is a multiple of this; 0 for none."""
+    on_divergence: Literal["stop", "rollback"] = "stop"
+    """If a number is not finite, the discriminator has won or all drawn images look alike: stop with a report, or go
+    back to a sound checkpoint with other random numbers and half the learning rates, three times at most."""
+    parallel: Literal["auto", "jit", "pmap", "fsdp"] = "auto"
+    """Over all devices: jit splits the batch, fsdp the parameters and moments too, pmap runs a program a device; auto
+    is jit."""
+    distributed: bool = False
+    """Join the other processes of this run: under SLURM, Kubernetes, Open MPI, on a TPU pod, or as
+    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say."""
+    memory_gib: Positive = 4.0
+    """Images that take more than this are read from disk during training."""
 
 
 FREE = frozenset(
     (
         *("out", "data", "data_dir", "offline", "steps", "max_minutes", "resume"),
-        *("log_every", "sample_every", "checkpoint_every"),
+        *("log_every", "sample_every", "checkpoint_every", "keep", "keep_every"),
+        *("on_divergence", "parallel", "distributed"),
     )
 )
 """Fields that a resumed run may change, since no step depends on them.  (The data are known by their digest.)"""

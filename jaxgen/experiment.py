@@ -10,23 +10,25 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 from rich.console import Console
 
-from jaxgen.checkpoint import Checkpoints
+from jaxgen.checkpoint import Checkpoints, Retention
 from jaxgen.command import command
 from jaxgen.config import FREE, Bounds, Count, Positive, RunConfig, Seed, require_bounds
-from jaxgen.data import Dataset, load
+from jaxgen.data import Dataset, StreamedDataset, load
 from jaxgen.errors import InputError
 from jaxgen.files import cache_folder
 from jaxgen.image import ImageSpec
 from jaxgen.interruption import Interruption
-from jaxgen.loop import Recipe, Run, fit
+from jaxgen.loop import Recipe, Run, fit, restore
+from jaxgen.parallel import Strategy, by_jit, by_pmap, make_mesh, require_divisible
+from jaxgen.processes import agree, is_first, join, largest, one_for_all, require_same
 from jaxgen.report import Display, RunDirectory, require_same_run
 from jaxgen.step import init_state, make_step
 from jaxgen.types import TrainState
@@ -35,7 +37,20 @@ __all__ = ["Bounds", "Count", "Positive", "Recipe", "RunConfig", "Seed", "comman
 
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
+PLACES = ("out", "data", "data_dir")
+"""Options that may differ between the processes of a run: each has its own disk."""
+
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
+
+
+class Prepared(NamedTuple):
+    """All that must be right before anything is written."""
+
+    dataset: Dataset | StreamedDataset
+    recipe: Recipe
+    strategy: Strategy
+    state: TrainState
+    record: dict[str, Any]
 
 
 def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name: str) -> RunDirectory:
@@ -45,41 +60,123 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
 
     Raises:
       InputError: the config, the data or the run directory cannot be used; nothing has been overwritten.
+      OutsideError: training diverged, the disk is full, or another process of the run is gone.
     """
-    began, display = time.monotonic(), Display(Console())
+    began = time.monotonic()
     require_bounds(config)
+    if config.distributed:
+        join()
     use_compilation_cache()
-    dataset = load(config.data, data_dir=config.data_dir, offline=config.offline, announce=display.say)
+    display = Display(Console(quiet=not is_first()))
+    prepared = agree(lambda: prepare(config, build, display, name))
+    require_same(fingerprint(prepared.record), "options, data, code or versions")
+    directory = RunDirectory(config.out or Path("runs") / name)
+    earlier = agree(lambda: claim(directory, config, prepared.record, display))
+    try:
+        checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
+        _, recipe, strategy, state, record = prepared
+        whole = Run(config, recipe, prepared.dataset, strategy, state, directory, checkpoints, display, began)
+        state = restore(whole)
+        if is_first():
+            begin(directory, earlier, record, int(state.step))
+        tell(display, prepared, directory, int(state.step))
+        code, state = train_on(whole, state)
+    finally:
+        directory.close()
+    display.say(f"Stopped at step {int(state.step):,} of {config.steps:,}; see {directory.samples}, {directory.losses}")
+    display.say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
+    if code:
+        sys.exit(128 + code)
+    return directory
+
+
+def prepare(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], display: Display, name: str) -> Prepared:
+    """Data, recipe and first state, checked against each other.
+
+    Raises:
+      InputError: the config or the data cannot be used.
+    """
+    dataset = load(
+        config.data,
+        data_dir=config.data_dir,
+        offline=config.offline,
+        announce=display.say,
+        most_bytes=int(config.memory_gib * 2**30),
+    )
     if config.batch_size > dataset.size:
         raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
+    strategy = choose_strategy(config.parallel)
+    require_divisible(config.batch_size, strategy.devices)
     recipe = build(config, dataset.spec)
     state = first_state(config, recipe)
-    directory = RunDirectory(config.out or Path("runs") / name)
-    record = make_record(config, recipe, dataset, state, name)
+    return Prepared(dataset, recipe, strategy, state, make_record(config, recipe, dataset, state, name))
+
+
+def choose_strategy(parallel: str) -> Strategy:
+    """The strategy of that name on all devices.
+
+    Raises:
+      InputError: pmap with several processes.
+    """
+    if parallel == "pmap":
+        if jax.process_count() > 1:
+            raise InputError("--parallel pmap runs in one process: with --distributed use jit or fsdp.")
+        return by_pmap(jax.local_devices())
+    return by_jit(make_mesh(), fsdp=parallel == "fsdp")
+
+
+def claim(
+    directory: RunDirectory, config: RunConfig, record: Mapping[str, Any], display: Display
+) -> dict[str, Any] | None:
+    """Takes the run directory for this run; returns the record of the earlier run that it goes on with, if any.
+
+    Raises:
+      InputError: the directory holds something else, or cannot be written.
+    """
+    if not is_first():
+        return None
     if not config.resume and (aside := directory.set_aside()):
         display.say(f"The earlier run is now in {aside}")
     earlier = directory.earlier()
     if earlier:
         require_same_run(directory.path, earlier, record, FREE)
     directory.open()
-    try:
-        checkpoints = Checkpoints(directory.checkpoints)
-        if checkpoints.latest() is not None:
-            state = checkpoints.restore(state)
-        record["sessions"][-1]["step"] = int(state.step)
-        directory.write({**record, "sessions": (earlier["sessions"] if earlier else []) + record["sessions"]})
-        directory.rewind(int(state.step))
-        display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
-        display.say(f"Training on {jax.devices()[0].device_kind} in {directory.path} from step {int(state.step):,}")
-        with Interruption() as interruption, display:
-            state = fit(Run(config, recipe, dataset, directory, checkpoints, display, began), state, interruption.came)
-    finally:
-        directory.close()
-    display.say(f"Stopped at step {int(state.step):,} of {config.steps:,}; see {directory.samples}, {directory.losses}")
-    display.say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
-    if interruption.signal:
-        sys.exit(128 + interruption.signal)
-    return directory
+    return earlier
+
+
+def begin(directory: RunDirectory, earlier: Mapping[str, Any] | None, record: dict[str, Any], step: int) -> None:
+    """Writes down that the run was begun or resumed at a step."""
+    record["sessions"][-1]["step"] = step
+    past = earlier or {"sessions": []}
+    directory.write({**past, **record, "sessions": past["sessions"] + record["sessions"]})
+    directory.rewind(step)
+
+
+def tell(display: Display, prepared: Prepared, directory: RunDirectory, step: int) -> None:
+    """Says what is trained on what."""
+    dataset, count = prepared.dataset, prepared.strategy.devices
+    devices = f"{count} x {jax.devices()[0].device_kind}" if count > 1 else jax.devices()[0].device_kind
+    display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
+    display.say(f"Training on {devices} in {directory.path} from step {step:,}")
+
+
+def train_on(run: Run, state: TrainState) -> tuple[int, TrainState]:
+    """Trains until the end or a signal to any process; returns the signal's number, else 0, and the last state."""
+    with Interruption() as interruption, run.display, one_for_all(lambda: what_is_left(run)):
+
+        def stop() -> bool:
+            (interruption.signal,) = largest((interruption.signal,))
+            return interruption.came()
+
+        state = fit(run, state, stop)
+    return interruption.signal, state
+
+
+def what_is_left(run: Run) -> str:
+    """What to do after another process was lost."""
+    steps = run.checkpoints.steps() if is_first() else []
+    where = f"Step {steps[-1]:,} is saved: start" if steps else "Start"
+    return f"{where} all processes again with the same command to go on."
 
 
 def first_state(config: RunConfig, recipe: Recipe) -> TrainState:
@@ -88,7 +185,9 @@ def first_state(config: RunConfig, recipe: Recipe) -> TrainState:
     return init_state(recipe.update, jax.jit(recipe.networks)(networks), root)
 
 
-def make_record(config: RunConfig, recipe: Recipe, dataset: Dataset, state: TrainState, name: str) -> dict[str, Any]:
+def make_record(
+    config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState, name: str
+) -> dict[str, Any]:
     """What `config.json` says: enough to know where every number came from.
 
     `sessions` has an entry for each time that the run was begun or resumed.
@@ -109,18 +208,27 @@ def make_record(config: RunConfig, recipe: Recipe, dataset: Dataset, state: Trai
     return json.loads(json.dumps(record, default=str))
 
 
-def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset, state: TrainState) -> str:
+def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState) -> str:
     """SHA-256 of one traced step: the algorithm itself, whatever its options are called.
 
     Raises:
       ValueError, TypeError: the recipe does not fit the data or itself.
     """
     batch = {
-        name: jax.ShapeDtypeStruct((config.batch_size, *array.shape[1:]), array.dtype)
-        for name, array in dataset.arrays.items()
+        name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype)
+        for name, (shape, dtype) in dataset.fields.items()
     }
-    program = str(jax.make_jaxpr(make_step(recipe.update))(state, batch))
-    return sha256(re.sub(r"0x[0-9a-f]+", "", program).encode()).hexdigest()
+    program, (_, metrics) = jax.make_jaxpr(make_step(recipe.update), return_shape=True)(state, batch)
+    if recipe.discriminator_loss not in (None, *metrics):
+        expected = ", ".join(map(repr, sorted(metrics)))
+        raise ValueError(f"The discriminator_loss {recipe.discriminator_loss!r} is no metric; these are: {expected}.")
+    return sha256(re.sub(r"0x[0-9a-f]+", "", str(program)).encode()).hexdigest()
+
+
+def fingerprint(record: Mapping[str, Any]) -> str:
+    """What must be the same for all processes of a run, as text."""
+    config = {name: value for name, value in record["config"].items() if name not in PLACES}
+    return json.dumps([config, record["data"]["digest"], record["recipe"], record["sessions"][-1]["versions"]])
 
 
 def use_compilation_cache() -> None:

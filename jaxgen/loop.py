@@ -1,147 +1,204 @@
-"""The host's side of training: dispatch many steps at once, and look at the results one dispatch behind.
+"""The host's side of a run: trains, logs, draws, saves, and notices when training diverges."""
 
-The data set is put on the device once; a dispatch sends only the indices of its batches.
-"""
-
-import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.checkpoint import Checkpoints
+from jaxgen.checkpoint import Checkpoints, flatten, unflatten
 from jaxgen.config import RunConfig
-from jaxgen.data import Dataset, batch_indices
+from jaxgen.data import Dataset, StreamedDataset, batch_indices
+from jaxgen.dispatch import diverged_leaves, feed_from, train
+from jaxgen.errors import OutsideError
 from jaxgen.export import save_sampler, seeded
-from jaxgen.metrics import Metrics, compute
 from jaxgen.pace import Pace
-from jaxgen.report import Display, RunDirectory, plot_metrics, save_grid
-from jaxgen.step import Step, make_step, scan_steps
+from jaxgen.parallel import Strategy
+from jaxgen.processes import agree, from_first, is_first, largest, process_rows
+from jaxgen.report import Display, RunDirectory, plot_metrics, save_divergence, save_grid
+from jaxgen.step import make_step
 from jaxgen.types import Array, Networks, Sampler, TrainState, Update
+from jaxgen.watchdog import DIVERSITY, Divergence, Signs, diagnose, diversity, not_finite, observe, observe_all
 
 GRID = 64
 """Images of a sample grid."""
 
-
-class Measured(NamedTuple):
-    """The means over a dispatch that ended at `step`, and when they were there (`time.monotonic()`)."""
-
-    step: int
-    means: dict[str, float]
-    time: float
-
-
-class Progress(NamedTuple):
-    """Where training is after a dispatch.
-
-    `state` may be read until the next dispatch begins.  `measured` tells of the dispatch before, which is there without
-    waiting for this one, and at a halt of this one too.
-    """
-
-    step: int
-    state: TrainState
-    measured: list[Measured]
-
-
-def train(
-    step: Step,
-    state: TrainState,
-    arrays: Mapping[str, np.ndarray],
-    indices: Callable[[int], np.ndarray],
-    *,
-    steps: int,
-    dispatch: int = 50,
-    halts: tuple[int, ...] = (),
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Progress]:
-    """Trains until the state's step is `steps` or until `stop()`, telling its progress after every dispatch.
-
-    `indices` gives the examples of a step, int32 [B].  A dispatch ends at each multiple of `dispatch` and of each of
-    `halts`, wherever training began; one program serves all lengths.  The memory of the given state is used again.
-    """
-    run = compile_dispatch(step)
-    data = jax.device_put(dict(arrays))
-    number, behind = int(state.step), []
-    while number < steps and not stop():
-        count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
-        chosen = np.stack([indices(number + min(i, count - 1)) for i in range(dispatch)])
-        state, metrics = run(state, data, chosen, jnp.int32(count))
-        number += count
-        done, behind = behind, [(number, metrics)]
-        if number == steps or any(number % period == 0 for period in halts):
-            done, behind = done + behind, []
-        yield Progress(number, state, [Measured(at, compute(metrics), time.monotonic()) for at, metrics in done])
-    if behind:
-        yield Progress(number, state, [Measured(at, compute(metrics), time.monotonic()) for at, metrics in behind])
-
-
-def compile_dispatch(step: Step) -> Callable[..., tuple[TrainState, Metrics]]:
-    """Up to n steps as one program: (state, data [N, ...], indices [n, B], count) -> (state, metrics)."""
-
-    def dispatch(state: TrainState, data: Mapping[str, Array], indices: Array, count: Array):
-        def on_indices(state: TrainState, index: Array):
-            return step(state, {name: array[index] for name, array in data.items()})
-
-        return scan_steps(on_indices)(state, indices, count)
-
-    return jax.jit(dispatch, donate_argnums=0)
+SETBACKS = 3
+"""How often a run goes back before it gives up."""
 
 
 class Recipe(NamedTuple):
-    """What an experiment builds: the first networks from a key, how they train, and how to draw from them."""
+    """What an experiment builds: the first networks from a key, how they train, and how to draw from them.
+
+    `discriminator_loss` names the metric whose staying at zero means that the discriminator has won, if there is one.
+    """
 
     networks: Callable[[Array], Networks]
     update: Update
     sampler: Sampler
+    discriminator_loss: str | None = None
 
 
 class Run(NamedTuple):
-    """All that the loop reads and writes, and when it began."""
+    """All that the loop reads and writes.
+
+    `first_state` is the state before the first step, and `began` when the run did (`time.monotonic()`).
+    """
 
     config: RunConfig
     recipe: Recipe
-    dataset: Dataset
+    dataset: Dataset | StreamedDataset
+    strategy: Strategy
+    first_state: TrainState
     directory: RunDirectory
     checkpoints: Checkpoints
     display: Display
     began: float
 
 
-def fit(run: Run, state: TrainState, interrupted: Callable[[], bool]) -> TrainState:
-    """Trains until steps or minutes are over or `interrupted()`; logs, samples and saves on the way and at the end."""
-    config, pace = run.config, Pace(run.config, int(state.step), run.began)
-    draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(config.seed), index))
+class Diverged(Exception):  # noqa: N818
+    """Training has diverged; nothing from after that has been saved."""
 
-    def indices(step: int) -> np.ndarray:
-        return batch_indices(config.seed, step, config.batch_size, run.dataset.size)
+    def __init__(self, divergence: Divergence):
+        super().__init__(divergence.what)
+        self.divergence = divergence
 
-    def sample(state: TrainState) -> None:
-        images = np.asarray(draw(state.networks, jnp.arange(GRID, dtype=jnp.int32)))
-        save_grid(run.directory.samples / f"step_{int(state.step):07}.png", images)
 
+def fit(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
+    """Trains until steps or minutes are over or `stop()`; logs, draws and saves on the way and at the end.
+
+    Raises:
+      OutsideError: training diverged, and was not to go back or had gone back three times.
+    """
+    while True:
+        setbacks = round(-math.log2(float(state.rate)))
+        try:
+            return _train(run, state, stop)
+        except Diverged as diverged:
+            state = _go_back(run, diverged.divergence, setbacks)
+
+
+def restore(run: Run, *, before: int | None = None) -> TrainState:
+    """The newest saved state, at or before a step if one is given; the first state if there is none."""
+
+    def read() -> TrainState | None:
+        return run.checkpoints.restore(run.first_state, run.display.say, before=before) if is_first() else None
+
+    state = agree(read) or run.first_state
+    return unflatten(from_first(flatten(state)), run.first_state)
+
+
+def _train(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
+    config, pace, look, signs = run.config, Pace(run.config, int(state.step), run.began), _looks(run), _signs(run)
+    reached = None
     for progress in train(
         make_step(run.recipe.update),
         state,
-        run.dataset.arrays,
-        indices,
+        feed_from(run.dataset, seed=config.seed, batch_size=config.batch_size, rows=process_rows(config.batch_size)),
+        run.strategy,
         steps=config.steps,
         dispatch=config.log_every,
         halts=(config.sample_every, config.checkpoint_every),
-        stop=lambda: interrupted() or pace.is_over(),
+        stop=lambda: stop() or largest((pace.is_over(),)) == (True,),
     ):
-        state = progress.state
         for measured in progress.measured:
-            speed = pace.tick(measured.step, measured.time)
-            run.directory.log({**measured.means, **speed, "step": measured.step})
-            run.display.show(measured.step, measured.means, speed["time/images_per_second"], *pace.remaining())
+            row = {**measured.means, **pace.tick(measured.step, measured.time), "step": measured.step}
+            if measured.is_finite and measured.step == progress.step and measured.step % config.sample_every == 0:
+                row |= look(run.strategy.fetch(progress.state.networks), measured.step)
+            _tell(run, pace, row)
+            if not measured.is_finite:
+                raise Diverged(not_finite(diverged_leaves(run.strategy.fetch(progress.state)), signs, measured.step))
+            signs = observe(signs, row, run.recipe.discriminator_loss)
+            if divergence := diagnose(signs):
+                raise Diverged(divergence)
+        reached = progress.state
         if progress.step % config.checkpoint_every == 0:
-            run.checkpoints.save(state)
-        if progress.step % config.sample_every == 0:
-            sample(state)
-    run.checkpoints.save(state)
-    sample(state)
-    plot_metrics(run.directory.losses, run.directory.rows())
-    save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, run.dataset.spec)
+            _save(run, run.strategy.fetch(reached), signs)
+    state = state if reached is None else run.strategy.fetch(reached)
+    _finish(run, state, signs, look)
     return state
+
+
+def _looks(run: Run) -> Callable[[Networks, int], dict[str, float]]:
+    """The function that draws and saves a grid, and says how different its images are."""
+    draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(run.config.seed), index))
+    real = diversity(_real_images(run)) if is_first() else 0.0
+
+    def look(networks: Networks, step: int) -> dict[str, float]:
+        ratio = np.float32(np.nan)
+        if is_first():
+            images = np.asarray(draw(networks, jnp.arange(GRID, dtype=jnp.int32)))
+            save_grid(run.directory.samples / f"step_{step:07}.png", images)
+            ratio = np.float32(diversity(images) / real if real else np.nan)
+        ratio = float(from_first(ratio))
+        return {} if math.isnan(ratio) else {DIVERSITY: round(ratio, 4)}
+
+    return look
+
+
+def _real_images(run: Run) -> np.ndarray:
+    size = run.dataset.size
+    chosen = batch_indices(run.config.seed, 0, min(GRID, size), size)
+    if isinstance(run.dataset, StreamedDataset):
+        return np.stack([run.dataset.read(int(index))["image"] for index in chosen])
+    return run.dataset.arrays["image"][chosen]
+
+
+def _signs(run: Run) -> Signs:
+    rows = run.directory.rows() if is_first() else []
+    signs = observe_all(rows, run.recipe.discriminator_loss)
+    return jax.tree.map(int, from_first(jax.tree.map(np.int32, signs)))
+
+
+def _tell(run: Run, pace: Pace, row: Mapping[str, float]) -> None:
+    if is_first():
+        run.directory.log(row)
+        run.display.show(int(row["step"]), row, row["time/images_per_second"], *pace.remaining())
+
+
+def _save(run: Run, state: TrainState, signs: Signs) -> None:
+    if is_first():
+        run.checkpoints.save(state, protect=signs.healthy)
+
+
+def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks, int], Any]) -> None:
+    _save(run, state, signs)
+    look(state.networks, int(state.step))
+    if is_first():
+        plot_metrics(run.directory.losses, run.directory.rows())
+        save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, run.dataset.spec)
+
+
+def _go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
+    """The state to go on from after a divergence: an earlier one with another key and half the learning rates."""
+    if run.config.on_divergence == "stop" or setbacks == SETBACKS:
+        times = f" after going back {setbacks} times" if setbacks else ""
+        report = _report(run, divergence, f"Training stopped{times}.")
+        raise OutsideError(f"{divergence.what} at step {divergence.step:,}{times}: see {report}.")
+    state, number = restore(run, before=divergence.since), setbacks + 1
+    state = state._replace(key=jax.random.fold_in(state.key, number), rate=jnp.float32(0.5**number))
+    step = int(state.step)
+    outcome = f"Training went back to step {step:,} with other random numbers and half the learning rates."
+    report = _report(run, divergence, f"{outcome}  This was time {number} of {SETBACKS}.")
+    if is_first():
+        run.checkpoints.rewind(state)
+        run.directory.rewind(step)
+        run.directory.note("setbacks", {"from": divergence.step, "to": step, "because": divergence.what})
+    run.display.say(f"{divergence.what} at step {divergence.step:,}.  {outcome}  See {report}")
+    return state
+
+
+def _report(run: Run, divergence: Divergence, outcome: str) -> Path:
+    folder = run.directory.path / f"divergence_{divergence.step:07}"
+    if is_first():
+        save_divergence(
+            folder,
+            **divergence._asdict(),
+            outcome=outcome,
+            rows=run.directory.rows(),
+            grids=sorted(run.directory.samples.glob("*.png")),
+        )
+    return folder / "report.md"

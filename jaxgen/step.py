@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgen.axis import whole
 from jaxgen.checks import require_same_type
 from jaxgen.metrics import Metrics
 from jaxgen.types import Array, Batch, Context, Networks, TrainState, Update
@@ -28,7 +29,8 @@ def init_state(update: Update, networks: Networks, key: Array, batch: Batch | No
       TypeError: the step would change the type of the state.
     """
     networks, opt_state = update.init(networks)
-    state = TrainState(jnp.zeros((), jnp.int32), *jax.tree.map(jnp.copy, (key, networks, opt_state)))
+    copies = jax.tree.map(jnp.copy, (key, networks, opt_state))
+    state = TrainState(jnp.zeros((), jnp.int32), *copies, rate=jnp.ones(()))
     if batch is not None:
         jax.eval_shape(make_step(update), state, batch)
     return state
@@ -38,9 +40,9 @@ def make_step(update: Update) -> Step:
     """One training step, to be compiled by the caller: `jax.jit(make_step(update), donate_argnums=0)`."""
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        context = Context(batch, key=jax.random.fold_in(state.key, state.step), step=state.step)
-        networks, opt_state, metrics = update.update(state.networks, state.opt_state, context)
-        after = TrainState(state.step + 1, state.key, networks, opt_state)
+        context = Context(batch, jax.random.fold_in(state.key, state.step), state.step, state.rate)
+        networks, opt_state, metrics = update.update(whole(state.networks), state.opt_state, context)
+        after = TrainState(state.step + 1, state.key, networks, opt_state, state.rate)
         require_same_type(state, after)
         return after, metrics
 

@@ -27,11 +27,12 @@ Batch = Mapping[str, Any]
 
 
 class Context(NamedTuple):
-    """What one step is given: its batch, its own key, and its number (int32 [])."""
+    """What one step is given: its batch, its own key, its number (int32 []), and a factor of all optimisers' steps."""
 
     batch: Batch
     key: Array
     step: Array
+    rate: Array | float = 1.0
 
 
 class Aux(NamedTuple):
@@ -67,9 +68,14 @@ class Update(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All that a step reads and writes.  The key is the root key: it never changes."""
+    """All that a step reads and writes.
+
+    No step changes the root key and the rate (float32 []), a factor of all optimisers' steps: both are changed when
+    training is set back after a divergence.
+    """
 
     step: Array
     key: Array
     networks: Networks
     opt_state: OptState
+    rate: Array

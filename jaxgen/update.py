@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.axis import mean_over_devices
 from jaxgen.checks import (
     require_loss,
     require_networks,
@@ -47,10 +48,11 @@ def minimize(loss: Loss, tx: optax.GradientTransformation, *, wrt: str | tuple[s
 
         params = parameters(networks, names)
         (value, aux), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+        value, gradients, changes = mean_over_devices((value, gradients, aux.changes))
         steps, opt_state = tx.update(gradients, opt_state, params, value=value)
-        networks = with_changes(networks, aux.changes)
+        networks = with_changes(networks, changes)
         metrics = {**aux.metrics, "loss": mean(value)}
-        return with_parameters(networks, optax.apply_updates(params, steps)), opt_state, metrics
+        return with_parameters(networks, moved(params, steps, context)), opt_state, metrics
 
     return Update(init, update, wrt=names)
 
@@ -77,14 +79,15 @@ def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) ->
 
         params = parameters(networks, names)
         values, pull_back, aux = jax.vjp(play, params, has_aux=True)
-        moved, states = {}, {}
+        values, changes = mean_over_devices((values, aux.changes))
+        after, states = {}, {}
         for name in names:
             (gradients,) = pull_back({other: jnp.full_like(values[other], other == name) for other in names})
-            own, gradient = {name: params[name]}, {name: gradients[name]}
+            own, gradient = {name: params[name]}, mean_over_devices({name: gradients[name]})
             steps, states[name] = txs[name].update(gradient, opt_state[name], own, value=values[name])
-            moved.update(optax.apply_updates(own, steps))  # pyright: ignore[reportCallIssue, reportArgumentType]
+            after |= moved(own, steps, context)
         metrics = {**aux.metrics, **{f"{name}/loss": mean(values[name]) for name in names}}
-        return with_parameters(with_changes(networks, aux.changes), moved), states, metrics
+        return with_parameters(with_changes(networks, changes), after), states, metrics
 
     return Update(init, update, wrt=names)
 
@@ -147,6 +150,12 @@ def ema(of: str, into: str, decay: float | Callable[[Array], Array]) -> Update:
         return {**networks, into: jax.tree.map(average, networks[into], networks[of])}, opt_state, {}
 
     return Update(init, update, wrt=(into,))
+
+
+def moved(params: dict, steps: PyTree, context: Context) -> dict:
+    """The parameters after an optimiser's steps, times the context's rate."""
+    steps = jax.tree.map(lambda step: (context.rate * step).astype(step.dtype), steps)
+    return optax.apply_updates(params, steps)  # pyright: ignore[reportReturnType]
 
 
 def parameters(networks: Networks, names: tuple[str, ...]) -> dict:

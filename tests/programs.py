@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from jaxgen.command import command
@@ -57,3 +58,8 @@ def write_images(path, num=64, shape=(28, 28, 1)):
     """An `.npz` of random images; returns its path."""
     np.savez(path, image=np.random.default_rng(0).integers(0, 256, (num, *shape), dtype=np.uint8))
     return path
+
+
+def raw(state):
+    """A state whose key is an array that can be compared."""
+    return state._replace(key=jax.random.key_data(state.key))

@@ -40,7 +40,7 @@ def final_state(out, data):
     config = gan_mnist.Config(width=2, hidden=8, latent_size=4, batch_size=8, seed=3)
     dataset = load(str(data))
     target = first_state(config, gan_mnist.build(config, dataset.spec))
-    state = Checkpoints(out / "checkpoints").restore(target)
+    state = Checkpoints(out / "checkpoints").restore(target, print)
     return state._replace(key=jax.random.key_data(state.key))
 
 
@@ -116,7 +116,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(data, tmp_path, monk
     process.send_signal(number)
     process.communicate()
     assert process.returncode == code
-    stopped = Checkpoints(directory.checkpoints).latest()
+    stopped = Checkpoints(directory.checkpoints).steps()[-1]
     steps = stopped + 130
     assert run_here(monkeypatch, gan_mnist.main, *arguments, "--steps", steps) == 0
     rows = [row["step"] for row in directory.rows()]
@@ -134,7 +134,7 @@ def test_minutes_end_a_run_with_everything_saved(data, tmp_path, monkeypatch):
     options = ("--data", data, "--out", tmp_path, "--max-minutes", 0.1)
     assert run_here(monkeypatch, gan_mnist.main, *TINY, *options) == 0
     assert time.monotonic() - began < 60
-    assert Checkpoints(tmp_path / "checkpoints").latest() == RunDirectory(tmp_path).rows()[-1]["step"] > 0
+    assert Checkpoints(tmp_path / "checkpoints").steps()[-1] == RunDirectory(tmp_path).rows()[-1]["step"] > 0
     assert (tmp_path / "sampler" / "signature.json").exists()
 
 

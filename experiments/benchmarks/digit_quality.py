@@ -8,7 +8,6 @@ give the share of each digit.  The floor is the distance of 10,000 training digi
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,11 +20,12 @@ import tyro
 
 from jaxgen import Aux, init_state, make_step, minimize, to_float
 from jaxgen.command import command
-from jaxgen.data import Dataset, batch_indices, load
+from jaxgen.data import Dataset, load
+from jaxgen.dispatch import feed_from, train
 from jaxgen.evaluation import frechet_distance
 from jaxgen.files import cache_folder, write_whole
-from jaxgen.loop import train
 from jaxgen.nets import Conv
+from jaxgen.parallel import by_jit, make_mesh
 
 EPOCHS, BATCH, FEATURES, DROP, SHIFT = 4, 128, 64, 0.5, 2
 
@@ -75,8 +75,8 @@ def train_classifier(dataset: Dataset):
     update = minimize(classification_loss, optax.adam(optax.cosine_onecycle_schedule(steps, 2e-3)), wrt="classifier")
     first = {"classifier": Classifier().init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)), train=False)}
     state = init_state(update, first, jax.random.key(1))
-    indices = partial(batch_indices, 0, batch_size=BATCH, num_examples=dataset.size)
-    for progress in train(make_step(update), state, dataset.arrays, indices, steps=steps):
+    feed = feed_from(dataset, seed=0, batch_size=BATCH)
+    for progress in train(make_step(update), state, feed, by_jit(make_mesh(jax.devices()[:1])), steps=steps):
         state = progress.state
     return state.networks["classifier"]
 

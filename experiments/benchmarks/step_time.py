@@ -32,9 +32,10 @@ from rich.table import Table
 from jaxgen import ImageSpec, init_state, make_step, to_float
 from jaxgen.command import command
 from jaxgen.config import Bounds, Count, require_bounds
+from jaxgen.dispatch import many_steps
 from jaxgen.files import write_whole
-from jaxgen.loop import compile_dispatch
 from jaxgen.nets.conv import LAYOUT
+from jaxgen.parallel import by_jit, make_mesh
 
 IMAGES = 1_024
 TOLERANCE = 1e-6
@@ -103,13 +104,15 @@ def start_jaxgen(case: Case, dtype: str):
 def jaxgen_turn(case: Case, dtype: str, scan: int) -> Turn:
     """As jaxgen trains: the data on the device, `scan` steps a dispatch."""
     state, step, images = start_jaxgen(case, dtype)
-    run, data = compile_dispatch(step), {"image": jax.device_put(images)}
+    one = by_jit(make_mesh(jax.devices()[:1]))
+    run = one.compile(many_steps(step, lambda data, index: {"image": data[index]}))
+    state, data = one.put_state(state), one.put_shared(images)
     indices = np.random.default_rng(1).integers(0, IMAGES, (scan, case.batch)).astype(np.int32)
 
     def turn(calls: int) -> None:
         nonlocal state
         for _ in range(calls):
-            state, _ = run(state, data, indices, jnp.int32(scan))
+            state, _ = run(state, data, one.put_split(indices), np.int32(scan))
         jax.block_until_ready(state)
 
     return Turn(turn, scan)

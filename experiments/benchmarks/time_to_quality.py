@@ -28,11 +28,12 @@ from jaxgen import ImageSpec
 from jaxgen.command import command
 from jaxgen.config import Count, Positive, RunConfig, Seed, require_bounds
 from jaxgen.data import Dataset, batch_indices, load
+from jaxgen.dispatch import feed_from, train
 from jaxgen.evaluation import frechet_distance
 from jaxgen.experiment import Recipe, first_state
 from jaxgen.export import seeded
 from jaxgen.files import write_whole
-from jaxgen.loop import train
+from jaxgen.parallel import by_jit, make_mesh
 from jaxgen.report import save_grid
 from jaxgen.step import make_step
 
@@ -87,8 +88,8 @@ def jaxgen_run(recipe: Recipe, config: RunConfig, dataset: Dataset, options: Opt
         indices = np.arange(options.num, dtype=np.int32)
         return np.concatenate([draw(networks, indices[at : at + DRAW]) for at in range(0, options.num, DRAW)])
 
-    indices = partial(batch_indices, options.seed, batch_size=config.batch_size, num_examples=dataset.size)
-    for progress in train(make_step(recipe.update), state, dataset.arrays, indices, steps=10**9):
+    feed = feed_from(dataset, seed=options.seed, batch_size=config.batch_size)
+    for progress in train(make_step(recipe.update), state, feed, by_jit(make_mesh()), steps=10**9):
         if clock.now() >= 60 * marks[0]:
             jax.block_until_ready(progress.state)
             with clock.stopped():

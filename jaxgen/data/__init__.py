@@ -1,7 +1,8 @@
-"""Data: from a name or a path to arrays, and from (seed, step) to the examples of a batch."""
+"""Data: from a name or a path to examples in memory or on disk, and from (seed, step) to the examples of a batch."""
 
-from jaxgen.data.dataset import Dataset, make_dataset
+from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset
 from jaxgen.data.sampling import batch_indices
 from jaxgen.data.sources import load
+from jaxgen.data.stream import stream_batches
 
-__all__ = ["Dataset", "batch_indices", "load", "make_dataset"]
+__all__ = ["Dataset", "StreamedDataset", "batch_indices", "load", "make_dataset", "stream_batches"]

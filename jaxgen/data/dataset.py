@@ -1,12 +1,17 @@
-"""A data set in memory."""
+"""A data set: its arrays in memory, or a function that reads one example from disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from math import prod
 
 import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec
+
+Fields = dict[str, tuple[tuple[int, ...], np.dtype]]
+"""Shape and dtype of one example, by name."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,37 @@ class Dataset:
     def spec(self) -> ImageSpec:
         """The size of an image."""
         return ImageSpec(*self.arrays["image"].shape[1:])
+
+    @property
+    def fields(self) -> Fields:
+        """What one example is, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}."""
+        return {name: (array.shape[1:], array.dtype) for name, array in self.arrays.items()}
+
+
+@dataclass(frozen=True)
+class StreamedDataset:
+    """Examples that stay on disk: `read` gives the one at an index, in any order and from several threads at once.
+
+    `fields` is what an example is, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.  `digest` is a SHA-256
+    of the listing, names and sizes of the files: the contents of a data set of this size are not read to know it.
+    """
+
+    read: Callable[[int], dict[str, np.ndarray]]
+    size: int
+    fields: Fields
+    source: str
+    split: str
+    digest: str
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The size of an image."""
+        return ImageSpec(*self.fields["image"][0])
+
+    @property
+    def num_bytes(self) -> int:
+        """What the images would take in memory."""
+        return self.size * prod(self.spec)
 
 
 def make_dataset(image: np.ndarray, label: np.ndarray | None, *, source: str, split: str) -> Dataset:
@@ -57,3 +93,16 @@ def make_dataset(image: np.ndarray, label: np.ndarray | None, *, source: str, sp
         digest.update(f"{name}{array.shape}".encode())
         digest.update(array.data)
     return Dataset(arrays, source, split, digest.hexdigest())
+
+
+def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
+    """All examples of a data set that fits into memory, [N, ...] by name.
+
+    Raises:
+      InputError: an example is damaged.
+    """
+    arrays = {name: np.empty((dataset.size, *shape), dtype) for name, (shape, dtype) in dataset.fields.items()}
+    for index in range(dataset.size):
+        for name, value in dataset.read(index).items():
+            arrays[name][index] = value
+    return arrays

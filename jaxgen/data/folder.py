@@ -1,41 +1,65 @@
 """A folder of image files of one size.  Subfolders are classes, in alphabetical order, if every image is in one."""
 
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from jaxgen.data.dataset import Dataset, make_dataset
-from jaxgen.errors import InputError
+from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
+from jaxgen.errors import InputError, first_line
+from jaxgen.image import ImageSpec
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 4096 * 4096
 GREY_MODES = frozenset(("1", "L", "LA", "La"))
 DEEP_MODES = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
+MANY, CHUNK, THREADS = 10_000, 1_000, 8
+"""More headers than MANY are announced; a thread reads a CHUNK of them at a time."""
 
 
-def read_folder(folder: Path) -> Dataset:
-    """The images of a folder and its subfolders, in the order of their paths.
+def read_folder(folder: StreamedDataset) -> Dataset:
+    """The images of a folder that fits into memory.
+
+    Raises:
+      InputError: an image cannot be read.
+    """
+    arrays = read_arrays(folder)
+    return make_dataset(arrays["image"], arrays.get("label"), source=folder.source, split=folder.split)
+
+
+def stream_folder(folder: Path, announce: Callable[[str], None]) -> StreamedDataset:
+    """The images of a folder and its subfolders, in the order of their paths; only the headers are read here.
 
     Transparent images are put on white.  The result is grey if every image is, else RGB.
 
     Raises:
-      InputError: no images, one that cannot be read, or more than one size.
+      InputError: no images, one whose header cannot be read, or more than one size.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
-    images = [read_image(path) for path in paths]
-    for path, image in zip(paths, images, strict=True):
-        if image.shape[:2] != images[0].shape[:2]:
-            raise InputError(
-                f"Images of one size are expected: {paths[0]} is {_size(images[0])} and {path} is {_size(image)} "
-                "(height x width)."
-            )
-    if any(image.shape[2] == 3 for image in images):
-        images = [np.broadcast_to(image, (*image.shape[:2], 3)) for image in images]
-    return make_dataset(np.stack(images), _labels(folder, paths), source=f"images in {folder}", split="all")
+    names = _list_images(folder)
+    if len(names) > MANY:
+        announce(f"Reading the headers of {len(names):,} images in {folder}")
+    spec, digest = _survey(folder, names)
+    labels = _labels(names)
+
+    def read(index: int) -> dict[str, np.ndarray]:
+        path = _path(folder, names[index])
+        image = read_image(path)
+        if image.shape not in (spec, (*spec[:2], 1)):
+            raise InputError(f"{path} has changed: it is {list(image.shape)}, and was {list(spec)} when it was listed.")
+        example = {"image": np.broadcast_to(image, spec)}
+        return example if labels is None else {**example, "label": labels[index]}
+
+    fields: Fields = {"image": (tuple(spec), np.dtype(np.uint8))}
+    if labels is not None:
+        fields["label"] = ((), labels.dtype)
+    return StreamedDataset(read, len(names), fields, f"images in {folder}", "all", digest)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -45,30 +69,85 @@ def read_image(path: Path) -> np.ndarray:
       InputError: no readable image of an allowed format, more than 8 bits a channel, or more
         pixels than `MAX_PIXELS`.
     """
+    with _open(path) as image:
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+            return np.array(flat.convert("L" if image.mode in GREY_MODES else "RGB")).reshape(*rgba.size[::-1], -1)
+        pixels = np.array(image.convert("L" if image.mode in GREY_MODES else "RGB"))
+        return pixels.reshape(image.height, image.width, -1)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read.")
             if image.mode in DEEP_MODES:
                 raise InputError(f"{path} has more than 8 bits a channel (mode {image.mode}); expected 8.")
-            if image.has_transparency_data:
-                rgba = image.convert("RGBA")
-                flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-                return np.array(flat.convert("L" if image.mode in GREY_MODES else "RGB")).reshape(*rgba.size[::-1], -1)
-            pixels = np.array(image.convert("L" if image.mode in GREY_MODES else "RGB"))
-            return pixels.reshape(image.height, image.width, -1)
+            yield image
     except InputError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
+        raise InputError(f"{path} cannot be read as an image: {first_line(error)}") from error
 
 
-def _labels(folder: Path, paths: list[Path]) -> np.ndarray | None:
-    parents = [path.relative_to(folder).parts[0] for path in paths if path.parent != folder]
-    if len(parents) < len(paths):
+def _list_images(folder: Path) -> np.ndarray:
+    """Relative paths as bytes [N], in the order of their parts: for millions a list of paths would take gigabytes."""
+    names = []
+    for place, _, files in os.walk(folder):
+        inside = "" if Path(place) == folder else Path(place).relative_to(folder).as_posix() + "/"
+        names += [os.fsencode(inside + file) for file in files if file.lower().endswith(SUFFIXES)]
+    if not names:
+        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)}).")
+    return np.array(sorted(names, key=lambda name: name.replace(b"/", b"\0")))
+
+
+def _survey(folder: Path, names: np.ndarray) -> tuple[ImageSpec, str]:
+    """The one size of all images, and the digest of the listing."""
+    chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
+    digest, size, channels = sha256(), _headers(folder, names[:1])[0, :2], 1
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        for chunk, headers in zip(chunks, pool.map(partial(_headers, folder), chunks), strict=True):
+            for name, header in zip(chunk.tolist(), headers, strict=True):
+                if (header[:2] != size).any():
+                    raise InputError(
+                        f"Images of one size are expected: {_path(folder, names[0])} is {_size(size)} and "
+                        f"{_path(folder, name)} is {_size(header)} (height x width)."
+                    )
+                digest.update(name + f"\0{header[3]}\n".encode())
+            channels = max(channels, int(headers[:, 2].max()))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    spec = ImageSpec(int(size[0]), int(size[1]), channels)
+    digest.update(str(tuple(spec)).encode())
+    return spec, digest.hexdigest()
+
+
+def _headers(folder: Path, names: np.ndarray) -> np.ndarray:
+    """Height, width, channels, and bytes of the file [n, 4]."""
+    headers = np.empty((len(names), 4), np.int64)
+    for row, name in enumerate(names.tolist()):
+        path = _path(folder, name)
+        with _open(path) as image:
+            channels = 1 if image.mode in GREY_MODES else 3
+            headers[row] = image.height, image.width, channels, path.stat().st_size
+    return headers
+
+
+def _labels(names: np.ndarray) -> np.ndarray | None:
+    if not all(b"/" in name for name in names):
         return None
-    return np.unique(parents, return_inverse=True)[1]
+    places = [name.partition(b"/")[0] for name in names]
+    numbers = {place: number for number, place in enumerate(sorted(set(places)))}
+    return np.array([numbers[place] for place in places], np.int32)
 
 
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[0]} x {image.shape[1]}"
+def _path(folder: Path, name: bytes) -> Path:
+    return folder / os.fsdecode(name)
+
+
+def _size(shape: tuple[int, ...] | np.ndarray) -> str:
+    return f"{shape[0]} x {shape[1]}"

@@ -1,11 +1,13 @@
 """Data sets that TensorFlow Datasets has prepared as array_record: read without TensorFlow and without a network.
 
-Decoding takes a while, so the arrays are kept in the user's cache folder under the digest of the prepared files.
+Decoding takes a while, so the arrays are kept in the user's cache folder under the digest of the prepared files; what
+is too large for memory is decoded as it is streamed.
 """
 
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.dataset import Dataset, make_dataset
+from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
 from jaxgen.errors import InputError, first_line
 from jaxgen.files import cache_folder, write_whole
 
@@ -35,33 +37,67 @@ def read_prepared(name: str, split: str, folder: Path, announce: Callable[[str],
     Raises:
       InputError: the data set has no such split, or is damaged.
     """
-    records = sorted(folder.glob(f"{name}-{split}.array_record*"))
-    if not records:
-        raise InputError(f"{folder} has no split {split!r}.")
-    digest = sha256(b"".join(sha256(path.read_bytes()).digest() for path in records)).hexdigest()
+    digest = sha256(b"".join(sha256(path.read_bytes()).digest() for path in _shards(name, split, folder))).hexdigest()
     cached = cache_folder() / "decoded" / f"{name}-{split}-{digest[:16]}.npz"
     arrays = _read_cache(cached)
     if arrays is None:
-        arrays = _decode(name, split, folder, announce)
+        streamed = stream_prepared(name, split, folder)
+        announce(f"Decoding {streamed.size:,} images of {name} once; they are cached as an array")
+        arrays = read_arrays(streamed)
         _write_cache(cached, arrays)
-    return make_dataset(
-        arrays["image"], arrays.get("label"), source=f"TFDS {folder.parent.name} {folder.name} in {folder}", split=split
-    )
+    return make_dataset(arrays["image"], arrays.get("label"), source=_source(folder), split=split)
 
 
-def _decode(name: str, split: str, folder: Path, announce: Callable[[str], None]) -> dict[str, np.ndarray]:
+def stream_prepared(name: str, split: str, folder: Path) -> StreamedDataset:
+    """The split of a prepared data set, decoded one example at a time.
+
+    Raises:
+      InputError: the data set has no such split, or is damaged; `read` raises it too.
+    """
+    shards, source = _shards(name, split, folder), _open(split, folder)
+    with _damage_is_told(folder):
+        digest = sha256((folder / "dataset_info.json").read_bytes())
+        for path in shards:
+            digest.update(f"{path.name}\0{path.stat().st_size}\n".encode())
+        first = source[0]
+    fields: Fields = {"image": (first["image"].shape, first["image"].dtype)}
+    if first.get("label", -1) >= 0:  # TFDS labels what has no label -1
+        fields["label"] = ((), np.dtype(np.int32))
+
+    def read(index: int) -> dict[str, np.ndarray]:
+        with _damage_is_told(folder):
+            example = source[index]
+            return {name: np.asarray(example[name], dtype) for name, (_, dtype) in fields.items()}
+
+    return StreamedDataset(read, len(source), fields, _source(folder), split, digest.hexdigest())
+
+
+def _shards(name: str, split: str, folder: Path) -> list[Path]:
+    shards = sorted(folder.glob(f"{name}-{split}.array_record*"))
+    if not shards:
+        raise InputError(f"{folder} has no split {split!r}.")
+    return shards
+
+
+def _open(split: str, folder: Path) -> Any:
     import absl.logging
 
     tfds: Any = import_module("tensorflow_datasets")
     absl.logging.set_verbosity(absl.logging.ERROR)
+    with _damage_is_told(folder):
+        return tfds.builder_from_directory(str(folder)).as_data_source(split)
+
+
+@contextmanager
+def _damage_is_told(folder: Path) -> Iterator[None]:
     try:
-        source = tfds.builder_from_directory(str(folder)).as_data_source(split)
-        announce(f"Decoding {len(source):,} images of {name} once; they are cached as an array")
-        examples = [(example["image"], example.get("label", -1)) for example in source]
-    except Exception as error:
+        yield
+    except Exception as error:  # of whatever kind: TFDS, protobuf, Pillow and array_record each have their own
         raise InputError(f"{folder} cannot be read as a prepared data set: {first_line(error)}") from error
-    image, label = (np.array(column) for column in zip(*examples, strict=True))
-    return {"image": image, "label": label.astype(np.int32)} if (label >= 0).all() else {"image": image}
+
+
+def _source(folder: Path) -> str:
+    return f"TFDS {folder.parent.name} {folder.name} in {folder}"
 
 
 def _read_cache(path: Path) -> dict[str, np.ndarray] | None:

@@ -2,22 +2,50 @@
 
 `mnist` and `fashion_mnist`, first that is there: prepared TFDS; the four IDX files; a download; for `mnist` the
 embedded digits.  `cifar10`: prepared TFDS.  Anything else is a path: a folder of images or an `.npz`.
+
+Folders and prepared TFDS can be larger than memory: they are streamed where the caller says how much may be in memory.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import overload
 
 from jaxgen.data.archive import read_archive
-from jaxgen.data.dataset import Dataset
+from jaxgen.data.dataset import Dataset, StreamedDataset
 from jaxgen.data.digits import read_digits
-from jaxgen.data.folder import read_folder
+from jaxgen.data.folder import read_folder, stream_folder
 from jaxgen.data.mnist_files import download_files, find_files, read_files
-from jaxgen.data.prepared import default_folder, find_prepared, read_prepared
+from jaxgen.data.prepared import default_folder, find_prepared, read_prepared, stream_prepared
 from jaxgen.errors import InputError
 from jaxgen.files import cache_folder
 
 NAMES = ("mnist", "fashion_mnist", "cifar10")
 SPLITS = ("train", "test")
+Announce = Callable[[str], None]
+
+
+@overload
+def load(
+    name: str,
+    *,
+    split: str = ...,
+    data_dir: Path | None = ...,
+    offline: bool = ...,
+    announce: Announce = ...,
+    most_bytes: None = ...,
+) -> Dataset: ...
+
+
+@overload
+def load(
+    name: str,
+    *,
+    split: str = ...,
+    data_dir: Path | None = ...,
+    offline: bool = ...,
+    announce: Announce = ...,
+    most_bytes: int | None,
+) -> Dataset | StreamedDataset: ...
 
 
 def load(
@@ -26,12 +54,14 @@ def load(
     split: str = "train",
     data_dir: Path | None = None,
     offline: bool = False,
-    announce: Callable[[str], None] = print,
-) -> Dataset:
+    announce: Announce = print,
+    most_bytes: int | None = None,
+) -> Dataset | StreamedDataset:
     """The split ('train' or 'test') of a data set by name, or a folder of images or an `.npz` by path.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
-    `announce` is told what takes long and what was chosen for want of better.
+    `announce` is told what takes long and what was chosen for want of better.  A folder of images or a prepared set
+    whose images would take more than `most_bytes` is not read into memory but streamed; without it, nothing is.
 
     Raises:
       InputError: the name is unknown, or the data are missing or damaged.
@@ -41,14 +71,14 @@ def load(
     if name not in NAMES:
         if data_dir is not None:
             raise InputError(f"--data-dir {data_dir} goes with {', '.join(NAMES)}; --data {name} is a path of its own.")
-        return _from_path(name)
+        return _from_path(name, announce, most_bytes)
     data_dir = data_dir and data_dir.expanduser()
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"--data-dir {data_dir} is no folder.")
     places = [default_folder(), cache_folder()] if data_dir is None else [data_dir]
     for place in places:
         if prepared := find_prepared(place, name):
-            return read_prepared(name, split, prepared, announce)
+            return _from_prepared(name, split, prepared, announce, most_bytes)
     if name == "cifar10":
         raise InputError(
             f"cifar10 is not prepared in {places[0]}: give --data-dir, or prepare it with TFDS as array_record."
@@ -70,12 +100,30 @@ def load(
     )
 
 
-def _from_path(name: str) -> Dataset:
+def _from_prepared(
+    name: str, split: str, folder: Path, announce: Announce, most_bytes: int | None
+) -> Dataset | StreamedDataset:
+    if most_bytes is not None:
+        streamed = stream_prepared(name, split, folder)
+        if _is_too_large(streamed, most_bytes, announce):
+            return streamed
+    return read_prepared(name, split, folder, announce)
+
+
+def _from_path(name: str, announce: Announce, most_bytes: int | None) -> Dataset | StreamedDataset:
     path = Path(name).expanduser()
     if path.is_dir():
-        return read_folder(path)
+        folder = stream_folder(path, announce)
+        return folder if _is_too_large(folder, most_bytes, announce) else read_folder(folder)
     if path.is_file() and path.suffix == ".npz":
         return read_archive(path)
     if path.exists():
         raise InputError(f"--data {name} is neither a folder of images nor an .npz.")
     raise InputError(f"--data {name} is unknown: expected {', '.join(NAMES)}, a folder of images, or an .npz.")
+
+
+def _is_too_large(dataset: StreamedDataset, most_bytes: int | None, announce: Announce) -> bool:
+    if most_bytes is None or dataset.num_bytes <= most_bytes:
+        return False
+    announce(f"{dataset.size:,} images of {dataset.num_bytes / 1e9:,.1f} GB are streamed from disk")
+    return True

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.axis import devices, own_share
 from jaxgen.image import to_float
 from jaxgen.losses import zero_centred_penalty
 from jaxgen.metrics import mean
@@ -58,7 +59,8 @@ class GAN(NamedTuple):
             return _again(networks["generator"]["params"], drawn.images, drawn.pull_back), drawn.changes
         latent = context.batch.get("latent")
         if latent is None:
-            latent = jax.random.normal(context.key, (len(context.batch["image"]), self.latent_size))
+            size = devices() * len(context.batch["image"])
+            latent = own_share(jax.random.normal(context.key, (size, self.latent_size)))
         return self.generate(networks["generator"], latent, train=True)
 
     def judge(self, variables: Variables, real: Array, fake: Array) -> tuple[Array, Array, Variables]:

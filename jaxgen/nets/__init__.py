@@ -5,6 +5,7 @@ from flax.linen import Module
 from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.forward import forward
+from jaxgen.nets.normalization import batch_norm
 
 __all__ = [
     "Conv",
@@ -12,6 +13,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "Module",
+    "batch_norm",
     "conv",
     "conv_transpose",
     "forward",

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec
 from jaxgen.nets.conv import Conv, ConvTranspose
+from jaxgen.nets.normalization import batch_norm
 from jaxgen.types import Array
 
 NORMAL = nn.initializers.normal(0.02)
@@ -56,7 +57,7 @@ class DCGANGenerator(nn.Module):
     @nn.compact
     def __call__(self, latent: Array, *, train: bool) -> Array:
         options: Any = {"use_bias": False, "dtype": self.dtype, "kernel_init": self.kernel_init}
-        normalize = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
+        normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
         count = halvings(self.spec)
         height, width = self.spec.height >> count, self.spec.width >> count
         features = self.width << (count - 1)
@@ -87,7 +88,7 @@ class DCGANDiscriminator(nn.Module):
         for level in range(halvings(ImageSpec(*image.shape[1:]))):
             image = Conv(self.width << level, (4, 4), (2, 2), **options)(image)
             if self.normalize and level:
-                image = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
+                image = batch_norm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
             image = jax.nn.leaky_relu(image, 0.2)
         features = image.reshape(len(image), -1)
         if self.hidden:

@@ -2,8 +2,17 @@
 
 from jaxgen.report.archive import save_archive
 from jaxgen.report.display import Display
+from jaxgen.report.divergence import save_divergence
 from jaxgen.report.grid import save_grid
 from jaxgen.report.plot import plot_metrics
 from jaxgen.report.run_directory import RunDirectory, require_same_run
 
-__all__ = ["Display", "RunDirectory", "plot_metrics", "require_same_run", "save_archive", "save_grid"]
+__all__ = [
+    "Display",
+    "RunDirectory",
+    "plot_metrics",
+    "require_same_run",
+    "save_archive",
+    "save_divergence",
+    "save_grid",
+]

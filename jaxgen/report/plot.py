@@ -1,19 +1,22 @@
 """Curves of a run's metrics."""
 
 import io
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxgen.files import write_whole
 
 WIDTH, ROW_HEIGHT = 9.0, 2.4
 
 
-def plot_metrics(path: Path, rows: Sequence[dict[str, float]]) -> None:
+def plot_metrics(path: Path, rows: Sequence[dict[str, Any]], *, mark: int | None = None) -> None:
     """Writes a PNG of every metric against the step: a panel for each kind, the losses first.
 
-    The kind of `discriminator/adversarial/real_logit` is `logit`: the last word of its name.
+    The kind of `discriminator/adversarial/real_logit` is `logit`: the last word of its name.  Numbers that are not
+    finite may be None.  A line is drawn at the step `mark`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -23,8 +26,10 @@ def plot_metrics(path: Path, rows: Sequence[dict[str, float]]) -> None:
     axes = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (kind, names) in zip(axes, panels.items(), strict=False):
         for name in names:
-            points = [(row["step"], row[name]) for row in rows if name in row]
+            points = [(row["step"], math.nan if row[name] is None else row[name]) for row in rows if name in row]
             axis.plot(*zip(*points, strict=True), label=name, linewidth=1.0)
+        if mark is not None:
+            axis.axvline(mark, color="tab:red", linestyle="--", linewidth=1.0, label=f"step {mark:,}")
         axis.set_ylabel(kind)
         axis.legend(loc="best", fontsize="small", frameon=False)
         axis.grid(alpha=0.3)
@@ -34,7 +39,7 @@ def plot_metrics(path: Path, rows: Sequence[dict[str, float]]) -> None:
     write_whole(path, file.getvalue())
 
 
-def panels_of(rows: Sequence[dict[str, float]]) -> dict[str, list[str]]:
+def panels_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     """The metrics' names by kind, in the order of the panels; what stands beside a loss is a term of it."""
     panels = defaultdict(list)
     names = sorted({name for row in rows for name in row if name != "step" and not name.startswith("time/")})

@@ -1,6 +1,7 @@
 """The run directory: `config.json`, `metrics.jsonl`, `samples/`, `losses.png`, `checkpoints/`, `sampler/`."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,18 @@ class RunDirectory:
         except OSError as error:
             raise InputError(f"--out {self.path} cannot be moved aside: {error.strerror}.") from error
 
-    def log(self, row: Mapping[str, float]) -> None:
-        """Adds a line to `metrics.jsonl`."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+    def note(self, field: str, entry: Mapping[str, Any]) -> None:
+        """Adds an entry to a list in `config.json`."""
+        record = self.earlier() or {}
+        self.write({**record, field: [*record.get(field, []), entry]})
 
-    def rows(self) -> list[dict[str, float]]:
+    def log(self, row: Mapping[str, float]) -> None:
+        """Adds a line to `metrics.jsonl`; a number that is not finite is null there."""
+        content = {name: value if math.isfinite(value) else None for name, value in row.items()}
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(content) + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; one that a kill cut short ends the list."""
         rows = []
         for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:

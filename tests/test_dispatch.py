@@ -5,7 +5,8 @@ import numpy as np
 import optax
 
 from jaxgen import Aux, init_state, make_step, mean, minimize
-from jaxgen.loop import compile_dispatch, train
+from jaxgen.dispatch import Feed, many_steps, train
+from jaxgen.parallel import by_jit, make_mesh
 
 SIZE, DISPATCH = 6, 10
 DATA = {"image": np.arange(SIZE, dtype=np.float32)}
@@ -28,8 +29,16 @@ def indices(step):
     return np.array([step % SIZE, (step + 1) % SIZE], np.int32)
 
 
+ONE = by_jit(make_mesh())
+FEED = Feed(
+    shared=DATA,
+    choices=lambda start, stop: map(indices, range(start, stop)),
+    select=lambda data, index: {name: array[index] for name, array in data.items()},
+)
+
+
 def run(state, steps, **options):
-    progress = list(train(make_step(UPDATE), state, DATA, indices, steps=steps, dispatch=DISPATCH, **options))
+    progress = list(train(make_step(UPDATE), state, FEED, ONE, steps=steps, dispatch=DISPATCH, **options))
     return progress[-1].state, [m for p in progress for m in p.measured], progress
 
 
@@ -87,7 +96,7 @@ def test_stopping_loses_no_measurement():
 
 
 def test_a_finished_run_does_nothing():
-    assert list(train(make_step(UPDATE), begin(step=9), DATA, indices, steps=9, dispatch=DISPATCH)) == []
+    assert list(train(make_step(UPDATE), begin(step=9), FEED, ONE, steps=9, dispatch=DISPATCH)) == []
 
 
 def test_nothing_is_compiled_after_the_first_dispatch():
@@ -96,7 +105,7 @@ def test_nothing_is_compiled_after_the_first_dispatch():
         lambda event, duration, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
     )
     try:
-        training = train(make_step(UPDATE), begin(), DATA, indices, steps=3 * DISPATCH + 7, dispatch=DISPATCH)
+        training = train(make_step(UPDATE), begin(), FEED, ONE, steps=3 * DISPATCH + 7, dispatch=DISPATCH)
         next(training)
         assert compiled
         compiled.clear()
@@ -107,8 +116,8 @@ def test_nothing_is_compiled_after_the_first_dispatch():
         jax.monitoring.clear_event_listeners()
 
 
-def test_the_state_that_is_given_is_used_up():
-    state, dispatch = begin(), compile_dispatch(make_step(UPDATE))
-    chosen = jnp.zeros((DISPATCH, 2), jnp.int32)
-    dispatch(state, jax.device_put(DATA), chosen, jnp.int32(1))
+def test_the_memory_of_a_state_is_used_again():
+    state, dispatch = ONE.put_state(begin()), ONE.compile(many_steps(make_step(UPDATE), FEED.select))
+    chosen = np.zeros((DISPATCH, 2), np.int32)
+    dispatch(state, ONE.put_shared(DATA), ONE.put_split(chosen), np.int32(1))
     assert state.networks["n"]["params"].is_deleted()

@@ -1,0 +1,112 @@
+"""What many devices cost: the same work per device on 1, 2, 4 and 8 devices, counted in the compiled programs.
+
+python experiments/benchmarks/scaling.py --help
+
+Devices are simulated on the CPU, where they share its cores, so that nothing is timed: a table has the operations of a
+device's program, and the collectives of a training step with their bytes, for each strategy.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen import ImageSpec, TrainState, Update, chain, init_state, make_step, minimize
+from jaxgen.config import require_bounds
+from jaxgen.dispatch import many_steps
+from jaxgen.experiment import Count, command
+from jaxgen.files import write_whole
+from jaxgen.losses import logistic_discriminator, non_saturating_generator
+from jaxgen.models import GAN, discriminator_loss, generator_loss
+from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
+from jaxgen.parallel import Device, Strategy, by_jit, by_pmap, make_mesh
+
+COUNTS = (1, 2, 4, 8)
+SPEC = ImageSpec(28, 28, 1)
+KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+COLLECTIVE = re.compile(rf"= (\(?[a-z0-9]+\[.*?) ({KINDS})\(")
+ARRAY = re.compile(r"[a-z]+(\d+)\[([\d,]*)\]")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Count the work of a DCGAN's training step on 1 to 8 devices."""
+
+    batch_size: Count = 32
+    """Images a device."""
+    width: Count = 64
+    """Channels of the layer below the image."""
+    out: Path | None = None
+    """Write the numbers here as JSON too."""
+
+
+def build(width: int) -> tuple[Update, TrainState]:
+    """The textbook DCGAN with BatchNorm in both networks."""
+    gan = GAN(DCGANGenerator(SPEC, width), DCGANDiscriminator(width), latent_size=100)
+    adam = optax.adam(2e-4, b1=0.5)
+    update = chain(
+        discriminator=minimize(discriminator_loss(gan, logistic_discriminator), adam, wrt="discriminator"),
+        generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
+    )
+    return update, init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
+
+
+def count(strategy: Strategy, config: Config) -> dict[str, Any]:
+    """Operations of a device, and collectives and their bytes, in one step."""
+    update, state = build(config.width)
+    images = np.zeros((1, config.batch_size * strategy.devices, *SPEC), np.uint8)
+    program = strategy.compile(many_steps(make_step(update), lambda _, images: {"image": images}))
+    arguments = strategy.put_state(state), {}, strategy.put_split(images), np.int32(1)
+    compiled = jax.jit(program).lower(*arguments).compile()
+    found = COLLECTIVE.findall(compiled.as_text() or "")
+    operations: Any = compiled.cost_analysis()
+    kinds = [kind for _, kind in found]
+    return {
+        "gigaflop": operations["flops"] / 1e9,
+        "collectives": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "megabytes": sum(num_bytes(shapes) for shapes, _ in found) / 1e6,
+    }
+
+
+def count_all(config: Config, devices: list[Device]) -> list[dict[str, Any]]:
+    """A row for each strategy."""
+    mesh = make_mesh(devices)
+    strategies = {"jit": by_jit(mesh), "fsdp": by_jit(mesh, fsdp=True), "pmap": by_pmap(devices)}
+    return [{"strategy": name, "devices": len(devices), **count(s, config)} for name, s in strategies.items()]
+
+
+def num_bytes(shapes: str) -> int:
+    """The size of the arrays in a shape as XLA writes it."""
+    arrays = [(int(bits), [int(n) for n in dims.split(",") if n]) for bits, dims in ARRAY.findall(shapes)]
+    return sum(bits // 8 * math.prod(dims) for bits, dims in arrays)
+
+
+def main() -> None:
+    """Counts as the command line says."""
+    config = tyro.cli(Config)
+    require_bounds(config)
+    jax.config.update("jax_num_cpu_devices", COUNTS[-1])
+    rows = [row for devices in COUNTS for row in count_all(config, jax.devices("cpu")[:devices])]
+    table = Table("strategy", "devices", "GFLOP a device", "efficiency", "collectives a step", "MB a step")
+    for row in rows:
+        alone = next(other for other in rows if other["strategy"] == row["strategy"])
+        row["efficiency"] = alone["gigaflop"] / row["gigaflop"]
+        kinds = ", ".join(f"{number} {kind}" for kind, number in row["collectives"].items())
+        numbers = f"{row['gigaflop']:.3f}", f"{row['efficiency']:.3f}", kinds, f"{row['megabytes']:.2f}"
+        table.add_row(row["strategy"], str(row["devices"]), *numbers)
+    Console(width=100).print(table)
+    if config.out:
+        write_whole(config.out, json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,141 @@
+"""Several processes, one run: what they must agree on, and what only the first of them does.
+
+Every function is the identity in a run of one process, and must be called by all processes alike otherwise.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import jax
+import numpy as np
+
+from jaxgen.errors import InputError, OutsideError, first_line
+from jaxgen.types import PyTree
+
+T = TypeVar("T")
+
+ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+START_SECONDS = 300
+SILENCE_SECONDS = 30
+"""A process that has not been heard of for this long is taken for dead."""
+
+
+def join() -> None:
+    """Makes this process one of several, before JAX is used for anything else.
+
+    SLURM, Kubernetes, Open MPI and TPU pods are recognised by JAX; elsewhere the environment says who is who.
+
+    Raises:
+      InputError: neither says so, or the others could not be reached.
+    """
+    advice = f"run under SLURM, Kubernetes, Open MPI or on a TPU pod, or set {ADDRESS}, {COUNT} and {NUMBER}"
+    try:
+        jax.distributed.initialize(
+            os.environ.get(ADDRESS),
+            num_processes=_number(COUNT),
+            process_id=_number(NUMBER),
+            initialization_timeout=START_SECONDS,
+            heartbeat_timeout_seconds=SILENCE_SECONDS,
+        )
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"--distributed: the processes could not be joined ({first_line(error)}): {advice}."
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return jax.process_index() == 0
+
+
+def process_rows(batch_size: int) -> slice:
+    """The share of this process in the rows of a batch."""
+    share = batch_size // jax.process_count()
+    return slice(share * jax.process_index(), share * (jax.process_index() + 1))
+
+
+def largest(values: tuple[int, ...]) -> tuple[int, ...]:
+    """The largest of each value over all processes."""
+    if jax.process_count() == 1:
+        return values
+    return tuple(int(value) for value in _gather(np.asarray(values, np.int32)).max(axis=0))
+
+
+def texts(text: str) -> list[str]:
+    """Every process's text, in their order."""
+    if jax.process_count() == 1:
+        return [text]
+    content = np.frombuffer(text.encode(), np.uint8)
+    (length,) = largest((len(content),))
+    padded = np.zeros(length + 1, np.uint8)
+    padded[: len(content)] = content
+    return [bytes(row).rstrip(b"\0").decode() for row in _gather(padded)]
+
+
+def from_first(tree: PyTree) -> PyTree:
+    """The first process's arrays; the others give arrays of the same shapes and types."""
+    if jax.process_count() == 1:
+        return tree
+    from jax.experimental import multihost_utils
+
+    return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree))
+
+
+def agree(task: Callable[[], T]) -> T:
+    """Does a task on every process; a mistake of one is a mistake of all.
+
+    Raises:
+      InputError: the task's own, or that of another process, with its number.
+    """
+    mistake, result = None, None
+    try:
+        result = task()
+    except InputError as error:
+        mistake = error
+    told = texts("" if mistake is None else str(mistake) or "a mistake")
+    if mistake is not None:
+        raise mistake
+    for number, other in enumerate(told):
+        if other:
+            raise InputError(f"Process {number} of {len(told)} cannot begin: {other}")
+    return result  # pyright: ignore[reportReturnType]
+
+
+def require_same(text: str, what: str) -> None:
+    """Refuses to begin where a process has something else than the first.
+
+    Raises:
+      InputError: naming the process.
+    """
+    first, *others = texts(text)
+    for number, other in enumerate(others, start=1):
+        if other != first:
+            raise InputError(f"Process {number} was started with other {what} than process 0: start all alike.")
+
+
+@contextmanager
+def one_for_all(advice: Callable[[], str]) -> Iterator[None]:
+    """Tells in one line that another process is gone; `advice` says what to do.
+
+    Raises:
+      OutsideError: a program that needs the other processes failed.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        raise OutsideError(f"Another process of this run is gone ({first_line(error)}). {advice()}") from error
+
+
+def _number(name: str) -> int | None:
+    value = os.environ.get(name)
+    return None if value is None else int(value)
+
+
+def _gather(values: np.ndarray) -> np.ndarray:
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(values))
