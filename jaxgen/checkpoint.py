@@ -16,7 +16,8 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -30,7 +31,6 @@ from jaxgen.errors import InputError, first_line, outside
 from jaxgen.types import Array, TrainState
 
 MANIFEST, ARRAYS, UNFINISHED, DAMAGED = "manifest.json", "arrays", ".unfinished", "damaged"
-LEAST = 4096  # bytes that a leaf takes beside its own
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -66,7 +66,8 @@ class Checkpoints:
         regular = [other for other in steps if every and other % every == 0]
         guarded = [other for other in steps if protect is not None and other <= protect][-1:]
         kept = {step, *steps[::-1][:last], *regular, *guarded}
-        self._delete(other for other in steps if other not in kept)
+        for other in sorted({*steps} - kept):
+            self._delete(other)
 
     def rewind(self, state: TrainState) -> None:
         """Makes this state the newest: it replaces the checkpoint of its step, and later ones are deleted.
@@ -75,7 +76,8 @@ class Checkpoints:
           OutsideError: the machine would not; the earlier checkpoints are as they were.
         """
         self._write(state)
-        self._delete(later for later in self.steps() if later > int(state.step))
+        for later in [other for other in self.steps() if other > int(state.step)]:
+            self._delete(later)
 
     def restore(
         self, target: TrainState, announce: Callable[[str], object], *, before: int | None = None
@@ -103,29 +105,29 @@ class Checkpoints:
         return f"The checkpoint of step {step} in {self._folder}"
 
     def _write(self, state: TrainState) -> None:
-        step, partial = int(state.step), self._folder / UNFINISHED
+        # A new name each time: threads of a save that failed may still be writing into its own.
+        step, partial = int(state.step), self._folder / f"{UNFINISHED}.{time.time_ns()}"
         arrays = {name: np.asarray(array) for name, array in jax.device_get(flatten(state)).items()}
+        self._sweep()
         try:
             with outside(f"{self._name(step)} cannot be written"):
-                for leftover in self._folder.glob(f"{UNFINISHED}*"):
-                    shutil.rmtree(leftover)
                 partial.mkdir(parents=True)
                 _write_arrays(partial / ARRAYS, arrays)
                 _write_manifest(partial, step, _describe(_by_path(state)))
                 if (self._folder / str(step)).exists():
-                    self._discard(step)
+                    self._delete(step)
                 partial.rename(self._folder / str(step))
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            self._sweep()
 
-    def _delete(self, steps: Iterable[int]) -> None:
-        for step in steps:
-            with outside(f"{self._name(step)} cannot be deleted"):
-                self._discard(step)
+    def _sweep(self) -> None:
+        for leftover in self._folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
-    def _discard(self, step: int) -> None:
+    def _delete(self, step: int) -> None:
         # Renamed first: a kill while the files go must not leave some of them under a step's name.
-        shutil.rmtree((self._folder / str(step)).rename(self._folder / f"{UNFINISHED}.{step}"))
+        with outside(f"{self._name(step)} cannot be deleted"):
+            shutil.rmtree((self._folder / str(step)).rename(self._folder / f"{UNFINISHED}.{step}"))
 
     def _set_aside(self, step: int) -> Path:
         aside, number = self._folder / f"{step}.{DAMAGED}", 1
@@ -227,7 +229,7 @@ def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if hasattr(os, "posix_fallocate"):
         # A full disk is told here in the system's words; many threads of Orbax would tell it in many more.
         with (folder.parent / "space").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, sum(array.nbytes + LEAST for array in arrays.values()))
+            os.posix_fallocate(file.fileno(), 0, sum(array.nbytes + 4096 for array in arrays.values()))
         (folder.parent / "space").unlink()
     with _orbax() as checkpointer:
         checkpointer.save(folder, {name: array for name, array in arrays.items() if array.size})

@@ -1,7 +1,8 @@
 """Training as dispatches: many steps as one program, whose results are looked at one dispatch behind."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from itertools import count as count_from
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ class Feed(NamedTuple):
     """
 
     shared: PyTree
-    choices: Callable[[int, int], Iterator[PyTree]]
+    choices: Callable[[int, int], Generator[PyTree]]
     select: Callable[[PyTree, PyTree], Batch]
 
 
@@ -92,17 +93,15 @@ def train(
         return
     run = strategy.compile(many_steps(step, feed.select))
     shared, state = strategy.put_shared(feed.shared), strategy.put_state(state)
-    choices = feed.choices(number, steps)
-    while number < steps and not stop():
-        count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
-        chosen = [next(choices) for _ in range(count)]
-        split = jax.tree.map(lambda *leaves: np.stack(leaves), *chosen, *[chosen[-1]] * (dispatch - count))
-        state, metrics = run(state, shared, strategy.put_split(split), np.int32(count))
-        number += count
-        done, behind = behind, [(number, metrics)]
-        if number == steps or any(number % period == 0 for period in halts):
-            done, behind = done + behind, []
-        yield Progress(number, state, [_measure(*dispatched) for dispatched in done])
+    with closing(feed.choices(number, steps)) as choices:
+        while number < steps and not stop():
+            count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
+            state, metrics = run(state, shared, strategy.put_split(_take(choices, count, dispatch)), np.int32(count))
+            number += count
+            done, behind = behind, [(number, metrics)]
+            if number == steps or any(number % period == 0 for period in halts):
+                done, behind = done + behind, []
+            yield Progress(number, state, [_measure(*dispatched) for dispatched in done])
     if behind:
         yield Progress(number, state, [_measure(*dispatched) for dispatched in behind])
 
@@ -133,6 +132,12 @@ def numbers_of(state: TrainState) -> list[tuple[str, Array]]:
 def has_diverged(name: str, leaf: Array) -> Array:
     """Whether an array has a number that it should not have.  An optimiser may begin with an infinite one."""
     return (~jnp.isfinite(leaf) if name.startswith("networks") else jnp.isnan(leaf)).any()
+
+
+def _take(choices: Iterator[PyTree], count: int, length: int) -> PyTree:
+    """The next `count` choices, stacked; copies of the last make up the length."""
+    taken = [next(choices) for _ in range(count)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *taken, *[taken[-1]] * (length - count))
 
 
 def _measure(step: int, measured: tuple[Metrics, Mean]) -> Measured:

@@ -29,9 +29,9 @@ def reason(error: BaseException) -> str:
     """Why something failed, in one line: in the words of the operating system, if it was the one that refused."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    # TensorStore gives the system's number behind much else.
+    # TensorStore gives the system's number among much else in brackets.
     number = re.search(r"os_error_code='(\d+)'", str(error))
-    return os.strerror(int(number[1])) if number else first_line(error)
+    return os.strerror(int(number[1])) if number else re.split(r" \[\w+=", first_line(error))[0]
 
 
 @contextmanager
@@ -39,9 +39,11 @@ def outside(what: str) -> Iterator[None]:
     """Lays every failure within at the machine's door.
 
     Raises:
-      OutsideError: what could not be done, and the reason.
+      OutsideError: what could not be done, and the reason; an inner one stays as it is.
     """
     try:
         yield
+    except OutsideError:
+        raise
     except Exception as error:
         raise OutsideError(f"{what}: {reason(error)}.") from error

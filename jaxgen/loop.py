@@ -13,11 +13,10 @@ from jaxgen.checkpoint import Checkpoints, flatten, unflatten
 from jaxgen.config import RunConfig
 from jaxgen.data import Dataset, StreamedDataset, batch_indices
 from jaxgen.dispatch import diverged_leaves, feed_from, train
-from jaxgen.errors import OutsideError
 from jaxgen.export import save_sampler, seeded
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
-from jaxgen.processes import agree, from_first, is_first, largest, process_rows
+from jaxgen.processes import AgreedError, agree, from_first, is_first, largest, process_rows
 from jaxgen.report import Display, RunDirectory, plot_metrics, save_divergence, save_grid
 from jaxgen.step import make_step
 from jaxgen.types import Array, Networks, Sampler, TrainState, Update
@@ -71,7 +70,7 @@ def fit(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
     """Trains until steps or minutes are over or `stop()`; logs, draws and saves on the way and at the end.
 
     Raises:
-      OutsideError: training diverged, and was not to go back or had gone back three times.
+      AgreedError: training diverged, and was not to go back or had gone back three times.
     """
     while True:
         setbacks = round(-math.log2(float(state.rate)))
@@ -177,7 +176,7 @@ def _go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
     if run.config.on_divergence == "stop" or setbacks == SETBACKS:
         times = f" after going back {setbacks} times" if setbacks else ""
         report = _report(run, divergence, f"Training stopped{times}.")
-        raise OutsideError(f"{divergence.what} at step {divergence.step:,}{times}: see {report}.")
+        raise AgreedError(f"{divergence.what} at step {divergence.step:,}{times}: see {report}.")
     state, number = restore(run, before=divergence.since), setbacks + 1
     state = state._replace(key=jax.random.fold_in(state.key, number), rate=jnp.float32(0.5**number))
     step = int(state.step)
@@ -193,12 +192,11 @@ def _go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
 
 def _report(run: Run, divergence: Divergence, outcome: str) -> Path:
     folder = run.directory.path / f"divergence_{divergence.step:07}"
-    if is_first():
-        save_divergence(
-            folder,
-            **divergence._asdict(),
-            outcome=outcome,
-            rows=run.directory.rows(),
-            grids=sorted(run.directory.samples.glob("*.png")),
-        )
+
+    def write() -> None:
+        if is_first():
+            grids = sorted(run.directory.samples.glob("*.png"))
+            save_divergence(folder, **divergence._asdict(), outcome=outcome, rows=run.directory.rows(), grids=grids)
+
+    agree(write)  # no process ends before the report is written
     return folder / "report.md"

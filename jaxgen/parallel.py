@@ -149,9 +149,9 @@ def require_divisible(batch_size: int, devices: int) -> None:
     below = batch_size // devices * devices
     if below != batch_size:
         nearest = " and ".join(str(size) for size in (below, below + devices) if size)
-        verb = "is" if below == 0 else "are"
+        those = "do are" if below else "does is"
         raise InputError(
-            f"--batch-size {batch_size} does not divide over {devices} devices; the nearest that do {verb} {nearest}."
+            f"--batch-size {batch_size} does not divide over {devices} devices; the nearest that {those} {nearest}."
         )
 
 

@@ -3,7 +3,10 @@
 Every function is the identity in a run of one process, and must be called by all processes alike otherwise.
 """
 
+import atexit
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -20,6 +23,10 @@ ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PR
 START_SECONDS = 300
 SILENCE_SECONDS = 30
 """A process that has not been heard of for this long is taken for dead."""
+
+
+class AgreedError(OutsideError):
+    """One that all processes of a run meet alike."""
 
 
 def join() -> None:
@@ -39,6 +46,8 @@ def join() -> None:
             initialization_timeout=START_SECONDS,
             heartbeat_timeout_seconds=SILENCE_SECONDS,
         )
+        # JAX has taken SIGTERM for itself; until training handles it, it must end the process.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"--distributed: the processes could not be joined ({first_line(error)}): {advice}."
@@ -117,17 +126,29 @@ def require_same(text: str, what: str) -> None:
 
 @contextmanager
 def one_for_all(advice: Callable[[], str]) -> Iterator[None]:
-    """Tells in one line that another process is gone; `advice` says what to do.
+    """If one process fails here, all end at once; `advice` says what to do then.
 
     Raises:
-      OutsideError: a program that needs the other processes failed.
+      OutsideError: another process is gone.
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except AgreedError:
+        raise
+    except BaseException as error:
         if jax.process_count() == 1:
             raise
-        raise OutsideError(f"Another process of this run is gone ({first_line(error)}). {advice()}") from error
+        atexit.register(_leave)
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            raise OutsideError(f"Another process of this run is gone ({first_line(error)}). {advice()}") from error
+        raise
+
+
+def _leave() -> None:
+    # JAX would wait at exit for processes that are gone or wait for this one, and then abort.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _number(name: str) -> int | None:

@@ -47,10 +47,15 @@ def run_here(monkeypatch, main, *arguments):
     return 0
 
 
-def start(*arguments):
+def start(*arguments, environment=None):
     """Starts `python ...` in the project's root."""
     return subprocess.Popen(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 

@@ -516,7 +516,9 @@ for most in (0, 100, 150, 200, 250, 300, 400, 600, 1000):
 @pytest.mark.command
 def test_a_disk_that_is_full_as_orbax_writes_leaves_the_checkpoints_as_they_were(tmp_path):
     # In a process of its own: threads that Orbax leaves behind complain after the fact.
-    subprocess.run([sys.executable, "-c", CRAMPED, tmp_path], cwd=ROOT, check=True, capture_output=True)
+    process = subprocess.run([sys.executable, "-c", CRAMPED, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "ERROR:absl" not in process.stderr
     assert Checkpoints(tmp_path).steps() == [1]
     assert_restored(tmp_path, state(seed=1, step=1))
     Checkpoints(tmp_path).save(state(seed=2, step=2))
@@ -567,6 +569,14 @@ def test_leftovers_of_a_kill_are_ignored_and_removed(folder):
     assert_restored(folder, state(seed=2, step=2))
     Checkpoints(folder).save(state(seed=3, step=3))
     assert sorted(path.name for path in folder.iterdir()) == ["007", "2", "3"]
+
+
+def test_leftovers_of_a_kill_in_mid_deletion_are_not_in_the_way(folder):
+    shutil.copytree(folder / "1", folder / ".unfinished.2")
+    flip(folder / "2" / "manifest.json")
+    Checkpoints(folder).save(state(seed=5, step=2))
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+    assert_restored(folder, state(seed=5, step=2))
 
 
 KILLED = """

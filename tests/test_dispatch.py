@@ -32,7 +32,7 @@ def indices(step):
 ONE = by_jit(make_mesh())
 FEED = Feed(
     shared=DATA,
-    choices=lambda start, stop: map(indices, range(start, stop)),
+    choices=lambda start, stop: (indices(step) for step in range(start, stop)),
     select=lambda data, index: {name: array[index] for name, array in data.items()},
 )
 

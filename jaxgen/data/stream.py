@@ -4,7 +4,7 @@ The only state is the number of the step: batch n is the examples `indices(n)`, 
 reading began.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from threading import Event, Lock
 
 import numpy as np
@@ -13,6 +13,7 @@ from jaxgen.data.dataset import StreamedDataset
 from jaxgen.errors import InputError
 
 THREADS, PREFETCH = 8, 16
+"""Decoding is shared by the cores and waiting for a distant disk by more threads than those; two batches for each."""
 
 
 def stream_batches(
@@ -24,12 +25,12 @@ def stream_batches(
     rows: slice = slice(None),
     threads: int = THREADS,
     prefetch: int = PREFETCH,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Generator[dict[str, np.ndarray]]:
     """The batches of the steps from `start` to before `stop`: the examples `indices(step)[rows]`, in that order.
 
     {"image": uint8 [b, H, W, C], "label": int32 [b]}, as the data set's `fields` say.  `rows` is the share of one
     process of several.  Beside the batch that is handed out, at most `prefetch` are in memory, read in `threads`
-    threads, a batch in each.  Closing the iterator stops them.
+    threads, a batch in each.  Closing the iterator stops them; a program that ends without that reads these to the end.
 
     Raises:
       InputError: an example is damaged; it is raised in the thread that asks for the batch.

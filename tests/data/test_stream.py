@@ -14,6 +14,7 @@ from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.data import Dataset, StreamedDataset, batch_indices, folder, load, sampling, stream_batches
+from tests.programs import ROOT, load_program, run_here
 
 NUM, BATCH, SPEC = 20, 6, (8, 12, 3)
 SHUFFLED = partial(batch_indices, 3, batch_size=BATCH, num_examples=NUM)
@@ -268,3 +269,30 @@ def test_the_digest_is_of_the_listing_wherever_it_is(tmp_path):
     assert digest(tmp_path / "here") == digest(tmp_path / "there")
     (tmp_path / "there" / "a" / "1.png").rename(tmp_path / "there" / "a" / "01.png")
     assert digest(tmp_path / "here") != digest(tmp_path / "there")
+
+
+def run_benchmark(monkeypatch, *arguments):
+    return run_here(monkeypatch, load_program(ROOT / "experiments" / "benchmarks" / "streaming.py").main, *arguments)
+
+
+def test_the_benchmark_measures_a_folder_that_it_makes(monkeypatch, tmp_path):
+    out, made = tmp_path / "out.json", tmp_path / "made"
+    assert run_benchmark(monkeypatch, "--out", out, "--folder", made, "--images", 50, "--batch-size", 5) == 0
+    record = json.loads(out.read_text())
+    assert record["images"] == 50
+    assert list(record["megabytes"]) == ["start", "25%", "50%", "75%", "100%", "peak"]
+    assert load(str(made), announce=silent).fields == {"image": ((32, 32, 3), np.uint8), "label": ((), np.int32)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--images", 0), "--images 0: expected at least 1"),
+        (("--images", 9), "--batch-size 64: 9 images make 0 batches; expected 4 or more"),
+        (("--folder", ROOT), "is not an empty folder; to stream the images in it give --data"),
+        (("--data", "mnist"), "--data mnist is read into memory; expected a folder of images"),
+    ],
+)
+def test_the_benchmark_refuses_what_it_cannot_measure(monkeypatch, capsys, tmp_path, arguments, message):
+    assert run_benchmark(monkeypatch, "--out", tmp_path / "out.json", *arguments) == 2
+    assert message in capsys.readouterr().err
