@@ -5,6 +5,7 @@ Every function is the identity in a run of one process, and must be called by al
 
 import atexit
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PR
 START_SECONDS = 300
 SILENCE_SECONDS = 30
 """A process that has not been heard of for this long is taken for dead."""
+
+
+LOST = re.compile(r"[A-Z_]+: ")
+"""How the errors of JAX's runtime begin, whichever class they come in: with a status code."""
 
 
 class AgreedError(OutsideError):
@@ -139,7 +144,7 @@ def one_for_all(advice: Callable[[], str]) -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         atexit.register(_leave)
-        if isinstance(error, jax.errors.JaxRuntimeError):
+        if LOST.match(first_line(error)):
             raise OutsideError(f"Another process of this run is gone ({first_line(error)}). {advice()}") from error
         raise
 
