@@ -163,13 +163,15 @@ def tell(display: Display, prepared: Prepared, directory: RunDirectory, step: in
 def train_on(run: Run, state: TrainState) -> tuple[int, TrainState]:
     """Trains until the end or a signal to any process; returns the signal's number, else 0, and the last state."""
     with Interruption() as interruption, run.display, one_for_all(lambda: what_is_left(run)):
+        agreed = 0
 
         def stop() -> bool:
-            (interruption.signal,) = largest((interruption.signal,))
-            return interruption.came()
+            nonlocal agreed
+            (agreed,) = largest((interruption.signal,))  # one may come to this process meanwhile
+            return agreed > 0
 
         state = fit(run, state, stop)
-    return interruption.signal, state
+    return agreed or interruption.signal, state
 
 
 def what_is_left(run: Run) -> str:

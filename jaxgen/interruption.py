@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a flag that the training loop reads."""
+"""Ctrl-C and SIGTERM as a number that the training loop reads."""
 
 import signal
 
@@ -22,10 +22,6 @@ class Interruption:
     def __exit__(self, *exception) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    def came(self) -> bool:
-        """Whether a signal came."""
-        return bool(self.signal)
 
     def _note(self, number: int, _frame) -> None:
         self.signal = number

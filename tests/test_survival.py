@@ -171,3 +171,17 @@ def test_a_run_moves_between_devices_and_strategies(data, tmp_path, toy):
     chex.assert_trees_all_close(
         raw(saved(tmp_path / "run", data)), raw(saved(tmp_path / "whole", data)), rtol=1e-5, atol=1e-6
     )
+
+
+def test_a_run_that_streams_from_disk_is_the_run_from_memory_and_resumes(toy, tmp_path, data):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, image in enumerate(load(str(data)).arrays["image"]):
+        Image.fromarray(image[..., 0]).save(folder / f"{number:02}.png")
+    streamed = ("--data", folder, "--memory-gib", 1e-6, "--out", tmp_path / "streamed")
+    for steps in (35, 70):
+        assert toy("--steps", steps, *streamed) == 0
+    assert toy("--steps", 70, out=tmp_path / "whole") == 0
+    chex.assert_trees_all_close(
+        raw(saved(tmp_path / "streamed", data)), raw(saved(tmp_path / "whole", data)), rtol=1e-6, atol=1e-7
+    )

@@ -1,0 +1,92 @@
+"""What the watchdog costs: its looks at the state, the metrics and the images of the main experiment.
+
+python experiments/benchmarks/watchdog_cost.py --help
+"""
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import jax
+import numpy as np
+import tyro
+from rich.console import Console
+
+from jaxgen import ImageSpec, make_step
+from jaxgen.config import require_bounds
+from jaxgen.dispatch import has_diverged, many_steps, numbers_of
+from jaxgen.experiment import Count, command, first_state
+from jaxgen.parallel import by_jit, make_mesh
+from jaxgen.watchdog import Signs, diagnose, diversity, observe
+
+EXPERIMENT = Path(__file__).parents[1] / "gan_mnist.py"
+IMAGES = 1_000
+GRID = 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """Time the watchdog on gan_mnist.py at its defaults."""
+
+    rounds: Count = 20
+    """Dispatches that are timed."""
+
+
+def load_experiment():
+    """The module of the main experiment."""
+    spec = importlib.util.spec_from_file_location(EXPERIMENT.stem, EXPERIMENT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[EXPERIMENT.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def seconds(task: Callable[[], object]) -> float:
+    """How long a task takes."""
+    began = time.perf_counter()
+    jax.block_until_ready(task())
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measures as the command line says."""
+    options = tyro.cli(Config)
+    require_bounds(options)
+    experiment = load_experiment()
+    config, rng, one = experiment.Config(), np.random.default_rng(0), by_jit(make_mesh(jax.devices()[:1]))
+    recipe = experiment.build(config, ImageSpec(28, 28, 1))
+    images = rng.integers(0, 256, (IMAGES, 28, 28, 1), np.uint8)
+    program = one.compile(many_steps(make_step(recipe.update), lambda data, index: {"image": data["image"][index]}))
+    chosen = one.put_split(rng.integers(0, IMAGES, (config.log_every, config.batch_size)).astype(np.int32))
+    data, state = one.put_shared({"image": images}), one.put_state(first_state(config, recipe))
+    look_at_state = jax.jit(lambda state: [has_diverged(name, leaf) for name, leaf in numbers_of(state)])
+    times, looks = [], []
+    for _ in range(options.rounds + 1):
+
+        def train():
+            nonlocal state
+            state, measured = program(state, data, chosen, np.int32(config.log_every))
+            return state, measured
+
+        times.append(seconds(train))
+        looks.append(seconds(lambda: look_at_state(state)))
+    dispatch, state_look = median(times[1:]), median(looks[1:])
+    row = {f"metric {n}": 1.0 for n in range(20)} | {"step": 50, "discriminator/adversarial": 1.0}
+    rows = median(seconds(lambda: diagnose(observe(Signs(), row, "discriminator/adversarial"))) for _ in range(99))
+    look = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
+    per_dispatch = state_look + rows + look * config.log_every / config.sample_every
+    console = Console()
+    console.print(f"{config.log_every} steps, one dispatch: {1e3 * dispatch:.1f} ms")
+    console.print(f"a look at the state: {1e3 * state_look:.2f} ms; at a row of metrics: {1e3 * rows:.3f} ms")
+    console.print(f"at {GRID} drawn images, each {config.sample_every:,} steps: {1e3 * look:.2f} ms")
+    console.print(f"in all {per_dispatch / dispatch:.2%} of the time of training")
+
+
+if __name__ == "__main__":
+    command(main)
