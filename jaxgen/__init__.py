@@ -5,10 +5,11 @@ What trains is an `Update`, a pair of pure functions over named networks; update
 `jaxgen.models` for what it is made of, and `jaxgen.experiment` for whole runs.
 """
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, OutsideError
 from jaxgen.image import ImageSpec, to_float, to_uint8
 from jaxgen.metrics import Mean, compute, mean, merge
 from jaxgen.objective import add, lazily, scale
+from jaxgen.parallel import data_parallel, make_mesh, pmapped
 from jaxgen.step import init_state, make_step, scan_steps
 from jaxgen.types import Aux, Batch, Context, Game, Loss, Networks, Sampler, TrainState, Update, Variables
 from jaxgen.update import chain, ema, every, minimize, simultaneous
@@ -23,6 +24,7 @@ __all__ = [
     "Loss",
     "Mean",
     "Networks",
+    "OutsideError",
     "Sampler",
     "TrainState",
     "Update",
@@ -30,14 +32,17 @@ __all__ = [
     "add",
     "chain",
     "compute",
+    "data_parallel",
     "ema",
     "every",
     "init_state",
     "lazily",
+    "make_mesh",
     "make_step",
     "mean",
     "merge",
     "minimize",
+    "pmapped",
     "scale",
     "scan_steps",
     "simultaneous",
