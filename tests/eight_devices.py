@@ -98,7 +98,7 @@ def test_fsdp_holds_an_eighth_of_each_large_array_on_a_device():
         assert leaf.addressable_shards[0].data.size == leaf.size // 8
 
 
-@pytest.mark.parametrize(("strategy", "gathers"), [("jit", 0), ("fsdp", 1), ("pmap", 0)])
+@pytest.mark.parametrize(("strategy", "gathers"), [("jit", 0), ("fsdp", 1)])
 def test_devices_split_the_work_and_exchange_no_images(strategy, gathers):
     update, state = normalised()
     alone, _ = compiled(by_jit(make_mesh(jax.devices()[:1])), update, state, BATCH // 8)
