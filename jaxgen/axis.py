@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgen.types import Array, PyTree
 
-AXIS = "batch"
+AXIS = "jaxgen_devices"
 """The axis of a mesh or of a pmap over which a batch is split."""
 
 _mesh: ContextVar[Mesh | None] = ContextVar("mesh", default=None)

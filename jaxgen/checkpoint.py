@@ -75,9 +75,9 @@ class Checkpoints:
         Raises:
           OutsideError: the machine would not; the earlier checkpoints are as they were.
         """
+        # The newest goes first: after a kill on the way an earlier one is the newest, and training goes back again.
+        self._delete([later for later in reversed(self.steps()) if later > int(state.step)])
         self._write(state)
-        for later in [other for other in self.steps() if other > int(state.step)]:
-            self._delete(later)
 
     def restore(
         self, target: TrainState, announce: Callable[[str], object], *, before: int | None = None

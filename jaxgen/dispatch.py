@@ -82,7 +82,7 @@ def train(
     dispatch: int = 50,
     halts: tuple[int, ...] = (),
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Progress]:
+) -> Generator[Progress]:
     """Trains until the state's step is `steps` or until `stop()`, telling its progress after every dispatch.
 
     A dispatch ends at each multiple of `dispatch` and of each of `halts`, wherever training began; one program serves

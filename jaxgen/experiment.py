@@ -63,9 +63,9 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
       OutsideError: training diverged, the disk is full, or another process of the run is gone.
     """
     began = time.monotonic()
-    require_bounds(config)
     if config.distributed:
         join()
+    agree(lambda: require_bounds(config))
     use_compilation_cache()
     display = Display(Console(quiet=not is_first()))
     prepared = agree(lambda: prepare(config, build, display, name))
@@ -77,8 +77,7 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
         _, recipe, strategy, state, record = prepared
         whole = Run(config, recipe, prepared.dataset, strategy, state, directory, checkpoints, display, began)
         state = restore(whole)
-        if is_first():
-            begin(directory, earlier, record, int(state.step))
+        agree(lambda: begin(directory, earlier, record, int(state.step)) if is_first() else None)
         tell(display, prepared, directory, int(state.step))
         code, state = train_on(whole, state)
     finally:

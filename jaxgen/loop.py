@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,7 +94,7 @@ def restore(run: Run, *, before: int | None = None) -> TrainState:
 def _train(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
     config, pace, look, signs = run.config, Pace(run.config, int(state.step), run.began), _looks(run), _signs(run)
     reached = None
-    for progress in train(
+    training = train(
         make_step(run.recipe.update),
         state,
         feed_from(run.dataset, seed=config.seed, batch_size=config.batch_size, rows=process_rows(config.batch_size)),
@@ -102,20 +103,24 @@ def _train(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
         dispatch=config.log_every,
         halts=(config.sample_every, config.checkpoint_every),
         stop=lambda: stop() or largest((pace.is_over(),)) == (True,),
-    ):
-        for measured in progress.measured:
-            row = {**measured.means, **pace.tick(measured.step, measured.time), "step": measured.step}
-            if measured.is_finite and measured.step == progress.step and measured.step % config.sample_every == 0:
-                row |= look(run.strategy.fetch(progress.state.networks), measured.step)
-            _tell(run, pace, row)
-            if not measured.is_finite:
-                raise Diverged(not_finite(diverged_leaves(run.strategy.fetch(progress.state)), signs, measured.step))
-            signs = observe(signs, row, run.recipe.discriminator_loss)
-            if divergence := diagnose(signs):
-                raise Diverged(divergence)
-        reached = progress.state
-        if progress.step % config.checkpoint_every == 0:
-            _save(run, run.strategy.fetch(reached), signs)
+    )
+    with closing(training):
+        for progress in training:
+            for measured in progress.measured:
+                row = {**measured.means, **pace.tick(measured.step, measured.time), "step": measured.step}
+                if measured.is_finite and measured.step == progress.step and measured.step % config.sample_every == 0:
+                    row |= look(run.strategy.fetch(progress.state.networks), measured.step)
+                _tell(run, pace, row)
+                if not measured.is_finite:
+                    raise Diverged(
+                        not_finite(diverged_leaves(run.strategy.fetch(progress.state)), signs, measured.step)
+                    )
+                signs = observe(signs, row, run.recipe.discriminator_loss)
+                if divergence := diagnose(signs):
+                    raise Diverged(divergence)
+            reached = progress.state
+            if progress.step % config.checkpoint_every == 0:
+                _save(run, run.strategy.fetch(reached), signs)
     state = state if reached is None else run.strategy.fetch(reached)
     _finish(run, state, signs, look)
     return state
@@ -124,7 +129,8 @@ def _train(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
 def _looks(run: Run) -> Callable[[Networks, int], dict[str, float]]:
     """The function that draws and saves a grid, and says how different its images are."""
     draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(run.config.seed), index))
-    real = diversity(_real_images(run)) if is_first() else 0.0
+    # Among fewer real images the nearest is further away, and as many drawn ones need not be as far.
+    real = diversity(_real_images(run)) if is_first() and run.dataset.size >= GRID else 0.0
 
     def look(networks: Networks, step: int) -> dict[str, float]:
         ratio = np.float32(np.nan)
@@ -139,8 +145,7 @@ def _looks(run: Run) -> Callable[[Networks, int], dict[str, float]]:
 
 
 def _real_images(run: Run) -> np.ndarray:
-    size = run.dataset.size
-    chosen = batch_indices(run.config.seed, 0, min(GRID, size), size)
+    chosen = batch_indices(run.config.seed, 0, GRID, run.dataset.size)
     if isinstance(run.dataset, StreamedDataset):
         return np.stack([run.dataset.read(int(index))["image"] for index in chosen])
     return run.dataset.arrays["image"][chosen]
@@ -175,13 +180,13 @@ def _go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
     """The state to go on from after a divergence: an earlier one with another key and half the learning rates."""
     if run.config.on_divergence == "stop" or setbacks == SETBACKS:
         times = f" after going back {setbacks} times" if setbacks else ""
-        report = _report(run, divergence, f"Training stopped{times}.")
+        report = _report(run, divergence, setbacks + 1, f"Training stopped{times}.")
         raise AgreedError(f"{divergence.what} at step {divergence.step:,}{times}: see {report}.")
     state, number = restore(run, before=divergence.since), setbacks + 1
     state = state._replace(key=jax.random.fold_in(state.key, number), rate=jnp.float32(0.5**number))
     step = int(state.step)
     outcome = f"Training went back to step {step:,} with other random numbers and half the learning rates."
-    report = _report(run, divergence, f"{outcome}  This was time {number} of {SETBACKS}.")
+    report = _report(run, divergence, number, f"{outcome}  This was time {number} of {SETBACKS}.")
     if is_first():
         run.checkpoints.rewind(state)
         run.directory.rewind(step)
@@ -190,13 +195,13 @@ def _go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
     return state
 
 
-def _report(run: Run, divergence: Divergence, outcome: str) -> Path:
-    folder = run.directory.path / f"divergence_{divergence.step:07}"
+def _report(run: Run, divergence: Divergence, number: int, outcome: str) -> Path:
+    folder = run.directory.path / f"divergence_{number}"
 
     def write() -> None:
         if is_first():
-            grids = sorted(run.directory.samples.glob("*.png"))
-            save_divergence(folder, **divergence._asdict(), outcome=outcome, rows=run.directory.rows(), grids=grids)
+            rows, grids = run.directory.rows(), run.directory.grids()
+            save_divergence(folder, **divergence._asdict(), outcome=outcome, rows=rows, grids=grids)
 
     agree(write)  # no process ends before the report is written
     return folder / "report.md"

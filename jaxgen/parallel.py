@@ -114,7 +114,7 @@ def by_jit(mesh: Mesh, *, fsdp: bool = False) -> Strategy:
         put_state=lambda state: _put(_copy(state), state_sharding(state, mesh, fsdp=fsdp)),
         put_shared=lambda tree: _put(tree, jax.tree.map(lambda _: _split(mesh, None), tree)),
         put_split=put_split,
-        fetch=partial(_fetch, mesh),
+        fetch=partial(_fetch, jax.jit(lambda tree: tree, out_shardings=_split(mesh, None))),
     )
 
 
@@ -177,9 +177,9 @@ def _put(tree: PyTree, shardings: PyTree) -> PyTree:
     return jax.tree.map(put, tree, shardings)
 
 
-def _fetch(mesh: Mesh, tree: PyTree) -> PyTree:
+def _fetch(gather: Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
     if not all(leaf.is_fully_addressable or leaf.is_fully_replicated for leaf in jax.tree.leaves(tree)):
-        tree = jax.jit(lambda tree: tree, out_shardings=_split(mesh, None))(tree)
+        tree = gather(tree)
     return _on_host(np.array, tree)  # copies: the next dispatch uses the memory again
 
 

@@ -26,8 +26,8 @@ SILENCE_SECONDS = 30
 """A process that has not been heard of for this long is taken for dead."""
 
 
-LOST = re.compile(r"[A-Z_]+: ")
-"""How the errors of JAX's runtime begin, whichever class they come in: with a status code."""
+LOST = re.compile("(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|INTERNAL|FAILED_PRECONDITION): ")
+"""How the errors of JAX's runtime begin where another process is gone, whichever class they come in."""
 
 
 class AgreedError(OutsideError):
@@ -98,17 +98,18 @@ def from_first(tree: PyTree) -> PyTree:
 
 
 def agree(task: Callable[[], T]) -> T:
-    """Does a task on every process; a mistake of one is a mistake of all.
+    """Does a task on every process; where one fails, all do.
 
     Raises:
-      InputError: the task's own, or that of another process, with its number.
+      Exception: the task's own.
+      InputError: the task failed on another process; with its number.
     """
     mistake, result = None, None
     try:
         result = task()
-    except InputError as error:
+    except Exception as error:
         mistake = error
-    told = texts("" if mistake is None else str(mistake) or "a mistake")
+    told = texts("" if mistake is None else first_line(mistake))
     if mistake is not None:
         raise mistake
     for number, other in enumerate(told):

@@ -1,6 +1,6 @@
 """Signs of divergence, read from the rows of a run's metrics.
 
-    not finite   a parameter, a statistic or a moment is NaN or infinite; or a loss is, in two rows running
+    not finite   a parameter or a statistic is NaN or infinite, or a moment NaN; or a loss, in two rows running
     saturated    the discriminator's loss is below 0.001 for 1,000 steps: it has won, the generator learns no more
     collapsed    drawn images are a tenth as far from their nearest neighbours as real ones, or less, at three looks
 
@@ -80,13 +80,13 @@ def diagnose(signs: Signs) -> Divergence | None:
     """What the signs amount to, if anything."""
     step = signs.step
     if signs.lost.rows >= LOST_ROWS:
-        return Divergence("A loss is not finite", signs.lost.since, step, _ADVICE_NOT_FINITE)
+        return Divergence("A loss is not finite", signs.healthy, step, _ADVICE_NOT_FINITE)
     if signs.saturated.rows and step - signs.saturated.since >= SATURATED_STEPS:
         what = f"The discriminator's loss has been below {SATURATED} for {step - signs.saturated.since:,} steps"
-        return Divergence(what, signs.saturated.since, step, _ADVICE_SATURATED)
+        return Divergence(what, signs.healthy, step, _ADVICE_SATURATED)
     if signs.collapsed.rows >= COLLAPSED_LOOKS:
         what = f"Drawn images differ from each other less than {COLLAPSED:.0%} as much as real ones"
-        return Divergence(what, signs.collapsed.since, step, _ADVICE_COLLAPSED)
+        return Divergence(what, signs.healthy, step, _ADVICE_COLLAPSED)
     return None
 
 

@@ -211,10 +211,11 @@ def test_resuming_with_another_algorithm_is_refused(finished, data, monkeypatch,
     assert "holds a run of another recipe" in capsys.readouterr().err
 
 
-def test_a_run_that_is_being_written_is_left_alone(finished, data, monkeypatch, capsys):
+@pytest.mark.parametrize("options", [(), ("--no-resume",)])
+def test_a_run_that_is_being_written_is_left_alone(finished, data, monkeypatch, capsys, options):
     directory = RunDirectory(finished)
     directory.open()
-    assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", finished) == 2
+    assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", finished, *options) == 2
     assert "is being written by another process" in capsys.readouterr().err
     directory.close()
 

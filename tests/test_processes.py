@@ -13,7 +13,7 @@ import pytest
 from jaxgen.checkpoint import Checkpoints
 from jaxgen.data import load
 from jaxgen.experiment import first_state
-from jaxgen.processes import ADDRESS, COUNT, NUMBER, agree, from_first, largest, process_rows, require_same, texts
+from jaxgen.processes import ADDRESS, COUNT, LOST, NUMBER, agree, from_first, largest, process_rows, require_same, texts
 from jaxgen.report import RunDirectory
 from tests import toy_experiment
 from tests.programs import ROOT, raw, run_here, start, write_images
@@ -65,8 +65,10 @@ def saved(out, data):
 
 
 @pytest.mark.long
-def test_two_processes_train_as_one(data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("parallel", ["jit", "fsdp"])
+def test_two_processes_train_as_one(data, tmp_path, monkeypatch, parallel):
     options = ("--data", data, "--out", tmp_path / "two", "--log-every", 10, "--steps", 50, "--sample-every", 20)
+    options = (*options, "--parallel", parallel)
     codes, told = finish(start_two(*options, others=("--out", tmp_path / "elsewhere")))
     assert codes == [0, 0], told
     assert not (tmp_path / "elsewhere").exists()
@@ -89,6 +91,7 @@ def test_a_run_that_lost_a_process_goes_on_from_its_checkpoint(data, tmp_path):
     assert codes == [1, -9]
     assert told[0].startswith("error: Another process of this run is gone")
     assert "start all processes again with the same command" in told[0]
+    assert told[0].count("\n") == 0
     stopped = Checkpoints(out / "checkpoints").steps()[-1]
     assert f"Step {stopped:,} is saved" in told[0]
 
@@ -112,11 +115,26 @@ def test_processes_that_were_started_differently_all_refuse(data, tmp_path):
     for others, message in [
         (("--seed", 1), "Process 1 was started with other options"),
         (("--data", tmp_path / "absent"), "is unknown: expected"),
+        (("--keep", 0), "--keep 0: expected at least 1"),
     ]:
         codes, told = finish(start_two(*options, others=others))
         assert codes == [2, 2], told
         assert all(message in error and error.count("error: ") == 1 for error in told)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lost"),
+    [
+        ("UNKNOWN: Gloo AllGather failed: Connection reset by peer", True),
+        ("UNAVAILABLE: Task 1 heartbeat timeout", True),
+        ("RESOURCE_EXHAUSTED: Out of memory", False),
+        ("INVALID_ARGUMENT: a shape", False),
+        ("No such file", False),
+    ],
+)
+def test_only_some_errors_mean_that_a_process_is_lost(error, is_lost):
+    assert bool(LOST.match(error)) == is_lost
 
 
 def test_alone_a_process_agrees_with_itself():

@@ -49,7 +49,8 @@ def saved(out, data):
 @pytest.mark.long
 def test_thirty_kills_change_nothing(data, tmp_path, toy, capfd):
     chance, directory = random.Random(0), RunDirectory(tmp_path / "run")
-    arguments = (PATH, "--data", data, "--out", directory.path, "--log-every", 10, "--checkpoint-every", 30)
+    arguments = (PATH, "--data", data, "--out", directory.path, "--log-every", 10, "--sample-every", 20)
+    arguments = (*arguments, "--checkpoint-every", 30)
     lasts, wait = [0], 60.0
     for _ in range(KILLS):
         before, began = len(directory.rows()), time.monotonic()
@@ -71,7 +72,7 @@ def test_thirty_kills_change_nothing(data, tmp_path, toy, capfd):
     assert toy("--steps", final, "--checkpoint-every", 30, out=tmp_path / "whole") == 0
     chex.assert_trees_all_equal(raw(saved(directory.path, data)), raw(saved(tmp_path / "whole", data)))
     whole = [without_times(row) for row in RunDirectory(tmp_path / "whole").rows()]
-    assert [without_times(row)["step"] for row in directory.rows()] == [row["step"] for row in whole]
+    assert [without_times(row) for row in directory.rows()] == whole
     with capfd.disabled():
         print(f"\n{KILLS} kills, {len(set(lasts)) - 1} of them after progress, {final} steps in all")
 
@@ -125,6 +126,8 @@ def test_going_back_ends_after_three_times(toy, tmp_path, capsys):
     assert toy("--fault", "nan", "--fault-at", 50, "--again", "--steps", 100, "--on-divergence", "rollback") == 1
     assert "after going back 3 times" in capsys.readouterr().err
     assert len(json.loads((tmp_path / "run" / "config.json").read_text())["setbacks"]) == 3
+    assert sorted(path.name for path in tmp_path.glob("run/divergence_*")) == [f"divergence_{n}" for n in (1, 2, 3, 4)]
+    assert [path.stem for path in RunDirectory(tmp_path / "run").grids()] == ["step_0000020", "step_0000040"]
 
 
 def test_what_stopped_can_go_back_afterwards(toy, tmp_path, data):
@@ -154,6 +157,11 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(toy, tmp_path
     assert "from step 40" in told
     assert toy("--steps", 100, out=tmp_path / "whole") == 0
     chex.assert_trees_all_equal(raw(saved(tmp_path / "run", data)), raw(saved(tmp_path / "whole", data)))
+
+
+def test_few_images_are_not_taken_for_a_collapse(toy, tmp_path):
+    few = write_images(tmp_path / "few.npz", num=8, shape=(8, 8, 1))
+    assert toy("--data", few, "--steps", 100, "--fault", "collapse") == 0
 
 
 @pytest.mark.long

@@ -75,6 +75,18 @@ def test_healthy_is_the_newest_step_before_the_first_sign():
     assert observe_all(rows([1.0, COLLAPSED / 2], name=DIVERSITY), LOSS).healthy == 100
 
 
+def test_all_was_well_until_the_first_of_several_signs():
+    needed = SATURATED_STEPS // 100
+    looks = [1.0, COLLAPSED / 2, COLLAPSED / 2, 1.0] + [1.0] * needed
+    losses = [1.0, 1.0] + [0.0] * (needed + 2)
+    given = [
+        {"step": 100 * (n + 1), LOSS: loss, DIVERSITY: look if n < 3 else COLLAPSED / 2}
+        for n, (loss, look) in enumerate(zip(losses, looks, strict=True))
+    ]
+    divergence = first_diagnosis(given)
+    assert divergence.since == 100
+
+
 def test_arrays_that_are_not_finite_are_named():
     signs = observe_all(rows([1.0, 0.0]), LOSS)
     told = not_finite(["a", "b", "c", "d", "e"], signs, 300)

@@ -13,7 +13,7 @@ from jaxgen.axis import devices, own_share
 from jaxgen.experiment import Recipe, RunConfig, command, run
 from jaxgen.image import to_float
 
-LATENT = 4
+LATENT = 16
 
 
 @dataclass(frozen=True)

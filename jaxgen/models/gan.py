@@ -162,7 +162,7 @@ _again.defvjp(
 
 
 def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1) -> Loss:
-    """`gamma` times the R1 penalty, averaged over one in so many real images."""
+    """`gamma` times the R1 penalty, averaged over one in so many real images (of each device's, in a pmap)."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         real = to_float(context.batch["image"])

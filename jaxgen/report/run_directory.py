@@ -71,17 +71,20 @@ class RunDirectory:
         """Moves an earlier run out of the way; returns where to, or None if there was none.
 
         Raises:
-          InputError: the directory holds something else, or cannot be moved.
+          InputError: the directory holds something else, is being written, or cannot be moved.
         """
         if self.earlier() is None:
             return None
         path, number = self.path.resolve(), 1
         while (aside := path.with_name(f"{path.name}.{number}")).exists():
             number += 1
+        self.open()
         try:
             return path.rename(aside)
         except OSError as error:
             raise InputError(f"--out {self.path} cannot be moved aside: {error.strerror}.") from error
+        finally:
+            self.close()
 
     def note(self, field: str, entry: Mapping[str, Any]) -> None:
         """Adds an entry to a list in `config.json`."""
@@ -104,8 +107,15 @@ class RunDirectory:
                 break
         return rows
 
+    def grids(self) -> list[Path]:
+        """The sample grids in the order of their steps."""
+        return sorted(self.samples.glob("step_*.png"))
+
     def rewind(self, step: int) -> None:
-        """Drops the lines of `metrics.jsonl` after a step, which a resumed run will write again."""
+        """Drops the lines of `metrics.jsonl` and the grids after a step, which a resumed run will write again."""
+        for grid in self.grids():
+            if int(grid.stem.removeprefix("step_")) > step:
+                grid.unlink()
         kept = [row for row in self.rows() if row["step"] <= step]
         write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
