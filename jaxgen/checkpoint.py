@@ -76,7 +76,8 @@ class Checkpoints:
           OutsideError: the machine would not; the earlier checkpoints are as they were.
         """
         # The newest goes first: after a kill on the way an earlier one is the newest, and training goes back again.
-        self._delete([later for later in reversed(self.steps()) if later > int(state.step)])
+        for later in [step for step in reversed(self.steps()) if step > int(state.step)]:
+            self._delete(later)
         self._write(state)
 
     def restore(
