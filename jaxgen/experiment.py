@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 from rich.console import Console
 
-from jaxgen.checkpoint import Checkpoints, Retention
+from jaxgen.checkpoint import PACKAGES, Checkpoints, Retention
 from jaxgen.command import command
 from jaxgen.config import FREE, Bounds, Count, Positive, RunConfig, Seed, require_bounds
 from jaxgen.data import Dataset, StreamedDataset, load
@@ -34,8 +34,6 @@ from jaxgen.step import init_state, make_step
 from jaxgen.types import TrainState
 
 __all__ = ["Bounds", "Count", "Positive", "Recipe", "RunConfig", "Seed", "command", "run"]
-
-PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 PLACES = ("out", "data", "data_dir")
 """Options that may differ between the processes of a run: each has its own disk."""
