@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError, first_line, outside
+from jaxgen.leaves import by_path, like, raw
 from jaxgen.types import Array, TrainState
 
 MANIFEST, ARRAYS, UNFINISHED, DAMAGED = "manifest.json", "arrays", ".unfinished", "damaged"
@@ -114,7 +115,7 @@ class Checkpoints:
             with outside(f"{self._name(step)} cannot be written"):
                 partial.mkdir(parents=True)
                 _write_arrays(partial / ARRAYS, arrays)
-                _write_manifest(partial, step, _describe(_by_path(state)))
+                _write_manifest(partial, step, _describe(by_path(state)))
                 if (self._folder / str(step)).exists():
                     self._delete(step)
                 partial.rename(self._folder / str(step))
@@ -140,7 +141,7 @@ class Checkpoints:
     def _read(self, step: int, target: TrainState) -> TrainState:
         place, expected = self._folder / str(step), flatten(target)
         content = _read_manifest(place / MANIFEST)
-        if difference := _difference(content["leaves"], _describe(_by_path(target))):
+        if difference := _difference(content["leaves"], _describe(by_path(target))):
             advice = "go back to the code and options that saved it, or start over with --no-resume"
             raise InputError(f"{self._name(step)}: {difference}; {advice}.")
         try:
@@ -175,7 +176,7 @@ def find_damage(folder: Path) -> str | None:
 
 def flatten(state: TrainState) -> dict[str, Array]:
     """The state's leaves by path, keys as their raw words."""
-    return {name: _raw(leaf) for name, leaf in _by_path(state).items()}
+    return {name: raw(leaf) for name, leaf in by_path(state).items()}
 
 
 def unflatten(leaves: Mapping[str, Any], target: TrainState) -> TrainState:
@@ -186,33 +187,8 @@ def unflatten(leaves: Mapping[str, Any], target: TrainState) -> TrainState:
     """
     if difference := _difference(_describe(leaves), _describe(flatten(target))):
         raise InputError(f"These leaves are of another state: {difference}.")
-    rebuilt = [_like(leaf, leaves[name]) for name, leaf in _by_path(target).items()]
+    rebuilt = [like(leaf, leaves[name]) for name, leaf in by_path(target).items()]
     return jax.tree.unflatten(jax.tree.structure(target), rebuilt)
-
-
-def _by_path(state: TrainState) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-    if len(named) < len(leaves):
-        raise InputError("Two leaves of the state have the same path: rename one that has a dot in its name.")
-    return named
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _raw(leaf: Any) -> Any:
-    if not _is_key(leaf):
-        return leaf
-    return jax.random.key_data(leaf) if isinstance(leaf, jax.Array) else jax.eval_shape(jax.random.key_data, leaf)
-
-
-def _like(leaf: Any, words: Any) -> Any:
-    if not _is_key(leaf):
-        return words
-    # `key_impl` takes arrays, and the leaf may be no more than a shape and a type.
-    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(jnp.empty(0, leaf.dtype)))
 
 
 def _describe(leaves: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgen.leaves import by_path
 from jaxgen.metrics import Mean
 from jaxgen.types import Array, Aux, Networks, TrainState, Update
 
@@ -83,5 +84,4 @@ def require_same_type(before: TrainState, after: TrainState) -> None:
 
 
 def _types(state: TrainState) -> dict[str, str]:
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(p, simple=True, separator="."): jax.typeof(leaf).str_short() for p, leaf in leaves}
+    return {path: jax.typeof(leaf).str_short() for path, leaf in by_path(state).items()}

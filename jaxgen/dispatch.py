@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.data import Dataset, StreamedDataset, batch_indices, stream_batches
+from jaxgen.leaves import by_path
 from jaxgen.metrics import Mean, Metrics, compute
 from jaxgen.parallel import Dispatch, Strategy
 from jaxgen.step import Step, scan_steps
@@ -111,7 +112,7 @@ def many_steps(step: Step, select: Callable[[PyTree, PyTree], Batch]) -> Dispatc
 
     def dispatch(state: TrainState, shared: PyTree, split: PyTree, count: Array) -> tuple[TrainState, PyTree]:
         state, metrics = scan_steps(lambda state, choice: step(state, select(shared, choice)))(state, split, count)
-        finite = jnp.all(jnp.array([~has_diverged(name, leaf) for name, leaf in numbers_of(state)]))
+        finite = jnp.all(jnp.array([~has_diverged(*number) for number in numbers_of(state).items()]))
         return state, (metrics, Mean(finite.astype(jnp.float32), jnp.ones(())))
 
     return dispatch
@@ -119,14 +120,13 @@ def many_steps(step: Step, select: Callable[[PyTree, PyTree], Batch]) -> Dispatc
 
 def diverged_leaves(state: TrainState) -> list[str]:
     """The names of the arrays that are not finite, in a state on the host."""
-    return [name for name, leaf in numbers_of(state) if has_diverged(name, leaf)]
+    return [name for name, leaf in numbers_of(state).items() if has_diverged(name, leaf)]
 
 
-def numbers_of(state: TrainState) -> list[tuple[str, Array]]:
+def numbers_of(state: TrainState) -> dict[str, Array]:
     """The floating-point arrays of networks and optimisers, by name."""
-    leaves = jax.tree_util.tree_leaves_with_path({"networks": state.networks, "opt_state": state.opt_state})
-    named = [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
-    return [(name, leaf) for name, leaf in named if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    leaves = by_path({"networks": state.networks, "opt_state": state.opt_state})
+    return {name: leaf for name, leaf in leaves.items() if jnp.issubdtype(leaf.dtype, jnp.inexact)}
 
 
 def has_diverged(name: str, leaf: Array) -> Array:

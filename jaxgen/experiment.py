@@ -72,8 +72,8 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
     earlier = agree(lambda: claim(directory, config, prepared.record, display))
     try:
         checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
-        _, recipe, strategy, state, record = prepared
-        whole = Run(config, recipe, prepared.dataset, strategy, state, directory, checkpoints, display, began)
+        dataset, recipe, strategy, first, record = prepared
+        whole = Run(config, recipe, dataset, strategy, first, directory, checkpoints, display, began)
         state = restore(whole)
         agree(lambda: begin(directory, earlier, record, int(state.step)) if is_first() else None)
         tell(display, prepared, directory, int(state.step))
@@ -162,10 +162,10 @@ def train_on(run: Run, state: TrainState) -> tuple[int, TrainState]:
     with Interruption() as interruption, run.display, one_for_all(lambda: what_is_left(run)):
         agreed = 0
 
-        def stop() -> bool:
+        def stop(is_over: bool) -> bool:
             nonlocal agreed
-            (agreed,) = largest((interruption.signal,))  # one may come to this process meanwhile
-            return agreed > 0
+            agreed, ended = largest((interruption.signal, is_over))  # a signal may come to this process meanwhile
+            return agreed > 0 or ended > 0
 
         state = fit(run, state, stop)
     return agreed or interruption.signal, state

@@ -17,7 +17,7 @@ from jaxgen.dispatch import diverged_leaves, feed_from, train
 from jaxgen.export import save_sampler, seeded
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
-from jaxgen.processes import AgreedError, agree, from_first, is_first, largest, process_rows
+from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
 from jaxgen.report import Display, RunDirectory, plot_metrics, save_divergence, save_grid
 from jaxgen.step import make_step
 from jaxgen.types import Array, Networks, Sampler, TrainState, Update
@@ -67,8 +67,8 @@ class Diverged(Exception):  # noqa: N818
         self.divergence = divergence
 
 
-def fit(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
-    """Trains until steps or minutes are over or `stop()`; logs, draws and saves on the way and at the end.
+def fit(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainState:
+    """Trains until steps are over or `stop(minutes are over)`; logs, draws and saves on the way and at the end.
 
     Raises:
       AgreedError: training diverged, and was not to go back or had gone back three times.
@@ -91,7 +91,7 @@ def restore(run: Run, *, before: int | None = None) -> TrainState:
     return unflatten(from_first(flatten(state)), run.first_state)
 
 
-def _train(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
+def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainState:
     config, pace, look, signs = run.config, Pace(run.config, int(state.step), run.began), _looks(run), _signs(run)
     reached = None
     training = train(
@@ -102,7 +102,7 @@ def _train(run: Run, state: TrainState, stop: Callable[[], bool]) -> TrainState:
         steps=config.steps,
         dispatch=config.log_every,
         halts=(config.sample_every, config.checkpoint_every),
-        stop=lambda: stop() or largest((pace.is_over(),)) == (True,),
+        stop=lambda: stop(pace.is_over()),
     )
     with closing(training):
         for progress in training:

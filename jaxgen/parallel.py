@@ -20,6 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgen.axis import AXIS, over
 from jaxgen.errors import InputError
+from jaxgen.leaves import like, raw
 from jaxgen.step import Step
 from jaxgen.types import Array, PyTree, TrainState
 
@@ -169,10 +170,8 @@ def _put(tree: PyTree, shardings: PyTree) -> PyTree:
         return jax.device_put(tree, shardings)
 
     def put(leaf: Array | np.ndarray, sharding: NamedSharding) -> Array:
-        if _is_key(leaf):
-            return jax.random.wrap_key_data(put(jax.random.key_data(leaf), sharding), impl=jax.random.key_impl(leaf))
-        host = np.asarray(leaf)
-        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+        host = np.asarray(raw(leaf))
+        return like(leaf, jax.make_array_from_callback(host.shape, sharding, lambda index: host[index]))
 
     return jax.tree.map(put, tree, shardings)
 
@@ -184,13 +183,4 @@ def _fetch(gather: Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
 
 
 def _on_host(get: Callable[[Array], np.ndarray], tree: PyTree) -> PyTree:
-    def copy(leaf: Array) -> Array | np.ndarray:
-        if _is_key(leaf):
-            return jax.random.wrap_key_data(jnp.asarray(get(jax.random.key_data(leaf))), impl=jax.random.key_impl(leaf))
-        return get(leaf)
-
-    return jax.tree.map(copy, tree)
-
-
-def _is_key(leaf: Array | np.ndarray) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.tree.map(lambda leaf: like(leaf, get(raw(leaf))), tree)

@@ -21,10 +21,8 @@ from jaxgen.types import PyTree
 T = TypeVar("T")
 
 ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
-START_SECONDS = 300
 SILENCE_SECONDS = 30
 """A process that has not been heard of for this long is taken for dead."""
-
 
 LOST = re.compile("(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|INTERNAL|FAILED_PRECONDITION): ")
 """How the errors of JAX's runtime begin where another process is gone, whichever class they come in."""
@@ -48,7 +46,6 @@ def join() -> None:
             os.environ.get(ADDRESS),
             num_processes=_number(COUNT),
             process_id=_number(NUMBER),
-            initialization_timeout=START_SECONDS,
             heartbeat_timeout_seconds=SILENCE_SECONDS,
         )
         # JAX has taken SIGTERM for itself; until training handles it, it must end the process.
@@ -114,7 +111,7 @@ def agree(task: Callable[[], T]) -> T:
         raise mistake
     for number, other in enumerate(told):
         if other:
-            raise InputError(f"Process {number} of {len(told)} cannot begin: {other}")
+            raise InputError(f"Process {number} of {len(told)}: {other}")
     return result  # pyright: ignore[reportReturnType]
 
 

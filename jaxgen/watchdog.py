@@ -78,16 +78,18 @@ def observe_all(rows: Iterable[Mapping[str, Any]], discriminator_loss: str | Non
 
 def diagnose(signs: Signs) -> Divergence | None:
     """What the signs amount to, if anything."""
-    step = signs.step
+    saturated = signs.step - signs.saturated.since if signs.saturated.rows else 0
     if signs.lost.rows >= LOST_ROWS:
-        return Divergence("A loss is not finite", signs.healthy, step, _ADVICE_NOT_FINITE)
-    if signs.saturated.rows and step - signs.saturated.since >= SATURATED_STEPS:
-        what = f"The discriminator's loss has been below {SATURATED} for {step - signs.saturated.since:,} steps"
-        return Divergence(what, signs.healthy, step, _ADVICE_SATURATED)
-    if signs.collapsed.rows >= COLLAPSED_LOOKS:
+        what, advice = "A loss is not finite", _ADVICE_NOT_FINITE
+    elif saturated >= SATURATED_STEPS:
+        what = f"The discriminator's loss has been below {SATURATED} for {saturated:,} steps"
+        advice = _ADVICE_SATURATED
+    elif signs.collapsed.rows >= COLLAPSED_LOOKS:
         what = f"Drawn images differ from each other less than {COLLAPSED:.0%} as much as real ones"
-        return Divergence(what, signs.healthy, step, _ADVICE_COLLAPSED)
-    return None
+        advice = _ADVICE_COLLAPSED
+    else:
+        return None
+    return Divergence(what, signs.healthy, signs.step, advice)
 
 
 def not_finite(names: list[str], signs: Signs, step: int) -> Divergence:
@@ -103,7 +105,7 @@ def diversity(images: np.ndarray) -> float:
     """
     from scipy.spatial.distance import pdist, squareform
 
-    distances = squareform(pdist(images.reshape(len(images), -1).astype(np.float32)))
+    distances = squareform(pdist(images.reshape(len(images), -1)))
     np.fill_diagonal(distances, np.inf)
     return float(distances.min(axis=1).mean()) / math.sqrt(images[0].size)
 

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from tests.programs import write_images
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
@@ -15,6 +17,12 @@ def _own_cache(tmp_path_factory):
     yield
     for name, value in before.items():
         os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """An `.npz` of random images 8x8x1."""
+    return write_images(tmp_path_factory.mktemp("data") / "images.npz", shape=(8, 8, 1))
 
 
 def pytest_addoption(parser):

@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 
 from jaxgen.checkpoint import Checkpoints
-from jaxgen.data import load
-from jaxgen.experiment import first_state
 from jaxgen.processes import ADDRESS, COUNT, LOST, NUMBER, agree, from_first, largest, process_rows, require_same, texts
 from jaxgen.report import RunDirectory
 from tests import toy_experiment
-from tests.programs import ROOT, raw, run_here, start, write_images
+from tests.programs import ROOT, raw, run_here, start
+from tests.toy_experiment import saved
 
 PATH = ROOT / "tests" / "toy_experiment.py"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("data") / "images.npz", shape=(8, 8, 1))
 
 
 def start_two(*options, others=()):
@@ -58,12 +52,6 @@ def wait_for_checkpoint(out, after=0):
         time.sleep(0.02)
 
 
-def saved(out, data):
-    config = toy_experiment.Config()
-    target = first_state(config, toy_experiment.build(config, load(str(data)).spec))
-    return raw(Checkpoints(out / "checkpoints").restore(target, print))
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("parallel", ["jit", "fsdp"])
 def test_two_processes_train_as_one(data, tmp_path, monkeypatch, parallel):
@@ -73,7 +61,9 @@ def test_two_processes_train_as_one(data, tmp_path, monkeypatch, parallel):
     assert codes == [0, 0], told
     assert not (tmp_path / "elsewhere").exists()
     assert run_here(monkeypatch, toy_experiment.main, *options, "--out", tmp_path / "one") == 0
-    chex.assert_trees_all_close(saved(tmp_path / "two", data), saved(tmp_path / "one", data), rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(
+        raw(saved(tmp_path / "two", data)), raw(saved(tmp_path / "one", data)), rtol=1e-5, atol=1e-6
+    )
     rows = [RunDirectory(tmp_path / name).rows() for name in ("two", "one")]
     for two, one in zip(*rows, strict=True):
         np.testing.assert_allclose(two["fit/loss"], one["fit/loss"], rtol=1e-5)
@@ -104,7 +94,7 @@ def test_a_run_that_lost_a_process_goes_on_from_its_checkpoint(data, tmp_path):
 
     assert finish(start_two(*options, "--steps", reached + 30))[0] == [0, 0]
     assert finish(start_two(*options, "--steps", reached + 30, "--out", tmp_path / "whole"))[0] == [0, 0]
-    chex.assert_trees_all_equal(saved(out, data), saved(tmp_path / "whole", data))
+    chex.assert_trees_all_equal(raw(saved(out, data)), raw(saved(tmp_path / "whole", data)))
     sessions = json.loads((out / "config.json").read_text())["sessions"]
     assert [session["step"] for session in sessions] == [0, stopped, reached]
 

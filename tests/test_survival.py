@@ -18,14 +18,10 @@ from jaxgen.experiment import first_state
 from jaxgen.report import RunDirectory
 from tests import toy_experiment
 from tests.programs import ROOT, raw, run_here, start, write_images
+from tests.toy_experiment import saved
 
 PATH = ROOT / "tests" / "toy_experiment.py"
 KILLS = 30
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("data") / "images.npz", shape=(8, 8, 1))
 
 
 @pytest.fixture
@@ -37,13 +33,6 @@ def toy(data, tmp_path, monkeypatch):
         return run_here(monkeypatch, toy_experiment.main, "--data", data, "--out", out, *pace, *options)
 
     return run
-
-
-def saved(out, data):
-    """The newest saved state, unchanged by the looking."""
-    config = toy_experiment.Config()
-    target = first_state(config, toy_experiment.build(config, load(str(data)).spec))
-    return Checkpoints(out / "checkpoints").restore(target, print)
 
 
 @pytest.mark.long

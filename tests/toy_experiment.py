@@ -10,7 +10,9 @@ import tyro
 
 from jaxgen import Aux, Update, chain, ema, mean, minimize
 from jaxgen.axis import devices, own_share
-from jaxgen.experiment import Recipe, RunConfig, command, run
+from jaxgen.checkpoint import Checkpoints
+from jaxgen.data import load
+from jaxgen.experiment import Recipe, RunConfig, command, first_state, run
 from jaxgen.image import to_float
 
 LATENT = 16
@@ -69,6 +71,13 @@ def build(config, spec):
         return images(networks["generator"]["params"], latent).reshape(-1, *spec)
 
     return Recipe(networks=first, update=update, sampler=sampler, discriminator_loss="fit/played_loss")
+
+
+def saved(out, data):
+    """The newest saved state of a run, unchanged by the looking."""
+    config = Config()
+    target = first_state(config, build(config, load(str(data)).spec))
+    return Checkpoints(out / "checkpoints").restore(target, print)
 
 
 def main():

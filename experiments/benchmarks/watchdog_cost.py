@@ -3,8 +3,7 @@
 python experiments/benchmarks/watchdog_cost.py --help
 """
 
-import importlib.util
-import sys
+import runpy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from jaxgen.experiment import Count, command, first_state
 from jaxgen.parallel import by_jit, make_mesh
 from jaxgen.watchdog import Signs, diagnose, diversity, observe
 
-EXPERIMENT = Path(__file__).parents[1] / "gan_mnist.py"
+MAIN_JOB = Path(__file__).parents[1] / "gan_mnist.py"
 IMAGES = 1_000
 GRID = 64
 
@@ -34,17 +33,6 @@ class Config:
 
     rounds: Count = 20
     """Dispatches that are timed."""
-
-
-def load_experiment():
-    """The module of the main experiment."""
-    spec = importlib.util.spec_from_file_location(EXPERIMENT.stem, EXPERIMENT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[EXPERIMENT.stem] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def seconds(task: Callable[[], object]) -> float:
@@ -58,14 +46,14 @@ def main() -> None:
     """Measures as the command line says."""
     options = tyro.cli(Config)
     require_bounds(options)
-    experiment = load_experiment()
-    config, rng, one = experiment.Config(), np.random.default_rng(0), by_jit(make_mesh(jax.devices()[:1]))
-    recipe = experiment.build(config, ImageSpec(28, 28, 1))
+    main_job = runpy.run_path(str(MAIN_JOB))
+    config, rng, one = main_job["Config"](), np.random.default_rng(0), by_jit(make_mesh(jax.devices()[:1]))
+    recipe = main_job["build"](config, ImageSpec(28, 28, 1))
     images = rng.integers(0, 256, (IMAGES, 28, 28, 1), np.uint8)
     program = one.compile(many_steps(make_step(recipe.update), lambda data, index: {"image": data["image"][index]}))
     chosen = one.put_split(rng.integers(0, IMAGES, (config.log_every, config.batch_size)).astype(np.int32))
     data, state = one.put_shared({"image": images}), one.put_state(first_state(config, recipe))
-    look_at_state = jax.jit(lambda state: [has_diverged(name, leaf) for name, leaf in numbers_of(state)])
+    look_at_state = jax.jit(lambda state: [has_diverged(*number) for number in numbers_of(state).items()])
     times, looks = [], []
     for _ in range(options.rounds + 1):
 
