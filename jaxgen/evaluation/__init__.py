@@ -1,5 +1,34 @@
-"""Evaluation: numbers that say how good a model is."""
+"""Evaluation: numbers that say how good a model is, each with what is needed to see how sure it is."""
 
-from jaxgen.evaluation.frechet import frechet_distance
+from jaxgen.evaluation.classes import Classes, class_score, count_classes
+from jaxgen.evaluation.digits import digit_network
+from jaxgen.evaluation.estimate import Estimate
+from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
+from jaxgen.evaluation.kernel import kernel_distance
+from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
+from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
+from jaxgen.evaluation.network import FeatureNetwork, Looked, feature_network
+from jaxgen.evaluation.similarity import diversity, multi_scale_similarity
 
-__all__ = ["frechet_distance"]
+__all__ = [
+    "Classes",
+    "Estimate",
+    "FeatureNetwork",
+    "Gaussian",
+    "Looked",
+    "Manifold",
+    "bits_per_dim",
+    "class_score",
+    "compare_manifolds",
+    "count_classes",
+    "digit_network",
+    "diversity",
+    "feature_network",
+    "fit_gaussian",
+    "frechet_distance",
+    "gaussian_distance",
+    "kernel_distance",
+    "memorization",
+    "multi_scale_similarity",
+    "nats_per_example",
+]

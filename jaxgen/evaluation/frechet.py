@@ -7,37 +7,64 @@ Dowson and Landau (1982); Heusel et al. (2017), https://arxiv.org/abs/1706.08500
 with tr (C_1 C_2)^(1/2) = tr (C_1^(1/2) C_2 C_1^(1/2))^(1/2), whose inner matrix is symmetric: no root is complex.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from jaxgen.errors import InputError
+from jaxgen.evaluation.require import require_features
+
+CHUNK = 4096
+"""Rows that are held in float64 at a time."""
 
 
-def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+class Gaussian(NamedTuple):
+    """Mean [F] and covariance [F, F] of features, float64."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def fit_gaussian(features: np.ndarray, *, allow_few: bool = False) -> Gaussian:
+    """The Gaussian with the mean and the unbiased covariance of features [N, F].
+
+    Raises:
+      InputError: not [N, F] or not finite; fewer than F + 1 samples, whose covariance is singular, unless `allow_few`;
+        fewer than two in any case.
+    """
+    require_features(features, least=2)
+    num, size = features.shape
+    if num <= size and not allow_few:
+        raise InputError(
+            f"{num} samples of {size} features; expected more samples than features: the covariance of fewer is "
+            f"singular, and the distance too small or too large by chance."
+        )
+    mean = features.mean(axis=0, dtype=np.float64)
+    covariance = np.zeros((size, size))
+    for start in range(0, num, CHUNK):
+        centred = features[start : start + CHUNK] - mean
+        covariance += centred.T @ centred
+    return Gaussian(mean, covariance / (num - 1))
+
+
+def frechet_distance(first: np.ndarray, second: np.ndarray, *, allow_few: bool = False) -> float:
     """The distance between two sets of features [N, F] and [M, F], in squared feature units, computed in float64.
 
     Raises:
-      InputError: the sets differ in F, hold values that are not finite, or have fewer than F + 1 members, whose
-        covariance is singular.
+      InputError: the sets differ in F, hold values that are not finite, or, unless `allow_few`, have fewer than F + 1
+        members, whose covariance is singular.
     """
-    for features in (first, second):
-        if features.ndim != 2 or features.shape[1] != first.shape[1]:
-            raise InputError(f"Features of shapes {first.shape} and {second.shape}; expected [N, F] and [M, F].")
-        if len(features) <= features.shape[1]:
-            raise InputError(
-                f"{len(features)} samples of {features.shape[1]} features; expected more samples than features."
-            )
-        if not np.isfinite(features).all():
-            raise InputError("The features hold values that are not finite.")
-    (mean_1, covariance_1), (mean_2, covariance_2) = _moments(first), _moments(second)
-    root = _root(covariance_1)
-    inner = root @ covariance_2 @ root
+    require_features(first, second)
+    return gaussian_distance(*(fit_gaussian(features, allow_few=allow_few) for features in (first, second)))
+
+
+def gaussian_distance(first: Gaussian, second: Gaussian) -> float:
+    """The distance between two Gaussians, in squared feature units."""
+    root = _root(first.covariance)
+    inner = root @ second.covariance @ root
     cross = np.sqrt(np.clip(np.linalg.eigvalsh((inner + inner.T) / 2), 0, None)).sum()
-    return float(np.square(mean_1 - mean_2).sum() + np.trace(covariance_1 + covariance_2) - 2 * cross)
-
-
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    features = features.astype(np.float64)
-    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+    traces = np.trace(first.covariance) + np.trace(second.covariance)
+    return float(np.square(first.mean - second.mean).sum() + traces - 2 * cross)
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

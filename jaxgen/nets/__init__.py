@@ -2,6 +2,7 @@
 
 from flax.linen import Module
 
+from jaxgen.nets.classifier import DigitClassifier
 from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.forward import forward
@@ -12,6 +13,7 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DigitClassifier",
     "Module",
     "batch_norm",
     "conv",

@@ -1,0 +1,164 @@
+"""Every measure that applies to a set of drawn images, with all that is needed to get the same numbers again."""
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation.classes import class_score, count_classes
+from jaxgen.evaluation.estimate import Estimate
+from jaxgen.evaluation.frechet import frechet_distance
+from jaxgen.evaluation.kernel import kernel_distance
+from jaxgen.evaluation.neighbours import compare_manifolds, memorization
+from jaxgen.evaluation.network import FeatureNetwork, Looked
+from jaxgen.evaluation.require import require_images
+from jaxgen.evaluation.similarity import WINDOW, diversity
+
+PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "numpy", "scipy")
+RESAMPLES, SMALL = 20, 256
+"""Resamples of a bootstrap, which is left out for more features than SMALL: it would take as many times as long."""
+
+
+class Reference(NamedTuple):
+    """What drawn images are compared with: images uint8 [N, H, W, C], and what the network sees in them.
+
+    For memorisation: the images that the model was trained on, and others that it was not.
+    """
+
+    images: np.ndarray
+    looked: Looked
+    train: np.ndarray | None = None
+    held_out: np.ndarray | None = None
+
+
+class Judged(NamedTuple):
+    """The images that are judged and what the network sees in them."""
+
+    images: np.ndarray
+    looked: Looked
+    reference: Reference
+    network: FeatureNetwork
+    seed: int
+    allow_few: bool
+
+
+Measures = dict[str, Estimate]
+
+
+def judge(
+    images: np.ndarray,
+    reference: Reference,
+    network: FeatureNetwork,
+    *,
+    metrics: tuple[str, ...] = (),
+    seed: int = 0,
+    allow_few: bool = False,
+) -> Measures:
+    """The measures by name, of drawn images uint8 [N, H, W, C]; those of `metrics`, all by default, that apply.
+
+    `allow_few` allows fewer images than features.
+
+    Raises:
+      InputError: unknown metrics, ones that do not apply, or images that cannot be judged.
+    """
+    require_images(images, reference.images)
+    require_metrics(metrics)
+    judged = Judged(images, network.look(images), reference, network, seed, allow_few)
+    measures: Measures = {}
+    for name in metrics or METRICS:
+        if missing := _missing(name, judged):
+            if metrics:
+                raise InputError(f"--metrics {name} does not apply: {missing}.")
+            continue
+        measures |= METRICS[name](judged)
+    return measures
+
+
+def require_metrics(metrics: tuple[str, ...]) -> None:
+    """Refuses names that are no metrics.
+
+    Raises:
+      InputError: naming those that are.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise InputError(f"--metrics {name} is unknown: expected {', '.join(METRICS)}.")
+
+
+def provenance(network: FeatureNetwork) -> dict[str, Any]:
+    """The network and the versions that numbers are of."""
+    return {
+        "network": {"name": network.name, "sha256": network.digest, "resize": network.resize},
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
+
+
+def _missing(name: str, judged: Judged) -> str | None:
+    if name == "classes" and judged.looked.probabilities is None:
+        return f"{judged.network.name} gives no class probabilities"
+    if name == "memorization" and (judged.reference.train is None or judged.reference.held_out is None):
+        return "the data have no training and test split"
+    if name == "diversity" and min(judged.images.shape[1:3]) < WINDOW:
+        return f"the images are smaller than {WINDOW}x{WINDOW}"
+    return None
+
+
+def _frechet(judged: Judged) -> Measures:
+    drawn, real = judged.looked.features, judged.reference.looked.features
+    name = "FID" if judged.network.is_inception else "Fréchet distance"
+    value = frechet_distance(drawn, real, allow_few=judged.allow_few)
+    if drawn.shape[1] > SMALL:
+        return {name: Estimate(value)}
+    rng = np.random.default_rng(judged.seed)
+    again = [
+        frechet_distance(*(part[rng.integers(len(part), size=len(part))] for part in (drawn, real)), allow_few=True)
+        for _ in range(RESAMPLES)
+    ]
+    return {name: Estimate(value, float(np.std(again, ddof=1)))}
+
+
+def _kernel(judged: Judged) -> Measures:
+    name = "KID" if judged.network.is_inception else "kernel distance"
+    return {name: kernel_distance(judged.looked.features, judged.reference.looked.features, seed=judged.seed)}
+
+
+def _manifold(judged: Judged) -> Measures:
+    return compare_manifolds(judged.reference.looked.features, judged.looked.features)._asdict()
+
+
+def _classes(judged: Judged) -> Measures:
+    probabilities = judged.looked.probabilities
+    assert probabilities is not None
+    name = "Inception score" if judged.network.is_inception else "class score"
+    classes, size = count_classes(probabilities), len(probabilities)
+    return {
+        name: class_score(probabilities, splits=min(10, size)),
+        "classes covered": Estimate(float(classes.covered)),
+        "rarest class": Estimate(classes.rarest, float(np.sqrt(classes.rarest * (1 - classes.rarest) / size))),
+        "class balance": Estimate(classes.balance),
+    }
+
+
+def _memorization(judged: Judged) -> Measures:
+    train, held_out = judged.reference.train, judged.reference.held_out
+    assert train is not None
+    assert held_out is not None
+    flat = [images.reshape(len(images), -1) for images in (train, held_out, judged.images)]
+    return {"memorization": memorization(*flat)}
+
+
+def _diversity(judged: Judged) -> Measures:
+    drawn, real = (diversity(images, seed=judged.seed) for images in (judged.images, judged.reference.images))
+    return {"diversity": drawn, "diversity of real": real}
+
+
+METRICS: Mapping[str, Callable[[Judged], Measures]] = {
+    "frechet": _frechet,
+    "kernel": _kernel,
+    "manifold": _manifold,
+    "classes": _classes,
+    "memorization": _memorization,
+    "diversity": _diversity,
+}

@@ -1,0 +1,116 @@
+"""Measures of nearest neighbours: are drawn samples where real ones are, and real ones where drawn ones are?
+
+With B_k(x) the ball around x that reaches to its k-th nearest neighbour in its own set, real samples x_i, i <= N, and
+drawn samples y_j, j <= M:
+
+    (1) precision   the share of y_j in any B_k(x_i)
+    (2) recall      the share of x_i in any B_k(y_j)
+    (3) density     the number of pairs with y_j in B_k(x_i), over k M; may exceed 1
+    (4) coverage    the share of B_k(x_i) with any y_j inside
+
+(1), (2): Kynkäänniemi et al. (2019), https://arxiv.org/abs/1904.06991.  (3), (4): Naeem et al. (2020),
+https://arxiv.org/abs/2002.09797.
+
+    (5) memorisation   how probably a drawn sample is nearer to the training set than a held-out one is: 1/2 if the
+                       model is as far from its training set as new data are, 1 if it only copies
+
+the area under the curve of the test of Meehan et al. (2020), https://arxiv.org/abs/2004.05675, on the whole space.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.require import require_features
+from jaxgen.types import Array
+
+CHUNK = 1_000
+"""Rows of a matrix of distances that exist at a time."""
+
+
+class Manifold(NamedTuple):
+    """Precision, recall, density and coverage, (1) to (4)."""
+
+    precision: Estimate
+    recall: Estimate
+    density: Estimate
+    coverage: Estimate
+
+
+def compare_manifolds(real: np.ndarray, drawn: np.ndarray, *, k: int = 5) -> Manifold:
+    """How sets of features [N, F] and [M, F] cover each other, (1) to (4).  Standard errors hold balls for given.
+
+    Raises:
+      InputError: the sets differ in F, hold values that are not finite, or have k samples or fewer; or k < 1.
+    """
+    if k < 1:
+        raise InputError(f"k = {k} nearest neighbours; expected at least 1.")
+    require_features(real, drawn, least=k + 1)
+    real, drawn = _centred(real, drawn)
+    real_radii, drawn_radii = (nearest_distances(own, own, k=k, is_self=True) for own in (real, drawn))
+    rows = [
+        jax.device_get(_hits(real[start : start + CHUNK], real_radii[start : start + CHUNK], drawn, drawn_radii))
+        for start in range(0, len(real), CHUNK)
+    ]
+    is_recalled, is_covered = (np.concatenate([row[index] for row in rows]) for index in (0, 1))
+    balls = np.sum([row[2] for row in rows], axis=0)
+    return Manifold(mean_of(balls > 0), mean_of(is_recalled), mean_of(balls / k), mean_of(is_covered))
+
+
+def memorization(train: np.ndarray, held_out: np.ndarray, drawn: np.ndarray) -> Estimate:
+    """The probability (5), from features or flattened images [N, F] of each; half of a tie counts.
+
+    The standard error is that of a Mann-Whitney test where nothing is memorised.
+
+    Raises:
+      InputError: the sets differ in F, hold values that are not finite, or are empty.
+    """
+    from scipy.stats import mannwhitneyu
+
+    require_features(train, held_out, drawn)
+    train, held_out, drawn = _centred(train, held_out, drawn)
+    new, own = (nearest_distances(given, train, k=1) for given in (held_out, drawn))
+    pairs = len(new) * len(own)
+    error = float(np.sqrt((len(new) + len(own) + 1) / (12 * pairs)))
+    return Estimate(float(mannwhitneyu(new, own).statistic) / pairs, error)
+
+
+def nearest_distances(of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool = False) -> np.ndarray:
+    """The Euclidean distances [N] of features [N, F] to their k-th nearest neighbours among [M, F].
+
+    `is_self` says that both are the same set, in which nothing is its own neighbour.
+    """
+    on_device = jnp.asarray(to)
+    parts = [
+        _nearest(jnp.asarray(of[start : start + CHUNK]), on_device, k + is_self) for start in range(0, len(of), CHUNK)
+    ]
+    return np.concatenate(jax.device_get(parts))[:, -1]
+
+
+def _centred(*sets: np.ndarray) -> list[np.ndarray]:
+    # A distance is a difference of squares, in float32: a common offset would cost digits.
+    mean = sets[0].mean(axis=0, dtype=np.float64)
+    return [(features - mean).astype(np.float32) for features in sets]
+
+
+def _squared_distances(of: Array, to: Array) -> Array:
+    products = jnp.matmul(of, to.T, precision=jax.lax.Precision.HIGHEST)
+    return jnp.maximum(0, jnp.square(of).sum(axis=1)[:, None] + jnp.square(to).sum(axis=1) - 2 * products)
+
+
+@jax.jit(static_argnums=2)
+def _nearest(of: Array, to: Array, k: int) -> Array:
+    # All k leave: of a part of them XLA's CPU back end makes a full sort, which takes 25 times as long.
+    return jnp.sqrt(-jax.lax.top_k(-_squared_distances(of, to), k)[0])
+
+
+@jax.jit
+def _hits(real: Array, real_radii: Array, drawn: Array, drawn_radii: Array) -> tuple[Array, Array, Array]:
+    """Whether a real sample is in a ball of a drawn one, whether its own has one inside, and a drawn one's balls."""
+    distances = jnp.sqrt(_squared_distances(real, drawn))
+    in_balls = distances < real_radii[:, None]
+    return (distances < drawn_radii).any(axis=1), in_balls.any(axis=1), in_balls.sum(axis=0)

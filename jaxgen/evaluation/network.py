@@ -1,0 +1,66 @@
+"""Feature networks: what stands between images and most of the measures."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation.require import require_images
+from jaxgen.types import Array
+
+CHUNK = 500
+
+
+class Looked(NamedTuple):
+    """What a network sees in images: features float32 [N, F], and class probabilities [N, K] if it is a classifier."""
+
+    features: np.ndarray
+    probabilities: np.ndarray | None = None
+
+
+class FeatureNetwork(NamedTuple):
+    """A network to compare images by.
+
+    `look` takes images uint8 [N, H, W, C].  `name`, the SHA-256 `digest` of the weights, and `resize`, what is done to
+    images before, say which network a number is of.  `is_inception`: it is that of the Fréchet inception distance.
+    """
+
+    name: str
+    digest: str
+    resize: str
+    look: Callable[[np.ndarray], Looked]
+    is_inception: bool = False
+
+
+def feature_network(name: str, function: Callable[[Array], Array], *, digest: str = "") -> FeatureNetwork:
+    """A network of any function of images uint8 [B, H, W, C] to features [B, F] that JAX can trace.
+
+    `digest` is what tells this function from others of that name.
+    """
+    return FeatureNetwork(name, digest, "none", in_chunks(lambda image: Looked(function(image))))
+
+
+def in_chunks(look: Callable[[Array], Looked], chunk: int = CHUNK) -> Callable[[np.ndarray], Looked]:
+    """A function of so many images at a time as one of any number of images uint8 [N, H, W, C].
+
+    It raises:
+      InputError: no such images, or features that are not finite.
+    """
+    compiled = jax.jit(look)
+
+    def look_at(images: np.ndarray) -> Looked:
+        require_images(images)
+        size, parts = min(chunk, len(images)), []
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            missing = np.zeros((size - len(part), *part.shape[1:]), np.uint8)
+            seen = jax.device_get(compiled(np.concatenate([part, missing])))
+            parts.append(jax.tree.map(lambda array, end=len(part): array[:end], seen))
+        looked = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+        if not np.isfinite(looked.features).all():
+            raise InputError("The feature network gives values that are not finite.")
+        return looked
+
+    return look_at

@@ -1,0 +1,51 @@
+"""What every measure refuses, before it computes anything."""
+
+import numpy as np
+
+from jaxgen.errors import InputError
+
+
+def require_features(*sets: np.ndarray, least: int = 1) -> None:
+    """Refuses sets of features [N, F], [M, F], ... that cannot be compared.
+
+    Raises:
+      InputError: a set is not of rank 2 or of another F, has fewer than `least` members, or values that are not finite.
+    """
+    for features in sets:
+        if features.ndim != 2 or features.shape[1:] != sets[0].shape[1:]:
+            shapes = " and ".join(str(given.shape) for given in sets)
+            raise InputError(f"Features of shapes {shapes}; expected [N, F] and [M, F].")
+        if len(features) < least:
+            raise InputError(f"{len(features)} samples; expected at least {least}.")
+        if not np.isfinite(features).all():
+            raise InputError("The features hold values that are not finite.")
+
+
+def require_probabilities(probabilities: np.ndarray) -> None:
+    """Refuses what are not class probabilities [N, K].
+
+    Raises:
+      InputError: not of rank 2, negative, not finite, or rows that do not sum to 1.
+    """
+    if probabilities.ndim != 2 or not len(probabilities):
+        raise InputError(f"Class probabilities of shape {probabilities.shape}; expected [N, K].")
+    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all()):
+        raise InputError("The class probabilities hold values that are negative or not finite.")
+    if np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3:
+        raise InputError("The class probabilities of a sample do not sum to 1.")
+
+
+def require_images(*sets: np.ndarray) -> None:
+    """Refuses sets of images that are not uint8 [N, H, W, C] of one size.
+
+    Raises:
+      InputError: saying what was given.
+    """
+    for images in sets:
+        if images.dtype != np.uint8:
+            raise InputError(f"The images are {images.dtype}; expected uint8 from 0 to 255.")
+        if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+            raise InputError(f"The images have shape {images.shape}; expected [N, H, W, C] with C = 1 or 3.")
+        if images.shape[1:] != sets[0].shape[1:]:
+            one, other = ("x".join(map(str, given.shape[1:])) for given in (sets[0], images))
+            raise InputError(f"Images of one size are expected; got {one} and {other}.")

@@ -1,0 +1,108 @@
+"""Structural similarity of images, and how alike the images of a set are.
+
+Wang et al. (2004), equation (13), with mu, sigma and sigma_xy taken in a Gaussian window of 11x11, and Wang, Simoncelli
+and Bovik (2003), equation (7), over scales that are halved by averaging:
+
+    (1) l  = (2 mu_x mu_y + c_1) / (mu_x^2 + mu_y^2 + c_1)
+        cs = (2 sigma_xy + c_2) / (sigma_x^2 + sigma_y^2 + c_2),   c_i = (K_i 255)^2,   K = (0.01, 0.03)
+    (2) MS-SSIM = l_S^{w_S} prod_s cs_s^{w_s},   each the mean over window and channels, not below 0
+
+Five scales want sides of 176 pixels.  Smaller images have as many as leave a window of pixels, with the first of the
+weights, made to sum to 1.
+
+    (3) diversity = 1 - E MS-SSIM(x, x') over pairs of a set, after Odena et al. (2017), https://arxiv.org/abs/1610.09585
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.require import require_images
+from jaxgen.types import Array
+
+WINDOW, SIGMA = 11, 1.5
+CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+CHUNK = 500
+
+
+def scale_weights(height: int, width: int) -> tuple[float, ...]:
+    """The weights of the scales that images of this size have.
+
+    >>> len(scale_weights(28, 28)), len(scale_weights(176, 200))
+    (2, 5)
+
+    Raises:
+      InputError: a side is shorter than the window.
+    """
+    side = min(height, width)
+    if side < WINDOW:
+        raise InputError(f"Images of {height} x {width}; structural similarity takes sides from {WINDOW} pixels.")
+    weights = [weight for scale, weight in enumerate(WEIGHTS) if side >> scale >= WINDOW]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+@jax.jit
+def multi_scale_similarity(first: Array, second: Array) -> Array:
+    """MS-SSIM [B] of images [B, H, W, C] with values from 0 to 255, (2)."""
+    first, second = (image.astype(jnp.float32) for image in (first, second))
+    weights, value = scale_weights(*first.shape[1:3]), jnp.ones(len(first))
+    for scale, weight in enumerate(weights):
+        luminance, contrast = _terms(first, second)
+        is_last = scale == len(weights) - 1
+        term = (luminance * contrast if is_last else contrast).mean(axis=(1, 2, 3))
+        value *= jnp.maximum(term, 0) ** weight
+        first, second = _halved(first), _halved(second)
+    return value
+
+
+def diversity(images: np.ndarray, *, pairs: int = 2_000, seed: int = 0) -> Estimate:
+    """How little the images uint8 [N, H, W, C] of a set resemble each other, over random pairs, (3).
+
+    Raises:
+      InputError: no uint8 images, fewer than two, or smaller than the window.
+    """
+    require_images(images)
+    if len(images) < 2:
+        raise InputError(f"{len(images)} images; expected at least 2.")
+    scale_weights(*images.shape[1:3])
+    rng = np.random.default_rng(seed)
+    first = rng.integers(len(images), size=pairs)
+    second = (first + rng.integers(1, len(images), size=pairs)) % len(images)
+    alike = [
+        multi_scale_similarity(images[first[start : start + CHUNK]], images[second[start : start + CHUNK]])
+        for start in range(0, pairs, CHUNK)
+    ]
+    return mean_of(1 - np.concatenate(jax.device_get(alike)))
+
+
+def _terms(first: Array, second: Array) -> tuple[Array, Array]:
+    """Luminance and contrast with structure [B, H, W, C], (1)."""
+    mean_1, mean_2 = _blurred(first), _blurred(second)
+    # Population moments; rounding can leave a variance below 0.
+    variance_1, variance_2 = (
+        jnp.maximum(0, _blurred(image * image) - mean * mean) for image, mean in ((first, mean_1), (second, mean_2))
+    )
+    covariance = _blurred(first * second) - mean_1 * mean_2
+    c_1, c_2 = CONSTANTS
+    luminance = (2 * mean_1 * mean_2 + c_1) / (mean_1**2 + mean_2**2 + c_1)
+    return luminance, (2 * covariance + c_2) / (variance_1 + variance_2 + c_2)
+
+
+def _blurred(image: Array) -> Array:
+    """The means in Gaussian windows, where those are whole."""
+    offsets = jnp.arange(WINDOW) - WINDOW // 2
+    window = jnp.exp(-jnp.square(offsets / SIGMA) / 2)
+    window /= window.sum()
+    for axis in (1, 2):
+        size = image.shape[axis] - WINDOW + 1
+        image = sum(weight * jax.lax.slice_in_dim(image, at, at + size, axis=axis) for at, weight in enumerate(window))
+    return image
+
+
+def _halved(image: Array) -> Array:
+    batch, height, width, channels = image.shape
+    image = image[:, : height // 2 * 2, : width // 2 * 2]
+    return image.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))

@@ -1,0 +1,55 @@
+"""Weights of feature networks as safetensors: arrays by path, nothing that could be executed."""
+
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgen.errors import InputError, first_line
+from jaxgen.files import write_whole
+from jaxgen.leaves import by_path
+from jaxgen.types import Variables
+
+
+def write_weights(path: Path, variables: Variables) -> None:
+    """Writes a network's variables."""
+    from safetensors.numpy import save
+
+    write_whole(path, save({name: np.asarray(leaf) for name, leaf in by_path(variables).items()}))
+
+
+def read_weights(path: Path, template: Variables) -> Variables:
+    """A network's variables, of the structure, shapes and types of the template.
+
+    Raises:
+      InputError: the file cannot be read, is damaged, or holds another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no sound safetensors: {first_line(error)}") from error
+    expected = by_path(template)
+    for name in {**expected, **arrays}:
+        there, here = (_described(leaves.get(name)) for leaves in (arrays, expected))
+        if there != here:
+            raise InputError(f"{path} holds another network: {name} is {there}; expected {here}.")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise InputError(f"{path} holds numbers that are not finite.")
+    return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _described(leaf: Any) -> str:
+    return "absent" if leaf is None else f"{leaf.dtype}{list(leaf.shape)}"
