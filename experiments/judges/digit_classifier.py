@@ -73,6 +73,7 @@ def main() -> None:
         raise InputError(f"{training.source} has {training.size:,} digits; expected full MNIST: give --data-dir.")
     write_weights(options.out, train_classifier(training))
     looked = digit_network(options.out).look(test.arrays["image"])
+    assert looked.probabilities is not None
     right = np.mean(looked.probabilities.argmax(axis=1) == test.arrays["label"])
     print(f"{right:.2%} of {test.size:,} test digits right: {options.out}")
 

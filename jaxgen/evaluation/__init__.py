@@ -1,9 +1,12 @@
 """Evaluation: numbers that say how good a model is, each with what is needed to see how sure it is."""
 
+from jaxgen.evaluation.cache import cached_look
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.digits import digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
+from jaxgen.evaluation.inception import inception_network
+from jaxgen.evaluation.judge import Reference, judge, provenance, require_metrics
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
@@ -17,7 +20,9 @@ __all__ = [
     "Gaussian",
     "Looked",
     "Manifold",
+    "Reference",
     "bits_per_dim",
+    "cached_look",
     "class_score",
     "compare_manifolds",
     "count_classes",
@@ -27,8 +32,12 @@ __all__ = [
     "fit_gaussian",
     "frechet_distance",
     "gaussian_distance",
+    "inception_network",
+    "judge",
     "kernel_distance",
     "memorization",
     "multi_scale_similarity",
     "nats_per_example",
+    "provenance",
+    "require_metrics",
 ]

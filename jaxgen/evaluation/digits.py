@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.errors import InputError
-from jaxgen.evaluation.network import FeatureNetwork, Looked, in_chunks
+from jaxgen.evaluation.network import FeatureNetwork, in_chunks
 from jaxgen.evaluation.weights import digest_of, read_weights
 from jaxgen.image import ImageSpec, to_float
-from jaxgen.nets import DigitClassifier
+from jaxgen.nets import DigitClassifier, forward
 from jaxgen.types import Array
 
 WEIGHTS = Path(__file__).with_name("digit_classifier.safetensors")
@@ -28,11 +28,11 @@ def digit_network(weights: Path = WEIGHTS) -> FeatureNetwork:
     template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, *SPEC)), train=False))
     variables = read_weights(weights, template)
 
-    def look(image: Array) -> Looked:
+    def look(image: Array) -> tuple[Array, Array]:
         if image.shape[1:] != SPEC:
             given = "x".join(map(str, image.shape[1:]))
             raise InputError(f"The digit classifier sees images of 28x28x1; these are {given}.")
-        features, logits = module.apply(variables, to_float(image), train=False)
-        return Looked(features, jax.nn.softmax(logits))
+        (features, logits), _ = forward(module, variables, to_float(image), train=False)
+        return features, jax.nn.softmax(logits)
 
     return FeatureNetwork("digit classifier", digest_of(weights), "none", in_chunks(look))

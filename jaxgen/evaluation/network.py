@@ -39,11 +39,13 @@ def feature_network(name: str, function: Callable[[Array], Array], *, digest: st
 
     `digest` is what tells this function from others of that name.
     """
-    return FeatureNetwork(name, digest, "none", in_chunks(lambda image: Looked(function(image))))
+    return FeatureNetwork(name, digest, "none", in_chunks(lambda image: (function(image), None)))
 
 
-def in_chunks(look: Callable[[Array], Looked], chunk: int = CHUNK) -> Callable[[np.ndarray], Looked]:
-    """A function of so many images at a time as one of any number of images uint8 [N, H, W, C].
+def in_chunks(
+    look: Callable[[Array], tuple[Array, Array | None]], chunk: int = CHUNK
+) -> Callable[[np.ndarray], Looked]:
+    """A function of so many images at a time, to features and probabilities, as one of any number of images.
 
     It raises:
       InputError: no such images, or features that are not finite.
@@ -57,8 +59,8 @@ def in_chunks(look: Callable[[Array], Looked], chunk: int = CHUNK) -> Callable[[
             part = images[start : start + size]
             missing = np.zeros((size - len(part), *part.shape[1:]), np.uint8)
             seen = jax.device_get(compiled(np.concatenate([part, missing])))
-            parts.append(jax.tree.map(lambda array, end=len(part): array[:end], seen))
-        looked = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+            parts.append(seen)
+        looked = Looked(*jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(images)], *parts))
         if not np.isfinite(looked.features).all():
             raise InputError("The feature network gives values that are not finite.")
         return looked

@@ -6,6 +6,7 @@ from jaxgen.nets.classifier import DigitClassifier
 from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.forward import forward
+from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.normalization import batch_norm
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DigitClassifier",
+    "InceptionV3",
     "Module",
     "batch_norm",
     "conv",

@@ -3,7 +3,7 @@ import pytest
 import scipy.linalg
 
 from jaxgen import InputError
-from jaxgen.evaluation import frechet_distance
+from jaxgen.evaluation import fit_gaussian, frechet_distance
 
 
 def draw(num, size, seed):
@@ -39,6 +39,21 @@ def test_a_feature_that_is_constant_does_no_harm():
     flat = np.zeros((100, 1))
     distance = frechet_distance(np.hstack([first, flat]), np.hstack([second, flat]))
     assert distance == pytest.approx(frechet_distance(first, second), rel=1e-6)
+
+
+def test_few_samples_are_taken_on_demand():
+    first, second = draw(5, 8, 0), draw(4, 8, 1)
+    c1, c2 = (np.cov(features, rowvar=False) for features in (first, second))
+    nuclear = np.linalg.svd(scipy.linalg.sqrtm(c1).real @ scipy.linalg.sqrtm(c2).real, compute_uv=False).sum()
+    expected = np.square(first.mean(0) - second.mean(0)).sum() + np.trace(c1 + c2) - 2 * nuclear
+    assert frechet_distance(first, second, allow_few=True) == pytest.approx(expected, rel=1e-5)
+
+
+def test_moments_are_those_of_all_rows_at_once():
+    features = draw(10_000, 3, 0)
+    mean, covariance = fit_gaussian(features)
+    np.testing.assert_allclose(mean, features.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(covariance, np.cov(features, rowvar=False), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`python -m jaxgen`: what is done with a finished run."""
+"""`python -m jaxgen sample`: images from a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,3 @@ def sample(options: Sample) -> None:
     except OSError as error:
         raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
     print(f"{options.num:,} images in {options.out}")
-
-
-def main() -> None:
-    """Does what the command line says."""
-    sample(tyro.extras.subcommand_cli_from_dict({"sample": Sample}, prog="python -m jaxgen"))

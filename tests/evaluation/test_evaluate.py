@@ -1,0 +1,78 @@
+"""`python -m jaxgen evaluate`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxgen.cli import main
+from jaxgen.data import load
+from jaxgen.evaluation import frechet_distance
+from jaxgen.evaluation.digits import digit_network
+from tests.programs import run_here, write_images
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Drawn and real digits as files, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    digits = load("mnist", offline=True).arrays["image"]
+    for name, part in (("drawn.npz", digits[::25]), ("real.npz", digits[12::25])):
+        np.savez(name, part)
+    write_images(tmp_path / "colour.npz", shape=(28, 28, 3))
+    write_images(tmp_path / "small.npz", num=20)
+    np.savez("float.npz", digits[:9] / 255)
+    (tmp_path / "torn.npz").write_bytes((tmp_path / "drawn.npz").read_bytes()[:5_000])
+    return tmp_path
+
+
+def test_numbers_come_with_what_they_are_of(files, monkeypatch, capsys):
+    options = ("evaluate", "drawn.npz", "--data", "real.npz", "--seed", 3)
+    assert run_here(monkeypatch, main, *options) == 0
+    record = json.loads((files / "evaluation.json").read_text())
+    look = [digit_network().look(load(name).arrays["image"]).features for name in ("drawn.npz", "real.npz")]
+    assert record["measures"]["Fréchet distance"]["value"] == pytest.approx(frechet_distance(*look), rel=1e-6)
+    assert record["drawn"] | {"sha256": ""} == {"source": "drawn.npz", "split": "all", "n": 200, "sha256": ""}
+    assert record["real"]["sha256"] == load("real.npz").digest
+    assert record["network"]["name"] == "digit classifier"
+    assert len(record["network"]["sha256"]) == 64
+    assert record["seed"] == 3
+    assert "memorization" not in record["measures"]  # these data have one split
+    told = capsys.readouterr().out
+    assert all(name in told for name in record["measures"])
+    before = (files / "evaluation.json").read_text()
+    assert run_here(monkeypatch, main, *options) == 0
+    assert (files / "evaluation.json").read_text() == before
+
+
+def test_metrics_are_chosen(files, monkeypatch):
+    options = ("evaluate", "drawn.npz", "--data", "real.npz", "--metrics", "kernel", "diversity", "--num", 100)
+    assert run_here(monkeypatch, main, *options, "--out", "chosen.json") == 0
+    record = json.loads((files / "chosen.json").read_text())
+    assert list(record["measures"]) == ["kernel distance", "diversity", "diversity of real"]
+    assert record["drawn"]["n"] == record["real"]["n"] == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("drawn.npz",), "--data is missing"),
+        (("absent.npz", "--data", "real.npz"), "absent.npz is unknown"),
+        (("drawn.npz", "--data", "real.npz", "--metrics", "fid"), "--metrics fid is unknown: expected frechet"),
+        (("drawn.npz", "--data", "real.npz", "--metrics", "memorization"), "no training and test split"),
+        (("drawn.npz", "--data", "real.npz", "--num", 1), "--num 1"),
+        (("drawn.npz", "--data", "real.npz", "--out", "absent/e.json"), "absent is no folder"),
+        (("small.npz", "--data", "real.npz"), "20 samples of 64 features"),
+        (("colour.npz", "--data", "real.npz"), "28x28x3"),
+        (("drawn.npz", "--data", "colour.npz"), "28x28x3"),
+        (("float.npz", "--data", "real.npz"), "float64; expected uint8"),
+        (("torn.npz", "--data", "real.npz"), "cannot be read as an .npz"),
+    ],
+)
+def test_a_mistake_is_one_line(files, monkeypatch, capsys, options, message):
+    assert run_here(monkeypatch, main, "evaluate", *options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (files / "evaluation.json").exists()
