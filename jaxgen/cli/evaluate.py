@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen.config import Bounds, Seed, require_bounds
-from jaxgen.data import NAMES, Dataset, load, make_dataset
+from jaxgen.data import Dataset, load, make_dataset
+from jaxgen.data.sources import NAMES
 from jaxgen.errors import InputError
 from jaxgen.evaluation import (
     Estimate,

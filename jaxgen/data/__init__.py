@@ -2,7 +2,7 @@
 
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset
 from jaxgen.data.sampling import batch_indices
-from jaxgen.data.sources import NAMES, load
+from jaxgen.data.sources import load
 from jaxgen.data.stream import stream_batches
 
-__all__ = ["NAMES", "Dataset", "StreamedDataset", "batch_indices", "load", "make_dataset", "stream_batches"]
+__all__ = ["Dataset", "StreamedDataset", "batch_indices", "load", "make_dataset", "stream_batches"]

