@@ -25,7 +25,17 @@ def test_every_public_name_is_listed_exists_and_is_described(package):
 
 
 def test_importing_jaxgen_loads_nothing_heavy():
-    heavy = ("orbax", "safetensors", "tensorflow", "tensorflow_datasets", "matplotlib", "mlxtend", "pooch", "tyro", "grain")
+    heavy = (
+        "orbax",
+        "safetensors",
+        "tensorflow",
+        "tensorflow_datasets",
+        "matplotlib",
+        "mlxtend",
+        "pooch",
+        "tyro",
+        "grain",
+    )
     program = f"import sys, jaxgen; print([name for name in {heavy} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

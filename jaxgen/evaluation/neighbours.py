@@ -17,6 +17,7 @@ https://arxiv.org/abs/2002.09797.
 the area under the curve of the test of Meehan et al. (2020), https://arxiv.org/abs/2004.05675, on the whole space.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -102,7 +103,7 @@ def _squared_distances(of: Array, to: Array) -> Array:
     return jnp.maximum(0, jnp.square(of).sum(axis=1)[:, None] + jnp.square(to).sum(axis=1) - 2 * products)
 
 
-@jax.jit(static_argnums=2)
+@partial(jax.jit, static_argnums=2)
 def _nearest(of: Array, to: Array, k: int) -> Array:
     # All k leave: of a part of them XLA's CPU back end makes a full sort, which takes 25 times as long.
     return jnp.sqrt(-jax.lax.top_k(-_squared_distances(of, to), k)[0])
