@@ -2,7 +2,7 @@
 
 One after another on the same cores: the main job's recipe, the textbook DCGAN in jaxgen, and the textbook DCGAN in
 PyTorch.  At given minutes each draws digits while its clock stands still; a clock runs from the first network to the
-last step, compilation included.  The judge is that of digit_quality.py.  Needs the extra `bench`.
+last step, compilation included.  The judge is the digit classifier of `jaxgen.evaluation`.  Needs the extra `bench`.
 """
 
 import json
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,13 @@ import optax
 import textbook
 import torch
 import tyro
-from digit_quality import classifier, look
 
 from jaxgen import ImageSpec
 from jaxgen.command import command
 from jaxgen.config import Count, Positive, RunConfig, Seed, require_bounds
 from jaxgen.data import Dataset, batch_indices, load
 from jaxgen.dispatch import feed_from, train
-from jaxgen.evaluation import frechet_distance
+from jaxgen.evaluation import count_classes, digit_network, frechet_distance
 from jaxgen.experiment import Recipe, first_state
 from jaxgen.export import seeded
 from jaxgen.files import write_whole
@@ -156,9 +154,9 @@ def main() -> None:
     options = tyro.cli(Options)
     require_bounds(options)
     training, test = (load("mnist", split=split, data_dir=options.data_dir) for split in ("train", "test"))
-    judge = partial(look, classifier(training))
-    reference, _ = judge(test.arrays["image"])
-    floor = frechet_distance(judge(training.arrays["image"][: options.num])[0], reference)
+    judge = digit_network().look
+    reference = judge(test.arrays["image"]).features
+    floor = frechet_distance(judge(training.arrays["image"][: options.num]).features, reference)
     main_job = runpy.run_path(str(MAIN_JOB))
     config = main_job["Config"](seed=options.seed)
     small = RunConfig(batch_size=TEXTBOOK_BATCH, seed=options.seed)
@@ -172,9 +170,10 @@ def main() -> None:
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
     for place, (name, begin) in enumerate(runs.items()):
         for seconds, steps, images in begin(Clock()):
-            features, classes = judge(images)
-            rarest = np.bincount(classes, minlength=10).min() / len(images)
-            distance = frechet_distance(features, reference)
+            looked = judge(images)
+            assert looked.probabilities is not None
+            rarest = count_classes(looked.probabilities).rarest
+            distance = frechet_distance(looked.features, reference)
             curves[name].append({"minutes": seconds / 60, "steps": steps, "frechet": distance, "rarest": rarest})
             print(f"{name}: {json.dumps(curves[name][-1])}", flush=True)
             save_grid(options.out / f"{place}_{steps:07}.png", images[:64])

@@ -95,7 +95,8 @@ def evaluate(options: Evaluate) -> None:
     if not out.parent.is_dir():
         raise InputError(f"--out {out} cannot be written: {out.parent} is no folder.")
     console = Console()
-    real, train, test = _real(options, (run.earlier() or {}) if run else {}, console)
+    recorded = (run.earlier() or {}).get("config", {}) if run else {}
+    real, train, test = _real(options, recorded, console, both_splits=not metrics or "memorization" in metrics)
     network = inception_network(options.inception) if options.inception else _digit_network(real)
     drawn = _drawn(options, run, real.spec)
     if drawn.spec != real.spec:
@@ -125,10 +126,9 @@ def chosen(dataset: Dataset, num: int, seed: int) -> Dataset:
 
 
 def _real(
-    options: Evaluate, record: Mapping[str, Any], console: Console
+    options: Evaluate, config: Mapping[str, Any], console: Console, *, both_splits: bool
 ) -> tuple[Dataset, Dataset | None, Dataset | None]:
-    """The images to compare with, and where there are two splits both of them whole."""
-    config = record.get("config", {})
+    """The images to compare with, and the training and the test images if both are asked for and there."""
     name = options.data or config.get("data")
     if name is None:
         raise InputError(f"--data is missing: {options.images} does not say what to compare with, e.g. --data mnist.")
@@ -139,10 +139,21 @@ def _real(
     def read(split: str) -> Dataset:
         return load(name, split=split, data_dir=folder, offline=options.offline, announce=console.print)
 
-    if name not in NAMES:
-        return chosen(read("test"), options.num, options.seed), None, None
-    splits = {split: read(split) for split in ("train", "test")}
-    return chosen(splits[options.split], options.num, options.seed), splits["train"], splits["test"]
+    try:
+        splits = {options.split: read(options.split)}
+    except InputError as error:
+        # The training images may be there where the test images are not: 5,000 digits are embedded.
+        if name not in NAMES or options.split == "train":
+            raise
+        raise InputError(f"{error} Or compare with the training images: --split train.") from error
+    if both_splits and name in NAMES:
+        other = "train" if options.split == "test" else "test"
+        try:
+            splits[other] = read(other)
+        except InputError as error:
+            console.print(f"Memorisation is not measured: {error}", soft_wrap=True, highlight=False)
+    real = chosen(splits[options.split], options.num, options.seed)
+    return (real, splits["train"], splits["test"]) if len(splits) == 2 else (real, None, None)
 
 
 def _drawn(options: Evaluate, run: RunDirectory | None, spec: ImageSpec) -> Dataset:

@@ -131,10 +131,9 @@ def _manifold(judged: Judged) -> Measures:
 def _classes(judged: Judged) -> Measures:
     probabilities = judged.looked.probabilities
     assert probabilities is not None
-    name = "Inception score" if judged.network.is_inception else "class score"
     classes, size = count_classes(probabilities), len(probabilities)
     return {
-        name: class_score(probabilities, splits=min(10, size)),
+        "class score": class_score(probabilities, splits=min(10, size)),
         "classes covered": Estimate(float(classes.covered)),
         "rarest class": Estimate(classes.rarest, float(np.sqrt(classes.rarest * (1 - classes.rarest) / size))),
         "class balance": Estimate(classes.balance),

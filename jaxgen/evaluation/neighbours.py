@@ -94,8 +94,8 @@ def nearest_distances(of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool =
 
 def _centred(*sets: np.ndarray) -> list[np.ndarray]:
     # A distance is a difference of squares, in float32: a common offset would cost digits.
-    mean = sets[0].mean(axis=0, dtype=np.float64)
-    return [(features - mean).astype(np.float32) for features in sets]
+    mean = sets[0].mean(axis=0, dtype=np.float64).astype(np.float32)
+    return [(features - mean).astype(np.float32, copy=False) for features in sets]
 
 
 def _squared_distances(of: Array, to: Array) -> Array:

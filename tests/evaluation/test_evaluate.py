@@ -53,6 +53,17 @@ def test_metrics_are_chosen(files, monkeypatch):
     assert record["drawn"]["n"] == record["real"]["n"] == 100
 
 
+def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
+    options = ("evaluate", "drawn.npz", "--data", "mnist", "--offline", "--num", 200)
+    assert run_here(monkeypatch, main, *options) == 2
+    assert "--split train" in capsys.readouterr().err
+    assert run_here(monkeypatch, main, *options, "--split", "train") == 0
+    assert "Memorisation is not measured" in capsys.readouterr().out
+    record = json.loads((files / "evaluation.json").read_text())
+    assert record["real"]["split"] == "train"
+    assert "memorization" not in record["measures"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
