@@ -81,6 +81,16 @@ class Checkpoints:
             self._delete(later)
         self._write(state)
 
+    def replace(self, state: TrainState) -> None:
+        """Makes this state the only one.
+
+        Raises:
+          OutsideError: the machine would not; what was saved before is as it was.
+        """
+        self._write(state)
+        for other in [step for step in self.steps() if step != int(state.step)]:
+            self._delete(other)
+
     def restore(
         self, target: TrainState, announce: Callable[[str], object], *, before: int | None = None
     ) -> TrainState | None:

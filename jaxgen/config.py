@@ -58,6 +58,12 @@ class RunConfig:
     """Steps between sample grids."""
     checkpoint_every: Count = 2_500
     """Steps between checkpoints: as many are lost at most if the run is killed."""
+    evaluate_every: Annotated[int, Bounds(least=0)] = 0
+    """Steps between evaluations, which go into the metrics; the best state is kept in best/.  0 for none."""
+    evaluate_num: Annotated[int, Bounds(least=2)] = 5_000
+    """Images that are drawn for an evaluation, and training images that they are compared with."""
+    inception: Path | None = None
+    """Weights of the Inception network for evaluations; without it, digits are judged by a classifier."""
     keep: Count = 2
     """Checkpoints that are kept, the newest."""
     keep_every: Annotated[int, Bounds(least=0)] = 0
@@ -79,6 +85,7 @@ FREE = frozenset(
     (
         *("out", "data", "data_dir", "offline", "steps", "max_minutes", "resume"),
         *("log_every", "sample_every", "checkpoint_every", "keep", "keep_every"),
+        *("evaluate_every", "evaluate_num", "inception"),
         *("on_divergence", "parallel", "distributed"),
     )
 )

@@ -30,6 +30,7 @@ from jaxgen.loop import Recipe, Run, fit, restore
 from jaxgen.parallel import Strategy, by_jit, by_pmap, make_mesh, require_divisible
 from jaxgen.processes import agree, is_first, join, largest, one_for_all, require_same
 from jaxgen.report import Display, RunDirectory, require_same_run
+from jaxgen.selection import Best, frechet_score
 from jaxgen.step import init_state, make_step
 from jaxgen.types import TrainState
 
@@ -81,6 +82,9 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
     finally:
         directory.close()
     display.say(f"Stopped at step {int(state.step):,} of {config.steps:,}; see {directory.samples}, {directory.losses}")
+    if scores := Best(directory.best).scores():
+        told = ", ".join(f"{name} {value:,.4g}" for name, value in scores.items())
+        display.say(f"The best state that was evaluated is in {directory.best}: {told}")
     display.say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
     if code:
         sys.exit(128 + code)
@@ -104,9 +108,23 @@ def prepare(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], disp
         raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
     strategy = choose_strategy(config.parallel)
     require_divisible(config.batch_size, strategy.devices)
-    recipe = build(config, dataset.spec)
+    recipe = with_score(build(config, dataset.spec), config, dataset)
     state = first_state(config, recipe)
     return Prepared(dataset, recipe, strategy, state, make_record(config, recipe, dataset, state, name))
+
+
+def with_score(recipe: Recipe, config: RunConfig, dataset: Dataset | StreamedDataset) -> Recipe:
+    """The recipe with the score that evaluations go by: its own, or the Fréchet distance of what it draws.
+
+    Raises:
+      InputError: no feature network sees such images, or there are too few of them.
+    """
+    if not config.evaluate_every or recipe.score or not is_first():
+        return recipe
+    score = frechet_score(
+        recipe.sampler, dataset, num=config.evaluate_num, seed=config.seed, inception=config.inception
+    )
+    return recipe._replace(score=score)
 
 
 def choose_strategy(parallel: str) -> Strategy:

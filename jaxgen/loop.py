@@ -12,13 +12,14 @@ import numpy as np
 
 from jaxgen.checkpoint import Checkpoints, flatten, unflatten
 from jaxgen.config import RunConfig
-from jaxgen.data import Dataset, StreamedDataset, batch_indices
+from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.dispatch import diverged_leaves, feed_from, train
 from jaxgen.export import save_sampler, seeded
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
 from jaxgen.report import Display, RunDirectory, plot_metrics, save_divergence, save_grid
+from jaxgen.selection import Best, Score, some_images
 from jaxgen.step import make_step
 from jaxgen.types import Array, Networks, Sampler, TrainState, Update
 from jaxgen.watchdog import DIVERSITY, Divergence, Signs, diagnose, diversity, not_finite, observe, observe_all
@@ -34,12 +35,14 @@ class Recipe(NamedTuple):
     """What an experiment builds: the first networks from a key, how they train, and how to draw from them.
 
     `discriminator_loss` names the metric whose staying at zero means that the discriminator has won, if there is one.
+    `score` is what evaluations on the way go by; by default the Fréchet distance of drawn images.
     """
 
     networks: Callable[[Array], Networks]
     update: Update
     sampler: Sampler
     discriminator_loss: str | None = None
+    score: Score | None = None
 
 
 class Run(NamedTuple):
@@ -101,15 +104,18 @@ def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainSt
         run.strategy,
         steps=config.steps,
         dispatch=config.log_every,
-        halts=(config.sample_every, config.checkpoint_every),
+        halts=tuple(filter(None, (config.sample_every, config.checkpoint_every, config.evaluate_every))),
         stop=lambda: stop(pace.is_over()),
     )
     with closing(training):
         for progress in training:
             for measured in progress.measured:
                 row = {**measured.means, **pace.tick(measured.step, measured.time), "step": measured.step}
-                if measured.is_finite and measured.step == progress.step and measured.step % config.sample_every == 0:
-                    row |= look(run.strategy.fetch(progress.state.networks), measured.step)
+                if measured.is_finite and measured.step == progress.step:
+                    if measured.step % config.sample_every == 0:
+                        row |= look(run.strategy.fetch(progress.state.networks), measured.step)
+                    if config.evaluate_every and measured.step % config.evaluate_every == 0:
+                        row |= _evaluate(run, progress.state)
                 _tell(run, pace, row)
                 if not measured.is_finite:
                     raise Diverged(
@@ -130,7 +136,8 @@ def _looks(run: Run) -> Callable[[Networks, int], dict[str, float]]:
     """The function that draws and saves a grid, and says how different its images are."""
     draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(run.config.seed), index))
     # Among fewer real images the nearest is further away, and as many drawn ones need not be as far.
-    real = diversity(_real_images(run)) if is_first() and run.dataset.size >= GRID else 0.0
+    is_enough = is_first() and run.dataset.size >= GRID
+    real = diversity(some_images(run.dataset, GRID, run.config.seed)) if is_enough else 0.0
 
     def look(networks: Networks, step: int) -> dict[str, float]:
         ratio = np.float32(np.nan)
@@ -144,11 +151,15 @@ def _looks(run: Run) -> Callable[[Networks, int], dict[str, float]]:
     return look
 
 
-def _real_images(run: Run) -> np.ndarray:
-    chosen = batch_indices(run.config.seed, 0, GRID, run.dataset.size)
-    if isinstance(run.dataset, StreamedDataset):
-        return np.stack([run.dataset.read(int(index))["image"] for index in chosen])
-    return run.dataset.arrays["image"][chosen]
+def _evaluate(run: Run, state: TrainState) -> dict[str, float]:
+    """Scores a state of the strategy, and keeps it if it is the best."""
+    best, networks = Best(run.directory.best), run.strategy.fetch(state.networks)
+    scores = run.recipe.score(networks) if is_first() and run.recipe.score else {}
+    if from_first(np.bool_(scores and best.is_beaten(scores))):
+        whole = run.strategy.fetch(state)
+        if is_first():
+            best.keep(whole, scores, run.recipe.sampler, run.dataset.spec)
+    return {f"evaluation/{name}": value for name, value in scores.items()}
 
 
 def _signs(run: Run) -> Signs:

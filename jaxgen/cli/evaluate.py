@@ -20,8 +20,7 @@ from jaxgen.evaluation import (
     FeatureNetwork,
     Reference,
     cached_look,
-    digit_network,
-    inception_network,
+    choose_network,
     judge,
     provenance,
     require_metrics,
@@ -55,7 +54,8 @@ class Evaluate:
     """Judge images by a real set, with a table and a JSON file that says what was compared."""
 
     images: Annotated[str, tyro.conf.Positional]
-    """A run directory, an .npz or a folder of images; for scale also mnist (its training images) or noise."""
+    """A run directory or the best/ in one, an .npz or a folder of images; for scale also mnist (its training images) or
+    noise."""
     data: str | None = None
     """What to compare with: mnist, fashion_mnist, cifar10, a folder of images, or an .npz; by default what the run was
     trained on."""
@@ -90,15 +90,15 @@ def evaluate(options: Evaluate) -> None:
     require_bounds(options)
     metrics = () if options.metrics == (ALL,) else options.metrics
     require_metrics(metrics)
-    run = RunDirectory(Path(options.images)) if (Path(options.images) / "config.json").is_file() else None
-    out = options.out or (run.path / "evaluation.json" if run else Path("evaluation.json"))
+    drawer = _run_folder(Path(options.images))
+    out = options.out or (drawer or Path()) / "evaluation.json"
     if not out.parent.is_dir():
         raise InputError(f"--out {out} cannot be written: {out.parent} is no folder.")
     console = Console()
-    recorded = (run.earlier() or {}).get("config", {}) if run else {}
+    recorded = _recorded(drawer) if drawer else {}
     real, train, test = _real(options, recorded, console, both_splits=not metrics or "memorization" in metrics)
-    network = inception_network(options.inception) if options.inception else _digit_network(real)
-    drawn = _drawn(options, run, real.spec)
+    network = choose_network(real.spec, real.source, options.inception)
+    drawn = _drawn(options, drawer, real.spec)
     if drawn.spec != real.spec:
         given, expected = ("x".join(map(str, images.spec)) for images in (drawn, real))
         raise InputError(f"{drawn.source} are {given}, {real.source} {expected}: images of one size are compared.")
@@ -156,23 +156,27 @@ def _real(
     return (real, splits["train"], splits["test"]) if len(splits) == 2 else (real, None, None)
 
 
-def _drawn(options: Evaluate, run: RunDirectory | None, spec: ImageSpec) -> Dataset:
+def _run_folder(path: Path) -> Path | None:
+    """The path if it is a run, or the best/ of one."""
+    return path if (path / "config.json").is_file() or (path / "sampler").is_dir() else None
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """The config of the run that a folder is, or is the best/ of; nothing if there is none."""
+    run = folder if (folder / "config.json").is_file() else folder.resolve().parent
+    return (RunDirectory(run).earlier() or {}).get("config", {}) if (run / "config.json").is_file() else {}
+
+
+def _drawn(options: Evaluate, run: Path | None, spec: ImageSpec) -> Dataset:
     if run:
-        images = load_sampler(run.sampler).draw(options.seed, options.num)
-        return make_dataset(images, None, source=f"{options.num:,} images drawn from {run.path}", split="drawn")
+        images = load_sampler(run / "sampler").draw(options.seed, options.num)
+        return make_dataset(images, None, source=f"{options.num:,} images drawn from {run}", split="drawn")
     if options.images == NOISE:
         images = np.random.default_rng(options.seed).integers(0, 256, (options.num, *spec), np.uint8)
         return make_dataset(images, None, source="uniform noise", split="drawn")
     folder = options.data_dir if options.images in NAMES else None
     given = load(options.images, split="train", data_dir=folder, offline=options.offline)
     return chosen(given, options.num, options.seed)
-
-
-def _digit_network(real: Dataset) -> FeatureNetwork:
-    if real.spec != (28, 28, 1):
-        given = "x".join(map(str, real.spec))
-        raise InputError(f"{real.source} are {given}, and the digit classifier sees 28x28x1: give --inception.")
-    return digit_network()
 
 
 def _table(measures: Mapping[str, Estimate], network: FeatureNetwork) -> Table:

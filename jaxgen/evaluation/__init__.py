@@ -6,7 +6,7 @@ from jaxgen.evaluation.digits import digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.inception import inception_network
-from jaxgen.evaluation.judge import Reference, judge, provenance, require_metrics
+from jaxgen.evaluation.judge import Reference, choose_network, judge, provenance, require_metrics
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
@@ -23,6 +23,7 @@ __all__ = [
     "Reference",
     "bits_per_dim",
     "cached_look",
+    "choose_network",
     "class_score",
     "compare_manifolds",
     "count_classes",

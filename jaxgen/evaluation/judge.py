@@ -2,19 +2,23 @@
 
 import importlib.metadata
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.evaluation.classes import class_score, count_classes
+from jaxgen.evaluation.digits import SPEC, digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import frechet_distance
+from jaxgen.evaluation.inception import inception_network
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.neighbours import compare_manifolds, memorization
 from jaxgen.evaluation.network import FeatureNetwork, Looked
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import WINDOW, diversity
+from jaxgen.image import ImageSpec
 
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "numpy", "scipy")
 RESAMPLES, SMALL = 20, 256
@@ -85,6 +89,20 @@ def require_metrics(metrics: tuple[str, ...]) -> None:
     for name in metrics:
         if name not in METRICS:
             raise InputError(f"--metrics {name} is unknown: expected {', '.join(METRICS)}.")
+
+
+def choose_network(spec: ImageSpec, source: str, inception: Path | None = None) -> FeatureNetwork:
+    """Inception with the weights in that file, or else the digit classifier if images from `source` are of its size.
+
+    Raises:
+      InputError: they are not, or the weights cannot be used.
+    """
+    if inception is not None:
+        return inception_network(inception)
+    if spec != SPEC:
+        given = "x".join(map(str, spec))
+        raise InputError(f"{source} are {given}, and the digit classifier sees 28x28x1: give --inception.")
+    return digit_network()
 
 
 def provenance(network: FeatureNetwork) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The run directory: `config.json`, `metrics.jsonl`, `samples/`, `losses.png`, `checkpoints/`, `sampler/`."""
+"""The run directory: `config.json`, `metrics.jsonl`, `samples/`, `losses.png`, `checkpoints/`, `sampler/`, `best/`."""
 
 import json
 import math
@@ -25,6 +25,7 @@ class RunDirectory:
         self.losses = self.path / "losses.png"
         self.checkpoints = self.path / "checkpoints"
         self.sampler = self.path / "sampler"
+        self.best = self.path / "best"
         self._lock = FileLock(self.path / ".lock", blocking=False)
 
     def earlier(self) -> dict[str, Any] | None:

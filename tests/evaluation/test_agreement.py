@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgen.data import load
+from jaxgen.errors import InputError
 from jaxgen.evaluation import (
     compare_manifolds,
     digit_network,
@@ -14,6 +15,7 @@ from jaxgen.evaluation import (
     inception_network,
     kernel_distance,
 )
+from jaxgen.evaluation.inception import LAYERS
 
 pytestmark = [
     pytest.mark.agreement,
@@ -113,6 +115,34 @@ def test_inception_is_the_original(torch, torchscript):
         features = network.look(images).features
         assert features.shape == (len(images), 2048)
         assert np.linalg.norm(features - expected) < 1e-3 * np.linalg.norm(expected)
+
+
+def test_the_other_form_of_the_weights_is_the_same_network(torch, torchscript, tmp_path):
+    script = torch.jit.load(str(torchscript)).state_dict()
+    kernels = [name.removesuffix(".weight") for name in script if script[name].ndim == 4]
+    plain = {"fc.bias": torch.zeros(1_008)}  # what is not needed is passed over
+    for layer, kernel in zip(LAYERS, kernels, strict=True):
+        plain[f"{layer}.conv.weight"] = script[f"{kernel}.weight"] / 2
+        plain[f"{layer}.bn.weight"] = torch.full_like(script[f"{kernel}.beta"], 2.0)  # and so the halves are whole
+        plain[f"{layer}.bn.bias"] = script[f"{kernel}.beta"]
+        plain[f"{layer}.bn.running_mean"] = script[f"{kernel}.mean"] / 2
+        plain[f"{layer}.bn.running_var"] = script[f"{kernel}.var"]
+    torch.save(plain, tmp_path / "plain.pth")
+    image = np.random.default_rng(0).integers(0, 256, (1, 40, 31, 3), np.uint8)
+    features = [inception_network(path).look(image).features for path in (torchscript, tmp_path / "plain.pth")]
+    np.testing.assert_allclose(*features, rtol=1e-4, atol=1e-5)
+    del plain["Mixed_7c.branch_pool.bn.bias"]
+    torch.save(plain, tmp_path / "lacking.pth")
+    with pytest.raises(InputError, match="holds another network"):
+        inception_network(tmp_path / "lacking.pth")
+
+
+def test_a_pickle_of_anything_else_is_not_opened(torch, tmp_path):
+    torch.save({"weight": slice(3)}, tmp_path / "other.pth")
+    (tmp_path / "torn.pt").write_bytes(b"PK")
+    for name in ("other.pth", "torn.pt"):
+        with pytest.raises(InputError, match="holds no weights"):
+            inception_network(tmp_path / name)
 
 
 def as_tensorflow_resizes(torch, image):

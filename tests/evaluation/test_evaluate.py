@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgen.cli import main
 from jaxgen.data import load
@@ -22,6 +23,11 @@ def files(tmp_path, monkeypatch):
     write_images(tmp_path / "colour.npz", shape=(28, 28, 3))
     write_images(tmp_path / "small.npz", num=20)
     np.savez("float.npz", digits[:9] / 255)
+    for folder, sides in (("mixed", (28, 29)), ("bomb", (28, 9_000))):
+        (tmp_path / folder).mkdir()
+        for side in sides:
+            Image.new("1", (side, side)).save(tmp_path / folder / f"{side}.png")
+    (tmp_path / "not.pth").write_bytes(b"no weights")
     (tmp_path / "torn.npz").write_bytes((tmp_path / "drawn.npz").read_bytes()[:5_000])
     return tmp_path
 
@@ -78,6 +84,11 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("drawn.npz", "--data", "colour.npz"), "28x28x3"),
         (("float.npz", "--data", "real.npz"), "float64; expected uint8"),
         (("torn.npz", "--data", "real.npz"), "cannot be read as an .npz"),
+        (("mixed", "--data", "real.npz"), "29"),
+        (("drawn.npz", "--data", "bomb"), "9000 x 9000 pixels"),
+        (("drawn.npz", "--data", "real.npz", "--inception", "absent.pth"), "absent.pth cannot be read"),
+        (("drawn.npz", "--data", "real.npz", "--inception", "not.pth"), "--inception not.pth"),
+        (("drawn.npz", "--data", "real.npz", "--inception", "not.safetensors"), "not.safetensors cannot be read"),
     ],
 )
 def test_a_mistake_is_one_line(files, monkeypatch, capsys, options, message):

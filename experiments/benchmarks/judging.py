@@ -1,0 +1,133 @@
+"""How long do the measures take, against torchmetrics and prdc?  python experiments/benchmarks/judging.py --help
+
+The same random features for all, one after another on the same cores; the values are compared too.  With
+`--memory 50000` instead: the most memory that the measures need for so many features on each side.  Needs the extra
+`bench`.
+"""
+
+import resource
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.command import command
+from jaxgen.config import Bounds, Count, require_bounds
+from jaxgen.evaluation import compare_manifolds, frechet_distance, kernel_distance
+
+NEAREST = 5
+SUBSET = 1_000
+Task = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time the measures, or weigh them."""
+
+    num: Count = 10_000
+    """Images on each side."""
+    size: Count = 2_048
+    """Features of an image."""
+    rounds: Count = 3
+    """Turns of each; the median counts."""
+    memory: Annotated[int, Bounds(least=0)] = 0
+    """Measure the memory for so many images on each side, and no times."""
+
+
+def random_features(num: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two sets of features, the second a little wider."""
+    random = np.random.default_rng(0)
+    first, second = (random.standard_normal((num, size), np.float32) for _ in range(2))
+    return first, second * np.float32(1.1)
+
+
+def tasks(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[Task, Task]]:
+    """Ours and theirs by name; each gives the number that the two must agree in."""
+    import prdc
+    import torch
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    class Given(torch.nn.Module):
+        num_features = first.shape[1]
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image.reshape(len(image), -1)
+
+    def run(metric: Any) -> float:
+        for features, is_real in ((first, True), (second, False)):
+            for start in range(0, len(features), SUBSET):
+                part = torch.from_numpy(features[start : start + SUBSET])
+                metric.update(part.reshape(*part.shape, 1, 1), real=is_real)
+        value = metric.compute()
+        return float(value[0] if isinstance(value, tuple) else value)
+
+    subsets = len(first) // SUBSET
+    shape = (first.shape[1], 1, 1)
+    return {
+        "Fréchet distance": (
+            lambda: frechet_distance(first, second, allow_few=True),
+            lambda: run(FrechetInceptionDistance(Given(), input_img_size=shape, normalize=True)),
+        ),
+        f"kernel distance, {subsets} subsets": (
+            lambda: kernel_distance(first, second).value,
+            lambda: run(KernelInceptionDistance(Given(), subsets=subsets, subset_size=SUBSET, normalize=True)),
+        ),
+        "precision, recall, density, coverage": (
+            lambda: compare_manifolds(first, second, k=NEAREST).density.value,
+            lambda: float(prdc.compute_prdc(first, second, nearest_k=NEAREST)["density"]),
+        ),
+    }
+
+
+def timed(task: Task) -> tuple[float, float]:
+    """Seconds that a task takes, and its number."""
+    began = time.perf_counter()
+    value = task()
+    return time.perf_counter() - began, value
+
+
+def weigh(options: Options, console: Console) -> None:
+    """Prints the most memory that this process has had after each measure."""
+    first, second = random_features(options.memory, options.size)
+    console.print(f"two sets of {options.memory:,} x {options.size:,} float32: {peak():.2f} GiB")
+    frechet_distance(first, second, allow_few=True)
+    console.print(f"after the Fréchet distance: {peak():.2f} GiB")
+    kernel_distance(first, second)
+    console.print(f"after the kernel distance: {peak():.2f} GiB")
+    compare_manifolds(first, second)
+    console.print(f"after precision, recall, density and coverage: {peak():.2f} GiB")
+
+
+def peak() -> float:
+    """The most memory that this process has had, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    """Measures as the command line says."""
+    options, console = tyro.cli(Options), Console()
+    require_bounds(options)
+    warnings.simplefilter("ignore")  # of the other implementations
+    if options.memory:
+        weigh(options, console)
+        return
+    table = Table("measure", "jaxgen", "theirs", "ratio", "values", title=f"{options.num:,} x {options.size:,}")
+    for name, (ours, theirs) in tasks(*random_features(options.num, options.size)).items():
+        ours()  # compiles
+        turns = [(timed(ours), timed(theirs)) for _ in range(options.rounds)]
+        mine, other = (median(turn[side][0] for turn in turns) for side in (0, 1))
+        values = " ".join(f"{value:.5g}" for _, value in turns[-1])
+        table.add_row(name, f"{mine:.2f} s", f"{other:.2f} s", f"{mine / other:.2f}", values)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    command(main)

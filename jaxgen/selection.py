@@ -1,0 +1,95 @@
+"""Which state of a run is best: networks are scored on the way, and the best state is kept beside the last.
+
+<run>/best/scores.json  its step and its scores
+<run>/best/checkpoints/ the whole state
+<run>/best/sampler/     what draws from it
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.checkpoint import Checkpoints, Retention
+from jaxgen.data import Dataset, StreamedDataset, batch_indices, make_dataset
+from jaxgen.evaluation import cached_look, choose_network, fit_gaussian, gaussian_distance
+from jaxgen.export import save_sampler, seeded
+from jaxgen.files import write_whole
+from jaxgen.image import ImageSpec
+from jaxgen.types import Networks, Sampler, TrainState
+
+Scores = Mapping[str, float]
+Score = Callable[[Networks], Scores]
+"""What networks are worth, by name; the first number is what `best` goes by, and less is better."""
+
+DRAW = 250
+"""Images a call of the sampler."""
+
+
+class Best:
+    """The best state of a run, in a folder of its own; for one process at a time."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._record = folder / "scores.json"
+
+    def scores(self) -> dict[str, float]:
+        """The scores of the best state and its step; nothing if there is none yet."""
+        try:
+            return dict(json.loads(self._record.read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def is_beaten(self, scores: Scores) -> bool:
+        """Whether these scores are better than those of the best state."""
+        name = next(iter(scores))
+        return scores[name] < self.scores().get(name, math.inf)
+
+    def keep(self, state: TrainState, scores: Scores, sampler: Sampler, spec: ImageSpec) -> None:
+        """Makes this state the best one.
+
+        Raises:
+          OutsideError: the machine would not.
+        """
+        # The record is last: a kill on the way leaves that of a worse state, and this one is found to be best again.
+        Checkpoints(self.folder / "checkpoints", Retention(last=1)).replace(state)
+        save_sampler(self.folder / "sampler", sampler, state.networks, spec)
+        write_whole(self._record, json.dumps({**scores, "step": int(state.step)}, indent=2) + "\n")
+
+
+def frechet_score(
+    sampler: Sampler, dataset: Dataset | StreamedDataset, *, num: int, seed: int, inception: Path | None = None
+) -> Score:
+    """The Fréchet distance of `num` drawn images to as many training images, or to all if there are fewer.
+
+    Training images, since a test set by which a state was chosen tests it no more.
+
+    Raises:
+      InputError: no feature network sees such images, or there are no more of them than it has features.
+    """
+    network = choose_network(dataset.spec, dataset.source, inception)
+    images = some_images(dataset, min(num, dataset.size), seed)
+    digest = make_dataset(images, None, source=dataset.source, split=dataset.split).digest
+    real = fit_gaussian(cached_look(network, images, digest).features)
+    name = "fid" if network.is_inception else "frechet_distance"
+    draw = jax.jit(lambda networks, index: seeded(sampler, networks)(jnp.uint32(seed), index))
+
+    def score(networks: Networks) -> Scores:
+        starts = range(0, num, DRAW)
+        drawn = [np.asarray(draw(networks, jnp.arange(start, start + DRAW, dtype=jnp.int32))) for start in starts]
+        features = network.look(np.concatenate(drawn)[:num]).features
+        return {name: gaussian_distance(fit_gaussian(features), real)}
+
+    return score
+
+
+def some_images(dataset: Dataset | StreamedDataset, num: int, seed: int) -> np.ndarray:
+    """So many images of a data set, chosen at random, uint8 [num, H, W, C]."""
+    chosen = batch_indices(seed, 0, num, dataset.size)
+    if isinstance(dataset, StreamedDataset):
+        return np.stack([dataset.read(int(index))["image"] for index in chosen])
+    return dataset.arrays["image"][chosen]
