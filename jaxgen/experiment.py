@@ -32,9 +32,9 @@ from jaxgen.processes import agree, is_first, join, largest, one_for_all, requir
 from jaxgen.report import Display, RunDirectory, require_same_run
 from jaxgen.selection import Best, frechet_score
 from jaxgen.step import init_state, make_step
-from jaxgen.types import TrainState
+from jaxgen.types import Networks, TrainState
 
-__all__ = ["Bounds", "Count", "Positive", "Recipe", "RunConfig", "Seed", "command", "run"]
+__all__ = ["Bounds", "Count", "Positive", "Recipe", "RunConfig", "Seed", "best_networks", "command", "run"]
 
 PLACES = ("out", "data", "data_dir")
 """Options that may differ between the processes of a run: each has its own disk."""
@@ -194,6 +194,21 @@ def what_is_left(run: Run) -> str:
     steps = run.checkpoints.steps() if is_first() else []
     where = f"Step {steps[-1]:,} is saved: start" if steps else "Start"
     return f"{where} all processes again with the same command to go on."
+
+
+def best_networks(
+    config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], directory: RunDirectory, spec: ImageSpec
+) -> Networks:
+    """The networks of the best state that was evaluated in a run, or of the last if none was.
+
+    Raises:
+      InputError: nothing sound was saved, or it is of another recipe.
+    """
+    target = first_state(config, build(config, spec))
+    for folder in (directory.best / "checkpoints", directory.checkpoints):
+        if (state := Checkpoints(folder).restore(target, print)) is not None:
+            return state.networks
+    raise InputError(f"{directory.path} holds no checkpoint.")
 
 
 def first_state(config: RunConfig, recipe: Recipe) -> TrainState:

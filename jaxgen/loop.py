@@ -19,9 +19,9 @@ from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
 from jaxgen.report import Display, RunDirectory, plot_metrics, save_divergence, save_grid
-from jaxgen.selection import Best, Score, some_images
+from jaxgen.selection import Best, Score, some_examples
 from jaxgen.step import make_step
-from jaxgen.types import Array, Networks, Sampler, TrainState, Update
+from jaxgen.types import Array, Batch, Networks, Sampler, TrainState, Update
 from jaxgen.watchdog import DIVERSITY, Divergence, Signs, diagnose, diversity, not_finite, observe, observe_all
 
 GRID = 64
@@ -35,7 +35,8 @@ class Recipe(NamedTuple):
     """What an experiment builds: the first networks from a key, how they train, and how to draw from them.
 
     `discriminator_loss` names the metric whose staying at zero means that the discriminator has won, if there is one.
-    `score` is what evaluations on the way go by; by default the Fréchet distance of drawn images.
+    `score` is what evaluations on the way go by; by default the Fréchet distance of drawn images.  `pictures` makes
+    further pictures at the end, of networks and some training examples: images uint8 [rows, columns, H, W, C] by name.
     """
 
     networks: Callable[[Array], Networks]
@@ -43,6 +44,7 @@ class Recipe(NamedTuple):
     sampler: Sampler
     discriminator_loss: str | None = None
     score: Score | None = None
+    pictures: Callable[[Networks, Batch], Mapping[str, Array]] | None = None
 
 
 class Run(NamedTuple):
@@ -137,7 +139,7 @@ def _looks(run: Run) -> Callable[[Networks, int], dict[str, float]]:
     draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(run.config.seed), index))
     # Among fewer real images the nearest is further away, and as many drawn ones need not be as far.
     is_enough = is_first() and run.dataset.size >= GRID
-    real = diversity(some_images(run.dataset, GRID, run.config.seed)) if is_enough else 0.0
+    real = diversity(some_examples(run.dataset, GRID, run.config.seed)["image"]) if is_enough else 0.0
 
     def look(networks: Networks, step: int) -> dict[str, float]:
         ratio = np.float32(np.nan)
@@ -184,7 +186,17 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
     look(state.networks, int(state.step))
     if is_first():
         plot_metrics(run.directory.losses, run.directory.rows())
+        _draw_pictures(run, state.networks)
         save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, run.dataset.spec)
+
+
+def _draw_pictures(run: Run, networks: Networks) -> None:
+    if run.recipe.pictures is None:
+        return
+    examples = some_examples(run.dataset, min(GRID, run.dataset.size), run.config.seed)
+    for name, images in jax.jit(run.recipe.pictures)(networks, examples).items():
+        rows = np.asarray(images)
+        save_grid(run.directory.path / f"{name}.png", rows.reshape(-1, *rows.shape[2:]), columns=rows.shape[1])
 
 
 def _go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:

@@ -72,7 +72,7 @@ def frechet_score(
       InputError: no feature network sees such images, or there are no more of them than it has features.
     """
     network = choose_network(dataset.spec, dataset.source, inception)
-    images = some_images(dataset, min(num, dataset.size), seed)
+    images = some_examples(dataset, min(num, dataset.size), seed)["image"]
     digest = make_dataset(images, None, source=dataset.source, split=dataset.split).digest
     real = fit_gaussian(cached_look(network, images, digest).features)
     name = "fid" if network.is_inception else "frechet_distance"
@@ -87,9 +87,10 @@ def frechet_score(
     return score
 
 
-def some_images(dataset: Dataset | StreamedDataset, num: int, seed: int) -> np.ndarray:
-    """So many images of a data set, chosen at random, uint8 [num, H, W, C]."""
+def some_examples(dataset: Dataset | StreamedDataset, num: int, seed: int) -> dict[str, np.ndarray]:
+    """So many examples of a data set, chosen at random, as a batch."""
     chosen = batch_indices(seed, 0, num, dataset.size)
     if isinstance(dataset, StreamedDataset):
-        return np.stack([dataset.read(int(index))["image"] for index in chosen])
-    return dataset.arrays["image"][chosen]
+        examples = [dataset.read(int(index)) for index in chosen]
+        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+    return {name: array[chosen] for name, array in dataset.arrays.items()}

@@ -13,7 +13,7 @@ from jaxgen.data import load
 from jaxgen.evaluation import digit_network, frechet_distance
 from jaxgen.export import load_sampler
 from jaxgen.report import RunDirectory
-from jaxgen.selection import Best, some_images
+from jaxgen.selection import Best, some_examples
 from jaxgen.step import init_state
 from tests import toy_experiment
 from tests.programs import ROOT, TINY, load_program, run_here, write_images
@@ -50,7 +50,8 @@ def test_the_best_of_the_evaluated_states_is_kept(finished, data):
     assert Best(best).scores() == {"frechet_distance": scores[step], "step": step}
     assert Checkpoints(best / "checkpoints").steps() == [step]
     drawn = load_sampler(best / "sampler").draw(seed=3, num=100)
-    features = [digit_network().look(images).features for images in (drawn, some_images(load(str(data)), 100, 3))]
+    compared = some_examples(load(str(data)), 100, 3)["image"]
+    features = [digit_network().look(images).features for images in (drawn, compared)]
     assert frechet_distance(*features) == pytest.approx(scores[step], rel=1e-4)
 
 

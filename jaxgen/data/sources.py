@@ -1,7 +1,8 @@
 """Where a data set comes from.
 
 `mnist` and `fashion_mnist`, first that is there: prepared TFDS; the four IDX files; a download; for `mnist` the
-embedded digits.  `cifar10`: prepared TFDS.  Anything else is a path: a folder of images or an `.npz`.
+embedded digits.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path: a folder of images
+or an `.npz`.
 
 Folders and prepared TFDS can be larger than memory: they are streamed where the caller says how much may be in memory.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import overload
 
 from jaxgen.data.archive import read_archive
+from jaxgen.data.binarized import ARCHIVE, SOURCE, find_binarized, read_binarized
 from jaxgen.data.dataset import Dataset, StreamedDataset
 from jaxgen.data.digits import read_digits
 from jaxgen.data.folder import read_folder, stream_folder
@@ -19,8 +21,8 @@ from jaxgen.data.prepared import default_folder, find_prepared, read_prepared, s
 from jaxgen.errors import InputError
 from jaxgen.files import cache_folder
 
-NAMES = ("mnist", "fashion_mnist", "cifar10")
-SPLITS = ("train", "test")
+NAMES = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
+SPLITS = ("train", "validation", "test")
 Announce = Callable[[str], None]
 
 
@@ -57,7 +59,7 @@ def load(
     announce: Announce = print,
     most_bytes: int | None = None,
 ) -> Dataset | StreamedDataset:
-    """The split ('train' or 'test') of a data set by name, or a folder of images or an `.npz` by path.
+    """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an `.npz` by path.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
     `announce` is told what takes long and what was chosen for want of better.  A folder of images or a prepared set
@@ -67,15 +69,16 @@ def load(
       InputError: the name is unknown, or the data are missing or damaged.
     """
     if split not in SPLITS:
-        raise InputError(f"The split {split!r} is unknown: expected 'train' or 'test'.")
+        raise InputError(f"The split {split!r} is unknown: expected {', '.join(SPLITS)}.")
     if name not in NAMES:
         if data_dir is not None:
             raise InputError(f"--data-dir {data_dir} goes with {', '.join(NAMES)}; --data {name} is a path of its own.")
         return _from_path(name, announce, most_bytes)
-    data_dir = data_dir and data_dir.expanduser()
-    if data_dir is not None and not data_dir.is_dir():
-        raise InputError(f"--data-dir {data_dir} is no folder.")
-    places = [default_folder(), cache_folder()] if data_dir is None else [data_dir]
+    places = _places(data_dir)
+    if name == "binarized_mnist":
+        return _from_binarized(split, places)
+    if split == "validation":
+        raise InputError(f"{name} has no validation split.")
     for place in places:
         if prepared := find_prepared(place, name):
             return _from_prepared(name, split, prepared, announce, most_bytes)
@@ -83,6 +86,12 @@ def load(
         raise InputError(
             f"cifar10 is not prepared in {places[0]}: give --data-dir, or prepare it with TFDS as array_record."
         )
+    return _from_files(name, split, places, data_dir, offline=offline, announce=announce)
+
+
+def _from_files(
+    name: str, split: str, places: list[Path], data_dir: Path | None, *, offline: bool, announce: Announce
+) -> Dataset:
     for place in places:
         if files := find_files(place, name, split):
             return read_files(name, split, files)
@@ -97,6 +106,25 @@ def load(
         return read_digits()
     raise InputError(
         f"{name} ({split}) was not found in {' or '.join(map(str, places))}: give --data-dir, or go online."
+    )
+
+
+def _places(data_dir: Path | None) -> list[Path]:
+    if data_dir is None:
+        return [default_folder(), cache_folder()]
+    folder = data_dir.expanduser()
+    if not folder.is_dir():
+        raise InputError(f"--data-dir {folder} is no folder.")
+    return [folder]
+
+
+def _from_binarized(split: str, places: list[Path]) -> Dataset:
+    for place in places:
+        if file := find_binarized(place, split):
+            return read_binarized(file, split)
+    raise InputError(
+        f"binarized_mnist ({split}) was not found in {' or '.join(map(str, places))}: give --data-dir, a folder with "
+        f"{ARCHIVE} or with Larochelle's .amat files ({SOURCE})."
     )
 
 

@@ -5,13 +5,16 @@ from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.digits import digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
+from jaxgen.evaluation.importance import negative_log_likelihood
 from jaxgen.evaluation.inception import inception_network
 from jaxgen.evaluation.judge import Reference, choose_network, judge, provenance, require_metrics
 from jaxgen.evaluation.kernel import kernel_distance
+from jaxgen.evaluation.latents import count_active_units, mutual_information_gap
 from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
 from jaxgen.evaluation.network import FeatureNetwork, Looked, feature_network
-from jaxgen.evaluation.similarity import diversity, multi_scale_similarity
+from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
+from jaxgen.evaluation.similarity import diversity, multi_scale_similarity, structural_similarity
 
 __all__ = [
     "Classes",
@@ -20,12 +23,15 @@ __all__ = [
     "Gaussian",
     "Looked",
     "Manifold",
+    "Reconstruction",
     "Reference",
     "bits_per_dim",
     "cached_look",
     "choose_network",
     "class_score",
     "compare_manifolds",
+    "compare_pairs",
+    "count_active_units",
     "count_classes",
     "digit_network",
     "diversity",
@@ -38,7 +44,10 @@ __all__ = [
     "kernel_distance",
     "memorization",
     "multi_scale_similarity",
+    "mutual_information_gap",
     "nats_per_example",
+    "negative_log_likelihood",
     "provenance",
     "require_metrics",
+    "structural_similarity",
 ]

@@ -45,6 +45,18 @@ def scale_weights(height: int, width: int) -> tuple[float, ...]:
 
 
 @jax.jit
+def structural_similarity(first: Array, second: Array) -> Array:
+    """SSIM [B] of images [B, H, W, C] with values from 0 to 255: the mean of l cs, (1), at one scale.
+
+    Raises:
+      InputError: a side is shorter than the window.
+    """
+    scale_weights(*first.shape[1:3])
+    luminance, contrast = _terms(*(image.astype(jnp.float32) for image in (first, second)))
+    return (luminance * contrast).mean(axis=(1, 2, 3))
+
+
+@jax.jit
 def multi_scale_similarity(first: Array, second: Array) -> Array:
     """MS-SSIM [B] of images [B, H, W, C] with values from 0 to 255, (2)."""
     first, second = (image.astype(jnp.float32) for image in (first, second))

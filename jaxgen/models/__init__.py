@@ -1,5 +1,30 @@
 """Models: networks and losses bound into `Loss` functions and samplers."""
 
+from jaxgen.models.averaged import averaged
 from jaxgen.models.gan import GAN, adversarial_game, discriminator_loss, generator_loss, r1_loss, r2_loss, share_images
+from jaxgen.models.ladder import LadderVAE
+from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
+from jaxgen.models.prior import Prior, standard_normal, vamp_prior
+from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss
 
-__all__ = ["GAN", "adversarial_game", "discriminator_loss", "generator_loss", "r1_loss", "r2_loss", "share_images"]
+__all__ = [
+    "GAN",
+    "VAE",
+    "Inference",
+    "LadderVAE",
+    "Prior",
+    "adversarial_game",
+    "averaged",
+    "discriminator_loss",
+    "elbo_loss",
+    "generator_loss",
+    "importance_weighted_loss",
+    "interpolations",
+    "latent_map",
+    "r1_loss",
+    "r2_loss",
+    "reconstructions",
+    "share_images",
+    "standard_normal",
+    "vamp_prior",
+]

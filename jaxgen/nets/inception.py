@@ -127,7 +127,7 @@ class InceptionV3(nn.Module):
     """Images float32 [B, H, W, 3] from 0 to 255, of any size, to features [B, 2048]."""
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool) -> Array:  # noqa: ARG002
+    def __call__(self, image: Array, *, train: bool) -> Array:
         image = (resized(image) - 128) / 128
         image = Unit(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(image)
         image = Unit(32, (3, 3), 1, "VALID", name="Conv2d_2a_3x3")(image)

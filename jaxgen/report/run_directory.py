@@ -1,4 +1,4 @@
-"""The run directory: `config.json`, `metrics.jsonl`, `samples/`, `losses.png`, `checkpoints/`, `sampler/`, `best/`."""
+"""The run directory: `config.json`, `metrics.jsonl`, `samples/`, pictures, `checkpoints/`, `sampler/`, `best/`."""
 
 import json
 import math

@@ -1,0 +1,149 @@
+"""The likelihood of binarised digits.  python experiments/vae_binarized_mnist.py --help
+
+The benchmark of VAEs: 50,000 digits to train on, black or white once and for all; the state with the best bound on the
+10,000 validation digits is kept, and its likelihood of the 10,000 test digits is estimated by importance sampling.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+from rich.console import Console
+
+from jaxgen import Context, ImageSpec, Networks, chain, ema, minimize
+from jaxgen.data import load
+from jaxgen.evaluation import negative_log_likelihood
+from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
+from jaxgen.files import write_whole
+from jaxgen.losses import bernoulli
+from jaxgen.models import (
+    VAE,
+    LadderVAE,
+    averaged,
+    elbo_loss,
+    importance_weighted_loss,
+    reconstructions,
+    standard_normal,
+    vamp_prior,
+)
+from jaxgen.nets import (
+    LadderDecoder,
+    LadderEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    ResidualDecoder,
+    ResidualEncoder,
+)
+
+
+@dataclass(frozen=True)
+class Config(RunConfig):
+    """Fit statically binarised MNIST and tell the likelihood of its test digits."""
+
+    data: Literal["binarized_mnist"] = "binarized_mnist"
+    """The benchmark; its files are looked for in --data-dir."""
+    max_minutes: Positive = 60.0
+    """Stop after this long with everything saved; the same command goes on from there."""
+    batch_size: Count = 100
+    """Images a step."""
+    evaluate_every: Annotated[int, Bounds(least=0)] = 2_500
+    """Steps between bounds on the validation digits; the best state is kept in best/.  0 for none."""
+    network: Literal["mlp", "residual", "ladder"] = "mlp"
+    """mlp: dense layers of 200 and 200, as in the IWAE paper; residual: convolutions; ladder: these, with latents at three
+    sizes."""
+    latent_size: Count = 50
+    """Latents of an image; in a ladder, of its top."""
+    samples: Count = 1
+    """Latents an image in training: the importance-weighted bound of so many; with 1, the evidence lower bound."""
+    pseudo_inputs: Annotated[int, Bounds(least=0)] = 0
+    """Components of a VampPrior; 0 for the standard normal prior."""
+    learning_rate: Positive = 1e-3
+    """Adam's at the start; it is half as much after --half-life steps, a third after twice as many."""
+    half_life: Count = 20_000
+    """See --learning-rate."""
+    warm_up: Annotated[int, Bounds(least=0)] = 0
+    """Steps until the divergence has its full weight (with --samples 1)."""
+    test_samples: Annotated[int, Bounds(least=0)] = 5_000
+    """Importance samples of a test digit; 0 for no test."""
+
+
+def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
+    """The networks and what they mean."""
+    if config.network == "ladder":
+        return LadderVAE(LadderEncoder(), LadderDecoder(spec, config.latent_size), bernoulli())
+    encoder, decoder = MLPEncoder(config.latent_size), MLPDecoder(spec)
+    if config.network == "residual":
+        encoder, decoder = ResidualEncoder(config.latent_size), ResidualDecoder(spec)
+    prior = vamp_prior(config.pseudo_inputs) if config.pseudo_inputs else standard_normal()
+    return VAE(encoder, decoder, bernoulli(), config.latent_size, prior)
+
+
+def log_weights(model: VAE | LadderVAE, networks: Networks):
+    """The function from images, a key and k to the logarithms [k, B] of importance weights."""
+
+    def weigh(images: jax.Array, key: jax.Array, samples: int) -> jax.Array:
+        context = Context({"image": images}, key, jnp.int32(0))
+        return model.infer(networks, context, samples, train=False).log_weights
+
+    return weigh
+
+
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, how to draw from them, and how good they are on the validation digits."""
+    model = make_model(config, spec)
+    trained = ("encoder", "decoder", *(("prior",) if config.pseudo_inputs and config.network != "ladder" else ()))
+    beta = optax.linear_schedule(0.0, 1.0, config.warm_up) if config.warm_up else 1.0
+    loss = elbo_loss(model, beta=beta)
+    if config.samples > 1:
+        loss = importance_weighted_loss(model, samples=config.samples)
+    adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life))
+    averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=0.999) for name in trained}
+    held_out = load(config.data, split="validation", data_dir=config.data_dir).arrays["image"]
+
+    @jax.jit
+    def bounds(networks: Networks, images: jax.Array) -> jax.Array:
+        weights = log_weights(model, averaged(networks))(images, jax.random.key(0), 10)
+        return jnp.log(10) - jax.nn.logsumexp(weights, axis=0)
+
+    def score(networks: Networks) -> dict[str, float]:
+        values = [bounds(networks, part) for part in np.array_split(held_out, len(held_out) // 250 or 1)]
+        return {"validation_nll_10": float(np.concatenate(values).mean())}
+
+    return Recipe(
+        networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
+        update=chain(vae=minimize(loss, adam, wrt=trained), **averages),
+        sampler=lambda networks, keys: model.sampler()(averaged(networks), keys),
+        score=score,
+        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, averaged(networks), batch)},
+    )
+
+
+def main() -> None:
+    """Trains and tests as the command line says."""
+    config, console = tyro.cli(Config), Console()
+    directory = run(config, build, name="vae_binarized_mnist")
+    if not config.test_samples:
+        return
+    test = load(config.data, split="test", data_dir=config.data_dir)
+    model, networks = make_model(config, test.spec), averaged(best_networks(config, build, directory, test.spec))
+    weigh, images = log_weights(model, networks), test.arrays["image"]
+    console.print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
+    nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
+    console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats")
+    report(directory.path / "test.json", config, nll.value, nll.standard_error)
+
+
+def report(path: Path, config: Config, value: float, error: float | None) -> None:
+    """Writes what was measured."""
+    told = {"test_nll": value, "standard_error": error, "unit": "nats", "samples": config.test_samples}
+    write_whole(path, json.dumps({**told, "data": "statically binarised MNIST"}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    command(main)

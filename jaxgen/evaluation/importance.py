@@ -1,0 +1,72 @@
+"""The likelihood of a latent variable model by importance sampling.
+
+    (1) -log p(x) = -log E_q(z|x)[w] <= -E[log 1/k sum_i w_i],   w = p(x, z) / q(z | x)
+
+Burda et al. (2016), https://arxiv.org/abs/1509.00519: an upper bound in expectation, the tighter the larger k is.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.types import Array
+
+LogWeights = Callable[[Array, Array, int], Array]
+"""Images uint8 [B, H, W, C], a key and k to log w [k, B]."""
+
+
+def negative_log_likelihood(
+    log_weights: LogWeights,
+    images: np.ndarray,
+    *,
+    samples: int = 5_000,
+    seed: int = 0,
+    batch: int = 100,
+    chunk: int = 100,
+) -> Estimate:
+    """The mean of (1) over images uint8 [N, H, W, C] with so many samples, in nats, and its standard error.
+
+    The error is that of N images, chance in sampling included.  At most `batch` images and `chunk` samples are in
+    memory at a time.
+
+    Raises:
+      InputError: no images, or no samples.
+    """
+    return mean_of(negative_log_likelihoods(log_weights, images, samples=samples, seed=seed, batch=batch, chunk=chunk))
+
+
+def negative_log_likelihoods(
+    log_weights: LogWeights, images: np.ndarray, *, samples: int, seed: int = 0, batch: int = 100, chunk: int = 100
+) -> np.ndarray:
+    """The values (1) of images uint8 [N, H, W, C], float [N].
+
+    Raises:
+      InputError: no images, or no samples.
+    """
+    if samples < 1 or not len(images):
+        raise InputError(f"A likelihood of {len(images)} images by {samples} samples; expected at least 1 of each.")
+    batch, chunks = min(batch, len(images)), math.ceil(samples / chunk)
+    chunk = math.ceil(samples / chunks)
+
+    @jax.jit
+    def estimate(images: Array, key: Array) -> Array:
+        def more(number: Array, total: Array) -> Array:
+            weights = log_weights(images, jax.random.fold_in(key, number), chunk)
+            is_one = number * chunk + jnp.arange(chunk) < samples
+            weights = jnp.where(is_one[:, None], weights, -jnp.inf)
+            return jnp.logaddexp(total, jax.nn.logsumexp(weights, axis=0))
+
+        nothing = jnp.full(len(images), -jnp.inf)
+        return math.log(samples) - jax.lax.fori_loop(0, chunks, more, nothing)
+
+    values = []
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+        values.append(np.asarray(estimate(filled, jax.random.fold_in(jax.random.key(seed), start)))[: len(part)])
+    return np.concatenate(values)

@@ -1,0 +1,44 @@
+"""How near images are to others, pair by pair.
+
+(1) MSE    mean (x - y)^2 over pixels and channels, with values from 0 to 255
+(2) PSNR   10 log10(255^2 / MSE), in decibels
+(3) SSIM   equations (1) of `jaxgen.evaluation.similarity`, at the images' own scale
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.require import require_images
+from jaxgen.evaluation.similarity import structural_similarity
+
+
+class Reconstruction(NamedTuple):
+    """Means over pairs of images, with standard errors."""
+
+    mse: Estimate
+    psnr: Estimate
+    ssim: Estimate
+
+
+def compare_pairs(images: np.ndarray, others: np.ndarray) -> Reconstruction:
+    """The measures of images uint8 [N, H, W, C] against others, each against the one at its place.
+
+    Two images that are equal count as one level apart in one value, whose PSNR is finite.
+
+    Raises:
+      InputError: no such images, not equally many, or smaller than the window of (3).
+    """
+    require_images(images, others)
+    if len(images) != len(others):
+        raise InputError(f"{len(images)} and {len(others)} images; expected equally many.")
+    errors = np.stack([np.square(x.astype(np.float64) - y).mean() for x, y in zip(images, others, strict=True)])
+    least = 1 / images[0].size
+    psnr = 10 * np.log10(255**2 / np.maximum(errors, least))
+    chunks = [
+        np.asarray(structural_similarity(images[at : at + 500], others[at : at + 500]))
+        for at in range(0, len(images), 500)
+    ]
+    return Reconstruction(mean_of(errors), mean_of(psnr), mean_of(np.concatenate(chunks)))

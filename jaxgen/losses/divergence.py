@@ -1,0 +1,32 @@
+"""Divergences and densities of normal distributions with diagonal covariance.
+
+    (1) log N(z; m, v)                  = -1/2 sum (z - m)^2 / v + log 2 pi v
+    (2) KL(N(m, v) || N(0, 1))          =  1/2 sum m^2 + v - log v - 1
+    (3) KL(N(m, v) || N(n, w))          =  1/2 sum (m - n)^2 / w + v / w - log v / w - 1
+
+Variances come as logarithms.  Nothing is summed: results have the shape of the arguments, in nats a dimension.
+"""
+
+import math
+
+import jax.numpy as jnp
+
+from jaxgen.types import Array
+
+
+def gaussian_log_density(z: Array, mean: Array | float = 0.0, log_variance: Array | float = 0.0) -> Array:
+    """The terms of (1)."""
+    return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_variance)) + log_variance + math.log(2 * math.pi))
+
+
+def gaussian_kl(
+    mean: Array, log_variance: Array, other_mean: Array | float = 0.0, other_log_variance: Array | float = 0.0
+) -> Array:
+    """The terms of (3), of (2) by default.
+
+    >>> float(gaussian_kl(jnp.ones(()), jnp.zeros(())))
+    0.5
+    """
+    difference = log_variance - other_log_variance
+    distance = jnp.square(mean - other_mean) * jnp.exp(-jnp.asarray(other_log_variance))
+    return 0.5 * (distance + jnp.expm1(difference) - difference)

@@ -1,0 +1,116 @@
+"""Likelihoods of images: what a decoder's numbers say of a pixel.
+
+    (1) Bernoulli    log p = x log s(l) + (1 - x) log(1 - s(l))                 x in [0, 1], one logit l a value
+    (2) Gaussian     log p = -1/2 ((x - m)^2 / v + log 2 pi v)                  x in [-1, 1], a density
+    (3) categorical  log p = log softmax(l)_x                                   256 logits a value
+    (4) logistic     p = s((x + 1/255 - m) / e^a) - s((x - 1/255 - m) / e^a)    x in [-1, 1], a mixture of these
+
+with s the logistic function.  In (4) the first and the last level take what is below and above them, and the mean of a
+channel is linear in the channels before it.  Salimans et al. (2017), https://arxiv.org/abs/1701.05517, section 2.
+
+Images are uint8 [..., H, W, C] always, so that no values can be outside a support; grey levels under (1) are
+probabilities of white, and (1) is then the expectation over images binarised at random.  Logarithms are [...], in nats,
+*summed* over pixels and channels: a mean would make a KL divergence beside it count hundreds of times.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.image import to_float
+from jaxgen.losses.divergence import gaussian_log_density
+from jaxgen.types import Array
+
+LEVELS = 256
+LEAST_LOG_SCALE = -7.0
+"""Of a logistic: narrower ones are all within one level."""
+PIXEL = (-3, -2, -1)
+
+
+class Likelihood(NamedTuple):
+    """A distribution of images given numbers [..., H, W, numbers(C)].
+
+    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1].
+    """
+
+    numbers: Callable[[int], int]
+    log_prob: Callable[[Array, Array], Array]
+    mean: Callable[[Array], Array]
+    sample: Callable[[Array, Array], Array]
+
+
+def bernoulli() -> Likelihood:
+    """Black or white, (1); its mean is grey."""
+
+    def log_prob(logits: Array, images: Array) -> Array:
+        white = (to_float(images) + 1) / 2
+        return (white * logits - jax.nn.softplus(logits)).sum(PIXEL)
+
+    def sample(key: Array, logits: Array) -> Array:
+        return 2.0 * jax.random.bernoulli(key, jax.nn.sigmoid(logits)) - 1
+
+    return Likelihood(lambda channels: channels, log_prob, lambda logits: jnp.tanh(logits / 2), sample)
+
+
+def gaussian(variance: float = 0.5) -> Likelihood:
+    """A normal distribution of fixed variance, (2); one of 1/2 is the squared error and a constant.
+
+    Raises:
+      ValueError: the variance is not above 0.
+    """
+    if not variance > 0:
+        raise ValueError(f"gaussian was given variance {variance}; expected one above 0.")
+
+    def log_prob(mean: Array, images: Array) -> Array:
+        return gaussian_log_density(to_float(images), mean, math.log(variance)).sum(PIXEL)
+
+    def sample(key: Array, mean: Array) -> Array:
+        return mean + math.sqrt(variance) * jax.random.normal(key, mean.shape)
+
+    return Likelihood(lambda channels: channels, log_prob, lambda mean: mean, sample)
+
+
+def learned_gaussian(least_log_variance: float = -7.0) -> Likelihood:
+    """A normal distribution whose variance is learned, (2): means, then log variances, soft-clipped from below."""
+
+    def split(numbers: Array) -> tuple[Array, Array]:
+        mean, log_variance = jnp.split(numbers, 2, axis=-1)
+        return mean, least_log_variance + jax.nn.softplus(log_variance - least_log_variance)
+
+    def log_prob(numbers: Array, images: Array) -> Array:
+        return gaussian_log_density(to_float(images), *split(numbers)).sum(PIXEL)
+
+    def sample(key: Array, numbers: Array) -> Array:
+        mean, log_variance = split(numbers)
+        return mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape)
+
+    return Likelihood(lambda channels: 2 * channels, log_prob, lambda numbers: split(numbers)[0], sample)
+
+
+def categorical(levels: int = LEVELS) -> Likelihood:
+    """One of so many levels from black to white, (3): cross-entropy.  Images are rounded to the nearest.
+
+    Raises:
+      ValueError: not from 2 to 256 levels.
+    """
+    if not 2 <= levels <= LEVELS:
+        raise ValueError(f"categorical was given {levels} levels; expected from 2 to {LEVELS}.")
+
+    def apart(numbers: Array) -> Array:
+        return jax.nn.log_softmax(numbers.reshape(*numbers.shape[:-1], -1, levels))
+
+    def log_prob(numbers: Array, images: Array) -> Array:
+        index = jnp.round(images.astype(jnp.float32) * ((levels - 1) / 255)).astype(jnp.int32)
+        index = jnp.broadcast_to(index, (*numbers.shape[:-1], index.shape[-1]))
+        return jnp.take_along_axis(apart(numbers), index[..., None], axis=-1)[..., 0].sum(PIXEL)
+
+    def mean(numbers: Array) -> Array:
+        return jnp.exp(apart(numbers)) @ jnp.linspace(-1.0, 1.0, levels)
+
+    def sample(key: Array, numbers: Array) -> Array:
+        return jnp.linspace(-1.0, 1.0, levels)[jax.random.categorical(key, apart(numbers))]
+
+    return Likelihood(lambda channels: levels * channels, log_prob, mean, sample)

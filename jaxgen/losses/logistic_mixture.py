@@ -1,0 +1,113 @@
+"""The discretised mixture of logistics, equation (4) of `jaxgen.losses.likelihood`.
+
+For C channels and K components the numbers of a pixel are K logits, C K means, C K log scales and C (C - 1) / 2 K
+coefficients of the channels before.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.image import to_float
+from jaxgen.losses.likelihood import LEAST_LOG_SCALE, LEVELS, Likelihood
+from jaxgen.types import Array
+
+HALF = 1 / (LEVELS - 1)
+"""Half a level."""
+
+
+class Mixture(NamedTuple):
+    """Log weights [..., K]; means and log scales [..., C, K]; coefficients [..., C (C - 1) / 2, K] from -1 to 1."""
+
+    log_weights: Array
+    means: Array
+    log_scales: Array
+    coefficients: Array
+
+
+def discretized_logistic_mixture(components: int = 10) -> Likelihood:
+    """A mixture of so many logistics over the 256 levels.
+
+    Raises:
+      ValueError: no components.
+    """
+    if components < 1:
+        raise ValueError(f"discretized_logistic_mixture was given {components} components; expected at least 1.")
+
+    def numbers(channels: int) -> int:
+        return components * (1 + 2 * channels + channels * (channels - 1) // 2)
+
+    def split(given: Array) -> Mixture:
+        channels = next(count for count in (1, 3) if numbers(count) == given.shape[-1])
+        given = given.reshape(*given.shape[:-1], -1, components)
+        return Mixture(
+            jax.nn.log_softmax(given[..., 0, :]),
+            given[..., 1 : channels + 1, :],
+            jnp.maximum(given[..., channels + 1 : 2 * channels + 1, :], LEAST_LOG_SCALE),
+            jnp.tanh(given[..., 2 * channels + 1 :, :]),
+        )
+
+    def log_prob(given: Array, images: Array) -> Array:
+        mixture, x = split(given), to_float(images)[..., None]
+        means = _given_channels(mixture, x)
+        per_component = _log_logistic(x, means, mixture.log_scales).sum(-2)
+        return jax.nn.logsumexp(mixture.log_weights + per_component, axis=-1).sum((-2, -1))
+
+    def mean(given: Array) -> Array:
+        mixture = split(given)
+        means = _in_order(mixture, lambda mean, _: mean)
+        return jnp.clip(jnp.einsum("...k,...ck->...c", jnp.exp(mixture.log_weights), means), -1, 1)
+
+    def sample(key: Array, given: Array) -> Array:
+        mixture, (choice, noise) = split(given), jax.random.split(key)
+        chosen = jax.random.categorical(choice, mixture.log_weights)
+        one = Mixture(mixture.log_weights, *(_of(part, chosen) for part in mixture[1:]))
+        uniform = jax.random.uniform(noise, one.means.shape, minval=1e-5, maxval=1 - 1e-5)
+        logistic = jnp.exp(one.log_scales) * (jnp.log(uniform) - jnp.log1p(-uniform))
+        return _in_order(one, lambda mean, channel: _to_level(mean + logistic[..., channel, :]))[..., 0]
+
+    return Likelihood(numbers, log_prob, mean, sample)
+
+
+def _log_logistic(x: Array, mean: Array, log_scale: Array) -> Array:
+    """The logarithm of (4), which is exact also where both terms are near 0 or near 1.
+
+    s(a) - s(b) = s(a) s(-b) (1 - exp(b - a))
+    """
+    scale = jnp.exp(-log_scale)
+    above, below = (x + HALF - mean) * scale, (x - HALF - mean) * scale
+    within = jax.nn.log_sigmoid(above) + jax.nn.log_sigmoid(-below) + jnp.log(-jnp.expm1(-2 * HALF * scale))
+    first, last = x < -1 + HALF, x > 1 - HALF
+    return jnp.where(first, jax.nn.log_sigmoid(above), jnp.where(last, jax.nn.log_sigmoid(-below), within))
+
+
+def _given_channels(mixture: Mixture, x: Array) -> Array:
+    """The means [..., C, K] given the true channels x [..., C, 1]."""
+    rows, place = [], 0
+    for channel in range(mixture.means.shape[-2]):
+        mean = mixture.means[..., channel, :]
+        for before in range(channel):
+            mean += mixture.coefficients[..., place, :] * x[..., before, :]
+            place += 1
+        rows.append(mean)
+    return jnp.stack(rows, axis=-2)
+
+
+def _in_order(mixture: Mixture, value) -> Array:
+    """Values [..., C, K], one channel after another: `value` of the mean given the values before, and of its number."""
+    values: list[Array] = []
+    for channel in range(mixture.means.shape[-2]):
+        known = [*values, *[jnp.zeros_like(mixture.means[..., 0, :])] * (mixture.means.shape[-2] - channel)]
+        mean = _given_channels(mixture, jnp.stack(known, axis=-2))[..., channel, :]
+        values.append(value(mean, channel))
+    return jnp.stack(values, axis=-2)
+
+
+def _of(part: Array, chosen: Array) -> Array:
+    """Of [..., C, K] the component that is chosen [...], as [..., C, 1]."""
+    return jnp.take_along_axis(part, chosen[..., None, None], axis=-1)
+
+
+def _to_level(x: Array) -> Array:
+    return jnp.round((jnp.clip(x, -1, 1) + 1) / (2 * HALF)) * 2 * HALF - 1

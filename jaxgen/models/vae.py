@@ -1,0 +1,174 @@
+"""Variational autoencoders.  Kingma and Welling (2014), https://arxiv.org/abs/1312.6114.
+
+The networks are called "encoder", q(z | x), and "decoder", p(x | z); a learned prior p(z) is called "prior".  With k
+latents from q,
+
+    (1) evidence lower bound           E[log p(x | z)] - KL(q(z | x) || p(z))
+    (2) importance-weighted bound      log 1/k sum_i w_i,    w = p(x | z) p(z) / q(z | x)
+
+both at most log p(x), and (2) the closer the larger k is.  Burda et al. (2016), https://arxiv.org/abs/1509.00519.
+Everything is in nats an image, summed over pixels.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.axis import devices, mean_over_devices, own_share
+from jaxgen.image import to_float
+from jaxgen.losses import Likelihood, gaussian_log_density
+from jaxgen.metrics import mean
+from jaxgen.models.prior import Prior, standard_normal
+from jaxgen.nets import Module, forward
+from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, Sampler, Variables
+
+Condition = Callable[[Batch], Array | None]
+"""A batch to what encoder and decoder are told besides, float32 [B, F]."""
+
+
+class Inference(NamedTuple):
+    """What a model says of images with k latents each.
+
+    `log_likelihood` is log p(x | z), `log_ratio` log q(z | x) / p(z), both [k, B]; `kl` is KL(q || p) by dimension or
+    group of latents [k, B, D], in closed form where there is one, whose sum `log_ratio` is in expectation.
+    """
+
+    log_likelihood: Array
+    log_ratio: Array
+    kl: Array
+    changes: Networks
+
+    @property
+    def log_weights(self) -> Array:
+        """The logarithms [k, B] of w in (2)."""
+        return self.log_likelihood - self.log_ratio
+
+
+class VAE(NamedTuple):
+    """An encoder of images to the mean and log variance [B, Z] of latents, and a decoder to a likelihood's numbers."""
+
+    encoder: Module
+    decoder: Module
+    likelihood: Likelihood
+    latent_size: int
+    prior: Prior = standard_normal()
+    condition: Condition = lambda _: None
+
+    def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
+        """All networks' variables; `batch` shows what an example is."""
+        encoder, decoder, prior = jax.random.split(key, 3)
+        condition = some(self.condition(batch))
+        image = to_float(batch["image"])
+        latent = jnp.zeros((len(image), self.latent_size))
+        return {
+            "encoder": self.encoder.init(encoder, image, *condition, train=False),
+            "decoder": self.decoder.init(decoder, latent, *condition, train=False),
+            **self.prior.init(prior, image),
+        }
+
+    def encode(self, networks: Networks, batch: Batch, *, train: bool) -> tuple[tuple[Array, Array], Variables]:
+        """The mean and log variance [B, Z] of the latents of a batch, and the encoder's changed collections."""
+        given = to_float(batch["image"]), *some(self.condition(batch))
+        return forward(self.encoder, networks["encoder"], *given, train=train)
+
+    def decode(
+        self, networks: Networks, latent: Array, condition: Array | None = None, *, train: bool
+    ) -> tuple[Array, Variables]:
+        """The likelihood's numbers [..., H, W, P] for latents [..., Z], and the decoder's changed collections."""
+        flat = latent.reshape(-1, latent.shape[-1])
+        given = []
+        if condition is not None:
+            given = [jnp.broadcast_to(condition, (*latent.shape[:-1], condition.shape[-1])).reshape(len(flat), -1)]
+        numbers, changes = forward(self.decoder, networks["decoder"], flat, *given, train=train)
+        return numbers.reshape(*latent.shape[:-1], *numbers.shape[1:]), changes
+
+    def infer(self, networks: Networks, context: Context, samples: int = 1, *, train: bool = True) -> Inference:
+        """What the model says of a batch with `samples` latents an image."""
+        (centre, log_variance), encoder = self.encode(networks, context.batch, train=train)
+        noise = draw_noise(context.key, samples, centre.shape)
+        latent = centre + jnp.exp(log_variance / 2) * noise
+        numbers, decoder = self.decode(networks, latent, self.condition(context.batch), train=train)
+        log_posterior = gaussian_log_density(latent, centre, log_variance)
+        kl = self.prior.kl(networks, self.encoder, centre, log_variance, latent)
+        return Inference(
+            log_likelihood=self.likelihood.log_prob(numbers, context.batch["image"]),
+            log_ratio=log_posterior.sum(-1) - self.prior.log_prob(networks, self.encoder, latent),
+            kl=jnp.broadcast_to(kl, (samples, *kl.shape[1:])),
+            changes={"encoder": encoder, "decoder": decoder},
+        )
+
+    def reconstruct(self, networks: Networks, batch: Batch) -> Array:
+        """The likelihood's means [B, H, W, C] at the posterior's means."""
+        (centre, _), _ = self.encode(networks, batch, train=False)
+        return self.likelihood.mean(self.decode(networks, centre, self.condition(batch), train=False)[0])
+
+    def sampler(self) -> Sampler:
+        """The function from networks and typed keys [B] to images: the likelihood's mean at latents from the prior."""
+
+        def sample(networks: Networks, keys: Array) -> Array:
+            latent = jax.vmap(lambda key: self.prior.sample(networks, self.encoder, key, self.latent_size))(keys)
+            numbers, _ = self.decode(networks, latent, train=False)
+            return self.likelihood.mean(numbers)
+
+        return sample
+
+
+def elbo_loss(model, *, beta: float | optax.Schedule = 1.0, free_bits: float = 0.0, samples: int = 1) -> Loss:
+    """The negative of (1), averaged over the batch.
+
+    `beta`, a number or a schedule of the step, weighs the divergence: Higgins et al. (2017),
+    https://openreview.net/forum?id=Sy2fzU9gl.  Each dimension's (or group's) mean divergence below `free_bits` nats
+    costs as much as that: Kingma et al. (2016), https://arxiv.org/abs/1606.04934, equation (15).  The metrics are of
+    (1) itself.
+    """
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        inferred = model.infer(networks, context, samples)
+        kl = inferred.kl.mean(0)
+        charged = kl.sum(-1).mean()
+        if free_bits:
+            charged = jnp.maximum(mean_over_devices(kl.mean(0)), free_bits).sum()
+        weight = beta(context.step) if callable(beta) else beta
+        metrics = bound_metrics(inferred.log_likelihood, kl.sum(-1))
+        return weight * charged - inferred.log_likelihood.mean(), Aux(metrics, inferred.changes)
+
+    return loss
+
+
+def importance_weighted_loss(model, *, samples: int) -> Loss:
+    """The negative of (2) with so many latents, averaged over the batch."""
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        inferred = model.infer(networks, context, samples)
+        metrics = bound_metrics(inferred.log_likelihood, inferred.log_ratio)
+        return -log_mean_exp(inferred.log_weights).mean(), Aux(metrics, inferred.changes)
+
+    return loss
+
+
+def bound_metrics(log_likelihood: Array, divergence: Array) -> dict:
+    """The terms of (1) and its negative, in nats an image."""
+    return {
+        "distortion": mean(-log_likelihood),
+        "rate": mean(divergence),
+        "negative_elbo": mean(divergence - log_likelihood),
+    }
+
+
+def log_mean_exp(values: Array) -> Array:
+    """Log of the mean of exp over the first axis, without overflow."""
+    return jax.nn.logsumexp(values, axis=0) - jnp.log(len(values))
+
+
+def draw_noise(key: Array, samples: int, shape: tuple[int, ...]) -> Array:
+    """Standard normal [samples, B, ...] for a device's share [B, ...] of a batch, drawn for the whole batch."""
+    noise = jax.random.normal(key, (devices() * shape[0], samples, *shape[1:]))
+    return jnp.moveaxis(own_share(noise), 1, 0)
+
+
+def some(value: Array | None) -> list[Array]:
+    """The value as positional arguments: none if it is None."""
+    return [] if value is None else [value]

@@ -1,0 +1,180 @@
+"""Encoders and decoders of variational autoencoders.
+
+An encoder takes images float32 [B, H, W, C] in [-1, 1] to the mean and the log variance [B, Z] of its latents; a
+decoder takes latents [B, Z] to the numbers [B, H, W, P] of a likelihood.  Both take a condition [B, F] after that, or
+none.
+
+    MLP          dense layers.  Burda, Grosse and Salakhutdinov (2016), https://arxiv.org/abs/1509.00519: two of 200
+    Conv         convolutions with BatchNorm and pooling, upsampling and convolutions
+    Residual     residual blocks without normalisation, their last layer zero at first
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.errors import InputError
+from jaxgen.image import ImageSpec
+from jaxgen.nets.conv import Conv
+from jaxgen.nets.normalization import batch_norm
+from jaxgen.types import Array
+
+Activation = Callable[[Array], Array]
+Posterior = tuple[Array, Array]
+"""Mean and log variance, float32 [B, Z]."""
+
+
+class MLPEncoder(nn.Module):
+    """Images [B, H, W, C] of any size, through dense layers."""
+
+    latent_size: int
+    hidden: tuple[int, ...] = (200, 200)
+    activation: Activation = jnp.tanh
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+        features = with_condition(image.reshape(len(image), -1), condition)
+        for size in self.hidden:
+            features = self.activation(nn.Dense(size)(features))
+        return posterior(features, self.latent_size)
+
+
+class MLPDecoder(nn.Module):
+    """Latents [B, Z] to [B, H, W, P], the sizes of `output`, through dense layers."""
+
+    output: ImageSpec
+    hidden: tuple[int, ...] = (200, 200)
+    activation: Activation = jnp.tanh
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        features = with_condition(latent, condition)
+        for size in self.hidden:
+            features = self.activation(nn.Dense(size)(features))
+        height, width, numbers = self.output
+        return nn.Dense(height * width * numbers)(features).reshape(-1, height, width, numbers)
+
+
+class ConvEncoder(nn.Module):
+    """Images [B, H, W, C], whose sides are multiples of 4, halved twice by pooling."""
+
+    latent_size: int = 256
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+        require_multiple(image.shape[1:3], 4)
+        for width in (self.width, 2 * self.width):
+            image = Conv(width, (3, 3), use_bias=False)(image)
+            image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9)(image))
+            image = nn.max_pool(image, (2, 2), (2, 2))
+        return posterior(with_condition(image.reshape(len(image), -1), condition), self.latent_size)
+
+
+class ConvDecoder(nn.Module):
+    """Latents [B, Z] to [B, H, W, P], the sizes of `output`, doubled twice."""
+
+    output: ImageSpec
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(self.output[:2], 4)
+        normalize = partial(batch_norm, use_running_average=not train, momentum=0.9)
+        image = to_map(with_condition(latent, condition), self.output, 4, 2 * self.width)
+        for width in (2 * self.width, self.width):
+            image = nn.relu(normalize()(Conv(width, (3, 3), use_bias=False)(upsample(image))))
+        return Conv(self.output.channels, (3, 3))(image)
+
+
+class Block(nn.Module):
+    """x + f(x), where f is two convolutions with the GELU before each, the second zero at first."""
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        width = image.shape[-1]
+        change = Conv(width, (3, 3))(jax.nn.gelu(image))
+        return image + Conv(width, (3, 3), kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))
+
+
+class ResidualEncoder(nn.Module):
+    """Images [B, H, W, C], whose sides are multiples of 4, halved twice by strides, with residual blocks after each."""
+
+    latent_size: int
+    width: int = 32
+    blocks: int = 2
+    hidden: int = 256
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+        require_multiple(image.shape[1:3], 4)
+        for width in (self.width, 2 * self.width):
+            image = Conv(width, (4, 4), (2, 2))(image)
+            for _ in range(self.blocks):
+                image = Block()(image)
+        features = with_condition(jax.nn.gelu(image).reshape(len(image), -1), condition)
+        return posterior(jax.nn.gelu(nn.Dense(self.hidden)(features)), self.latent_size)
+
+
+class ResidualDecoder(nn.Module):
+    """Latents [B, Z] to [B, H, W, P], the sizes of `output`: residual blocks, doubled twice from depth to space."""
+
+    output: ImageSpec
+    width: int = 32
+    blocks: int = 2
+    hidden: int = 256
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(self.output[:2], 4)
+        features = jax.nn.gelu(nn.Dense(self.hidden)(with_condition(latent, condition)))
+        image = to_map(features, self.output, 4, 2 * self.width)
+        for width in (self.width, self.output.channels):
+            for _ in range(self.blocks):
+                image = Block()(image)
+            image = enlarge(Conv(4 * width, (3, 3))(jax.nn.gelu(image)))
+        return image
+
+
+def posterior(features: Array, latent_size: int) -> Posterior:
+    """The mean and the log variance [B, Z], by one dense layer each."""
+    mean, log_variance = (nn.Dense(latent_size)(features) for _ in range(2))
+    return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
+
+
+def with_condition(features: Array, condition: Array | None) -> Array:
+    """Features [B, F] and the condition beside them."""
+    return features if condition is None else jnp.concatenate([features, condition], axis=-1)
+
+
+def to_map(features: Array, output: ImageSpec, factor: int, width: int) -> Array:
+    """Features [B, F] to a map [B, H / factor, W / factor, width], by a dense layer."""
+    sides = output.height // factor, output.width // factor
+    return nn.Dense(sides[0] * sides[1] * width)(features).reshape(-1, *sides, width)
+
+
+def upsample(image: Array) -> Array:
+    """Each pixel twice in both directions: [B, H, W, C] to [B, 2H, 2W, C]."""
+    return jnp.repeat(jnp.repeat(image, 2, axis=1), 2, axis=2)
+
+
+def enlarge(image: Array) -> Array:
+    """Depth to space: [B, H, W, 4C] to [B, 2H, 2W, C]."""
+    batch, height, width, channels = image.shape
+    image = image.reshape(batch, height, width, 2, 2, channels // 4)
+    return image.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, channels // 4)
+
+
+def require_multiple(sides: Any, factor: int) -> None:
+    """Refuses an image whose sides cannot be halved so often.
+
+    Raises:
+      InputError: naming the side.
+    """
+    for side in sides:
+        if side % factor:
+            raise InputError(f"This network takes images whose sides are multiples of {factor}; got {side}.")

@@ -1,0 +1,131 @@
+"""Networks of a hierarchical autoencoder whose latents are inferred from the top down.
+
+Sønderby et al. (2016), https://arxiv.org/abs/1602.02282; the residual posterior is Vahdat and Kautz's (2020),
+https://arxiv.org/abs/2007.03898, equation (2):
+
+    p(z_l | z_<l) = N(m, s^2)        q(z_l | z_<l, x) = N(m + dm, (s ds)^2)
+
+The first latent is a vector [Z]; groups of maps follow, first at a quarter of the image's sides, then at a half.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.image import ImageSpec
+from jaxgen.nets.autoencoder import Block, enlarge, require_multiple, to_map
+from jaxgen.nets.conv import Conv
+from jaxgen.types import Array
+
+Features = tuple[Array, Array, Array]
+"""What an encoder sees: [B, H/2, W/2, F], [B, H/4, W/4, 2F], [B, G]."""
+
+
+class Group(NamedTuple):
+    """One group of latents [B, ...], and the mean and log variance of its posterior and of its prior."""
+
+    latent: Array
+    mean: Array
+    log_variance: Array
+    prior_mean: Array
+    prior_log_variance: Array
+
+
+class LadderEncoder(nn.Module):
+    """Images float32 [B, H, W, C], whose sides are multiples of 4, to features of three sizes."""
+
+    width: int = 32
+    blocks: int = 2
+    hidden: int = 256
+
+    @nn.compact
+    def __call__(self, image: Array, *, train: bool) -> Features:
+        require_multiple(image.shape[1:3], 4)
+        features: list[Any] = []
+        for width in (self.width, 2 * self.width):
+            image = Conv(width, (4, 4), (2, 2))(image)
+            for _ in range(self.blocks):
+                image = Block()(image)
+            features.append(image)
+        flat = jax.nn.gelu(image).reshape(len(image), -1)
+        return features[0], features[1], nn.Dense(self.hidden)(flat)
+
+
+class LadderDecoder(nn.Module):
+    """Noise to latents, and these to a likelihood's numbers [B, H, W, P], the sizes of `output`.
+
+    `noise` has one standard normal array for each of `latents`; with `features` the latents are from the posterior,
+    without from the prior.
+    """
+
+    output: ImageSpec
+    latent_size: int = 32
+    channels: int = 4
+    groups: tuple[int, int] = (2, 1)
+    width: int = 32
+    blocks: int = 2
+    hidden: int = 256
+
+    @property
+    def latents(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the groups of latents."""
+        maps = [(self.output.height // factor, self.output.width // factor, self.channels) for factor in (4, 2)]
+        return ((self.latent_size,), *[maps[0]] * self.groups[0], *[maps[1]] * self.groups[1])
+
+    @nn.compact
+    def __call__(
+        self, noise: tuple[Array, ...], features: Features | None = None, *, train: bool
+    ) -> tuple[Array, tuple[Group, ...]]:
+        require_multiple(self.output[:2], 4)
+        fine, coarse, top = features or (None, None, None)
+        groups, rest = [first(noise[0], top)], iter(noise[1:])
+        hidden = jax.nn.gelu(nn.Dense(self.hidden)(groups[0].latent))
+        image = to_map(hidden, self.output, 4, 2 * self.width)
+        for seen, count, width in ((coarse, self.groups[0], self.width), (fine, self.groups[1], self.output.channels)):
+            for _ in range(count):
+                image, group = Rung(self.channels)(image, next(rest), seen)
+                groups.append(group)
+            for _ in range(self.blocks):
+                image = Block()(image)
+            image = enlarge(Conv(4 * width, (3, 3))(jax.nn.gelu(image)))
+        return image, tuple(groups)
+
+
+class Rung(nn.Module):
+    """A group of latent maps: the maps [B, H, W, F] after it, and the group."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, image: Array, noise: Array, features: Array | None) -> tuple[Array, Group]:
+        def conv(channels: int, **options: Any) -> Conv:
+            return Conv(channels, (3, 3), **options)
+
+        size, zero = 2 * self.channels, {"kernel_init": nn.initializers.zeros}
+        image = Block()(image)
+        prior = conv(size, **zero)(jax.nn.gelu(image))
+        change = None
+        if features is not None:
+            both = jnp.concatenate([image, features], axis=-1)
+            change = conv(size, **zero)(jax.nn.gelu(conv(image.shape[-1])(jax.nn.gelu(both))))
+        group = drawn(noise, prior, change)
+        return image + conv(image.shape[-1], use_bias=False)(group.latent), group
+
+
+def first(noise: Array, features: Array | None) -> Group:
+    """The group of latents without any above it: its prior is standard normal."""
+    prior = jnp.zeros((*noise.shape[:-1], 2 * noise.shape[-1]))
+    return drawn(noise, prior, None if features is None else nn.Dense(prior.shape[-1])(jax.nn.gelu(features)))
+
+
+def drawn(noise: Array, prior: Array, change: Array | None) -> Group:
+    """A group from noise: means and log variances [..., 2Z] of the prior, and what the posterior adds to them."""
+    prior_mean, prior_log_variance = jnp.split(prior, 2, axis=-1)
+    mean, log_variance = prior_mean, prior_log_variance
+    if change is not None:
+        mean_change, log_variance_change = jnp.split(change, 2, axis=-1)
+        mean, log_variance = mean + mean_change, log_variance + log_variance_change
+    latent = mean + jnp.exp(log_variance / 2) * noise
+    return Group(latent, mean, log_variance, prior_mean, prior_log_variance)
