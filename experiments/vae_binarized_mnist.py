@@ -55,8 +55,7 @@ class Config(RunConfig):
     evaluate_every: Annotated[int, Bounds(least=0)] = 2_500
     """Steps between bounds on the validation digits; the best state is kept in best/.  0 for none."""
     network: Literal["mlp", "residual", "ladder"] = "mlp"
-    """mlp: dense layers of 200 and 200, as in the IWAE paper; residual: convolutions; ladder: these, with latents at three
-    sizes."""
+    """mlp: dense layers of 200, as in the IWAE paper; residual: convolutions; ladder: with latents of three sizes."""
     latent_size: Count = 50
     """Latents of an image; in a ladder, of its top."""
     samples: Count = 1

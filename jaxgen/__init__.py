@@ -8,7 +8,7 @@ What trains is an `Update`, a pair of pure functions over named networks; update
 from jaxgen.errors import InputError, OutsideError
 from jaxgen.image import ImageSpec, to_float, to_uint8
 from jaxgen.metrics import Mean, compute, mean, merge
-from jaxgen.objective import add, lazily, scale
+from jaxgen.objective import add, lazily, renamed, scale
 from jaxgen.parallel import data_parallel, make_mesh, pmapped
 from jaxgen.step import init_state, make_step, scan_steps
 from jaxgen.types import Aux, Batch, Context, Game, Loss, Networks, Sampler, TrainState, Update, Variables
@@ -43,6 +43,7 @@ __all__ = [
     "merge",
     "minimize",
     "pmapped",
+    "renamed",
     "scale",
     "scan_steps",
     "simultaneous",

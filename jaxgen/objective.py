@@ -69,6 +69,20 @@ def lazily(k: int, loss: Loss) -> Loss:
     return lazy
 
 
+def renamed(loss: Loss, **names: str) -> Loss:
+    """The loss with the network that it calls `name` taken from `names[name]`: `renamed(loss, generator="decoder")`.
+
+    So the loss of one family trains a network of another.
+    """
+
+    def under_other_names(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        require_networks(names.values(), networks)
+        value, aux = loss({**networks, **{name: networks[other] for name, other in names.items()}}, context)
+        return value, aux._replace(changes={names.get(name, name): change for name, change in aux.changes.items()})
+
+    return under_other_names
+
+
 def stream(context: Context, name: str) -> Context:
     """The context with a key of its own for `name`, whatever the place of `name` among others."""
     return context._replace(key=jax.random.fold_in(context.key, crc32(name.encode())))

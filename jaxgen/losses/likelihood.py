@@ -104,8 +104,10 @@ def categorical(levels: int = LEVELS) -> Likelihood:
 
     def log_prob(numbers: Array, images: Array) -> Array:
         index = jnp.round(images.astype(jnp.float32) * ((levels - 1) / 255)).astype(jnp.int32)
-        index = jnp.broadcast_to(index, (*numbers.shape[:-1], index.shape[-1]))
-        return jnp.take_along_axis(apart(numbers), index[..., None], axis=-1)[..., 0].sum(PIXEL)
+        logs = apart(numbers)
+        shape = jnp.broadcast_shapes(logs.shape[:-1], index.shape)
+        logs, index = jnp.broadcast_to(logs, (*shape, levels)), jnp.broadcast_to(index, shape)
+        return jnp.take_along_axis(logs, index[..., None], axis=-1)[..., 0].sum(PIXEL)
 
     def mean(numbers: Array) -> Array:
         return jnp.exp(apart(numbers)) @ jnp.linspace(-1.0, 1.0, levels)

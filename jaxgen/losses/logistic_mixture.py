@@ -84,9 +84,10 @@ def _log_logistic(x: Array, mean: Array, log_scale: Array) -> Array:
 
 def _given_channels(mixture: Mixture, x: Array) -> Array:
     """The means [..., C, K] given the true channels x [..., C, 1]."""
-    rows, place = [], 0
-    for channel in range(mixture.means.shape[-2]):
-        mean = mixture.means[..., channel, :]
+    means, rows, place = mixture.means, [], 0
+    means = jnp.broadcast_to(means, jnp.broadcast_shapes(means.shape, x.shape))
+    for channel in range(means.shape[-2]):
+        mean = means[..., channel, :]
         for before in range(channel):
             mean += mixture.coefficients[..., place, :] * x[..., before, :]
             place += 1

@@ -17,6 +17,7 @@ from jaxgen.nets.forward import forward
 from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
 from jaxgen.nets.normalization import batch_norm
+from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 
 __all__ = [
     "Conv",
@@ -31,6 +32,8 @@ __all__ = [
     "LadderEncoder",
     "MLPDecoder",
     "MLPEncoder",
+    "MapDecoder",
+    "MapEncoder",
     "Module",
     "ResidualDecoder",
     "ResidualEncoder",

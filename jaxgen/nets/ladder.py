@@ -23,6 +23,9 @@ Features = tuple[Array, Array, Array]
 """What an encoder sees: [B, H/2, W/2, F], [B, H/4, W/4, 2F], [B, G]."""
 
 
+MOST = 5.0
+
+
 class Group(NamedTuple):
     """One group of latents [B, ...], and the mean and log variance of its posterior and of its prior."""
 
@@ -109,7 +112,8 @@ class Rung(nn.Module):
         change = None
         if features is not None:
             both = jnp.concatenate([image, features], axis=-1)
-            change = conv(size, **zero)(jax.nn.gelu(conv(image.shape[-1])(jax.nn.gelu(both))))
+            hidden = conv(image.shape[-1], name="posterior_hidden")(jax.nn.gelu(both))
+            change = conv(size, name="posterior", **zero)(jax.nn.gelu(hidden))
         group = drawn(noise, prior, change)
         return image + conv(image.shape[-1], use_bias=False)(group.latent), group
 
@@ -117,7 +121,9 @@ class Rung(nn.Module):
 def first(noise: Array, features: Array | None) -> Group:
     """The group of latents without any above it: its prior is standard normal."""
     prior = jnp.zeros((*noise.shape[:-1], 2 * noise.shape[-1]))
-    return drawn(noise, prior, None if features is None else nn.Dense(prior.shape[-1])(jax.nn.gelu(features)))
+    return drawn(
+        noise, prior, None if features is None else nn.Dense(prior.shape[-1], name="posterior")(jax.nn.gelu(features))
+    )
 
 
 def drawn(noise: Array, prior: Array, change: Array | None) -> Group:
@@ -127,5 +133,11 @@ def drawn(noise: Array, prior: Array, change: Array | None) -> Group:
     if change is not None:
         mean_change, log_variance_change = jnp.split(change, 2, axis=-1)
         mean, log_variance = mean + mean_change, log_variance + log_variance_change
+    log_variance, prior_log_variance = bounded(log_variance), bounded(prior_log_variance)
     latent = mean + jnp.exp(log_variance / 2) * noise
     return Group(latent, mean, log_variance, prior_mean, prior_log_variance)
+
+
+def bounded(log_variance: Array) -> Array:
+    """A log variance from -5 to 5, itself near 0: as it is learned, no sample may overflow what follows."""
+    return MOST * jnp.tanh(log_variance / MOST)
