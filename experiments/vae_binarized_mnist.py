@@ -6,7 +6,6 @@ The benchmark of VAEs: 50,000 digits to train on, black or white once and for al
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import jax
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from jaxgen import Context, ImageSpec, Networks, chain, ema, minimize
 from jaxgen.data import load
+from jaxgen.errors import InputError
 from jaxgen.evaluation import negative_log_likelihood
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
 from jaxgen.files import write_whole
@@ -73,7 +73,15 @@ class Config(RunConfig):
 
 
 def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
-    """The networks and what they mean."""
+    """The networks and what they mean.
+
+    Raises:
+      InputError: options that do not go together.
+    """
+    if config.network == "ladder" and config.pseudo_inputs:
+        raise InputError(f"--pseudo-inputs {config.pseudo_inputs}: a ladder learns its priors by itself.")
+    if config.samples > 1 and config.warm_up:
+        raise InputError(f"--warm-up {config.warm_up}: the bound of --samples {config.samples} has no such weight.")
     if config.network == "ladder":
         return LadderVAE(LadderEncoder(), LadderDecoder(spec, config.latent_size), bernoulli())
     encoder, decoder = MLPEncoder(config.latent_size), MLPDecoder(spec)
@@ -96,7 +104,7 @@ def log_weights(model: VAE | LadderVAE, networks: Networks):
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, how to draw from them, and how good they are on the validation digits."""
     model = make_model(config, spec)
-    trained = ("encoder", "decoder", *(("prior",) if config.pseudo_inputs and config.network != "ladder" else ()))
+    trained = ("encoder", "decoder", *(("prior",) if config.pseudo_inputs else ()))
     beta = optax.linear_schedule(0.0, 1.0, config.warm_up) if config.warm_up else 1.0
     loss = elbo_loss(model, beta=beta)
     if config.samples > 1:
@@ -135,13 +143,8 @@ def main() -> None:
     console.print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
     nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
     console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats")
-    report(directory.path / "test.json", config, nll.value, nll.standard_error)
-
-
-def report(path: Path, config: Config, value: float, error: float | None) -> None:
-    """Writes what was measured."""
-    told = {"test_nll": value, "standard_error": error, "unit": "nats", "samples": config.test_samples}
-    write_whole(path, json.dumps({**told, "data": "statically binarised MNIST"}, indent=2) + "\n")
+    told = {"test_nll": nll.value, "standard_error": nll.standard_error, "samples": config.test_samples}
+    write_whole(directory.path / "test.json", json.dumps({**told, "data": test.source}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
