@@ -151,7 +151,7 @@ def _classes(judged: Judged) -> Measures:
     assert probabilities is not None
     classes, size = count_classes(probabilities), len(probabilities)
     return {
-        "class score": class_score(probabilities, splits=min(10, size)),
+        "class score": class_score(probabilities, splits=max(1, min(10, size // 100))),
         "classes covered": Estimate(float(classes.covered)),
         "rarest class": Estimate(classes.rarest, float(np.sqrt(classes.rarest * (1 - classes.rarest) / size))),
         "class balance": Estimate(classes.balance),

@@ -37,7 +37,8 @@ class MLPEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
-        features = with_condition(image.reshape(len(image), -1), condition)
+        # From 0 for black: hundreds of black pixels at -1 would drive every unit of the first layer to its end.
+        features = with_condition((image.reshape(len(image), -1) + 1) / 2, condition)
         for size in self.hidden:
             features = self.activation(nn.Dense(size)(features))
         return posterior(features, self.latent_size)

@@ -367,7 +367,7 @@ def test_the_bound_and_its_gradients_are_those_of_pytorch(torch):
         return x @ layer["kernel"] + layer["bias"]
 
     white = torch.tensor(np.asarray(images).reshape(7, -1) / 255.0, dtype=torch.float64)
-    hidden = torch.tanh(dense(torch.tanh(dense(2 * white - 1, encoder["Dense_0"])), encoder["Dense_1"]))
+    hidden = torch.tanh(dense(torch.tanh(dense(white, encoder["Dense_0"])), encoder["Dense_1"]))
     mean, log_variance = dense(hidden, encoder["Dense_2"]), dense(hidden, encoder["Dense_3"])
     latent = mean + torch.exp(log_variance / 2) * torch.tensor(noise, dtype=torch.float64)
     hidden = torch.tanh(dense(torch.tanh(dense(latent, decoder["Dense_0"])), decoder["Dense_1"]))
