@@ -78,7 +78,7 @@ def load(
     if name == "binarized_mnist":
         return _from_binarized(split, places)
     if split == "validation":
-        raise InputError(f"{name} has no validation split.")
+        raise InputError(f"{name} has no validation split: expected train or test.")
     for place in places:
         if prepared := find_prepared(place, name):
             return _from_prepared(name, split, prepared, announce, most_bytes)

@@ -149,13 +149,14 @@ def test_a_download_with_another_checksum_is_refused(server, monkeypatch):
         (
             "minst",
             {},
-            "--data minst is unknown: expected mnist, fashion_mnist, cifar10, a folder of images, or an .npz",
+            "--data minst is unknown: expected mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an .npz",
         ),
         ("mnist", {"data_dir": Path("/nowhere")}, "--data-dir /nowhere is no folder"),
         ("mnist", {"split": "test", "offline": True}, r"mnist \(test\) was not found"),
         ("fashion_mnist", {"offline": True}, "fashion_mnist .* was not found"),
         ("cifar10", {"offline": True}, "cifar10 is not prepared"),
-        ("mnist", {"split": "valid"}, "split 'valid' is unknown: expected 'train' or 'test'"),
+        ("mnist", {"split": "valid"}, "The split 'valid' is unknown: expected train, validation, test"),
+        ("mnist", {"split": "validation"}, "mnist has no validation split: expected train or test"),
     ],
 )
 def test_what_is_missing_is_told_in_one_line(name, options, message):
