@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import jax
-import jax.numpy as jnp
 import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
-from jaxgen.models import GAN, discriminator_loss, generator_loss, r1_loss, r2_loss, share_images
+from jaxgen.models import GAN, discriminator_loss, generator_loss, r1_loss, r2_loss, share_images, warming_up
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 
 
@@ -66,11 +65,6 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=gan.sampler("generator_ema"),
         discriminator_loss="discriminator/adversarial",
     )
-
-
-def warming_up(decay: float):
-    """A decay that lets an average forget its first steps: about the last tenth counts, until `decay` is reached."""
-    return lambda step: jnp.minimum(decay, (1 + step) / (10 + step))
 
 
 def main() -> None:

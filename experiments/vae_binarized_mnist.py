@@ -31,6 +31,7 @@ from jaxgen.models import (
     reconstructions,
     standard_normal,
     vamp_prior,
+    warming_up,
 )
 from jaxgen.nets import (
     LadderDecoder,
@@ -110,7 +111,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     if config.samples > 1:
         loss = importance_weighted_loss(model, samples=config.samples)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life))
-    averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=0.999) for name in trained}
+    averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=warming_up(0.999)) for name in trained}
     held_out = load(config.data, split="validation", data_dir=config.data_dir).arrays["image"]
 
     @jax.jit

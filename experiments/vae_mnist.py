@@ -14,7 +14,7 @@ import tyro
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import bernoulli
-from jaxgen.models import VAE, averaged, elbo_loss, interpolations, latent_map, reconstructions
+from jaxgen.models import VAE, averaged, elbo_loss, interpolations, latent_map, reconstructions, warming_up
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
 
 
@@ -50,8 +50,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     beta = optax.linear_schedule(0.0, config.beta, 2_000)
     update = chain(
         vae=minimize(elbo_loss(vae, beta=beta), adam, wrt=("encoder", "decoder")),
-        encoder_average=ema("encoder", into="encoder_ema", decay=0.999),
-        decoder_average=ema("decoder", into="decoder_ema", decay=0.999),
+        encoder_average=ema("encoder", into="encoder_ema", decay=warming_up(0.999)),
+        decoder_average=ema("decoder", into="decoder_ema", decay=warming_up(0.999)),
     )
     return Recipe(
         networks=lambda key: vae.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),

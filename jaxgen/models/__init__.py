@@ -1,6 +1,6 @@
 """Models: networks and losses bound into `Loss` functions and samplers."""
 
-from jaxgen.models.averaged import averaged
+from jaxgen.models.averaged import averaged, warming_up
 from jaxgen.models.doubly_reparameterized import doubly_reparameterized_loss
 from jaxgen.models.gan import GAN, adversarial_game, discriminator_loss, generator_loss, r1_loss, r2_loss, share_images
 from jaxgen.models.ladder import LadderVAE
@@ -34,4 +34,5 @@ __all__ = [
     "total_correlation_loss",
     "vamp_prior",
     "vector_quantized_loss",
+    "warming_up",
 ]

@@ -149,7 +149,8 @@ def test_a_download_with_another_checksum_is_refused(server, monkeypatch):
         (
             "minst",
             {},
-            "--data minst is unknown: expected mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an .npz",
+            "--data minst is unknown: expected mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or"
+            " an .npz",
         ),
         ("mnist", {"data_dir": Path("/nowhere")}, "--data-dir /nowhere is no folder"),
         ("mnist", {"split": "test", "offline": True}, r"mnist \(test\) was not found"),
