@@ -15,7 +15,7 @@ import optax
 import tyro
 from rich.console import Console
 
-from jaxgen import Context, ImageSpec, Networks, chain, ema, minimize
+from jaxgen import ImageSpec, Networks, chain, ema, minimize
 from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.evaluation import negative_log_likelihood
@@ -28,6 +28,7 @@ from jaxgen.models import (
     averaged,
     elbo_loss,
     importance_weighted_loss,
+    importance_weights,
     reconstructions,
     standard_normal,
     vamp_prior,
@@ -92,16 +93,6 @@ def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
     return VAE(encoder, decoder, bernoulli(), config.latent_size, prior)
 
 
-def log_weights(model: VAE | LadderVAE, networks: Networks):
-    """The function from images, a key and k to the logarithms [k, B] of importance weights."""
-
-    def weigh(images: jax.Array, key: jax.Array, samples: int) -> jax.Array:
-        context = Context({"image": images}, key, jnp.int32(0))
-        return model.infer(networks, context, samples, train=False).log_weights
-
-    return weigh
-
-
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, how to draw from them, and how good they are on the validation digits."""
     model = make_model(config, spec)
@@ -116,7 +107,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
     @jax.jit
     def bounds(networks: Networks, images: jax.Array) -> jax.Array:
-        weights = log_weights(model, averaged(networks))(images, jax.random.key(0), 10)
+        weights = importance_weights(model, averaged(networks))(images, jax.random.key(0), 10)
         return jnp.log(10) - jax.nn.logsumexp(weights, axis=0)
 
     def score(networks: Networks) -> dict[str, float]:
@@ -135,12 +126,13 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 def main() -> None:
     """Trains and tests as the command line says."""
     config, console = tyro.cli(Config), Console()
+    # Read first: what is missing is told before hours of training, not after.
+    test = load(config.data, split="test", data_dir=config.data_dir)
     directory = run(config, build, name="vae_binarized_mnist")
     if not config.test_samples:
         return
-    test = load(config.data, split="test", data_dir=config.data_dir)
     model, networks = make_model(config, test.spec), averaged(best_networks(config, build, directory, test.spec))
-    weigh, images = log_weights(model, networks), test.arrays["image"]
+    weigh, images = importance_weights(model, networks), test.arrays["image"]
     console.print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
     nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
     console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats")

@@ -9,7 +9,7 @@ import pytest
 from jaxgen.data import load
 from jaxgen.evaluation import negative_log_likelihood
 from jaxgen.experiment import best_networks
-from jaxgen.models import averaged
+from jaxgen.models import averaged, importance_weights
 from jaxgen.report import RunDirectory
 from tests.programs import ROOT, load_program, run_here
 
@@ -51,7 +51,7 @@ def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, data, tm
     test = load("binarized_mnist", split="test", data_dir=data)
     directory = RunDirectory(tmp_path / "run")
     networks = averaged(best_networks(config, program.build, directory, test.spec))
-    weigh = program.log_weights(program.make_model(config, test.spec), networks)
+    weigh = importance_weights(program.make_model(config, test.spec), networks)
     again = negative_log_likelihood(weigh, test.arrays["image"], samples=6)
     assert told["test_nll"] == pytest.approx(again.value, rel=1e-5)
     assert (tmp_path / "run" / "reconstructions.png").is_file()

@@ -7,7 +7,7 @@ from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
 from jaxgen.models.prior import Prior, standard_normal, vamp_prior
 from jaxgen.models.total_correlation import total_correlation_loss
-from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss
+from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss, importance_weights
 from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "elbo_loss",
     "generator_loss",
     "importance_weighted_loss",
+    "importance_weights",
     "interpolations",
     "latent_map",
     "r1_loss",

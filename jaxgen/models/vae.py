@@ -105,12 +105,15 @@ class VAE(NamedTuple):
         (centre, _), _ = self.encode(networks, batch, train=False)
         return self.likelihood.mean(self.decode(networks, centre, self.condition(batch), train=False)[0])
 
-    def sampler(self) -> Sampler:
-        """The function from networks and typed keys [B] to images: the likelihood's mean at latents from the prior."""
+    def sampler(self, condition: Array | None = None) -> Sampler:
+        """The function from networks and typed keys [B] to images: the likelihood's mean at latents from the prior.
+
+        `condition` is [B, F], or [F] for all images.
+        """
 
         def sample(networks: Networks, keys: Array) -> Array:
             latent = jax.vmap(lambda key: self.prior.sample(networks, self.encoder, key, self.latent_size))(keys)
-            numbers, _ = self.decode(networks, latent, train=False)
+            numbers, _ = self.decode(networks, latent, condition, train=False)
             return self.likelihood.mean(numbers)
 
         return sample
@@ -147,6 +150,16 @@ def importance_weighted_loss(model, *, samples: int) -> Loss:
         return -log_mean_exp(inferred.log_weights).mean(), Aux(metrics, inferred.changes)
 
     return loss
+
+
+def importance_weights(model, networks: Networks) -> Callable[[Array, Array, int], Array]:
+    """The function from images uint8 [B, H, W, C], a key and k to log w [k, B] of (2)."""
+
+    def weigh(images: Array, key: Array, samples: int) -> Array:
+        context = Context({"image": images}, key, jnp.int32(0))
+        return model.infer(networks, context, samples, train=False).log_weights
+
+    return weigh
 
 
 def bound_metrics(log_likelihood: Array, divergence: Array) -> dict:
