@@ -72,7 +72,7 @@ class ConvEncoder(nn.Module):
         for width in (self.width, 2 * self.width):
             image = Conv(width, (3, 3), use_bias=False)(image)
             image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9)(image))
-            image = nn.max_pool(image, (2, 2), (2, 2))
+            image = max_pool(image)
         return posterior(with_condition(image.reshape(len(image), -1), condition), self.latent_size)
 
 
@@ -160,7 +160,17 @@ def to_map(features: Array, output: ImageSpec, factor: int, width: int) -> Array
 
 def upsample(image: Array) -> Array:
     """Each pixel twice in both directions: [B, H, W, C] to [B, 2H, 2W, C]."""
-    return jnp.repeat(jnp.repeat(image, 2, axis=1), 2, axis=2)
+    # Not by jnp.repeat: it gathers, and on a CPU the gradient of that takes far longer than a sum over an axis.
+    batch, height, width, channels = image.shape
+    image = jnp.broadcast_to(image[:, :, None, :, None], (batch, height, 2, width, 2, channels))
+    return image.reshape(batch, 2 * height, 2 * width, channels)
+
+
+def max_pool(image: Array) -> Array:
+    """The largest of each two by two pixels: [B, 2H, 2W, C] to [B, H, W, C]."""
+    # Not by nn.max_pool: on a CPU the gradient of windows takes far longer than that of a maximum over axes.
+    batch, height, width, channels = image.shape
+    return image.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
 
 def enlarge(image: Array) -> Array:
