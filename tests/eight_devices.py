@@ -8,15 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen import ImageSpec, init_state, make_step, simultaneous
+from jaxgen import ImageSpec, init_state, make_step, minimize, simultaneous
 from jaxgen.dispatch import many_steps
 from jaxgen.experiment import first_state
-from jaxgen.losses import logistic_discriminator, non_saturating_generator
+from jaxgen.losses import bernoulli, logistic_discriminator, non_saturating_generator
 from jaxgen.metrics import compute
-from jaxgen.models import GAN, adversarial_game
-from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
+from jaxgen.models import GAN, VAE, adversarial_game, importance_weighted_loss
+from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, MLPDecoder, MLPEncoder
 from jaxgen.parallel import SMALL, by_jit, by_pmap, data_parallel, make_mesh, pmapped
-from tests.programs import EXPERIMENTS, load_program, raw
+from tests.programs import ANY_DATA, load_program, raw
 
 STEPS, BATCH, SPEC = 3, 32, ImageSpec(28, 28, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, *SPEC), dtype=np.uint8)
@@ -26,8 +26,11 @@ INDICES = np.random.default_rng(1).integers(0, 50, (STEPS, BATCH), dtype=np.int3
 
 @pytest.fixture(autouse=True)
 def _plain_descent(monkeypatch):
-    """Adam divides rounding errors by rounding errors where a gradient is nearly zero."""
-    monkeypatch.setattr(optax, "adam", lambda *_, **__: optax.sgd(0.1))
+    """Adam divides rounding errors by rounding errors where a gradient is nearly zero.
+
+    The rate is low since likelihoods summed over pixels have gradients of hundreds.
+    """
+    monkeypatch.setattr(optax, "adam", lambda *_, **__: optax.sgd(0.01))
 
 
 STRATEGIES = {
@@ -69,7 +72,17 @@ def normalised():
     return update, init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
 
 
-RECIPES = {"normalised": normalised} | {path.stem: lambda path=path: experiment(path) for path in EXPERIMENTS}
+def importance_weighted():
+    """Several latents an image, and a divergence that meets its images only through their weights."""
+    vae = VAE(MLPEncoder(4, hidden=(16,)), MLPDecoder(SPEC, hidden=(16,)), bernoulli(), 4)
+    update = minimize(importance_weighted_loss(vae, samples=3), optax.sgd(0.01), wrt=("encoder", "decoder"))
+    networks = vae.init(jax.random.key(0), {"image": IMAGES[:1]})
+    return update, init_state(update, networks, jax.random.key(1))
+
+
+RECIPES = {"normalised": normalised, "importance_weighted": importance_weighted} | {
+    path.stem: lambda path=path: experiment(path) for path in ANY_DATA
+}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -12,6 +12,7 @@ from jaxgen.command import command
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
+ANY_DATA = [path for path in EXPERIMENTS if "binarized" not in path.stem]  # the others are of one data set
 TINY = (
     "--width",
     "2",

@@ -7,9 +7,7 @@ import pytest
 
 from jaxgen import ImageSpec, make_step
 from jaxgen.experiment import first_state
-from tests.programs import EXPERIMENTS, load_program
-
-ANY_DATA = [path for path in EXPERIMENTS if "binarized" not in path.stem]
+from tests.programs import ANY_DATA, load_program
 
 
 @pytest.mark.parametrize("channels", [1, 3])
