@@ -20,6 +20,7 @@ from rich.console import Console
 
 from jaxgen.checkpoint import PACKAGES, Checkpoints, Retention
 from jaxgen.command import command
+from jaxgen.condition import require_condition
 from jaxgen.config import FREE, Bounds, Count, Positive, RunConfig, Seed, require_bounds
 from jaxgen.data import Dataset, StreamedDataset, load
 from jaxgen.errors import InputError
@@ -52,8 +53,16 @@ class Prepared(NamedTuple):
     record: dict[str, Any]
 
 
-def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name: str) -> RunDirectory:
+def run(
+    config: ConfigT,
+    build: Callable[[ConfigT, ImageSpec], Recipe],
+    *,
+    name: str,
+    prepare: Callable[[Dataset], Dataset] | None = None,
+) -> RunDirectory:
     """Trains a recipe and leaves a run directory.
+
+    `prepare` makes what is trained on of the data set, which is then read into memory.
 
     Ctrl-C and SIGTERM save everything, then exit with 130 and 143.
 
@@ -67,7 +76,7 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
     agree(lambda: require_bounds(config))
     use_compilation_cache()
     display = Display(Console(quiet=not is_first()))
-    prepared = agree(lambda: prepare(config, build, display, name))
+    prepared = agree(lambda: prepare_run(config, build, display, name, prepare))
     require_same(fingerprint(prepared.record), "options, data, code or versions")
     directory = RunDirectory(config.out or Path("runs") / name)
     earlier = agree(lambda: claim(directory, config, prepared.record, display))
@@ -91,7 +100,13 @@ def run(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], *, name:
     return directory
 
 
-def prepare(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], display: Display, name: str) -> Prepared:
+def prepare_run(
+    config: ConfigT,
+    build: Callable[[ConfigT, ImageSpec], Recipe],
+    display: Display,
+    name: str,
+    prepare: Callable[[Dataset], Dataset] | None = None,
+) -> Prepared:
     """Data, recipe and first state, checked against each other.
 
     Raises:
@@ -104,11 +119,19 @@ def prepare(config: ConfigT, build: Callable[[ConfigT, ImageSpec], Recipe], disp
         announce=display.say,
         most_bytes=int(config.memory_gib * 2**30),
     )
+    if prepare is not None:
+        if isinstance(dataset, StreamedDataset):
+            raise InputError(
+                f"--memory-gib {config.memory_gib}: {dataset.source} is too large to be prepared in memory."
+            )
+        dataset = prepare(dataset)
     if config.batch_size > dataset.size:
         raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
     strategy = choose_strategy(config.parallel)
     require_divisible(config.batch_size, strategy.devices)
-    recipe = with_score(build(config, dataset.spec), config, dataset)
+    recipe = build(config, dataset.spec)
+    require_condition(recipe.condition, dataset.fields, dataset.arrays if isinstance(dataset, Dataset) else {})
+    recipe = with_score(recipe, config, dataset)
     state = first_state(config, recipe)
     return Prepared(dataset, recipe, strategy, state, make_record(config, recipe, dataset, state, name))
 
@@ -122,7 +145,12 @@ def with_score(recipe: Recipe, config: RunConfig, dataset: Dataset | StreamedDat
     if not config.evaluate_every or recipe.score or not is_first():
         return recipe
     score = frechet_score(
-        recipe.sampler, dataset, num=config.evaluate_num, seed=config.seed, inception=config.inception
+        recipe.sampler,
+        dataset,
+        num=config.evaluate_num,
+        seed=config.seed,
+        inception=config.inception,
+        condition=recipe.condition,
     )
     return recipe._replace(score=score)
 

@@ -1,8 +1,9 @@
 """Samplers as one portable file: no model code is needed to draw from it.
 
 `sampler.stablehlo` is a `jax.export` of (seed uint32 [], index int32 [B]) -> image uint8 [B, H, W, C] with the weights
-inside, for cpu, cuda and tpu and any B.  Image i depends on (seed, i) alone.  `signature.json` says so, and holds the
-file's SHA-256.
+inside, for cpu, cuda and tpu and any B; a conditional one also takes the condition's field, label int32 [B] or features
+float32 [B, F].  Image i depends on (seed, i) and what it is told alone.  `signature.json` says so, and holds the file's
+SHA-256.
 """
 
 import json
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
+from jaxgen.condition import Condition, require_labels
 from jaxgen.errors import InputError, first_line
 from jaxgen.files import write_whole
 from jaxgen.image import ImageSpec, to_uint8
@@ -27,40 +29,83 @@ BATCH = 64
 """Images a call: results are the same bytes because every call has this size, whatever number is asked for."""
 
 
+class Told(NamedTuple):
+    """What a conditional sampler is told of an image: a field, its shape and type, and how many classes a label has."""
+
+    field: str
+    shape: tuple[int, ...]
+    dtype: str
+    classes: int
+
+
 class ExportedSampler(NamedTuple):
     """A sampler read from a file."""
 
     spec: ImageSpec
-    call: Callable[[Array, Array], Array]
+    call: Callable[..., Array]
+    told: Told | None = None
 
-    def draw(self, seed: int, num: int, *, start: int = 0) -> np.ndarray:
-        """Images `start` to `start + num` of the stream of `seed`, uint8 [num, H, W, C]."""
+    def draw(self, seed: int, num: int, *, start: int = 0, field: np.ndarray | None = None) -> np.ndarray:
+        """Images `start` to `start + num` of the stream of `seed`, uint8 [num, H, W, C].
+
+        A conditional sampler is told `field` [num, ...]; by default all labels in turn.
+
+        Raises:
+          InputError: the field is missing, does not fit, or has a label that is no class.
+        """
+        given = self._given(start + np.arange(num, dtype=np.int32), field)
         images = np.empty((num, *self.spec), np.uint8)
         for offset in range(0, num, BATCH):
             index = start + offset + np.arange(BATCH, dtype=np.int32)
-            batch = self.call(jnp.uint32(seed), jnp.asarray(index))
+            chosen = np.minimum(offset + np.arange(BATCH), num - 1)
+            batch = self.call(jnp.uint32(seed), jnp.asarray(index), *(jnp.asarray(array[chosen]) for array in given))
             images[offset : offset + BATCH] = np.asarray(batch)[: num - offset]
         return images
 
+    def _given(self, index: np.ndarray, field: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        if self.told is None:
+            if field is not None:
+                raise InputError("This sampler draws without being told anything: it is of no conditional experiment.")
+            return ()
+        if field is None and self.told.classes:
+            field = index % self.told.classes
+        if field is None:
+            raise InputError(f"This sampler must be told {self.told.field!r} of each image.")
+        if field.shape != (len(index), *self.told.shape):
+            expected = [len(index), *self.told.shape]
+            raise InputError(f"The sampler was told {self.told.field!r} {list(field.shape)}; expected {expected}.")
+        if self.told.classes:
+            require_labels(field, self.told.classes, "the classes of the run")
+        return (field.astype(self.told.dtype),)
 
-def seeded(sampler: Sampler, networks: Networks) -> Callable[[Array, Array], Array]:
-    """The function (seed, index [B]) -> image uint8 [B, H, W, C] of a sampler and its networks."""
 
-    def draw(seed: Array, index: Array) -> Array:
+def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
+    """The function (seed, index [B], a condition's field [B, ...] if any) -> image uint8 [B, H, W, C] of a sampler."""
+
+    def draw(seed: Array, index: Array, *field: Array) -> Array:
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(index)
-        return to_uint8(sampler(networks, keys))
+        return to_uint8(sampler(networks, keys, *field))
 
     return draw
 
 
-def save_sampler(folder: Path, sampler: Sampler, networks: Networks, spec: ImageSpec) -> None:
+def save_sampler(
+    folder: Path, sampler: Sampler, networks: Networks, spec: ImageSpec, condition: Condition | None = None
+) -> None:
     """Writes a sampler with the networks that it reads into a folder."""
     (batch,) = export.symbolic_shape("B")
-    arguments = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((batch,), jnp.int32)
+    arguments = [jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((batch,), jnp.int32)]
+    inputs = {"seed": "uint32 []", "index": "int32 [B]"}
+    told = None
+    if condition is not None:
+        told = Told(condition.field, condition.shape, condition.dtype, condition.classes)
+        arguments.append(jax.ShapeDtypeStruct((batch, *told.shape), told.dtype))
+        inputs[told.field] = f"{told.dtype} [{', '.join(map(str, ('B', *told.shape)))}]"
     networks = jax.device_get(networks)
     content = bytes(export.export(jax.jit(seeded(sampler, networks)), platforms=PLATFORMS)(*arguments).serialize())
     signature = {
-        "inputs": {"seed": "uint32 []", "index": "int32 [B]"},
+        "inputs": inputs,
+        "told": told and told._asdict(),
         "output": f"uint8 [B, {spec.height}, {spec.width}, {spec.channels}]",
         "image": spec._asdict(),
         "platforms": PLATFORMS,
@@ -82,6 +127,7 @@ def load_sampler(folder: Path) -> ExportedSampler:
         signature = json.loads((folder / SIGNATURE).read_text())
         content = (folder / FUNCTION).read_bytes()
         spec, digest = ImageSpec(**signature["image"]), signature["sha256"]
+        told = Told(**signature["told"]) if signature.get("told") else None
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no sampler: {error.filename} is missing.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -93,4 +139,5 @@ def load_sampler(folder: Path) -> ExportedSampler:
     except Exception as error:
         made = f"made by jax {signature.get('jax')}, this is {jax.__version__}"
         raise InputError(f"{folder / FUNCTION} cannot be read ({made}): {first_line(error)}") from error
-    return ExportedSampler(spec, jax.jit(exported.call))
+    told = told and told._replace(shape=tuple(told.shape))
+    return ExportedSampler(spec, jax.jit(exported.call), told)

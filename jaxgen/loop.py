@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.checkpoint import Checkpoints, flatten, unflatten
+from jaxgen.condition import Condition
 from jaxgen.config import RunConfig
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.dispatch import diverged_leaves, feed_from, train
@@ -19,7 +20,7 @@ from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
 from jaxgen.report import Display, RunDirectory, plot_metrics, save_divergence, save_grid
-from jaxgen.selection import Best, Score, some_examples
+from jaxgen.selection import Best, Score, grid_fields, some_examples
 from jaxgen.step import make_step
 from jaxgen.types import Array, Batch, Networks, Sampler, TrainState, Update
 from jaxgen.watchdog import DIVERSITY, Divergence, Signs, diagnose, diversity, not_finite, observe, observe_all
@@ -34,14 +35,16 @@ SETBACKS = 3
 class Recipe(NamedTuple):
     """What an experiment builds: the first networks from a key, how they train, and how to draw from them.
 
-    `discriminator_loss` names the metric whose staying at zero means that the discriminator has won, if there is one.
-    `score` is what evaluations on the way go by; by default the Fréchet distance of drawn images.  `pictures` makes
-    further pictures at the end, of networks and some training examples: images uint8 [rows, columns, H, W, C] by name.
+    `condition` is what the sampler is told besides keys.  `discriminator_loss` names the metric whose staying at zero
+    means that the discriminator has won, if there is one.  `score` is what evaluations on the way go by; by default the
+    Fréchet distance of drawn images.  `pictures` makes further pictures at the end, of networks and some training
+    examples: images uint8 [rows, columns, H, W, C] by name.
     """
 
     networks: Callable[[Array], Networks]
     update: Update
     sampler: Sampler
+    condition: Condition | None = None
     discriminator_loss: str | None = None
     score: Score | None = None
     pictures: Callable[[Networks, Batch], Mapping[str, Array]] | None = None
@@ -136,16 +139,18 @@ def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainSt
 
 def _looks(run: Run) -> Callable[[Networks, int], dict[str, float]]:
     """The function that draws and saves a grid, and says how different its images are."""
-    draw = jax.jit(lambda networks, index: seeded(run.recipe.sampler, networks)(jnp.uint32(run.config.seed), index))
+    field, columns = grid_fields(run.recipe.condition, run.dataset, GRID, run.config.seed)
+    num = len(field[0]) if field else GRID
+    draw = jax.jit(lambda networks, *given: seeded(run.recipe.sampler, networks)(jnp.uint32(run.config.seed), *given))
     # Among fewer real images the nearest is further away, and as many drawn ones need not be as far.
-    is_enough = is_first() and run.dataset.size >= GRID
-    real = diversity(some_examples(run.dataset, GRID, run.config.seed)["image"]) if is_enough else 0.0
+    is_enough = is_first() and run.dataset.size >= num
+    real = diversity(some_examples(run.dataset, num, run.config.seed)["image"]) if is_enough else 0.0
 
     def look(networks: Networks, step: int) -> dict[str, float]:
         ratio = np.float32(np.nan)
         if is_first():
-            images = np.asarray(draw(networks, jnp.arange(GRID, dtype=jnp.int32)))
-            save_grid(run.directory.samples / f"step_{step:07}.png", images)
+            images = np.asarray(draw(networks, jnp.arange(num, dtype=jnp.int32), *field))
+            save_grid(run.directory.samples / f"step_{step:07}.png", images, columns=columns)
             ratio = np.float32(diversity(images) / real if real else np.nan)
         ratio = float(from_first(ratio))
         return {} if math.isnan(ratio) else {DIVERSITY: round(ratio, 4)}
@@ -160,7 +165,7 @@ def _evaluate(run: Run, state: TrainState) -> dict[str, float]:
     if from_first(np.bool_(scores and best.is_beaten(scores))):
         whole = run.strategy.fetch(state)
         if is_first():
-            best.keep(whole, scores, run.recipe.sampler, run.dataset.spec)
+            best.keep(whole, scores, run.recipe.sampler, run.dataset.spec, run.recipe.condition)
     return {f"evaluation/{name}": value for name, value in scores.items()}
 
 
@@ -187,7 +192,7 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
     if is_first():
         plot_metrics(run.directory.losses, run.directory.rows())
         _draw_pictures(run, state.networks)
-        save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, run.dataset.spec)
+        save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, run.dataset.spec, run.recipe.condition)
 
 
 def _draw_pictures(run: Run, networks: Networks) -> None:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.checkpoint import Checkpoints, Retention
+from jaxgen.condition import Condition
 from jaxgen.data import Dataset, StreamedDataset, batch_indices, make_dataset
 from jaxgen.evaluation import cached_look, choose_network, fit_gaussian, gaussian_distance
 from jaxgen.export import save_sampler, seeded
@@ -49,7 +50,14 @@ class Best:
         name = next(iter(scores))
         return scores[name] < self.scores().get(name, math.inf)
 
-    def keep(self, state: TrainState, scores: Scores, sampler: Sampler, spec: ImageSpec) -> None:
+    def keep(
+        self,
+        state: TrainState,
+        scores: Scores,
+        sampler: Sampler,
+        spec: ImageSpec,
+        condition: Condition | None = None,
+    ) -> None:
         """Makes this state the best one.
 
         Raises:
@@ -57,34 +65,60 @@ class Best:
         """
         # The record is last: a kill on the way leaves that of a worse state, and this one is found to be best again.
         Checkpoints(self.folder / "checkpoints", Retention(last=1)).replace(state)
-        save_sampler(self.folder / "sampler", sampler, state.networks, spec)
+        save_sampler(self.folder / "sampler", sampler, state.networks, spec, condition)
         write_whole(self._record, json.dumps({**scores, "step": int(state.step)}, indent=2) + "\n")
 
 
 def frechet_score(
-    sampler: Sampler, dataset: Dataset | StreamedDataset, *, num: int, seed: int, inception: Path | None = None
+    sampler: Sampler,
+    dataset: Dataset | StreamedDataset,
+    *,
+    num: int,
+    seed: int,
+    inception: Path | None = None,
+    condition: Condition | None = None,
 ) -> Score:
     """The Fréchet distance of `num` drawn images to as many training images, or to all if there are fewer.
 
-    Training images, since a test set by which a state was chosen tests it no more.
+    Training images, since a test set by which a state was chosen tests it no more.  A conditional sampler is told what
+    goes with them.
 
     Raises:
       InputError: no feature network sees such images, or there are no more of them than it has features.
     """
     network = choose_network(dataset.spec, dataset.source, inception)
-    images = some_examples(dataset, min(num, dataset.size), seed)["image"]
+    examples = some_examples(dataset, min(num, dataset.size), seed)
+    images = examples["image"]
+    field = () if condition is None else (examples[condition.field],)
     digest = make_dataset(images, None, source=dataset.source, split=dataset.split).digest
     real = fit_gaussian(cached_look(network, images, digest).features)
     name = "fid" if network.is_inception else "frechet_distance"
-    draw = jax.jit(lambda networks, index: seeded(sampler, networks)(jnp.uint32(seed), index))
+    draw = jax.jit(lambda networks, *given: seeded(sampler, networks)(jnp.uint32(seed), *given))
 
     def score(networks: Networks) -> Scores:
-        starts = range(0, num, DRAW)
-        drawn = [np.asarray(draw(networks, jnp.arange(start, start + DRAW, dtype=jnp.int32))) for start in starts]
+        drawn = []
+        for start in range(0, num, DRAW):
+            index = np.arange(start, start + DRAW, dtype=np.int32)
+            drawn.append(np.asarray(draw(networks, index, *(array[index % len(array)] for array in field))))
         features = network.look(np.concatenate(drawn)[:num]).features
         return {name: gaussian_distance(fit_gaussian(features), real)}
 
     return score
+
+
+def grid_fields(
+    condition: Condition | None, dataset: Dataset | StreamedDataset, num: int, seed: int
+) -> tuple[tuple[np.ndarray, ...], int]:
+    """What the images of a grid are told, [N, ...] with N about `num`, and the grid's columns.
+
+    Labels have a row each, as long as there is room; other conditions are those of some examples.
+    """
+    if condition is None:
+        return (), math.ceil(math.sqrt(num))
+    if condition.classes:
+        columns = math.ceil(num / condition.classes)
+        return (np.arange(min(condition.classes, num), dtype=np.int32).repeat(columns),), columns
+    return (some_examples(dataset, num, seed)[condition.field],), math.ceil(math.sqrt(num))
 
 
 def some_examples(dataset: Dataset | StreamedDataset, num: int, seed: int) -> dict[str, np.ndarray]:

@@ -51,8 +51,9 @@ Loss = Callable[[Networks, Context], tuple[Array, Aux]]
 Game = Callable[[Networks, Context], tuple[Mapping[str, Array], Aux]]
 """A scalar for each player, from one shared forward pass."""
 
-Sampler = Callable[[Networks, Array], Array]
-"""Typed keys [B], one an image, to images float32 [B, H, W, C] in [-1, 1]."""
+Sampler = Callable[..., Array]
+"""Networks, typed keys [B], one an image, and the field of a condition [B, ...] if there is one, to images float32
+[B, H, W, C] in [-1, 1]."""
 
 
 class Update(NamedTuple):

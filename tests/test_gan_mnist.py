@@ -131,9 +131,9 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(data, tmp_path, monk
 
 def test_minutes_end_a_run_with_everything_saved(data, tmp_path, monkeypatch):
     began = time.monotonic()
-    options = ("--data", data, "--out", tmp_path, "--max-minutes", 0.1)
+    options = ("--data", data, "--out", tmp_path, "--max-minutes", 0.25)
     assert run_here(monkeypatch, gan_mnist.main, *TINY, *options) == 0
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 120
     assert Checkpoints(tmp_path / "checkpoints").steps()[-1] == RunDirectory(tmp_path).rows()[-1]["step"] > 0
     assert (tmp_path / "sampler" / "signature.json").exists()
 

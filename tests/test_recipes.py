@@ -7,21 +7,26 @@ import pytest
 
 from jaxgen import ImageSpec, make_step
 from jaxgen.experiment import first_state
-from tests.programs import ANY_DATA, load_program
+from tests.programs import ANY_DATA, ROOT, load_program
+
+PRESETS = [(path, {}) for path in ANY_DATA] + [
+    (ROOT / "experiments" / "gan_cifar10.py", options)
+    for options in ({"classes": 3}, {"preset": "r3gan"}, {"preset": "r3gan", "classes": 3})
+]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("path", ANY_DATA, ids=lambda path: path.stem)
-def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, channels):
+@pytest.mark.parametrize(("path", "options"), PRESETS, ids=lambda given: getattr(given, "stem", None))
+def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, options, channels):
     program = load_program(path)
-    config = program.Config(width=2, batch_size=4)
+    config = program.Config(width=2, batch_size=4, **options)
     spec = ImageSpec(32, 32, channels)
     recipe = program.build(config, spec)
     state = jax.eval_shape(lambda: first_state(config, recipe))
     batch = {"image": jax.ShapeDtypeStruct((4, *spec), jnp.uint8), "label": jax.ShapeDtypeStruct((4,), jnp.int32)}
     after, _ = jax.eval_shape(make_step(recipe.update), state, batch)
     chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
-    images = jax.eval_shape(
-        recipe.sampler, state.networks, jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 5))
-    )
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 5))
+    field = [] if recipe.condition is None else [jax.ShapeDtypeStruct((5,), jnp.int32)]
+    images = jax.eval_shape(recipe.sampler, state.networks, keys, *field)
     assert (images.shape, images.dtype) == ((5, *spec), jnp.float32)

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
+from jaxgen.condition import require_labels
 from jaxgen.config import Bounds, Seed, require_bounds
+from jaxgen.data import read_features
 from jaxgen.errors import InputError
-from jaxgen.export import load_sampler
+from jaxgen.export import ExportedSampler, Told, load_sampler
 from jaxgen.report import save_archive, save_grid
 
 MOST_IN_A_GRID = 10_000
@@ -23,9 +26,13 @@ class Sample:
     num: Annotated[int, Bounds(least=1, most=2**31 - 1)] = 64
     """How many images."""
     seed: Seed = 0
-    """Image i depends on (seed, i) alone."""
+    """Image i depends on (seed, i) and what it is told alone."""
+    label: tuple[int, ...] = ()
+    """Classes to draw, in turn; by default all.  For conditional runs."""
+    features: Path | None = None
+    """An .npz whose `features` [N, F] are told in turn.  For runs that are conditioned on features."""
     out: Path = Path("samples.png")
-    """An .npz (`arr_0`, uint8 [N, H, W, C]) or a .png grid."""
+    """An .npz (`arr_0`, uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label."""
 
 
 def sample(options: Sample) -> None:
@@ -42,10 +49,53 @@ def sample(options: Sample) -> None:
     if not options.run.is_dir():
         raise InputError(f"{options.run} is no run directory.")
     inside = options.run / "sampler"
-    images = load_sampler(inside if inside.is_dir() else options.run).draw(options.seed, options.num)
+    sampler = load_sampler(inside if inside.is_dir() else options.run)
+    field = _field(options, sampler)
+    images = sampler.draw(options.seed, options.num, field=field)
+    label = field if sampler.told is not None and sampler.told.classes else None
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        save_grid(options.out, images) if options.out.suffix == ".png" else save_archive(options.out, images)
+        if options.out.suffix == ".png":
+            _save_rows(options.out, images, label)
+        else:
+            save_archive(options.out, images, label)
     except OSError as error:
         raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
     print(f"{options.num:,} images in {options.out}")
+
+
+def _field(options: Sample, sampler: ExportedSampler) -> np.ndarray | None:
+    """What each image is told, [num, ...]; nothing if the sampler is told nothing.
+
+    Raises:
+      InputError: an option that does not go with the run, or that is missing.
+    """
+    told = sampler.told
+    if options.label and (told is None or not told.classes):
+        raise InputError(f"--label {options.label[0]}: {options.run} is not conditioned on labels.")
+    if options.features and (told is None or told.classes):
+        raise InputError(f"--features {options.features}: {options.run} is not conditioned on features.")
+    if told is None:
+        return None
+    if not told.classes:
+        return np.resize(_features(options, told), (options.num, *told.shape))
+    given = np.asarray(options.label or range(told.classes))
+    require_labels(given, told.classes, f"--label {' '.join(map(str, options.label))}")
+    return np.resize(given, options.num).astype(np.int32)
+
+
+def _features(options: Sample, told: Told) -> np.ndarray:
+    if options.features is None:
+        raise InputError(f"--features is missing: {options.run} is conditioned on features.")
+    features = read_features(options.features)
+    if features.shape[1:] != told.shape:
+        raise InputError(f"--features {options.features}: {features.shape[1]} a row; expected {told.shape[0]}.")
+    return features
+
+
+def _save_rows(path: Path, images: np.ndarray, label: np.ndarray | None) -> None:
+    if label is None or len(np.unique(label)) == 1:
+        save_grid(path, images)
+        return
+    order = np.argsort(label, kind="stable")
+    save_grid(path, images[order], columns=int(np.bincount(label).max()))

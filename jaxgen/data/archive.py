@@ -1,4 +1,4 @@
-"""Arrays in an `.npz`: `image` (or `arr_0`) uint8 [N, H, W, C], and perhaps `label` (or `arr_1`) [N]."""
+"""Arrays in an `.npz`: `image` (or `arr_0`) uint8 [N, H, W, C]; perhaps `label` (or `arr_1`) [N], `features` [N, F]."""
 
 import zipfile
 import zlib
@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data.dataset import Dataset, make_dataset
+from jaxgen.data.dataset import Dataset, as_features, make_dataset
 from jaxgen.errors import InputError, first_line
+
+NAMES = {"image": ("image", "arr_0"), "label": ("label", "arr_1"), "features": ("features",)}
+"""What the arrays may be called."""
 
 
 def read_archive(path: Path) -> Dataset:
@@ -16,13 +19,33 @@ def read_archive(path: Path) -> Dataset:
     Raises:
       InputError: no sound `.npz`, or no images in it.
     """
+    arrays = _read(path, NAMES, "image")
+    return make_dataset(
+        arrays["image"], arrays.get("label"), features=arrays.get("features"), source=str(path), split="all"
+    )
+
+
+def read_features(path: Path) -> np.ndarray:
+    """The features float32 [N, F] in an `.npz`, whatever else is in it.
+
+    Raises:
+      InputError: no sound `.npz`, or no features in it.
+    """
+    array = _read(path, {"features": NAMES["features"]}, "features")["features"]
+    return as_features(array, len(array), str(path))
+
+
+def _read(path: Path, names: dict[str, tuple[str, ...]], needed: str) -> dict[str, np.ndarray]:
+    arrays = {}
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            names = set(archive.files)
-            image = next((archive[name] for name in ("image", "arr_0") if name in names), None)
-            label = next((archive[name] for name in ("label", "arr_1") if name in names), None)
+            there = set(archive.files)
+            for name, spellings in names.items():
+                for spelling in [spelling for spelling in spellings if spelling in there][:1]:
+                    arrays[name] = archive[spelling]
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as an .npz: {first_line(error)}") from error
-    if image is None:
-        raise InputError(f"{path} has {', '.join(sorted(names)) or 'nothing'}; expected 'image' or 'arr_0'.")
-    return make_dataset(image, label, source=str(path), split="all")
+    if needed not in arrays:
+        expected = " or ".join(map(repr, names[needed]))
+        raise InputError(f"{path} has {', '.join(sorted(there)) or 'nothing'}; expected {expected}.")
+    return arrays

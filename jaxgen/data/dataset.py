@@ -68,11 +68,13 @@ class StreamedDataset:
         return self.size * prod(self.spec)
 
 
-def make_dataset(image: np.ndarray, label: np.ndarray | None, *, source: str, split: str) -> Dataset:
+def make_dataset(
+    image: np.ndarray, label: np.ndarray | None, *, features: np.ndarray | None = None, source: str, split: str
+) -> Dataset:
     """A data set from arrays; grey images may come as [N, H, W].
 
     Raises:
-      InputError: not uint8, not of rank 3 or 4, not 1 or 3 channels, empty, or labels that do not fit.
+      InputError: not uint8, not of rank 3 or 4, not 1 or 3 channels, empty, or labels or features that do not fit.
     """
     if image.dtype != np.uint8:
         raise InputError(f"{source}: the images are {image.dtype}; expected uint8 from 0 to 255.")
@@ -88,11 +90,27 @@ def make_dataset(image: np.ndarray, label: np.ndarray | None, *, source: str, sp
             given = f"{label.dtype}{list(label.shape)}"
             raise InputError(f"{source}: the labels are {given}; expected {len(image)} whole numbers.")
         arrays["label"] = label.astype(np.int32)
+    if features is not None:
+        arrays["features"] = as_features(features, len(image), source)
     digest = sha256()
     for name, array in arrays.items():
         digest.update(f"{name}{array.shape}".encode())
         digest.update(array.data)
     return Dataset(arrays, source, split, digest.hexdigest())
+
+
+def as_features(array: np.ndarray, num: int, source: str) -> np.ndarray:
+    """Features as float32 [num, F].
+
+    Raises:
+      InputError: another shape, no numbers, or one that is not finite.
+    """
+    if array.ndim != 2 or len(array) != num or array.shape[1] == 0 or array.dtype.kind not in "fiu":
+        raise InputError(f"{source}: the features are {array.dtype}{list(array.shape)}; expected numbers [{num}, F].")
+    array = np.ascontiguousarray(array, np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(f"{source}: a feature is not finite.")
+    return array
 
 
 def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:

@@ -1,21 +1,50 @@
 """Losses: arrays in, one value per example out; nothing is averaged here."""
 
-from jaxgen.losses.adversarial import logistic_discriminator, non_saturating_generator
+from jaxgen.losses.adversarial import (
+    hinge_discriminator,
+    least_squares_discriminator,
+    least_squares_generator,
+    logistic_discriminator,
+    minimax_generator,
+    non_saturating_generator,
+    relativistic_average,
+    relativistic_paired,
+    wasserstein_critic,
+    wasserstein_generator,
+)
 from jaxgen.losses.divergence import gaussian_kl, gaussian_log_density
 from jaxgen.losses.likelihood import Likelihood, bernoulli, categorical, gaussian, learned_gaussian
 from jaxgen.losses.logistic_mixture import discretized_logistic_mixture
-from jaxgen.losses.penalties import zero_centred_penalty
+from jaxgen.losses.penalties import (
+    finite_difference_penalty,
+    lecam_penalty,
+    one_centred_penalty,
+    squared_slopes,
+    zero_centred_penalty,
+)
 
 __all__ = [
     "Likelihood",
     "bernoulli",
     "categorical",
     "discretized_logistic_mixture",
+    "finite_difference_penalty",
     "gaussian",
     "gaussian_kl",
     "gaussian_log_density",
+    "hinge_discriminator",
     "learned_gaussian",
+    "least_squares_discriminator",
+    "least_squares_generator",
+    "lecam_penalty",
     "logistic_discriminator",
+    "minimax_generator",
     "non_saturating_generator",
+    "one_centred_penalty",
+    "relativistic_average",
+    "relativistic_paired",
+    "squared_slopes",
+    "wasserstein_critic",
+    "wasserstein_generator",
     "zero_centred_penalty",
 ]

@@ -1,11 +1,40 @@
 """Models: networks and losses bound into `Loss` functions and samplers."""
 
+from jaxgen.models.augmentation import (
+    adapt_probability,
+    adaptive_augment,
+    augmentation_probability,
+    change_colour,
+    cut_out,
+    differentiable_augment,
+    mirror,
+    translate,
+)
+from jaxgen.models.auxiliary import code_latents, generated_class_loss, information_loss, real_class_loss
 from jaxgen.models.averaged import averaged, warming_up
 from jaxgen.models.doubly_reparameterized import doubly_reparameterized_loss
-from jaxgen.models.gan import GAN, adversarial_game, discriminator_loss, generator_loss, r1_loss, r2_loss, share_images
+from jaxgen.models.gan import (
+    GAN,
+    adversarial_game,
+    discriminator_loss,
+    generator_loss,
+    relativistic_generator_loss,
+)
 from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
 from jaxgen.models.prior import Prior, standard_normal, vamp_prior
+from jaxgen.models.regularizers import (
+    clip_weights,
+    consistency_loss,
+    dragan_loss,
+    gradient_penalty_loss,
+    lecam_averages,
+    lecam_loss,
+    r1_loss,
+    r2_loss,
+)
+from jaxgen.models.shared_images import share_images
+from jaxgen.models.style import mix_styles, style_mixtures, truncations
 from jaxgen.models.total_correlation import total_correlation_loss
 from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss, importance_weights
 from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
@@ -17,22 +46,44 @@ __all__ = [
     "Inference",
     "LadderVAE",
     "Prior",
+    "adapt_probability",
+    "adaptive_augment",
     "adversarial_game",
+    "augmentation_probability",
     "averaged",
+    "change_colour",
+    "clip_weights",
+    "code_latents",
+    "consistency_loss",
+    "cut_out",
+    "differentiable_augment",
     "discriminator_loss",
     "doubly_reparameterized_loss",
+    "dragan_loss",
     "elbo_loss",
+    "generated_class_loss",
     "generator_loss",
+    "gradient_penalty_loss",
     "importance_weighted_loss",
     "importance_weights",
+    "information_loss",
     "interpolations",
     "latent_map",
+    "lecam_averages",
+    "lecam_loss",
+    "mirror",
+    "mix_styles",
     "r1_loss",
     "r2_loss",
+    "real_class_loss",
     "reconstructions",
+    "relativistic_generator_loss",
     "share_images",
     "standard_normal",
+    "style_mixtures",
     "total_correlation_loss",
+    "translate",
+    "truncations",
     "vamp_prior",
     "vector_quantized_loss",
     "warming_up",

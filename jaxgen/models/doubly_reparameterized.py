@@ -12,6 +12,7 @@ It has the expectation of the bound's own gradient, and its signal does not drow
 import jax
 import jax.numpy as jnp
 
+from jaxgen.condition import told
 from jaxgen.losses import gaussian_log_density
 from jaxgen.models.vae import VAE, bound_metrics, draw_noise, log_mean_exp
 from jaxgen.types import Array, Aux, Context, Loss, Networks
@@ -27,7 +28,7 @@ def doubly_reparameterized_loss(vae: VAE, *, samples: int) -> Loss:
         latent = centre + jnp.exp(log_variance / 2) * draw_noise(context.key, samples, centre.shape)
 
         def terms(networks: Networks, latent: Array) -> tuple[Array, Array, Networks]:
-            numbers, decoder = vae.decode(networks, latent, vae.condition(context.batch), train=True)
+            numbers, decoder = vae.decode(networks, latent, *told(vae.condition, context.batch), train=True)
             posterior = gaussian_log_density(latent, stop(centre), stop(log_variance)).sum(-1)
             ratio = posterior - vae.prior.log_prob(networks, vae.encoder, latent)
             return vae.likelihood.log_prob(numbers, context.batch["image"]), ratio, decoder

@@ -1,11 +1,14 @@
 """Generative adversarial networks.  Goodfellow et al. (2014), https://arxiv.org/abs/1406.2661.
 
-The networks are called "generator" and "discriminator".  Latents are standard normal.  In turn,
+The networks are called "generator" and "discriminator".  In turn,
 
     chain(discriminator=minimize(discriminator_loss(...), ...), generator=minimize(generator_loss(...), ...))
 
 or at once: `simultaneous(adversarial_game(...), ...)`.  Both need one forward pass of the generator, the first if its
 links look at the same images: `share_images(gan, chain(...))`.
+
+Both networks may be told a condition, the generator that of the batch beside it: the labels it draws have the
+frequencies of the data.
 """
 
 from collections.abc import Callable
@@ -15,12 +18,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.axis import devices, own_share
+from jaxgen.condition import Condition, encoded, example, told
 from jaxgen.image import to_float
-from jaxgen.losses import zero_centred_penalty
 from jaxgen.metrics import mean
 from jaxgen.nets import Module, forward
-from jaxgen.objective import stream, with_changes
-from jaxgen.types import Array, Aux, Context, Game, Loss, Networks, OptState, PyTree, Sampler, Update, Variables
+from jaxgen.objective import stream
+from jaxgen.types import Array, Aux, Context, Game, Loss, Networks, Sampler, Variables
 
 DiscriminatorObjective = Callable[[Array, Array], Array]
 """Logits [B] of real and of fake images to a cost [B]."""
@@ -28,67 +31,100 @@ DiscriminatorObjective = Callable[[Array, Array], Array]
 GeneratorObjective = Callable[[Array], Array]
 """Logits [B] of fake images to a cost [B]."""
 
+Augment = Callable[[Networks, Array, Array], Array]
+"""Networks, a key and images float32 [B, H, W, C] to images that the discriminator sees instead."""
+
 
 class GAN(NamedTuple):
-    """A generator of latents [B, Z] to images, and a discriminator of images to logits [B]."""
+    """A generator of latents [B, Z] to images, and a discriminator of images to logits [B].
+
+    A discriminator with more outputs, [B, 1 + A], tells real from fake by the first and what else there is to tell by
+    the others.  `draw_latent` makes a latent [Z] of a key and Z; by default it is standard normal.
+    """
 
     generator: Module
     discriminator: Module
     latent_size: int
+    condition: Condition | None = None
+    augment: Augment | None = None
+    draw_latent: Callable[[Array, int], Array] = lambda key, size: jax.random.normal(key, (size,))
 
     def init(self, key: Array) -> dict[str, Variables]:
         """Both networks' variables."""
         generator, discriminator = jax.random.split(key)
-        image, variables = self.generator.init_with_output(generator, jnp.zeros((1, self.latent_size)), train=False)
+        condition = example(self.condition)
+        latent = jnp.zeros((1, self.latent_size))
+        image, variables = self.generator.init_with_output(generator, latent, *condition, train=False)
         return {
             "generator": variables,
-            "discriminator": self.discriminator.init(discriminator, image, train=False),
+            "discriminator": self.discriminator.init(discriminator, image, *condition, train=False),
         }
 
-    def generate(self, variables: Variables, latent: Array, *, train: bool) -> tuple[Array, Variables]:
+    def latents(self, context: Context) -> Array:
+        """As many latents [B, Z] as the batch has images: its `latent` if it has them."""
+        if "latent" in context.batch:
+            return context.batch["latent"]
+        size = devices() * len(context.batch["image"])
+        keys = jax.random.split(context.key, size)
+        return own_share(jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys))
+
+    def generate(self, variables: Variables, latent: Array, *condition: Array, train: bool) -> tuple[Array, Variables]:
         """Images float32 [B, H, W, C] of latents [B, Z], and the generator's changed collections."""
-        return forward(self.generator, variables, latent, train=train)
+        return forward(self.generator, variables, latent, *condition, train=train)
 
     def draw(self, networks: Networks, context: Context) -> tuple[Array, Variables]:
         """As many training images as the batch has, and the generator's changed collections.
 
-        The latents are the batch's `latent` if it has them; inside `share_images` all losses get the same images.
+        Inside `share_images` all losses get the same images.
         """
         if "drawn" in context.batch:
-            drawn: Drawn = context.batch["drawn"]
-            return _again(networks["generator"]["params"], drawn.images, drawn.pull_back), drawn.changes
-        latent = context.batch.get("latent")
-        if latent is None:
-            size = devices() * len(context.batch["image"])
-            latent = own_share(jax.random.normal(context.key, (size, self.latent_size)))
-        return self.generate(networks["generator"], latent, train=True)
+            return context.batch["drawn"].again(networks)
+        condition = told(self.condition, context.batch)
+        return self.generate(networks["generator"], self.latents(context), *condition, train=True)
 
-    def judge(self, variables: Variables, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
+    def discriminate(
+        self, networks: Networks, context: Context, images: Array, condition: tuple[Array, ...], *, train: bool = True
+    ) -> tuple[Array, Variables]:
+        """All outputs for images, augmented if they are to be, and the discriminator's changed collections."""
+        if self.augment:
+            images = self.augment(networks, context.key, images)
+        return forward(self.discriminator, networks["discriminator"], images, *condition, train=train)
+
+    def judge(self, networks: Networks, context: Context, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
         """Training logits [B] of real and of fake images, and what both, in this order, changed in the discriminator.
 
         Each kind is a batch of its own, to a layer such as BatchNorm and to the caches of a CPU.
         """
-        real_logits, changes = forward(self.discriminator, variables, real, train=True)
-        fake_logits, changes = forward(self.discriminator, {**variables, **changes}, fake, train=True)
-        return real_logits, fake_logits, changes
+        condition = told(self.condition, context.batch)
+        real_output, changes = self.discriminate(networks, stream(context, "real"), real, condition)
+        networks = {**networks, "discriminator": {**networks["discriminator"], **changes}}
+        fake_output, changes = self.discriminate(networks, stream(context, "fake"), fake, condition)
+        return logits(real_output), logits(fake_output), changes
 
     def sampler(self, network: str) -> Sampler:
-        """The function from networks and typed keys [B] to images, drawn by the generator called `network`."""
+        """The function from networks, typed keys [B] and the condition's field [B, ...] if there is one to images.
 
-        def sample(networks: Networks, keys: Array) -> Array:
-            latent = jax.vmap(lambda key: jax.random.normal(key, (self.latent_size,)))(keys)
-            return self.generate(networks[network], latent, train=False)[0]
+        They are drawn by the generator called `network`.
+        """
+
+        def sample(networks: Networks, keys: Array, *field: Array) -> Array:
+            latent = jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys)
+            return self.generate(networks[network], latent, *encoded(self.condition, field), train=False)[0]
 
         return sample
+
+
+def logits(output: Array) -> Array:
+    """The logits [B] in a discriminator's outputs [B] or [B, 1 + A]."""
+    return output if output.ndim == 1 else output[:, 0]
 
 
 def discriminator_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
     """The discriminator's side of the game, averaged over the batch."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        real = to_float(context.batch["image"])
         fake, _ = gan.draw(networks, context)
-        real_logits, fake_logits, changes = gan.judge(networks["discriminator"], real, fake)
+        real_logits, fake_logits, changes = gan.judge(networks, context, to_float(context.batch["image"]), fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
         return objective(real_logits, fake_logits).mean(), Aux(metrics, {"discriminator": changes})
 
@@ -100,8 +136,22 @@ def generator_loss(gan: GAN, objective: GeneratorObjective) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         fake, generator = gan.draw(networks, context)
-        fake_logits, discriminator = forward(gan.discriminator, networks["discriminator"], fake, train=True)
-        return objective(fake_logits).mean(), Aux(changes={"generator": generator, "discriminator": discriminator})
+        condition = told(gan.condition, context.batch)
+        output, discriminator = gan.discriminate(networks, stream(context, "fake"), fake, condition)
+        changes = {"generator": generator, "discriminator": discriminator}
+        return objective(logits(output)).mean(), Aux(changes=changes)
+
+    return loss
+
+
+def relativistic_generator_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
+    """The generator's side of a relativistic game: the discriminator's objective with real and fake swapped."""
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        fake, generator = gan.draw(networks, context)
+        real_logits, fake_logits, changes = gan.judge(networks, context, to_float(context.batch["image"]), fake)
+        value = objective(fake_logits, real_logits).mean()
+        return value, Aux(changes={"generator": generator, "discriminator": changes})
 
     return loss
 
@@ -110,9 +160,8 @@ def adversarial_game(gan: GAN, discriminator: DiscriminatorObjective, generator:
     """Both sides of the game from one forward pass of each network."""
 
     def game(networks: Networks, context: Context) -> tuple[dict[str, Array], Aux]:
-        real = to_float(context.batch["image"])
         fake, generator_changes = gan.draw(networks, context)
-        real_logits, fake_logits, changes = gan.judge(networks["discriminator"], real, fake)
+        real_logits, fake_logits, changes = gan.judge(networks, context, to_float(context.batch["image"]), fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
         losses = {
             "discriminator": discriminator(real_logits, fake_logits).mean(),
@@ -121,69 +170,3 @@ def adversarial_game(gan: GAN, discriminator: DiscriminatorObjective, generator:
         return losses, Aux(metrics, {"generator": generator_changes, "discriminator": changes})
 
     return game
-
-
-class Drawn(NamedTuple):
-    """Images of one forward pass of the generator, the collections that it changed, and the way back."""
-
-    images: Array
-    changes: Variables
-    pull_back: Callable[[Array], tuple[PyTree]]
-
-
-def share_images(gan: GAN, update: Update) -> Update:
-    """The update with images drawn once, by the generator as it was before the step, for all losses.
-
-    With the generator trained last it is the usual alternating algorithm, less a forward pass.  Losses get first
-    derivatives with respect to the generator's parameters, at the parameters that drew the images.
-    """
-
-    def shared(networks: Networks, opt_state: OptState, context: Context):
-        def draw(params: PyTree) -> tuple[Array, Variables]:
-            return gan.draw(with_changes(networks, {"generator": {"params": params}}), stream(context, "images"))
-
-        images, pull_back, changes = jax.vjp(draw, networks["generator"]["params"], has_aux=True)
-        batch = {**context.batch, "drawn": Drawn(images, changes, pull_back)}
-        return update.update(networks, opt_state, context._replace(batch=batch))
-
-    return update._replace(update=shared)
-
-
-@jax.custom_vjp
-def _again(params: PyTree, images: Array, pull_back: Callable) -> Array:  # noqa: ARG001
-    """Images that were drawn with these parameters, as a function of them."""
-    return images
-
-
-_again.defvjp(
-    lambda params, images, pull_back: (images, pull_back),  # noqa: ARG005
-    lambda pull_back, cotangent: (*pull_back(cotangent), None, None),
-)
-
-
-def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1) -> Loss:
-    """`gamma` times the R1 penalty, averaged over one in so many real images (of each device's, in a pmap)."""
-
-    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        real = to_float(context.batch["image"])
-        return _penalty(gan, networks, real[::one_in], gamma)
-
-    return loss
-
-
-def r2_loss(gan: GAN, *, gamma: float, one_in: int = 1) -> Loss:
-    """`gamma` times the R2 penalty, averaged over one in so many generated images."""
-
-    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        fake, _ = gan.draw(networks, context)
-        return _penalty(gan, networks, fake[::one_in], gamma)
-
-    return loss
-
-
-def _penalty(gan: GAN, networks: Networks, images: Array, gamma: float) -> tuple[Array, Aux]:
-    def judge(images: Array) -> Array:
-        return forward(gan.discriminator, networks["discriminator"], images, train=False)[0]
-
-    penalty = zero_centred_penalty(judge, images)
-    return gamma * penalty.mean(), Aux({"penalty": mean(penalty)})

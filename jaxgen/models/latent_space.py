@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxgen.condition import told
 from jaxgen.image import to_uint8
 from jaxgen.losses import gaussian_kl
 from jaxgen.models.vae import VAE
@@ -46,7 +47,5 @@ def latent_map(vae: VAE, networks: Networks, batch: Batch, *, side: int = 20) ->
 
 def drawn(vae: VAE, networks: Networks, latents: Array, batch: Batch, rows: int) -> Array:
     """The images at latents [rows, columns, Z]; row i is given the condition of example i."""
-    condition = vae.condition(batch)
-    if condition is not None:
-        condition = condition[jnp.arange(rows) % len(condition), None]
-    return to_uint8(vae.likelihood.mean(vae.decode(networks, latents, condition, train=False)[0]))
+    condition = [array[jnp.arange(rows) % len(array), None] for array in told(vae.condition, batch)]
+    return to_uint8(vae.likelihood.mean(vae.decode(networks, latents, *condition, train=False)[0]))

@@ -14,6 +14,7 @@ with q(z) estimated from the B posteriors of a batch out of N images (minibatch 
 import jax
 import jax.numpy as jnp
 
+from jaxgen.condition import told
 from jaxgen.losses import gaussian_log_density
 from jaxgen.metrics import mean
 from jaxgen.models.vae import VAE, bound_metrics, draw_noise
@@ -29,7 +30,7 @@ def total_correlation_loss(vae: VAE, *, beta: float, dataset_size: int) -> Loss:
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         (centre, log_variance), encoder = vae.encode(networks, context.batch, train=True)
         latent = centre + jnp.exp(log_variance / 2) * draw_noise(context.key, 1, centre.shape)[0]
-        numbers, decoder = vae.decode(networks, latent, vae.condition(context.batch), train=True)
+        numbers, decoder = vae.decode(networks, latent, *told(vae.condition, context.batch), train=True)
         likelihood = vae.likelihood.log_prob(numbers, context.batch["image"])
         posterior = gaussian_log_density(latent, centre, log_variance).sum(-1)
         prior = gaussian_log_density(latent)

@@ -18,15 +18,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.axis import devices, mean_over_devices, own_share
+from jaxgen.condition import Condition, encoded, told
 from jaxgen.image import to_float
 from jaxgen.losses import Likelihood, gaussian_log_density
 from jaxgen.metrics import mean
 from jaxgen.models.prior import Prior, standard_normal
 from jaxgen.nets import Module, forward
 from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, Sampler, Variables
-
-Condition = Callable[[Batch], Array | None]
-"""A batch to what encoder and decoder are told besides, float32 [B, F]."""
 
 
 class Inference(NamedTuple):
@@ -55,12 +53,12 @@ class VAE(NamedTuple):
     likelihood: Likelihood
     latent_size: int
     prior: Prior = standard_normal()
-    condition: Condition = lambda _: None
+    condition: Condition | None = None
 
     def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
         """All networks' variables; `batch` shows what an example is."""
         encoder, decoder, prior = jax.random.split(key, 3)
-        condition = some(self.condition(batch))
+        condition = told(self.condition, batch)
         image = to_float(batch["image"])
         latent = jnp.zeros((len(image), self.latent_size))
         return {
@@ -71,17 +69,13 @@ class VAE(NamedTuple):
 
     def encode(self, networks: Networks, batch: Batch, *, train: bool) -> tuple[tuple[Array, Array], Variables]:
         """The mean and log variance [B, Z] of the latents of a batch, and the encoder's changed collections."""
-        given = to_float(batch["image"]), *some(self.condition(batch))
+        given = to_float(batch["image"]), *told(self.condition, batch)
         return forward(self.encoder, networks["encoder"], *given, train=train)
 
-    def decode(
-        self, networks: Networks, latent: Array, condition: Array | None = None, *, train: bool
-    ) -> tuple[Array, Variables]:
+    def decode(self, networks: Networks, latent: Array, *condition: Array, train: bool) -> tuple[Array, Variables]:
         """The likelihood's numbers [..., H, W, P] for latents [..., Z], and the decoder's changed collections."""
         flat = latent.reshape(-1, latent.shape[-1])
-        given = []
-        if condition is not None:
-            given = [jnp.broadcast_to(condition, (*latent.shape[:-1], condition.shape[-1])).reshape(len(flat), -1)]
+        given = [jnp.broadcast_to(c, (*latent.shape[:-1], c.shape[-1])).reshape(len(flat), -1) for c in condition]
         numbers, changes = forward(self.decoder, networks["decoder"], flat, *given, train=train)
         return numbers.reshape(*latent.shape[:-1], *numbers.shape[1:]), changes
 
@@ -90,7 +84,7 @@ class VAE(NamedTuple):
         (centre, log_variance), encoder = self.encode(networks, context.batch, train=train)
         noise = draw_noise(context.key, samples, centre.shape)
         latent = centre + jnp.exp(log_variance / 2) * noise
-        numbers, decoder = self.decode(networks, latent, self.condition(context.batch), train=train)
+        numbers, decoder = self.decode(networks, latent, *told(self.condition, context.batch), train=train)
         log_posterior = gaussian_log_density(latent, centre, log_variance)
         kl = self.prior.kl(networks, self.encoder, centre, log_variance, latent)
         return Inference(
@@ -103,17 +97,17 @@ class VAE(NamedTuple):
     def reconstruct(self, networks: Networks, batch: Batch) -> Array:
         """The likelihood's means [B, H, W, C] at the posterior's means."""
         (centre, _), _ = self.encode(networks, batch, train=False)
-        return self.likelihood.mean(self.decode(networks, centre, self.condition(batch), train=False)[0])
+        return self.likelihood.mean(self.decode(networks, centre, *told(self.condition, batch), train=False)[0])
 
-    def sampler(self, condition: Array | None = None) -> Sampler:
-        """The function from networks and typed keys [B] to images: the likelihood's mean at latents from the prior.
+    def sampler(self) -> Sampler:
+        """The function from networks, typed keys [B] and the condition's field [B, ...] if there is one to images.
 
-        `condition` is [B, F], or [F] for all images.
+        They are the likelihood's means at latents from the prior.
         """
 
-        def sample(networks: Networks, keys: Array) -> Array:
+        def sample(networks: Networks, keys: Array, *field: Array) -> Array:
             latent = jax.vmap(lambda key: self.prior.sample(networks, self.encoder, key, self.latent_size))(keys)
-            numbers, _ = self.decode(networks, latent, condition, train=False)
+            numbers, _ = self.decode(networks, latent, *encoded(self.condition, field), train=False)
             return self.likelihood.mean(numbers)
 
         return sample
@@ -180,8 +174,3 @@ def draw_noise(key: Array, samples: int, shape: tuple[int, ...]) -> Array:
     """Standard normal [samples, B, ...] for a device's share [B, ...] of a batch, drawn for the whole batch."""
     noise = jax.random.normal(key, (devices() * shape[0], samples, *shape[1:]))
     return jnp.moveaxis(own_share(noise), 1, 0)
-
-
-def some(value: Array | None) -> list[Array]:
-    """The value as positional arguments: none if it is None."""
-    return [] if value is None else [value]

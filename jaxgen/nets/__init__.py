@@ -16,10 +16,14 @@ from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.forward import forward
 from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
-from jaxgen.nets.normalization import batch_norm
+from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
+from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
+from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
+from jaxgen.nets.style import StyleGenerator
 
 __all__ = [
+    "ConditionalBatchNorm",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
@@ -34,9 +38,14 @@ __all__ = [
     "MLPEncoder",
     "MapDecoder",
     "MapEncoder",
+    "ModernDiscriminator",
+    "ModernGenerator",
     "Module",
     "ResidualDecoder",
+    "ResidualDiscriminator",
     "ResidualEncoder",
+    "ResidualGenerator",
+    "StyleGenerator",
     "batch_norm",
     "conv",
     "conv_transpose",

@@ -19,8 +19,10 @@ import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec
+from jaxgen.nets.conditioning import with_condition
 from jaxgen.nets.conv import Conv
 from jaxgen.nets.normalization import batch_norm
+from jaxgen.nets.resizing import enlarge, max_pool, upsample
 from jaxgen.types import Array
 
 Activation = Callable[[Array], Array]
@@ -147,37 +149,10 @@ def posterior(features: Array, latent_size: int) -> Posterior:
     return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
 
 
-def with_condition(features: Array, condition: Array | None) -> Array:
-    """Features [B, F] and the condition beside them."""
-    return features if condition is None else jnp.concatenate([features, condition], axis=-1)
-
-
 def to_map(features: Array, output: ImageSpec, factor: int, width: int) -> Array:
     """Features [B, F] to a map [B, H / factor, W / factor, width], by a dense layer."""
     sides = output.height // factor, output.width // factor
     return nn.Dense(sides[0] * sides[1] * width)(features).reshape(-1, *sides, width)
-
-
-def upsample(image: Array) -> Array:
-    """Each pixel twice in both directions: [B, H, W, C] to [B, 2H, 2W, C]."""
-    # Not by jnp.repeat: it gathers, and on a CPU the gradient of that takes far longer than a sum over an axis.
-    batch, height, width, channels = image.shape
-    image = jnp.broadcast_to(image[:, :, None, :, None], (batch, height, 2, width, 2, channels))
-    return image.reshape(batch, 2 * height, 2 * width, channels)
-
-
-def max_pool(image: Array) -> Array:
-    """The largest of each two by two pixels: [B, 2H, 2W, C] to [B, H, W, C]."""
-    # Not by nn.max_pool: on a CPU the gradient of windows takes far longer than that of a maximum over axes.
-    batch, height, width, channels = image.shape
-    return image.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
-
-
-def enlarge(image: Array) -> Array:
-    """Depth to space: [B, H, W, 4C] to [B, 2H, 2W, C]."""
-    batch, height, width, channels = image.shape
-    image = image.reshape(batch, height, width, 2, 2, channels // 4)
-    return image.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, channels // 4)
 
 
 def require_multiple(sides: Any, factor: int) -> None:

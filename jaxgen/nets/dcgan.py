@@ -6,10 +6,13 @@ An image is halved until a side is odd or 4: 28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 
 
 `hidden` puts a dense layer of that many features between the latent and the first map, and between the last map and
 the logit, as InfoGAN's MNIST networks do (1,024).  Chen et al. (2016), https://arxiv.org/abs/1606.03657, table 1.
+
+A condition [B, F] goes in beside the latent, and into the discriminator by projection (Miyato and Koyama (2018),
+https://arxiv.org/abs/1802.05637, equation (3)) or as a further channel.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -17,8 +20,9 @@ import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec
+from jaxgen.nets.conditioning import with_condition, with_projection
 from jaxgen.nets.conv import Conv, ConvTranspose
-from jaxgen.nets.normalization import batch_norm
+from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.types import Array
 
 NORMAL = nn.initializers.normal(0.02)
@@ -46,18 +50,25 @@ def halvings(spec: ImageSpec) -> int:
 
 
 class DCGANGenerator(nn.Module):
-    """Latents [B, Z] to images float32 [B, H, W, C] in (-1, 1)."""
+    """Latents [B, Z] and perhaps a condition [B, F] to images float32 [B, H, W, C] in (-1, 1).
+
+    With `conditional_norm` the condition also scales and shifts the normalised maps.
+    """
 
     spec: ImageSpec
     width: int = 64
     hidden: int = 0
+    conditional_norm: bool = False
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = NORMAL
 
     @nn.compact
-    def __call__(self, latent: Array, *, train: bool) -> Array:
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
         options: Any = {"use_bias": False, "dtype": self.dtype, "kernel_init": self.kernel_init}
         normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
+        latent = with_condition(latent, condition)
+        if self.conditional_norm and condition is not None:
+            normalize = lambda: partial(ConditionalBatchNorm(train), condition=condition)  # noqa: E731
         count = halvings(self.spec)
         height, width = self.spec.height >> count, self.spec.width >> count
         features = self.width << (count - 1)
@@ -71,21 +82,27 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images float32 [B, H, W, C] in [-1, 1] to logits float32 [B].
+    """Images float32 [B, H, W, C] in [-1, 1] and perhaps a condition [B, F] to logits float32 [B].
 
-    `normalize` is the paper's BatchNorm in all layers but the first; a gradient penalty wants none, and gets biases.
+    With `auxiliary` outputs A for what else there is to tell, such as the condition, they are [B, 1 + A].  `normalize`
+    is the paper's BatchNorm in all layers but the first; a gradient penalty wants none, and gets biases.
     """
 
     width: int = 64
     hidden: int = 0
     normalize: bool = True
+    conditioning: Literal["projection", "concatenation"] = "projection"
+    auxiliary: int = 0
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = NORMAL
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool) -> Array:
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        if condition is not None and self.conditioning == "concatenation" and not self.auxiliary:
+            channel = nn.Dense(image.shape[1] * image.shape[2])(condition).reshape(*image.shape[:3], 1)
+            image, condition = jnp.concatenate([image, channel], axis=-1), None
         options: Any = {"use_bias": not self.normalize, "dtype": self.dtype, "kernel_init": self.kernel_init}
-        for level in range(halvings(ImageSpec(*image.shape[1:]))):
+        for level in range(halvings(ImageSpec(image.shape[1], image.shape[2], 1))):
             image = Conv(self.width << level, (4, 4), (2, 2), **options)(image)
             if self.normalize and level:
                 image = batch_norm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
@@ -93,5 +110,6 @@ class DCGANDiscriminator(nn.Module):
         features = image.reshape(len(image), -1)
         if self.hidden:
             features = jax.nn.leaky_relu(nn.Dense(self.hidden, **options | {"use_bias": True})(features), 0.2)
-        logits = nn.Dense(1, **options)(features)
-        return logits.astype(jnp.promote_types(self.dtype, jnp.float32))[:, 0]
+        output = nn.Dense(1 + self.auxiliary, **options)(features)
+        output = output.astype(jnp.promote_types(self.dtype, jnp.float32))
+        return with_projection(output, features, condition)

@@ -5,6 +5,7 @@ from typing import Any
 import flax.linen as nn
 
 from jaxgen.axis import AXIS, devices
+from jaxgen.types import Array
 
 
 def batch_norm(**options: Any) -> nn.BatchNorm:
@@ -13,3 +14,21 @@ def batch_norm(**options: Any) -> nn.BatchNorm:
     Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167.
     """
     return nn.BatchNorm(axis_name=AXIS if devices() > 1 else None, **options)
+
+
+class ConditionalBatchNorm(nn.Module):
+    """BatchNorm of [B, H, W, C] whose scale and shift are linear in a condition [B, F].
+
+    De Vries et al. (2017), https://arxiv.org/abs/1707.00683, section 3; at first all conditions have scale 1, shift 0.
+    """
+
+    train: bool
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array) -> Array:
+        image = batch_norm(use_running_average=not self.train, momentum=0.9, use_scale=False, use_bias=False)(image)
+        features = image.shape[-1]
+        scale = nn.Dense(features, kernel_init=nn.initializers.zeros, bias_init=nn.initializers.ones)(condition)
+        shift = nn.Dense(features, kernel_init=nn.initializers.zeros)(condition)
+        places = (len(image), *(1,) * (image.ndim - 2), features)
+        return image * scale.reshape(places) + shift.reshape(places)

@@ -59,7 +59,7 @@ def test_each_kind_is_judged_as_a_batch_of_its_own(normalize):
     gan = make_gan(normalize=normalize)
     variables = gan.init(jax.random.key(0))["discriminator"]
     real, fake = to_float(BATCH["image"]), -0.5 * to_float(BATCH["image"])
-    *logits, changes = gan.judge(variables, real, fake)
+    *logits, changes = gan.judge({"discriminator": variables}, CONTEXT, real, fake)
     after_real, after_both = variables, variables
     for ours, images in zip(logits, (real, fake), strict=True):
         np.testing.assert_allclose(ours, forward(gan.discriminator, variables, images, train=True)[0], atol=1e-5)

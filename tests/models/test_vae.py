@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from jaxgen import Context, ImageSpec, add, chain, init_state, make_step, minimize, renamed, scale, to_float
+from jaxgen.condition import labels, told
 from jaxgen.evaluation import negative_log_likelihood
 from jaxgen.losses import bernoulli, gaussian, logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
@@ -286,17 +287,14 @@ def test_the_terms_of_a_ladder_are_those_of_its_densities():
 
 
 def test_what_a_condition_says_reaches_both_networks():
-    def one_hot(batch):
-        return jax.nn.one_hot(batch["label"], 4)
-
-    vae = families(1)["mlp"]._replace(condition=one_hot)
+    vae = families(1)["mlp"]._replace(condition=labels(4))
     networks = vae.init(jax.random.key(0), BATCH)
     other = {**BATCH, "label": BATCH["label"][::-1]}
     (one, _), _ = vae.encode(networks, BATCH, train=False)
     (two, _), _ = vae.encode(networks, other, train=False)
     assert jnp.abs(one - two).max() > 1e-3
     latent = jnp.zeros((4, 3))
-    drawn = [vae.decode(networks, latent, one_hot(batch), train=False)[0] for batch in (BATCH, other)]
+    drawn = [vae.decode(networks, latent, *told(labels(4), batch), train=False)[0] for batch in (BATCH, other)]
     assert jnp.abs(drawn[0] - drawn[1]).max() > 1e-3
     value, _ = elbo_loss(vae, samples=2)(networks, Context(BATCH, jax.random.key(0), jnp.int32(0)))
     assert jnp.isfinite(value)

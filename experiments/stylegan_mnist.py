@@ -1,0 +1,93 @@
+"""A style-based GAN of digits.  python experiments/stylegan_mnist.py --help
+
+The generator is told its latent at each layer, so that the coarse layers of one image and the fine ones of another make
+a third: besides samples it leaves mixtures.png, content down the rows and style across the columns, and
+truncations.png, from the mean digit outwards.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import jax
+import optax
+import tyro
+
+from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
+from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.losses import logistic_discriminator, non_saturating_generator
+from jaxgen.models import (
+    GAN,
+    discriminator_loss,
+    generator_loss,
+    r1_loss,
+    r2_loss,
+    share_images,
+    style_mixtures,
+    truncations,
+    warming_up,
+)
+from jaxgen.nets import DCGANDiscriminator, StyleGenerator
+
+
+@dataclass(frozen=True)
+class Config(RunConfig):
+    """Draw MNIST digits with a style-based GAN."""
+
+    max_minutes: Positive = 15.0
+    """Stop after this long with everything saved; the same command goes on from there."""
+    batch_size: Count = 32
+    """Images a step."""
+    width: Count = 16
+    """Channels of the largest map; each half as large has twice as many, and so has the discriminator's first."""
+    hidden: Annotated[int, Bounds(least=0)] = 256
+    """Features of the dense layer between the discriminator's maps and its logit; 0 for none."""
+    latent_size: Count = 64
+    """Numbers of a style."""
+    learning_rate: Positive = 2e-3
+    """Adam's for both networks at the start; it is half as much after 8,000 steps, a third after 16,000."""
+    gamma: Annotated[float, Bounds(least=0)] = 1.0
+    """Weight of the gradient penalties R1 and R2."""
+
+
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, and how to draw from them."""
+    generator = StyleGenerator(spec, config.width, config.latent_size)
+    he_normal = jax.nn.initializers.he_normal()
+    gan = GAN(
+        generator=generator,
+        discriminator=DCGANDiscriminator(2 * config.width, config.hidden, normalize=False, kernel_init=he_normal),
+        latent_size=generator.latent_size,
+    )
+    adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)
+    update = chain(
+        discriminator=minimize(
+            add(
+                adversarial=discriminator_loss(gan, logistic_discriminator),
+                r1=lazily(4, r1_loss(gan, gamma=config.gamma, one_in=4)),
+                r2=lazily(4, r2_loss(gan, gamma=config.gamma, one_in=4)),
+            ),
+            adam,
+            wrt="discriminator",
+        ),
+        generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
+        average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
+    )
+    return Recipe(
+        networks=gan.init,
+        update=share_images(gan, update),
+        sampler=gan.sampler("generator_ema"),
+        discriminator_loss="discriminator/adversarial",
+        pictures=lambda networks, _: {
+            "mixtures": style_mixtures(generator, networks["generator_ema"], jax.random.key(config.seed)),
+            "truncations": truncations(generator, networks["generator_ema"], jax.random.key(config.seed)),
+        },
+    )
+
+
+def main() -> None:
+    """Trains as the command line says."""
+    run(tyro.cli(Config), build, name="stylegan_mnist")
+
+
+if __name__ == "__main__":
+    command(main)

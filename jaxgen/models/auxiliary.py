@@ -1,0 +1,80 @@
+"""What else a discriminator can tell of an image, by outputs [B, 1 + A] of which the first tells real from fake.
+
+auxiliary classifier    its class.  Odena et al. (2017), https://arxiv.org/abs/1610.09585
+InfoGAN                 the code that it was generated from.  Chen et al. (2016), https://arxiv.org/abs/1606.03657
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.condition import told
+from jaxgen.models.gan import GAN
+from jaxgen.models.regularizers import real_images
+from jaxgen.objective import stream
+from jaxgen.types import Array, Aux, Context, Loss, Networks
+
+
+def real_class_loss(gan: GAN) -> Loss:
+    """The cross-entropy of the real images' classes, in nats: for the discriminator."""
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        value, changes = _class_loss(gan, networks, context, real_images(gan, networks, context))
+        return value, Aux(changes=changes)
+
+    return loss
+
+
+def generated_class_loss(gan: GAN) -> Loss:
+    """The cross-entropy of the classes that generated images were to have, in nats: for either network."""
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        fake, generator = gan.draw(networks, context)
+        value, changes = _class_loss(gan, networks, context, fake)
+        return value, Aux(changes={"generator": generator, **changes})
+
+    return loss
+
+
+def code_latents(categories: int, continuous: int) -> Callable[[Array, int], Array]:
+    """The `draw_latent` of a GAN whose latents begin with a code.
+
+    That is one of so many categories, one-hot and equally likely, and so many numbers from -1 to 1; the rest of the
+    latent is standard normal.
+    """
+
+    def draw(key: Array, size: int) -> Array:
+        category, numbers, noise = jax.random.split(key, 3)
+        one_hot = jax.nn.one_hot(jax.random.randint(category, (), 0, max(categories, 1)), categories)
+        code = jax.random.uniform(numbers, (continuous,), minval=-1)
+        return jnp.concatenate([one_hot, code, jax.random.normal(noise, (size - categories - continuous,))])
+
+    return draw
+
+
+def information_loss(gan: GAN, *, categories: int, continuous: int) -> Loss:
+    """The negative of a lower bound on what images tell of their codes, in nats but for a constant: for both networks.
+
+    Categories by cross-entropy, numbers by a normal of unit variance; the discriminator has as many further outputs.
+    """
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        latent = gan.latents(context)
+        fake, generator = gan.draw(networks, context)
+        condition = told(gan.condition, context.batch)
+        output, discriminator = gan.discriminate(networks, stream(context, "fake"), fake, condition)
+        category, numbers = jnp.split(output[:, 1 : 1 + categories + continuous], [categories], axis=1)
+        expected = jnp.split(latent[:, : categories + continuous], [categories], axis=1)
+        value = -(expected[0] * jax.nn.log_softmax(category)).sum(-1) if categories else jnp.zeros(len(latent))
+        value += 0.5 * jnp.square(numbers - expected[1]).sum(-1)
+        return value.mean(), Aux(changes={"generator": generator, "discriminator": discriminator})
+
+    return loss
+
+
+def _class_loss(gan: GAN, networks: Networks, context: Context, images: Array) -> tuple[Array, dict]:
+    (one_hot,) = condition = told(gan.condition, context.batch)
+    output, changes = gan.discriminate(networks, stream(context, "class"), images, condition)
+    scores = output[:, 1 : 1 + one_hot.shape[-1]]
+    return -(one_hot * jax.nn.log_softmax(scores)).sum(-1).mean(), {"discriminator": changes}

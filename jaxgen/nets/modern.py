@@ -1,0 +1,86 @@
+"""The networks of R3GAN, scaled.  Huang et al. (2024), https://arxiv.org/abs/2501.05441, section 4.
+
+Residual blocks of a 1x1, a grouped 3x3 and a 1x1 convolution, the last zero at first (fix-up initialisation); leaky
+ReLU; smooth resizing; no normalisation.
+"""
+
+import flax.linen as nn
+import jax
+
+from jaxgen.image import ImageSpec
+from jaxgen.nets.conditioning import with_condition, with_projection
+from jaxgen.nets.conv import Conv
+from jaxgen.nets.dcgan import halvings
+from jaxgen.nets.resizing import grouped_conv, smooth_downsample, smooth_upsample
+from jaxgen.types import Array
+
+
+class ModernGenerator(nn.Module):
+    """Latents [B, Z] and perhaps a condition [B, F] to images float32 [B, H, W, C], which nothing bounds."""
+
+    spec: ImageSpec
+    width: int = 64
+    blocks: int = 1
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        count = halvings(self.spec)
+        sides = self.spec.height >> count, self.spec.width >> count
+        width = self.width << (count - 1)
+        basis = self.param("basis", nn.initializers.normal(1.0), (*sides, width))
+        image = nn.Dense(width)(with_condition(latent, condition))[:, None, None] * basis
+        for level in range(count + 1):
+            if level:
+                width = self.width << max(count - 1 - level, 0)
+                if width != image.shape[-1]:
+                    image = Conv(width, (1, 1), use_bias=False)(image)
+                image = smooth_upsample(image)
+            for _ in range(self.blocks):
+                image = Block(scale=(count + 1) * self.blocks)(image)
+        return Conv(self.spec.channels, (1, 1), use_bias=False)(image)
+
+
+class ModernDiscriminator(nn.Module):
+    """Images float32 [B, H, W, C] and perhaps a condition [B, F] to logits [B]."""
+
+    width: int = 64
+    blocks: int = 1
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        count = halvings(ImageSpec(image.shape[1], image.shape[2], 1))
+        image = Conv(self.width, (1, 1), use_bias=False)(image)
+        for level in range(count + 1):
+            for _ in range(self.blocks):
+                image = Block(scale=(count + 1) * self.blocks)(image)
+            if level < count:
+                image = smooth_downsample(image)
+                width = self.width << min(level + 1, count - 1)
+                if width != image.shape[-1]:
+                    image = Conv(width, (1, 1), use_bias=False)(image)
+        # Each channel is summed with weights of its own, one a place.
+        weights = self.param("basis", nn.initializers.lecun_normal(), image.shape[1:])
+        features = (image * weights).sum((1, 2))
+        return with_projection(nn.Dense(1)(features), features, condition)
+
+
+class Block(nn.Module):
+    """x + f(x) for [B, H, W, C]: twice as many channels inside, in groups of 16.
+
+    `scale` is the number of blocks of the network: the first layers are smaller by its fourth root, as in fix-up.
+    """
+
+    scale: int
+    group: int = 16
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        features = image.shape[-1]
+        inside = 2 * features
+        groups = max(inside // self.group, 1)
+        initializer = nn.initializers.variance_scaling(2 * self.scale**-0.5, "fan_in", "normal")
+        inner = jax.nn.leaky_relu(Conv(inside, (1, 1), kernel_init=initializer)(image), 0.2)
+        kernel = self.param("kernel", initializer, (3, 3, inside // groups, inside))
+        bias = self.param("bias", nn.initializers.zeros, (inside,))
+        inner = jax.nn.leaky_relu(grouped_conv(inner, kernel, groups) + bias, 0.2)
+        return image + Conv(features, (1, 1), use_bias=False, kernel_init=nn.initializers.zeros)(inner)
