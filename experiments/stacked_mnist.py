@@ -109,7 +109,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         starts = range(0, config.evaluate_num, DRAW)
         images = np.concatenate([np.asarray(draw(networks, start + jnp.arange(DRAW))) for start in starts])
         images = images[: config.evaluate_num]
-        digits = [np.argmax(network.look(images[..., [channel]]).probabilities, axis=1) for channel in range(3)]
+        seen = [network.look(images[..., [channel]]).probabilities for channel in range(3)]
+        digits = [np.asarray(probabilities).argmax(axis=1) for probabilities in seen]
         modes = count_classes(np.eye(1_000, dtype=np.float32)[np.array([100, 10, 1]) @ np.stack(digits)])
         shares = modes.shares[modes.shares > 0]
         divergence = float((shares * np.log(1_000 * shares)).sum())

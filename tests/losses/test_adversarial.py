@@ -3,7 +3,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.losses import logistic_discriminator, non_saturating_generator
+from jaxgen.losses import (
+    hinge_discriminator,
+    least_squares_discriminator,
+    least_squares_generator,
+    logistic_discriminator,
+    minimax_generator,
+    non_saturating_generator,
+    relativistic_average,
+    relativistic_paired,
+    wasserstein_critic,
+    wasserstein_generator,
+)
 
 
 def logits():
@@ -50,3 +61,84 @@ def test_costs_are_pytorchs_binary_cross_entropies(torch):
 
     np.testing.assert_allclose(logistic_discriminator(real, fake), entropy(real, 1.0) + entropy(fake, 0.0), rtol=1e-5)
     np.testing.assert_allclose(non_saturating_generator(fake), entropy(fake, 1.0), rtol=1e-5)
+
+
+def test_minimax_is_what_the_discriminator_gains():
+    real, fake = logits()
+    total = logistic_discriminator(real, fake) + minimax_generator(fake)
+    np.testing.assert_allclose(total, jax.nn.softplus(-real), rtol=1e-5, atol=1e-6)
+
+
+SIDES = [
+    (logistic_discriminator, minimax_generator),
+    (wasserstein_critic, wasserstein_generator),
+]
+
+
+@pytest.mark.parametrize(("discriminator", "generator"), SIDES)
+def test_a_game_of_zero_sum_has_opposite_gradients_at_generated_images(discriminator, generator):
+    real, fake = logits()
+    ours = jax.grad(lambda fake: discriminator(real, fake).sum())(fake)
+    theirs = jax.grad(lambda fake: generator(fake).sum())(fake)
+    np.testing.assert_allclose(ours, -theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_the_best_logit_is_the_log_ratio_or_the_share_of_real_images(share):
+    """At a point where a share of what is seen is real; 1/2 where both are alike."""
+
+    def slope(objective, logit):
+        zero = jnp.zeros(1)
+        of_real = jax.grad(lambda given: objective(given, zero).sum())(jnp.full(1, logit))
+        of_fake = jax.grad(lambda given: objective(zero, given).sum())(jnp.full(1, logit))
+        return float((share * of_real + (1 - share) * of_fake)[0])
+
+    assert slope(logistic_discriminator, np.log(share / (1 - share))) == pytest.approx(0, abs=1e-6)
+    assert slope(least_squares_discriminator, share) == pytest.approx(0, abs=1e-6)
+    assert slope(hinge_discriminator, np.sign(share - 0.5) * 0.99) * np.sign(share - 0.5) <= 0
+
+
+def test_least_squares_are_distances_from_one_and_nought():
+    real, fake = logits()
+    np.testing.assert_allclose(least_squares_discriminator(real, fake), ((real - 1) ** 2 + fake**2) / 2, rtol=1e-6)
+    np.testing.assert_allclose(least_squares_generator(fake), (fake - 1) ** 2 / 2, rtol=1e-6)
+
+
+def test_a_hinge_is_flat_beyond_its_margin():
+    assert hinge_discriminator(jnp.float32(1.5), jnp.float32(-2.0)) == 0
+    assert hinge_discriminator(jnp.float32(0.0), jnp.float32(0.0)) == 2
+    assert jax.grad(hinge_discriminator, argnums=(0, 1))(0.5, -0.5) == (-1, 1)
+
+
+@pytest.mark.parametrize("objective", [relativistic_paired, relativistic_average])
+def test_relativistic_costs_see_differences_alone(objective):
+    real, fake = logits()
+    np.testing.assert_allclose(objective(real + 3, fake + 3), objective(real, fake), rtol=1e-4, atol=1e-5)
+    ours = jax.grad(lambda shift: objective(real + shift, fake).sum())(0.0)
+    theirs = jax.grad(lambda shift: objective(fake, real + shift).sum())(0.0)
+    assert ours < 0 < theirs
+
+
+def test_the_average_of_one_pair_is_both_sides_of_the_pair():
+    np.testing.assert_allclose(
+        relativistic_average(jnp.array([1.0]), jnp.array([3.0])), 2 * jax.nn.softplus(jnp.array([2.0]))
+    )
+
+
+@pytest.mark.agreement
+def test_costs_are_pytorchs(torch):
+    real, fake = logits()
+    r, f = (torch.from_numpy(np.array(array)) for array in (real, fake))
+    functional = torch.nn.functional
+    pairs = [
+        (least_squares_generator(fake), 0.5 * functional.mse_loss(f, torch.ones_like(f), reduction="none")),
+        (hinge_discriminator(real, fake), functional.relu(1 - r) + functional.relu(1 + f)),
+        (relativistic_paired(real, fake), -functional.logsigmoid(r - f)),
+        (
+            relativistic_average(real, fake),
+            functional.binary_cross_entropy_with_logits(r - f.mean(), torch.ones_like(r), reduction="none")
+            + functional.binary_cross_entropy_with_logits(f - r.mean(), torch.zeros_like(f), reduction="none"),
+        ),
+    ]
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,235 @@
+"""Residual, modern and style-based networks, and what they are made of."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxgen import ImageSpec, InputError
+from jaxgen.models import mix_styles, style_mixtures, truncations
+from jaxgen.nets import (
+    ConditionalBatchNorm,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    ModernDiscriminator,
+    ModernGenerator,
+    ResidualDiscriminator,
+    ResidualGenerator,
+    StyleGenerator,
+    forward,
+)
+from jaxgen.nets.residual_gan import normalized
+from jaxgen.nets.resizing import grouped_conv, mean_pool, smooth_downsample, smooth_upsample
+from jaxgen.nets.style import StyledConv
+
+MAP = jax.random.normal(jax.random.key(0), (2, 6, 8, 4))
+SPEC = ImageSpec(28, 28, 1)
+STYLE = StyleGenerator(SPEC, width=4, style_size=8, depth=2)
+
+
+def test_smooth_resizing_is_bilinear_and_binomial():
+    np.testing.assert_allclose(
+        smooth_upsample(MAP), jax.image.resize(MAP, (2, 12, 16, 4), "linear"), rtol=1e-5, atol=1e-6
+    )
+    taps = np.array([1, 3, 3, 1]) / 8
+    padded = np.pad(np.asarray(MAP), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
+    for y, x in np.ndindex(3, 4):
+        window = padded[:, 2 * y : 2 * y + 4, 2 * x : 2 * x + 4]
+        np.testing.assert_allclose(
+            smooth_downsample(MAP)[:, y, x], np.einsum("byxc,y,x->bc", window, taps, taps), rtol=1e-4, atol=1e-5
+        )
+    np.testing.assert_allclose(mean_pool(MAP)[0, 1, 2], MAP[0, 2:4, 4:6].mean((0, 1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_groups_see_themselves_alone(groups):
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 4 // groups, 8))
+
+    def native(image, kernel):
+        return lax.conv_general_dilated(
+            image, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=groups
+        )
+
+    def ours(image, kernel):
+        return grouped_conv(image, kernel, groups)
+
+    np.testing.assert_allclose(ours(MAP, kernel), native(MAP, kernel), rtol=1e-4, atol=1e-4)
+    for argument in (0, 1):
+        gradients = [jax.grad(lambda *a, f=f: jnp.sin(f(*a)).sum(), argument)(MAP, kernel) for f in (ours, native)]
+        np.testing.assert_allclose(*gradients, rtol=1e-3, atol=1e-3)
+
+
+def test_spectral_normalisation_divides_by_the_largest_singular_value():
+    class Layer(nn.Module):
+        @nn.compact
+        def __call__(self, features, *, train):
+            return normalized(nn.Dense(5, use_bias=False), spectral=True, train=train)(features)
+
+    variables = Layer().init(jax.random.key(0), jnp.zeros((1, 7)), train=False)
+    for _ in range(50):
+        _, changes = forward(Layer(), variables, jnp.zeros((1, 7)), train=True)
+        variables = {**variables, **changes}
+    (kernel,) = jax.tree.leaves(variables["params"])
+    output, _ = forward(Layer(), variables, jnp.eye(7), train=False)
+    np.testing.assert_allclose(output, kernel / np.linalg.svd(kernel)[1].max(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_condition_scales_and_shifts_what_was_normalised():
+    layer, condition = ConditionalBatchNorm(train=True), jnp.eye(2)
+    variables = layer.init(jax.random.key(0), MAP, condition)
+    plain, _ = layer.apply(variables, MAP, condition, mutable=["batch_stats"])
+    expected = (MAP - MAP.mean((0, 1, 2))) / jnp.sqrt(MAP.var((0, 1, 2)) + 1e-5)
+    np.testing.assert_allclose(plain, expected, rtol=1e-3, atol=1e-4)  # at first conditions do nothing
+    params = jax.tree.map(jnp.zeros_like, variables["params"])
+    params["Dense_0"]["kernel"] = jnp.array([[2.0] * 4, [3.0] * 4])
+    params["Dense_1"]["kernel"] = jnp.array([[0.0] * 4, [1.0] * 4])
+    scaled, _ = layer.apply({**variables, "params": params}, MAP, condition, mutable=["batch_stats"])
+    np.testing.assert_allclose(scaled[0], 2 * expected[0], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(scaled[1], 3 * expected[1] + 1, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("network", [DCGANDiscriminator(2), ResidualDiscriminator(2), ModernDiscriminator(8)])
+def test_a_projection_adds_the_conditions_product_with_the_features(network):
+    image = jax.random.normal(jax.random.key(1), (3, *SPEC))
+    conditions = jnp.eye(3)
+    variables = network.init(jax.random.key(0), image, conditions, train=False)
+    one, other = (
+        forward(network, variables, image, jnp.broadcast_to(conditions[k], (3, 3)), train=False)[0] for k in (0, 1)
+    )
+    embedding = variables["params"]["projection"]["kernel"]
+    variables["params"]["projection"]["kernel"] = jnp.zeros_like(embedding)
+    plain, _ = forward(network, variables, image, conditions, train=False)
+    mean = (conditions[0] + conditions[1])[None].repeat(3, 0)
+    variables["params"]["projection"]["kernel"] = embedding
+    both, _ = forward(network, variables, image, mean, train=False)
+    np.testing.assert_allclose(both - plain, (one - plain) + (other - plain), rtol=1e-3, atol=1e-5)  # linear in it
+    assert jnp.abs(one - plain).max() > 1e-6
+
+
+@pytest.mark.parametrize("conditional_norm", [True, False])
+def test_a_dcgan_draws_what_it_is_told(conditional_norm):
+    generator = DCGANGenerator(SPEC, 2, conditional_norm=conditional_norm, kernel_init=nn.initializers.he_normal())
+    latent, condition = jnp.ones((2, 3)), jnp.eye(2)
+    variables = generator.init(jax.random.key(0), latent, condition, train=False)
+    variables = jax.tree.map(lambda leaf: leaf + 0.05 * jnp.cos(jnp.arange(leaf.size).reshape(leaf.shape)), variables)
+    images, _ = forward(generator, variables, latent, condition, train=False)
+    assert jnp.abs(images[0] - images[1]).max() > 1e-3
+
+
+def test_a_channel_tells_the_discriminator_the_condition():
+    network = DCGANDiscriminator(2, conditioning="concatenation", normalize=False)
+    image = jnp.zeros((2, *SPEC))
+    variables = network.init(jax.random.key(0), image, jnp.eye(2), train=False)
+    assert variables["params"]["Conv_0"]["kernel"].shape[2] == 2
+    logits, _ = forward(network, variables, image, jnp.eye(2), train=False)
+    assert logits[0] != logits[1]
+
+
+@pytest.mark.parametrize("spec", [ImageSpec(28, 28, 1), ImageSpec(32, 32, 3), ImageSpec(64, 64, 3)])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_networks_are_of_any_size(spec, conditional):
+    condition = (jnp.zeros((2, 5)),) if conditional else ()
+    style = StyleGenerator(spec, 4, 8)
+    generators = [(ResidualGenerator(spec, 4), 3), (ModernGenerator(spec, 8), 3), (style, style.latent_size)]
+    for generator, size in generators:
+        images, _ = jax.eval_shape(
+            lambda g=generator, s=size: g.init_with_output(
+                jax.random.key(0), jnp.zeros((2, s)), *condition, train=False
+            )
+        )
+        assert images.shape == (2, *spec)
+    for discriminator in (ResidualDiscriminator(4), ModernDiscriminator(8)):
+        logits, _ = jax.eval_shape(
+            lambda d=discriminator: d.init_with_output(
+                jax.random.key(0), jnp.zeros((2, *spec)), *condition, train=False
+            )
+        )
+        assert logits.shape == (2,)
+
+
+def test_modern_blocks_are_the_identity_at_first():
+    discriminator = ModernDiscriminator(8, blocks=2)
+    image = jax.random.normal(jax.random.key(1), (2, *SPEC))
+    variables = discriminator.init(jax.random.key(0), image, train=False)
+    changed = jax.tree_util.tree_map_with_path(lambda path, leaf: 2 * leaf if "Block" in str(path) else leaf, variables)
+    np.testing.assert_array_equal(
+        forward(discriminator, variables, image, train=False)[0], forward(discriminator, changed, image, train=False)[0]
+    )
+
+
+def test_demodulation_keeps_the_scale_of_white_noise():
+    layer = StyledConv(16)
+    noise, w = jax.random.normal(jax.random.key(1), (4, 32, 32, 8)), jnp.array([[0.0], [1.0], [5.0], [-20.0]])
+    variables = layer.init(jax.random.key(0), noise, w)
+    inside = layer.apply(variables, noise, w)[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(inside.std((1, 2, 3)), 1, rtol=0.1)  # whatever the style
+
+
+def test_modulation_is_that_of_the_weights():
+    layer = StyledConv(3, demodulate=False)
+    w = jax.random.normal(jax.random.key(2), (2, 5))
+    variables = layer.init(jax.random.key(0), MAP, w)
+    params = variables["params"]
+    scale = w @ params["style"]["kernel"] + params["style"]["bias"]
+    for one, image in enumerate(MAP):
+        kernel = params["kernel"] * scale[one][:, None]
+        expected = lax.conv_general_dilated(
+            image[None], kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        np.testing.assert_allclose(layer.apply(variables, MAP, w)[one], expected[0], rtol=1e-4, atol=1e-4)
+
+
+def style_variables():
+    return STYLE.init(jax.random.key(0), jnp.zeros((1, STYLE.latent_size)), train=False)
+
+
+def test_a_styles_layers_are_those_of_its_two_parents():
+    latent = jax.random.normal(jax.random.key(1), (2, STYLE.latent_size))
+    variables = style_variables()
+    w = STYLE.apply(variables, latent[:, :8], train=False, method="styles")
+    assert w.shape == (2, 5, 8)
+    content, style = w[:1], w[1:]
+    for layer in range(6):
+        mixed = mix_styles(content, style, layer)
+        np.testing.assert_array_equal(mixed[:, :layer], content[:, :layer])
+        np.testing.assert_array_equal(mixed[:, layer:], style[:, layer:])
+    whole = STYLE.apply(variables, w, latent, method="synthesize")
+    np.testing.assert_allclose(whole, forward(STYLE, variables, latent, train=False)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_training_mixes_as_often_as_it_should():
+    latent = jax.random.normal(jax.random.key(1), (400, STYLE.latent_size))
+    variables = style_variables()
+    mixed, changes = forward(STYLE, variables, latent, train=True)
+    plain, _ = forward(STYLE, variables, latent, train=False)
+    assert (jnp.abs(mixed - plain).max((1, 2, 3)) > 1e-6).mean() == pytest.approx(0.9, abs=0.06)
+    w = STYLE.apply(variables, latent[:, :8], train=False, method="styles")[:, 0]
+    np.testing.assert_allclose(jax.tree.leaves(changes)[0], 0.005 * w.mean(0), rtol=1e-3, atol=1e-6)
+
+
+def test_truncation_goes_from_the_mean_to_the_style():
+    variables = style_variables()
+    variables["batch_stats"] = jax.tree.map(jnp.ones_like, variables["batch_stats"])
+    z = jax.random.normal(jax.random.key(1), (3, 8))
+    whole, half, none = (
+        STYLE.apply(variables, z, train=False, truncation=psi, method="styles") for psi in (1.0, 0.5, 0.0)
+    )
+    np.testing.assert_allclose(none, jnp.ones_like(none))
+    np.testing.assert_allclose(half, (whole + 1) / 2, rtol=1e-5)
+    rows = truncations(STYLE, variables, jax.random.key(0), rows=2, values=(0.0, 1.0))
+    assert rows.shape == (2, 2, *SPEC)
+    assert style_mixtures(STYLE, variables, jax.random.key(0), rows=2, columns=3).shape == (3, 4, *SPEC)
+
+
+@pytest.mark.parametrize("psi", [-0.1, 1.5, float("nan")])
+def test_truncations_beyond_are_refused(psi):
+    with pytest.raises(InputError, match="expected 0"):
+        truncations(STYLE, style_variables(), jax.random.key(0), values=(psi,))
+
+
+@pytest.mark.parametrize("layer", [-1, 6])
+def test_layers_that_do_not_exist_are_refused(layer):
+    with pytest.raises(InputError, match=f"layer {layer}: expected 0 to 5"):
+        mix_styles(jnp.zeros((1, 5, 8)), jnp.zeros((1, 5, 8)), layer)
