@@ -5,7 +5,8 @@ The benchmark of VAEs: 50,000 digits to train on, black or white once and for al
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import jax
@@ -34,14 +35,8 @@ from jaxgen.models import (
     vamp_prior,
     warming_up,
 )
-from jaxgen.nets import (
-    LadderDecoder,
-    LadderEncoder,
-    MLPDecoder,
-    MLPEncoder,
-    ResidualDecoder,
-    ResidualEncoder,
-)
+from jaxgen.nets import LadderDecoder, LadderEncoder, MLPDecoder, MLPEncoder, ResidualDecoder, ResidualEncoder
+from jaxgen.report import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,8 @@ class Config(RunConfig):
     """See --learning-rate."""
     warm_up: Annotated[int, Bounds(least=0)] = 0
     """Steps until the divergence has its full weight (with --samples 1)."""
+    start_from: Path | None = None
+    """A run with the same networks, whose best state training starts from, e.g. one with --samples 1."""
     test_samples: Annotated[int, Bounds(least=0)] = 5_000
     """Importance samples of a test digit; 0 for no test."""
 
@@ -114,8 +111,13 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         values = [bounds(networks, part) for part in np.array_split(held_out, len(held_out) // 250 or 1)]
         return {"validation_nll_10": float(np.concatenate(values).mean())}
 
+    def networks(key: jax.Array) -> Networks:
+        if config.start_from:
+            return best_networks(replace(config, start_from=None), build, RunDirectory(config.start_from), spec)
+        return model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)})
+
     return Recipe(
-        networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
+        networks=networks,
         update=chain(vae=minimize(loss, adam, wrt=trained), **averages),
         sampler=lambda networks, keys: model.sampler()(averaged(networks), keys),
         score=score,
