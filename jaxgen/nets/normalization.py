@@ -30,5 +30,5 @@ class ConditionalBatchNorm(nn.Module):
         features = image.shape[-1]
         scale = nn.Dense(features, kernel_init=nn.initializers.zeros, bias_init=nn.initializers.ones)(condition)
         shift = nn.Dense(features, kernel_init=nn.initializers.zeros)(condition)
-        places = (len(image), *(1,) * (image.ndim - 2), features)
+        places = (image.shape[0], *(1,) * (image.ndim - 2), features)
         return image * scale.reshape(places) + shift.reshape(places)

@@ -81,13 +81,13 @@ class StyleGenerator(nn.Module):
         w = self.mapping(z, condition, train=train)
         centre = self.mapping.average.value
         w = centre + truncation * (w - centre)
-        return jnp.broadcast_to(w[:, None], (len(w), len(self.sides), w.shape[-1]))
+        return jnp.broadcast_to(w[:, None], (w.shape[0], len(self.sides), w.shape[-1]))
 
     def synthesize(self, styles: Array, latent: Array, *, train: bool = False) -> Array:
         """Images of w [B, L, W], with the noise of latents [B, latent_size]."""
         noise, start = self.parts(latent)[-1], 0
-        map_ = jnp.broadcast_to(self.constant, (len(latent), *self.constant.shape))
-        image = jnp.zeros((len(latent), *self.sides[0], self.spec.channels))
+        map_ = jnp.broadcast_to(self.constant, (latent.shape[0], *self.constant.shape))
+        image = jnp.zeros((latent.shape[0], *self.sides[0], self.spec.channels))
         for number, (layer, side) in enumerate(zip(self.layers, self.sides, strict=True)):
             if number % 2 == 1:
                 map_, image = smooth_upsample(map_), smooth_upsample(image)
