@@ -2,6 +2,7 @@
 
 import json
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -36,13 +37,13 @@ def train(data, tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("options", [("--samples", 3, "--pseudo-inputs", 2), ("--warm-up", 30)])
+@pytest.mark.parametrize("options", [("--samples", 12, "--pseudo-inputs", 2), ("--warm-up", 30)])
 def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, data, tmp_path, options, capsys):
     assert train("--steps", 60, *options) == 0
     told = json.loads((tmp_path / "run" / "test.json").read_text())
     assert f"Test NLL {told['test_nll']:.2f}" in capsys.readouterr().out
-    rows = RunDirectory(tmp_path / "run").rows()
-    scores = {row["step"]: row["evaluation/validation_nll_10"] for row in rows if row["step"] % 20 == 0}
+    rows, k = RunDirectory(tmp_path / "run").rows(), 12 if "--samples" in options else 10
+    scores = {row["step"]: row[f"evaluation/validation_nll_{k}"] for row in rows if row["step"] % 20 == 0}
     assert list(scores) == [20, 40, 60]
     best = json.loads((tmp_path / "run" / "best" / "scores.json").read_text())
     assert best["step"] == min(scores, key=scores.get)
@@ -65,9 +66,24 @@ def test_stopping_and_going_on_changes_nothing(train, tmp_path):
     assert one == other
 
 
+def test_training_starts_from_the_best_state_of_an_earlier_run(train, data, tmp_path):
+    assert train("--steps", 40) == 0
+    first = tmp_path / "run"
+    assert (
+        train("--steps", 1, "--samples", 3, "--learning-rate", 1e-12, "--start-from", first, out=tmp_path / "on") == 0
+    )
+    config = program.Config(batch_size=8, latent_size=3, data_dir=data)
+    spec = load("binarized_mnist", split="test", data_dir=data).spec
+    before, after = (
+        best_networks(config, program.build, RunDirectory(folder), spec) for folder in (first, tmp_path / "on")
+    )
+    chex.assert_trees_all_close(after["encoder"], before["encoder"], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--start-from", "/nowhere"), "/nowhere holds no checkpoint"),
         (("--latent-size", 0), "--latent-size 0: expected at least 1"),
         (("--samples", 0), "--samples 0: expected at least 1"),
         (("--test-samples", -1), "--test-samples -1: expected at least 0"),
