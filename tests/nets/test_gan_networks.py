@@ -1,5 +1,7 @@
 """Residual, modern and style-based networks, and what they are made of."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ from jaxgen.nets import (
     StyleGenerator,
     forward,
 )
+from jaxgen.nets.modern import Block
 from jaxgen.nets.residual_gan import normalized
 from jaxgen.nets.resizing import grouped_conv, mean_pool, smooth_downsample, smooth_upsample
 from jaxgen.nets.style import StyledConv
@@ -94,16 +97,15 @@ def test_a_condition_scales_and_shifts_what_was_normalised():
 def test_a_projection_adds_the_conditions_product_with_the_features(network):
     image = jax.random.normal(jax.random.key(1), (3, *SPEC))
     conditions = jnp.eye(3)
-    variables = network.init(jax.random.key(0), image, conditions, train=False)
-    one, other = (
-        forward(network, variables, image, jnp.broadcast_to(conditions[k], (3, 3)), train=False)[0] for k in (0, 1)
-    )
+    variables = jax.jit(partial(network.init, train=False))(jax.random.key(0), image, conditions)
+    judge = jax.jit(lambda variables, given: forward(network, variables, image, given, train=False)[0])
+    one, other = (judge(variables, jnp.broadcast_to(conditions[k], (3, 3))) for k in (0, 1))
     embedding = variables["params"]["projection"]["kernel"]
     variables["params"]["projection"]["kernel"] = jnp.zeros_like(embedding)
-    plain, _ = forward(network, variables, image, conditions, train=False)
+    plain = judge(variables, conditions)
     mean = (conditions[0] + conditions[1])[None].repeat(3, 0)
     variables["params"]["projection"]["kernel"] = embedding
-    both, _ = forward(network, variables, image, mean, train=False)
+    both = judge(variables, mean)
     np.testing.assert_allclose(both - plain, (one - plain) + (other - plain), rtol=1e-3, atol=1e-5)  # linear in it
     assert jnp.abs(one - plain).max() > 1e-6
 
@@ -150,13 +152,11 @@ def test_networks_are_of_any_size(spec, conditional):
 
 
 def test_modern_blocks_are_the_identity_at_first():
-    discriminator = ModernDiscriminator(8, blocks=2)
-    image = jax.random.normal(jax.random.key(1), (2, *SPEC))
-    variables = discriminator.init(jax.random.key(0), image, train=False)
-    changed = jax.tree_util.tree_map_with_path(lambda path, leaf: 2 * leaf if "Block" in str(path) else leaf, variables)
-    np.testing.assert_array_equal(
-        forward(discriminator, variables, image, train=False)[0], forward(discriminator, changed, image, train=False)[0]
-    )
+    block = Block(scale=4)
+    variables = block.init(jax.random.key(0), MAP)
+    np.testing.assert_array_equal(block.apply(variables, MAP), MAP)
+    changed = jax.tree.map(lambda leaf: leaf + 0.1, variables)
+    assert jnp.abs(block.apply(changed, MAP) - MAP).max() > 0.01
 
 
 def test_demodulation_keeps_the_scale_of_white_noise():
@@ -181,31 +181,43 @@ def test_modulation_is_that_of_the_weights():
         np.testing.assert_allclose(layer.apply(variables, MAP, w)[one], expected[0], rtol=1e-4, atol=1e-4)
 
 
+# Compiled as a whole: one operation after another takes far longer.
+@jax.jit
 def style_variables():
     return STYLE.init(jax.random.key(0), jnp.zeros((1, STYLE.latent_size)), train=False)
+
+
+@partial(jax.jit, static_argnames="train")
+def draw_styled(variables, latent, *, train):
+    return forward(STYLE, variables, latent, train=train)
+
+
+@partial(jax.jit, static_argnames="psi")
+def styles(variables, z, psi=1.0):
+    return STYLE.apply(variables, z, train=False, truncation=psi, method="styles")
 
 
 def test_a_styles_layers_are_those_of_its_two_parents():
     latent = jax.random.normal(jax.random.key(1), (2, STYLE.latent_size))
     variables = style_variables()
-    w = STYLE.apply(variables, latent[:, :8], train=False, method="styles")
+    w = styles(variables, latent[:, :8])
     assert w.shape == (2, 5, 8)
     content, style = w[:1], w[1:]
     for layer in range(6):
         mixed = mix_styles(content, style, layer)
         np.testing.assert_array_equal(mixed[:, :layer], content[:, :layer])
         np.testing.assert_array_equal(mixed[:, layer:], style[:, layer:])
-    whole = STYLE.apply(variables, w, latent, method="synthesize")
-    np.testing.assert_allclose(whole, forward(STYLE, variables, latent, train=False)[0], rtol=1e-5, atol=1e-6)
+    whole = jax.jit(lambda *given: STYLE.apply(*given, method="synthesize"))(variables, w, latent)
+    np.testing.assert_allclose(whole, draw_styled(variables, latent, train=False)[0], rtol=1e-5, atol=1e-6)
 
 
 def test_training_mixes_as_often_as_it_should():
     latent = jax.random.normal(jax.random.key(1), (400, STYLE.latent_size))
     variables = style_variables()
-    mixed, changes = forward(STYLE, variables, latent, train=True)
-    plain, _ = forward(STYLE, variables, latent, train=False)
+    mixed, changes = draw_styled(variables, latent, train=True)
+    plain, _ = draw_styled(variables, latent, train=False)
     assert (jnp.abs(mixed - plain).max((1, 2, 3)) > 1e-6).mean() == pytest.approx(0.9, abs=0.06)
-    w = STYLE.apply(variables, latent[:, :8], train=False, method="styles")[:, 0]
+    w = styles(variables, latent[:, :8])[:, 0]
     np.testing.assert_allclose(jax.tree.leaves(changes)[0], 0.005 * w.mean(0), rtol=1e-3, atol=1e-6)
 
 
@@ -213,14 +225,13 @@ def test_truncation_goes_from_the_mean_to_the_style():
     variables = style_variables()
     variables["batch_stats"] = jax.tree.map(jnp.ones_like, variables["batch_stats"])
     z = jax.random.normal(jax.random.key(1), (3, 8))
-    whole, half, none = (
-        STYLE.apply(variables, z, train=False, truncation=psi, method="styles") for psi in (1.0, 0.5, 0.0)
-    )
+    whole, half, none = (styles(variables, z, psi) for psi in (1.0, 0.5, 0.0))
     np.testing.assert_allclose(none, jnp.ones_like(none))
     np.testing.assert_allclose(half, (whole + 1) / 2, rtol=1e-5)
-    rows = truncations(STYLE, variables, jax.random.key(0), rows=2, values=(0.0, 1.0))
+    rows = jax.eval_shape(lambda: truncations(STYLE, variables, jax.random.key(0), rows=2, values=(0.0, 1.0)))
     assert rows.shape == (2, 2, *SPEC)
-    assert style_mixtures(STYLE, variables, jax.random.key(0), rows=2, columns=3).shape == (3, 4, *SPEC)
+    grid = jax.eval_shape(lambda: style_mixtures(STYLE, variables, jax.random.key(0), rows=2, columns=3))
+    assert grid.shape == (3, 4, *SPEC)
 
 
 @pytest.mark.parametrize("psi", [-0.1, 1.5, float("nan")])
