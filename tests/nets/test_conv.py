@@ -12,7 +12,7 @@ from jaxgen.nets import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.conv import LAYOUT
 
 RANDOM = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
