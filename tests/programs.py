@@ -48,6 +48,12 @@ def run_here(monkeypatch, main, *arguments):
     return 0
 
 
+def loaded(path):
+    """The arrays of an `.npz` archive, which is closed again."""
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
 def start(*arguments, environment=None):
     """Starts `python ...` in the project's root."""
     return subprocess.Popen(

@@ -14,7 +14,7 @@ from jaxgen.condition import encoded, features, labels, require_condition, told
 from jaxgen.data import load
 from jaxgen.export import load_sampler, save_sampler
 from jaxgen.selection import grid_fields
-from tests.programs import ROOT, TINY, load_program, run_here
+from tests.programs import ROOT, TINY, load_program, loaded, run_here
 
 SPEC = ImageSpec(2, 3, 1)
 
@@ -134,7 +134,7 @@ def conditional(tmp_path_factory):
 def test_a_run_draws_the_labels_that_are_asked_for(conditional, tmp_path, monkeypatch):
     for name, options in [("all.npz", ()), ("some.npz", ("--label", 2, 0))]:
         assert run_here(monkeypatch, jaxgen, "sample", conditional, "--num", 7, "--out", tmp_path / name, *options) == 0
-    every, some = (np.load(tmp_path / name) for name in ("all.npz", "some.npz"))
+    every, some = (loaded(tmp_path / name) for name in ("all.npz", "some.npz"))
     np.testing.assert_array_equal(every["arr_1"], [0, 1, 2, 0, 1, 2, 0])
     np.testing.assert_array_equal(some["arr_1"], [2, 0, 2, 0, 2, 0, 2])
     np.testing.assert_array_equal(every["arr_0"][3], some["arr_0"][3])  # image 3 is of label 0 in both
@@ -170,7 +170,7 @@ def test_features_are_told_in_turn(tmp_path, monkeypatch, capsys):
     np.savez(tmp_path / "f.npz", features=np.array([[1.0], [-1.0]]))
     out = ("--num", 3, "--out", tmp_path / "out.npz")
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out, "--features", tmp_path / "f.npz") == 0
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["arr_0"][:, 0, 0, 0], [255, 0, 255])
+    np.testing.assert_array_equal(loaded(tmp_path / "out.npz")["arr_0"][:, 0, 0, 0], [255, 0, 255])
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out) == 2
     np.savez(tmp_path / "f.npz", features=np.zeros((2, 3)))
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out, "--features", tmp_path / "f.npz") == 2

@@ -16,7 +16,7 @@ from jaxgen.cli import main as jaxgen
 from jaxgen.data import load
 from jaxgen.experiment import first_state
 from jaxgen.report import RunDirectory
-from tests.programs import ROOT, TINY, load_program, run_here, start, write_images
+from tests.programs import ROOT, TINY, load_program, loaded, run_here, start, write_images
 
 PATH = ROOT / "experiments" / "gan_mnist.py"
 gan_mnist = load_program(PATH)
@@ -63,9 +63,9 @@ def test_drawing_twice_gives_the_same_bytes_and_fewer_are_the_first(finished, tm
             run_here(monkeypatch, jaxgen, "sample", finished, "--num", num, "--seed", 1, "--out", tmp_path / name) == 0
         )
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    images = np.load(tmp_path / "a.npz")["arr_0"]
+    images = loaded(tmp_path / "a.npz")["arr_0"]
     assert (images.shape, images.dtype) == ((70, 28, 28, 1), np.uint8)
-    np.testing.assert_array_equal(np.load(tmp_path / "c.npz")["arr_0"], images[:3])
+    np.testing.assert_array_equal(loaded(tmp_path / "c.npz")["arr_0"], images[:3])
 
 
 def test_a_grid_can_be_drawn(finished, tmp_path, monkeypatch):

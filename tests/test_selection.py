@@ -16,7 +16,7 @@ from jaxgen.report import RunDirectory
 from jaxgen.selection import Best, some_examples
 from jaxgen.step import init_state
 from tests import toy_experiment
-from tests.programs import ROOT, TINY, load_program, run_here, write_images
+from tests.programs import ROOT, TINY, load_program, loaded, run_here, write_images
 
 gan_mnist = load_program(ROOT / "experiments" / "gan_mnist.py")
 EVALUATED = ("--evaluate-every", 40, "--evaluate-num", 100)
@@ -69,7 +69,7 @@ def test_the_best_can_be_drawn_from_and_judged(finished, data, tmp_path, monkeyp
     options = ("--num", 100, "--metrics", "frechet", "--out", tmp_path / "e.json")
     assert run_here(monkeypatch, jaxgen, "evaluate", best, "--split", "train", *options) == 0
     np.testing.assert_array_equal(
-        np.load(tmp_path / "best.npz")["arr_0"], load_sampler(best / "sampler").draw(seed=0, num=9)
+        loaded(tmp_path / "best.npz")["arr_0"], load_sampler(best / "sampler").draw(seed=0, num=9)
     )
 
 

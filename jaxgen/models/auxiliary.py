@@ -1,7 +1,9 @@
 """What else a discriminator can tell of an image, by outputs [B, 1 + A] of which the first tells real from fake.
 
-auxiliary classifier    its class.  Odena et al. (2017), https://arxiv.org/abs/1610.09585
-InfoGAN                 the code that it was generated from.  Chen et al. (2016), https://arxiv.org/abs/1606.03657
+    auxiliary classifier    its class.  Odena et al. (2017), https://arxiv.org/abs/1610.09585
+    InfoGAN                 the code that it was generated from.  Chen et al. (2016), https://arxiv.org/abs/1606.03657
+
+Its terms are losses: `add` them to the two sides of a game.
 """
 
 from collections.abc import Callable

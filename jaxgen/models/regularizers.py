@@ -72,8 +72,8 @@ def consistency_loss(
         total = jnp.zeros(())
         for of, share in ((real_images, weight), (generated_images, of_generated)):
             if share:
-                images, context = of(gan, networks, context), stream(context, of.__name__)
-                changed = transform(context.key, images)
+                images = of(gan, networks, context)
+                changed = transform(stream(context, of.__name__).key, images)
                 before, after = (_judge(gan, networks, context)(given) for given in (images, changed))
                 total += share * jnp.square(after - before).mean()
         return total, Aux()
