@@ -69,6 +69,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=gan.sampler("generator_ema"),
         condition=gan.condition,
         discriminator_loss="discriminator/adversarial",
+        controls=gan.controls("generator_ema"),
     )
 
 

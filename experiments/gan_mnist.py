@@ -64,6 +64,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=share_images(gan, update),
         sampler=gan.sampler("generator_ema"),
         discriminator_loss="discriminator/adversarial",
+        controls=gan.controls("generator_ema"),
     )
 
 

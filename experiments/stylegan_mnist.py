@@ -1,8 +1,10 @@
 """A style-based GAN of digits.  python experiments/stylegan_mnist.py --help
 
 The generator is told its latent at each layer, so that the coarse layers of one image and the fine ones of another make
-a third: besides samples it leaves mixtures.png, content down the rows and style across the columns, and
-truncations.png, from the mean digit outwards.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.
+a third.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.  Afterwards
+
+    python -m jaxgen mix runs/stylegan_mnist --layer 2 --out mixtures.png
+    python -m jaxgen truncate runs/stylegan_mnist --out truncations.png
 """
 
 from dataclasses import dataclass
@@ -22,8 +24,7 @@ from jaxgen.models import (
     r1_loss,
     r2_loss,
     share_images,
-    style_mixtures,
-    truncations,
+    style_controls,
     warming_up,
 )
 from jaxgen.nets import DCGANDiscriminator, StyleGenerator
@@ -77,10 +78,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=share_images(gan, update),
         sampler=gan.sampler("generator_ema"),
         discriminator_loss="discriminator/adversarial",
-        pictures=lambda networks, _: {
-            "mixtures": style_mixtures(generator, networks["generator_ema"], jax.random.key(config.seed)),
-            "truncations": truncations(generator, networks["generator_ema"], jax.random.key(config.seed)),
-        },
+        controls=style_controls(gan, "generator_ema"),
     )
 
 

@@ -61,6 +61,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             picture.__name__: picture(vae, averaged(networks), batch)
             for picture in (reconstructions, interpolations, latent_map)
         },
+        controls=lambda networks: vae.controls(averaged(networks)),
     )
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from jaxgen.checkpoint import Checkpoints, flatten, unflatten
 from jaxgen.condition import Condition
 from jaxgen.config import RunConfig
+from jaxgen.controls import Controls
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.dispatch import diverged_leaves, feed_from, train
-from jaxgen.export import save_sampler, seeded
+from jaxgen.export import save_controls, save_sampler, seeded
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
@@ -38,7 +39,7 @@ class Recipe(NamedTuple):
     `condition` is what the sampler is told besides keys.  `discriminator_loss` names the metric whose staying at zero
     means that the discriminator has won, if there is one.  `score` is what evaluations on the way go by; by default the
     Fréchet distance of drawn images.  `pictures` makes further pictures at the end, of networks and some training
-    examples: images uint8 [rows, columns, H, W, C] by name.
+    examples: images uint8 [rows, columns, H, W, C] by name.  `controls` are what of the networks can be steered.
     """
 
     networks: Callable[[Array], Networks]
@@ -48,6 +49,7 @@ class Recipe(NamedTuple):
     discriminator_loss: str | None = None
     score: Score | None = None
     pictures: Callable[[Networks, Batch], Mapping[str, Array]] | None = None
+    controls: Callable[[Networks], Controls] | None = None
 
 
 class Run(NamedTuple):
@@ -192,7 +194,10 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
     if is_first():
         plot_metrics(run.directory.losses, run.directory.rows())
         _draw_pictures(run, state.networks)
-        save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, run.dataset.spec, run.recipe.condition)
+        of = run.dataset.spec, run.recipe.condition
+        save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, *of)
+        if run.recipe.controls is not None:
+            save_controls(run.directory.controls, run.recipe.controls(jax.device_get(state.networks)), *of)
 
 
 def _draw_pictures(run: Run, networks: Networks) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jaxgen import ImageSpec, InputError
-from jaxgen.export import BATCH, FUNCTION, SIGNATURE, load_sampler, save_sampler, seeded
+from jaxgen.export import BATCH, SIGNATURE, load_sampler, save_sampler, seeded
 
 SPEC = ImageSpec(5, 4, 3)
+FUNCTION = "sampler.stablehlo"
 
 
 def sampler(networks, keys):

@@ -9,7 +9,7 @@ import jaxgen
 
 ROOT = Path(jaxgen.__file__).parent
 FLOORS = [
-    {"types", "axis", "metrics", "errors", "files", "image", "command", "checks", "leaves", "condition"},
+    {"types", "axis", "metrics", "errors", "files", "image", "command", "checks", "leaves", "condition"} | {"controls"},
     {"losses", "nets", "update", "objective", "step", "config"},
     {"models", "data", "evaluation", "checkpoint", "export", "report", "interruption", "pace", "parallel", "processes"}
     | {"watchdog"},

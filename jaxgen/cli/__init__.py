@@ -3,16 +3,29 @@
 import tyro
 
 from jaxgen.cli.evaluate import Evaluate, evaluate
+from jaxgen.cli.given import Invert, Saliency, look_at_given
 from jaxgen.cli.sample import Sample, sample
+from jaxgen.cli.steer import Directions, Interpolate, Mix, Truncate, steer
 
 __all__ = ["main"]
+
+VERBS = {
+    "sample": (Sample, sample),
+    "evaluate": (Evaluate, evaluate),
+    "interpolate": (Interpolate, steer),
+    "truncate": (Truncate, steer),
+    "mix": (Mix, steer),
+    "directions": (Directions, steer),
+    "invert": (Invert, look_at_given),
+    "saliency": (Saliency, look_at_given),
+}
 
 
 def main() -> None:
     """Does what the command line says."""
     options = tyro.extras.subcommand_cli_from_dict(
-        {"sample": Sample, "evaluate": Evaluate},
+        {verb: options for verb, (options, _) in VERBS.items()},
         prog="python -m jaxgen",
         description="What is done with a finished run.",
     )
-    sample(options) if isinstance(options, Sample) else evaluate(options)
+    next(do for kind, do in VERBS.values() if type(options) is kind)(options)

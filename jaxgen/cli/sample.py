@@ -7,11 +7,10 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.condition import require_labels
+from jaxgen.cli.told import given_field
 from jaxgen.config import Bounds, Seed, require_bounds
-from jaxgen.data import read_features
 from jaxgen.errors import InputError
-from jaxgen.export import ExportedSampler, Told, load_sampler
+from jaxgen.export import load_sampler
 from jaxgen.report import save_archive, save_grid
 
 MOST_IN_A_GRID = 10_000
@@ -50,7 +49,7 @@ def sample(options: Sample) -> None:
         raise InputError(f"{options.run} is no run directory.")
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    field = _field(options, sampler)
+    field = given_field(options.run, sampler.told, options.label, options.features, options.num)
     images = sampler.draw(options.seed, options.num, field=field)
     label = field if sampler.told is not None and sampler.told.classes else None
     try:
@@ -62,35 +61,6 @@ def sample(options: Sample) -> None:
     except OSError as error:
         raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
     print(f"{options.num:,} images in {options.out}")
-
-
-def _field(options: Sample, sampler: ExportedSampler) -> np.ndarray | None:
-    """What each image is told, [num, ...]; nothing if the sampler is told nothing.
-
-    Raises:
-      InputError: an option that does not go with the run, or that is missing.
-    """
-    told = sampler.told
-    if options.label and (told is None or not told.classes):
-        raise InputError(f"--label {options.label[0]}: {options.run} is not conditioned on labels.")
-    if options.features and (told is None or told.classes):
-        raise InputError(f"--features {options.features}: {options.run} is not conditioned on features.")
-    if told is None:
-        return None
-    if not told.classes:
-        return np.resize(_features(options, told), (options.num, *told.shape))
-    given = np.asarray(options.label or range(told.classes))
-    require_labels(given, told.classes, f"--label {' '.join(map(str, options.label))}")
-    return np.resize(given, options.num).astype(np.int32)
-
-
-def _features(options: Sample, told: Told) -> np.ndarray:
-    if options.features is None:
-        raise InputError(f"--features is missing: {options.run} is conditioned on features.")
-    features = read_features(options.features)
-    if features.shape[1:] != told.shape:
-        raise InputError(f"--features {options.features}: {features.shape[1]} a row; expected {told.shape[0]}.")
-    return features
 
 
 def _save_rows(path: Path, images: np.ndarray, label: np.ndarray | None) -> None:

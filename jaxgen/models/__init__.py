@@ -43,7 +43,8 @@ from jaxgen.models.regularizers import (
     r2_loss,
 )
 from jaxgen.models.shared_images import share_images
-from jaxgen.models.style import mix_styles, style_mixtures, truncations
+from jaxgen.models.steering import find_directions, mix_styles, style_mixtures, truncations, walks, ways
+from jaxgen.models.style import style_controls
 from jaxgen.models.total_correlation import total_correlation_loss
 from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss, importance_weights
 from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
@@ -72,6 +73,7 @@ __all__ = [
     "doubly_reparameterized_loss",
     "dragan_loss",
     "elbo_loss",
+    "find_directions",
     "generated_class_loss",
     "generator_loss",
     "gradient_penalty_loss",
@@ -96,11 +98,14 @@ __all__ = [
     "saliency",
     "share_images",
     "standard_normal",
+    "style_controls",
     "style_mixtures",
     "total_correlation_loss",
     "translate",
     "truncations",
     "vamp_prior",
     "vector_quantized_loss",
+    "walks",
     "warming_up",
+    "ways",
 ]

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 
 from jaxgen.axis import devices, own_share
 from jaxgen.condition import Condition, encoded, example, told
+from jaxgen.controls import Controls, image_keys
 from jaxgen.image import to_float
 from jaxgen.metrics import mean
-from jaxgen.nets import Module, forward
+from jaxgen.nets import Module, dense_outputs, forward
 from jaxgen.objective import stream
 from jaxgen.types import Array, Aux, Context, Game, Loss, Networks, Sampler, Variables
 
@@ -112,6 +113,30 @@ class GAN(NamedTuple):
             return self.generate(networks[network], latent, *encoded(self.condition, field), train=False)[0]
 
         return sample
+
+    def controls(self, network: str) -> Callable[[Networks], Controls]:
+        """What can be steered of the generator called `network`; codes are latents, [N, 1, Z]."""
+
+        def controls(networks: Networks) -> Controls:
+            variables = networks[network]
+
+            def draw(seed: Array, index: Array) -> Array:
+                return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(image_keys(seed, index))
+
+            def generate(codes: Array, latents: Array, *field: Array) -> Array:  # noqa: ARG001
+                return self.generate(variables, codes[:, 0], *encoded(self.condition, field), train=False)[0]
+
+            def first_layer(codes: Array) -> Array:
+                condition = example(self.condition, codes.shape[0])
+                return dense_outputs(self.generator, variables, codes[:, 0], *condition, train=False)[0]
+
+            def judge(images: Array, *field: Array) -> Array:
+                given = images, *encoded(self.condition, field)
+                return logits(forward(self.discriminator, networks["discriminator"], *given, train=False)[0])
+
+            return Controls(draw, lambda latents, *_: latents[:, None], generate, first_layer, judge)
+
+        return controls
 
 
 def logits(output: Array) -> Array:

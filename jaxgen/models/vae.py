@@ -18,12 +18,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.axis import devices, mean_over_devices, own_share
-from jaxgen.condition import Condition, encoded, told
+from jaxgen.condition import Condition, encoded, example, told
+from jaxgen.controls import Controls, image_keys
 from jaxgen.image import to_float
 from jaxgen.losses import Likelihood, gaussian_log_density
 from jaxgen.metrics import mean
 from jaxgen.models.prior import Prior, standard_normal
-from jaxgen.nets import Module, forward
+from jaxgen.nets import Module, dense_outputs, forward
 from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, Sampler, Variables
 
 
@@ -111,6 +112,27 @@ class VAE(NamedTuple):
             return self.likelihood.mean(numbers)
 
         return sample
+
+    def controls(self, networks: Networks) -> Controls:
+        """What can be steered of the decoder; codes are latents, [N, 1, Z]."""
+
+        def draw(seed: Array, index: Array) -> Array:
+            keys = image_keys(seed, index)
+            return jax.vmap(lambda key: self.prior.sample(networks, self.encoder, key, self.latent_size))(keys)
+
+        def generate(codes: Array, latents: Array, *field: Array) -> Array:  # noqa: ARG001
+            numbers, _ = self.decode(networks, codes[:, 0], *encoded(self.condition, field), train=False)
+            return self.likelihood.mean(numbers)
+
+        def first_layer(codes: Array) -> Array:
+            condition = example(self.condition, codes.shape[0])
+            return dense_outputs(self.decoder, networks["decoder"], codes[:, 0], *condition, train=False)[0]
+
+        def encode(images: Array, *field: Array) -> Array:
+            given = images, *encoded(self.condition, field)
+            return forward(self.encoder, networks["encoder"], *given, train=False)[0][0]
+
+        return Controls(draw, lambda latents, *_: latents[:, None], generate, first_layer, encode=encode)
 
 
 def elbo_loss(model, *, beta: float | optax.Schedule = 1.0, free_bits: float = 0.0, samples: int = 1) -> Loss:

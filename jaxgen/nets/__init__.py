@@ -13,7 +13,7 @@ from jaxgen.nets.autoencoder import (
 from jaxgen.nets.classifier import DigitClassifier
 from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.nets.forward import forward
+from jaxgen.nets.forward import dense_outputs, forward
 from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
 from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
@@ -49,5 +49,6 @@ __all__ = [
     "batch_norm",
     "conv",
     "conv_transpose",
+    "dense_outputs",
     "forward",
 ]

@@ -40,7 +40,7 @@ class MLPEncoder(nn.Module):
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
         # From 0 for black: hundreds of black pixels at -1 would drive every unit of the first layer to its end.
-        features = with_condition((image.reshape(len(image), -1) + 1) / 2, condition)
+        features = with_condition((image.reshape(image.shape[0], -1) + 1) / 2, condition)
         for size in self.hidden:
             features = self.activation(nn.Dense(size)(features))
         return posterior(features, self.latent_size)
@@ -75,7 +75,7 @@ class ConvEncoder(nn.Module):
             image = Conv(width, (3, 3), use_bias=False)(image)
             image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9)(image))
             image = max_pool(image)
-        return posterior(with_condition(image.reshape(len(image), -1), condition), self.latent_size)
+        return posterior(with_condition(image.reshape(image.shape[0], -1), condition), self.latent_size)
 
 
 class ConvDecoder(nn.Module):
@@ -119,7 +119,7 @@ class ResidualEncoder(nn.Module):
             image = Conv(width, (4, 4), (2, 2))(image)
             for _ in range(self.blocks):
                 image = Block()(image)
-        features = with_condition(jax.nn.gelu(image).reshape(len(image), -1), condition)
+        features = with_condition(jax.nn.gelu(image).reshape(image.shape[0], -1), condition)
         return posterior(jax.nn.gelu(nn.Dense(self.hidden)(features)), self.latent_size)
 
 

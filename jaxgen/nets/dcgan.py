@@ -107,7 +107,7 @@ class DCGANDiscriminator(nn.Module):
             if self.normalize and level:
                 image = batch_norm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
             image = jax.nn.leaky_relu(image, 0.2)
-        features = image.reshape(len(image), -1)
+        features = image.reshape(image.shape[0], -1)
         if self.hidden:
             features = jax.nn.leaky_relu(nn.Dense(self.hidden, **options | {"use_bias": True})(features), 0.2)
         output = nn.Dense(1 + self.auxiliary, **options)(features)

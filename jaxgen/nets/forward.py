@@ -3,9 +3,9 @@
 from typing import Any
 
 import jax
-from flax.linen import Module
+from flax.linen import Dense, Module, intercept_methods
 
-from jaxgen.types import Variables
+from jaxgen.types import Array, Variables
 
 
 def forward(module: Module, variables: Variables, *inputs: Any, train: bool, **options: Any) -> tuple[Any, Variables]:
@@ -17,3 +17,18 @@ def forward(module: Module, variables: Variables, *inputs: Any, train: bool, **o
     mutable = [collection for collection in variables if collection != "params"] if train else []
     output, changes = module.apply(variables, *inputs, train=train, mutable=mutable, **options)
     return output, jax.lax.stop_gradient(changes)
+
+
+def dense_outputs(module: Module, variables: Variables, *inputs: Any, **options: Any) -> list[Array]:
+    """What each dense layer puts out when the module is applied, in the order in which they run."""
+    outputs = []
+
+    def keep(call, inputs, options, context):
+        output = call(*inputs, **options)
+        if isinstance(context.module, Dense) and context.method_name == "__call__":
+            outputs.append(output)
+        return output
+
+    with intercept_methods(keep):
+        module.apply(variables, *inputs, **options)
+    return outputs

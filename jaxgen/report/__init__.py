@@ -3,7 +3,7 @@
 from jaxgen.report.archive import save_archive
 from jaxgen.report.display import Display
 from jaxgen.report.divergence import save_divergence
-from jaxgen.report.grid import save_grid
+from jaxgen.report.grid import save_animation, save_grid
 from jaxgen.report.plot import plot_metrics
 from jaxgen.report.run_directory import RunDirectory, require_same_run
 
@@ -12,6 +12,7 @@ __all__ = [
     "RunDirectory",
     "plot_metrics",
     "require_same_run",
+    "save_animation",
     "save_archive",
     "save_divergence",
     "save_grid",

@@ -1,4 +1,6 @@
-"""The run directory: `config.json`, `metrics.jsonl`, `samples/`, pictures, `checkpoints/`, `sampler/`, `best/`."""
+"""The run directory: `config.json`, `metrics.jsonl`, `samples/`, pictures, `checkpoints/`, `sampler/`,
+`controls/`, `best/`.
+"""
 
 import json
 import math
@@ -25,6 +27,7 @@ class RunDirectory:
         self.losses = self.path / "losses.png"
         self.checkpoints = self.path / "checkpoints"
         self.sampler = self.path / "sampler"
+        self.controls = self.path / "controls"
         self.best = self.path / "best"
         self._lock = FileLock(self.path / ".lock", blocking=False)
 

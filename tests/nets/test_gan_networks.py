@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from jaxgen import ImageSpec, InputError
-from jaxgen.models import mix_styles, style_mixtures, truncations
+from jaxgen.models import mix_styles
 from jaxgen.nets import (
     ConditionalBatchNorm,
     DCGANDiscriminator,
@@ -228,16 +228,6 @@ def test_truncation_goes_from_the_mean_to_the_style():
     whole, half, none = (styles(variables, z, psi) for psi in (1.0, 0.5, 0.0))
     np.testing.assert_allclose(none, jnp.ones_like(none))
     np.testing.assert_allclose(half, (whole + 1) / 2, rtol=1e-5)
-    rows = jax.eval_shape(lambda: truncations(STYLE, variables, jax.random.key(0), rows=2, values=(0.0, 1.0)))
-    assert rows.shape == (2, 2, *SPEC)
-    grid = jax.eval_shape(lambda: style_mixtures(STYLE, variables, jax.random.key(0), rows=2, columns=3))
-    assert grid.shape == (3, 4, *SPEC)
-
-
-@pytest.mark.parametrize("psi", [-0.1, 1.5, float("nan")])
-def test_truncations_beyond_are_refused(psi):
-    with pytest.raises(InputError, match="expected 0"):
-        truncations(STYLE, style_variables(), jax.random.key(0), values=(psi,))
 
 
 @pytest.mark.parametrize("layer", [-1, 6])

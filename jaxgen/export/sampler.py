@@ -6,9 +6,7 @@ float32 [B, F].  Image i depends on (seed, i) and what it is told alone.  `signa
 SHA-256.
 """
 
-import json
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,24 +16,15 @@ import numpy as np
 from jax import export
 
 from jaxgen.condition import Condition, require_labels
-from jaxgen.errors import InputError, first_line
-from jaxgen.files import write_whole
+from jaxgen.controls import image_keys
+from jaxgen.errors import InputError
+from jaxgen.export.stored import Told, load_functions, save_functions, told_argument, told_of
 from jaxgen.image import ImageSpec, to_uint8
 from jaxgen.types import Array, Networks, Sampler
 
-PLATFORMS = ("cpu", "cuda", "tpu")
-FUNCTION, SIGNATURE = "sampler.stablehlo", "signature.json"
+NAME = "sampler"
 BATCH = 64
 """Images a call: results are the same bytes because every call has this size, whatever number is asked for."""
-
-
-class Told(NamedTuple):
-    """What a conditional sampler is told of an image: a field, its shape and type, and how many classes a label has."""
-
-    field: str
-    shape: tuple[int, ...]
-    dtype: str
-    classes: int
 
 
 class ExportedSampler(NamedTuple):
@@ -83,8 +72,7 @@ def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
     """The function (seed, index [B], a condition's field [B, ...] if any) -> image uint8 [B, H, W, C] of a sampler."""
 
     def draw(seed: Array, index: Array, *field: Array) -> Array:
-        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(index)
-        return to_uint8(sampler(networks, keys, *field))
+        return to_uint8(sampler(networks, image_keys(seed, index), *field))
 
     return draw
 
@@ -94,27 +82,17 @@ def save_sampler(
 ) -> None:
     """Writes a sampler with the networks that it reads into a folder."""
     (batch,) = export.symbolic_shape("B")
-    arguments = [jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((batch,), jnp.int32)]
-    inputs = {"seed": "uint32 []", "index": "int32 [B]"}
-    told = None
-    if condition is not None:
-        told = Told(condition.field, condition.shape, condition.dtype, condition.classes)
-        arguments.append(jax.ShapeDtypeStruct((batch, *told.shape), told.dtype))
+    told, inputs = told_of(condition), {"seed": "uint32 []", "index": "int32 [B]"}
+    arguments = (
+        jax.ShapeDtypeStruct((), jnp.uint32),
+        jax.ShapeDtypeStruct((batch,), jnp.int32),
+        *told_argument(told, batch),
+    )
+    if told is not None:
         inputs[told.field] = f"{told.dtype} [{', '.join(map(str, ('B', *told.shape)))}]"
-    networks = jax.device_get(networks)
-    content = bytes(export.export(jax.jit(seeded(sampler, networks)), platforms=PLATFORMS)(*arguments).serialize())
-    signature = {
-        "inputs": inputs,
-        "told": told and told._asdict(),
-        "output": f"uint8 [B, {spec.height}, {spec.width}, {spec.channels}]",
-        "image": spec._asdict(),
-        "platforms": PLATFORMS,
-        "jax": jax.__version__,
-        "sha256": sha256(content).hexdigest(),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / FUNCTION, content)
-    write_whole(folder / SIGNATURE, json.dumps(signature, indent=2) + "\n")
+    function = seeded(sampler, jax.device_get(networks))
+    output = f"uint8 [B, {spec.height}, {spec.width}, {spec.channels}]"
+    save_functions(folder, {NAME: (function, arguments)}, spec, told, inputs=inputs, output=output)
 
 
 def load_sampler(folder: Path) -> ExportedSampler:
@@ -123,21 +101,7 @@ def load_sampler(folder: Path) -> ExportedSampler:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    try:
-        signature = json.loads((folder / SIGNATURE).read_text())
-        content = (folder / FUNCTION).read_bytes()
-        spec, digest = ImageSpec(**signature["image"]), signature["sha256"]
-        told = Told(**signature["told"]) if signature.get("told") else None
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no sampler: {error.filename} is missing.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / SIGNATURE} cannot be read: {error}") from error
-    if sha256(content).hexdigest() != digest:
-        raise InputError(f"{folder / FUNCTION} is damaged: its SHA-256 is not the one in {SIGNATURE}.")
-    try:
-        exported = export.deserialize(bytearray(content))
-    except Exception as error:
-        made = f"made by jax {signature.get('jax')}, this is {jax.__version__}"
-        raise InputError(f"{folder / FUNCTION} cannot be read ({made}): {first_line(error)}") from error
-    told = told and told._replace(shape=tuple(told.shape))
-    return ExportedSampler(spec, jax.jit(exported.call), told)
+    functions, spec, told = load_functions(folder, NAME)
+    if NAME not in functions:
+        raise InputError(f"{folder} holds no sampler: it holds {', '.join(functions)}.")
+    return ExportedSampler(spec, functions[NAME], told)

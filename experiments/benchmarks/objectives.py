@@ -1,0 +1,140 @@
+"""Every adversarial objective with every gradient penalty, for 300 steps each on the embedded digits.
+
+python experiments/benchmarks/objectives.py --help
+
+Says of each pair how far the digits it draws then are from real ones, and how different from each other.  Stability is
+what this shows: no pair has had time to become good.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen import add, chain, init_state, make_step, minimize
+from jaxgen.config import require_bounds
+from jaxgen.data import Dataset, batch_indices, load
+from jaxgen.errors import InputError
+from jaxgen.experiment import Count, Positive, Seed, command
+from jaxgen.export import seeded
+from jaxgen.files import write_whole
+from jaxgen.losses import (
+    hinge_discriminator,
+    least_squares_discriminator,
+    least_squares_generator,
+    logistic_discriminator,
+    minimax_generator,
+    non_saturating_generator,
+    relativistic_average,
+    relativistic_paired,
+    wasserstein_critic,
+    wasserstein_generator,
+)
+from jaxgen.models import (
+    GAN,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty_loss,
+    r1_loss,
+    relativistic_generator_loss,
+)
+from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
+from jaxgen.selection import frechet_score
+from jaxgen.types import Update
+from jaxgen.watchdog import diversity
+
+OBJECTIVES = {
+    "non-saturating": (logistic_discriminator, non_saturating_generator),
+    "minimax": (logistic_discriminator, minimax_generator),
+    "least squares": (least_squares_discriminator, least_squares_generator),
+    "Wasserstein": (wasserstein_critic, wasserstein_generator),
+    "hinge": (hinge_discriminator, wasserstein_generator),
+    "relativistic paired": (relativistic_paired, None),
+    "relativistic average": (relativistic_average, None),
+}
+PENALTIES = {"none": None, "R1": r1_loss, "WGAN-GP": gradient_penalty_loss}
+DRAWN = 2_000
+LOOKED_AT = 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train every objective with every penalty for a short while."""
+
+    steps: Count = 300
+    """Steps of each pair."""
+    batch_size: Count = 32
+    """Images a step."""
+    learning_rate: Positive = 1e-3
+    """Adam's for both networks."""
+    seed: Seed = 0
+    """Seed of everything random."""
+    out: Path = Path("objectives.json")
+    """Where the numbers are written."""
+
+
+def update_of(gan: GAN, objective: str, penalty: str, learning_rate: float) -> Update:
+    """The two players in turn."""
+    discriminator, generator = OBJECTIVES[objective]
+    adam, regularizer = optax.adam(learning_rate, b1=0.5, b2=0.99), PENALTIES[penalty]
+    judged = discriminator_loss(gan, discriminator)
+    if regularizer is not None:
+        weight = {"gamma": 1.0} if regularizer is r1_loss else {"weight": 10.0}
+        judged = add(adversarial=judged, penalty=regularizer(gan, **weight))
+    drawn = generator_loss(gan, generator) if generator else relativistic_generator_loss(gan, discriminator)
+    return chain(
+        discriminator=minimize(judged, adam, wrt="discriminator"), generator=minimize(drawn, adam, wrt="generator")
+    )
+
+
+def measure(config: Config, gan: GAN, data: Dataset, objective: str, penalty: str) -> dict[str, float]:
+    """Trains a pair; whether all its numbers are finite, the Fréchet distance and the diversity over that of digits."""
+    update = update_of(gan, objective, penalty, config.learning_rate)
+    state = init_state(update, jax.jit(gan.init)(jax.random.key(config.seed)), jax.random.key(config.seed + 1))
+    step = jax.jit(make_step(update), donate_argnums=0)
+    for number in range(config.steps):
+        chosen = batch_indices(config.seed, number * config.batch_size, config.batch_size, data.size)
+        state, _ = step(state, {"image": data.arrays["image"][chosen]})
+    finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(state.networks)))
+    score = frechet_score(gan.sampler("generator"), data, num=DRAWN, seed=config.seed)(state.networks)
+    draw = jax.jit(seeded(gan.sampler("generator"), state.networks))
+    drawn = np.asarray(draw(np.uint32(config.seed), np.arange(LOOKED_AT, dtype=np.int32)))
+    real = data.arrays["image"][batch_indices(config.seed, 0, LOOKED_AT, data.size)]
+    return {**score, "diversity": diversity(drawn) / diversity(real), "finite": finite}
+
+
+def main() -> None:
+    """Measures as the command line says."""
+    config, console = tyro.cli(Config), Console()
+    require_bounds(config)
+    if not config.out.parent.is_dir():
+        raise InputError(f"--out {config.out} cannot be written: {config.out.parent} is no folder.")
+    data = load("mnist", offline=True, announce=console.print)
+    he_normal = jax.nn.initializers.he_normal()
+    gan = GAN(
+        generator=DCGANGenerator(data.spec, 16, 128, kernel_init=he_normal),
+        discriminator=DCGANDiscriminator(16, 128, normalize=False, kernel_init=he_normal),
+        latent_size=64,
+    )
+    table = Table("objective", *PENALTIES, title=f"Fréchet distance, diversity after {config.steps:,} steps")
+    rows = {}
+    for objective in OBJECTIVES:
+        rows[objective] = {penalty: measure(config, gan, data, objective, penalty) for penalty in PENALTIES}
+        cells = [
+            f"{value['frechet_distance']:.0f}, {value['diversity']:.2f}" if value["finite"] else "not finite"
+            for value in rows[objective].values()
+        ]
+        console.print(objective, *cells, sep="  |  ")
+        table.add_row(objective, *cells)
+    console.print(table)
+    write_whole(config.out, json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    command(main)

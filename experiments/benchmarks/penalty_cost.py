@@ -1,0 +1,93 @@
+"""What a gradient penalty costs, exact and by finite differences: a discriminator's step with it over one without.
+
+python experiments/benchmarks/penalty_cost.py --help
+"""
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import jax
+import numpy as np
+import optax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen import ImageSpec, add, init_state, make_step, minimize
+from jaxgen.config import require_bounds
+from jaxgen.experiment import Count, command
+from jaxgen.losses import logistic_discriminator
+from jaxgen.models import GAN, discriminator_loss, r1_loss, r2_loss
+from jaxgen.nets import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    ModernDiscriminator,
+    ModernGenerator,
+    Module,
+    ResidualDiscriminator,
+    ResidualGenerator,
+)
+
+SMALL, COLOUR = ImageSpec(28, 28, 1), ImageSpec(32, 32, 3)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Time the discriminator's step with R1 and R2, exact and estimated."""
+
+    batch_size: Count = 32
+    """Images a step."""
+    width: Count = 32
+    """Channels of the widest or the first maps, as each network counts them."""
+    rounds: Count = 5
+    """Turns that each takes."""
+    steps: Count = 5
+    """Steps of a turn."""
+
+
+def networks(width: int) -> dict[str, tuple[ImageSpec, Module, Module]]:
+    """The generators and discriminators that are measured."""
+    return {
+        "DCGAN, 28x28x1": (SMALL, DCGANGenerator(SMALL, width), DCGANDiscriminator(width, normalize=False)),
+        "residual, 32x32x3": (COLOUR, ResidualGenerator(COLOUR, width), ResidualDiscriminator(width)),
+        "R3GAN's, 32x32x3": (COLOUR, ModernGenerator(COLOUR, width), ModernDiscriminator(width)),
+    }
+
+
+def main() -> None:
+    """Measures as the command line says."""
+    config, console = tyro.cli(Config), Console()
+    require_bounds(config)
+    table = Table("networks", "no penalty", "exact", "finite differences", title="ms a discriminator's step (ratio)")
+    for name, (spec, generator, discriminator) in networks(config.width).items():
+        gan = GAN(generator, discriminator, latent_size=64)
+        game = discriminator_loss(gan, logistic_discriminator)
+        losses = [game]
+        for estimated in (False, True):
+            penalties = {"r1": r1_loss(gan, gamma=1.0, finite_differences=estimated)}
+            penalties["r2"] = r2_loss(gan, gamma=1.0, finite_differences=estimated)
+            losses.append(add(game=game, **penalties))
+        first = jax.jit(gan.init)(jax.random.key(0))
+        images = np.random.default_rng(0).integers(0, 256, (config.batch_size, *spec), np.uint8)
+        times = [[] for _ in losses]
+        steps = []
+        for loss in losses:
+            update = minimize(loss, optax.adam(1e-4), wrt="discriminator")
+            steps.append((jax.jit(make_step(update)), init_state(update, first, jax.random.key(1))))
+        for turn in range(config.rounds + 1):
+            for (step, state), taken in zip(steps, times, strict=True):
+                began = time.perf_counter()
+                for _ in range(config.steps):
+                    state, _ = step(state, {"image": images})
+                jax.block_until_ready(state)
+                if turn:  # the first turn compiles
+                    taken.append((time.perf_counter() - began) / config.steps)
+        typical = [1e3 * median(taken) for taken in times]
+        table.add_row(name, *(f"{value:.1f} ({value / typical[0]:.2f})" for value in typical))
+        console.print(name, *(f"{value:.1f} ({value / typical[0]:.2f})" for value in typical))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    command(main)

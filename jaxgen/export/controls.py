@@ -1,0 +1,59 @@
+"""Controls as portable files: a function each, those that a model has.
+
+`generate` and `judge` can be differentiated once.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from jaxgen.condition import Condition
+from jaxgen.controls import Controls
+from jaxgen.errors import InputError
+from jaxgen.export.stored import Told, load_functions, save_functions, told_argument, told_of
+from jaxgen.image import ImageSpec
+
+
+class ExportedControls(NamedTuple):
+    """Controls read from a folder, the size of their images and what they are told."""
+
+    controls: Controls
+    spec: ImageSpec
+    told: Told | None
+
+
+def save_controls(folder: Path, controls: Controls, spec: ImageSpec, condition: Condition | None = None) -> None:
+    """Writes controls into a folder."""
+    (batch,) = export.symbolic_shape("B")
+    told = told_of(condition)
+    field = told_argument(told, batch)
+    numbers = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((batch,), jnp.int32)
+    latents = jax.eval_shape(controls.draw, *numbers)
+    codes = jax.eval_shape(controls.codes, latents, *field)
+    images = jax.ShapeDtypeStruct((batch, *spec), jnp.float32)
+    functions = {
+        "draw": (controls.draw, numbers),
+        "codes": (controls.codes, (latents, *field)),
+        "generate": (controls.generate, (codes, latents, *field)),
+        "first_layer": (controls.first_layer, (codes,)),
+    }
+    for name, function in (("judge", controls.judge), ("encode", controls.encode)):
+        if function is not None:
+            functions[name] = (function, (images, *field))
+    save_functions(folder, functions, spec, told, gradients=("generate", "judge"))
+
+
+def load_controls(folder: Path) -> ExportedControls:
+    """The controls in a folder.
+
+    Raises:
+      InputError: there are none, they are damaged, or this JAX cannot read them.
+    """
+    functions, spec, told = load_functions(folder, "controls")
+    try:
+        return ExportedControls(Controls(**functions), spec, told)
+    except TypeError as error:
+        raise InputError(f"{folder} holds no controls: {error}.") from error

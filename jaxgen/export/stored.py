@@ -1,0 +1,105 @@
+"""A folder of exported functions, `<name>.stablehlo`, with a `signature.json` that holds the SHA-256 of each."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from jax import export
+
+from jaxgen.condition import Condition
+from jaxgen.errors import InputError, first_line
+from jaxgen.files import write_whole
+from jaxgen.image import ImageSpec
+from jaxgen.types import Array
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+FUNCTION_SUFFIX, SIGNATURE = ".stablehlo", "signature.json"
+
+
+class Told(NamedTuple):
+    """What conditional functions are told of an image: a field, its shape and type, and how many classes it has."""
+
+    field: str
+    shape: tuple[int, ...]
+    dtype: str
+    classes: int
+
+
+class Stored(NamedTuple):
+    """What a folder holds."""
+
+    functions: dict[str, Callable[..., Array]]
+    spec: ImageSpec
+    told: Told | None
+
+
+def told_of(condition: Condition | None) -> Told | None:
+    """What a condition tells, without the function that encodes it."""
+    return condition and Told(condition.field, condition.shape, condition.dtype, condition.classes)
+
+
+def told_argument(told: Told | None, batch: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """The field's argument [B, ...], if there is one."""
+    return () if told is None else (jax.ShapeDtypeStruct((batch, *told.shape), told.dtype),)
+
+
+def save_functions(
+    folder: Path,
+    functions: Mapping[str, tuple[Callable[..., Array], Sequence[Any]]],
+    spec: ImageSpec,
+    told: Told | None,
+    *,
+    gradients: Collection[str] = (),
+    **signature: Any,
+) -> None:
+    """Writes functions with the shapes of their arguments, and what the signature says besides.
+
+    Those that `gradients` names can be differentiated once when they are read.
+    """
+    digests = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (function, arguments) in functions.items():
+        exported = export.export(jax.jit(function), platforms=PLATFORMS)(*arguments)
+        content = bytes(exported.serialize(vjp_order=int(name in gradients)))
+        digests[name] = sha256(content).hexdigest()
+        write_whole(folder / f"{name}{FUNCTION_SUFFIX}", content)
+    record = {
+        **signature,
+        "told": told and told._asdict(),
+        "image": spec._asdict(),
+        "platforms": PLATFORMS,
+        "jax": jax.__version__,
+        "sha256": digests,
+    }
+    write_whole(folder / SIGNATURE, json.dumps(record, indent=2) + "\n")
+
+
+def load_functions(folder: Path, what: str) -> Stored:
+    """The functions in a folder, each compiled when it is called.
+
+    Raises:
+      InputError: there are none, one is damaged, or this JAX cannot read it; the message says of what they are.
+    """
+    try:
+        signature = json.loads((folder / SIGNATURE).read_text())
+        spec, digests = ImageSpec(**signature["image"]), dict(signature["sha256"])
+        told = Told(**signature["told"]) if signature.get("told") else None
+        contents = {name: (folder / f"{name}{FUNCTION_SUFFIX}").read_bytes() for name in digests}
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} holds no {what}: {error.filename} is missing.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / SIGNATURE} cannot be read: {error}") from error
+    functions = {}
+    for name, content in contents.items():
+        path = folder / f"{name}{FUNCTION_SUFFIX}"
+        if sha256(content).hexdigest() != digests[name]:
+            raise InputError(f"{path} is damaged: its SHA-256 is not the one in {SIGNATURE}.")
+        try:
+            functions[name] = jax.jit(export.deserialize(bytearray(content)).call)
+        except Exception as error:
+            made = f"made by jax {signature.get('jax')}, this is {jax.__version__}"
+            raise InputError(f"{path} cannot be read ({made}): {first_line(error)}") from error
+    return Stored(functions, spec, told and told._replace(shape=tuple(told.shape)))
