@@ -76,8 +76,8 @@ def main() -> None:
             update = minimize(loss, optax.adam(1e-4), wrt="discriminator")
             steps.append((jax.jit(make_step(update)), init_state(update, first, jax.random.key(1))))
         for turn in range(config.rounds + 1):
-            for (step, state), taken in zip(steps, times, strict=True):
-                began = time.perf_counter()
+            for (step, first_state), taken in zip(steps, times, strict=True):
+                state, began = first_state, time.perf_counter()
                 for _ in range(config.steps):
                     state, _ = step(state, {"image": images})
                 jax.block_until_ready(state)
