@@ -91,7 +91,7 @@ def train(config: Config, vae: VAE, loss: Loss, images: np.ndarray, seed: int) -
     update = minimize(loss, optax.adam(config.learning_rate), wrt=("encoder", "decoder"))
     key, root = jax.random.split(jax.random.key(seed))
     state = init_state(update, vae.init(key, {"image": jnp.asarray(images[:1])}), root)
-    program = jax.jit(scan_steps(make_step(update), DISPATCH), donate_argnums=0)
+    program = jax.jit(scan_steps(make_step(update)), donate_argnums=0)
     metrics = {}
     for start in range(0, config.steps, DISPATCH):
         chosen = batch_indices(seed, start * config.batch_size, DISPATCH * config.batch_size, len(images))
