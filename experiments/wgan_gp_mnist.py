@@ -7,6 +7,7 @@ once in five steps, moves them nearer.  Gulrajani et al. (2017), https://arxiv.o
 from dataclasses import dataclass
 from typing import Annotated
 
+import jax
 import optax
 import tyro
 
@@ -39,9 +40,10 @@ class Config(RunConfig):
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to draw from them."""
+    he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
-        generator=DCGANGenerator(spec, config.width, config.hidden),
-        discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False),
+        generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
+        discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal),
         latent_size=config.latent_size,
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000), b1=0.0, b2=0.9)

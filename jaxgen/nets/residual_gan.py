@@ -77,7 +77,7 @@ class ResidualDiscriminator(nn.Module):
             image += halved(inner) if halve else inner
         features = nn.relu(image).sum((1, 2))
         output = layer(nn.Dense(1 + self.auxiliary, kernel_init=GLOROT))(features)
-        return with_projection(output, features, condition)
+        return with_projection(output, features, condition, layer)
 
 
 def halved(image: Array) -> Array:

@@ -93,7 +93,20 @@ def test_a_condition_scales_and_shifts_what_was_normalised():
     np.testing.assert_allclose(scaled[1], 3 * expected[1] + 1, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("network", [DCGANDiscriminator(2), ResidualDiscriminator(2), ModernDiscriminator(8)])
+def test_the_size_of_a_spectrally_normalised_projection_does_not_matter():
+    network, image = ResidualDiscriminator(2), jax.random.normal(jax.random.key(1), (3, *SPEC))
+    variables = jax.jit(partial(network.init, train=False))(jax.random.key(0), image, jnp.eye(3))
+    larger = jax.tree.map(lambda leaf: leaf, variables)
+    larger["params"]["projection"]["kernel"] *= 7
+    judge = jax.jit(lambda variables: forward(network, variables, image, jnp.eye(3), train=False)[0])
+    np.testing.assert_allclose(judge(larger), judge(variables), rtol=1e-4, atol=1e-5)
+    without = jax.jit(lambda: forward(network, variables, image, 0 * jnp.eye(3), train=False)[0])()
+    assert (jnp.abs(judge(variables) - without) > 1e-4).all()
+
+
+@pytest.mark.parametrize(
+    "network", [DCGANDiscriminator(2), ResidualDiscriminator(2, spectral=False), ModernDiscriminator(8)]
+)
 def test_a_projection_adds_the_conditions_product_with_the_features(network):
     image = jax.random.normal(jax.random.key(1), (3, *SPEC))
     conditions = jnp.eye(3)
