@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
+from rich.progress import track
 
 from jaxgen.cli.steer import latents_of, read_controls, require_picture, save_rows, told_rows
 from jaxgen.config import Bounds, Count, Positive, Seed, require_bounds
@@ -130,7 +131,7 @@ def find_codes(options: Invert, controls: Controls, images: Array, field: tuple[
     update = minimize(inversion_loss(generate, weight=options.weight), optax.adam(options.learning_rate), wrt="latent")
     state = init_state(update, {"latent": latent_network(controls.codes(latents, *many[1:]))}, jax.random.key(0))
     step = jax.jit(make_step(update))
-    for _ in range(options.steps):
+    for _ in track(range(options.steps), description="Searching", transient=True):
         state, _ = step(state, {"image": many[0]})
     codes = state.networks["latent"]["params"]
     drawn = to_uint8(generate({}, codes))

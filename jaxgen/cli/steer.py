@@ -89,7 +89,7 @@ class Directions(Steered):
     """Directions, the strongest first."""
     columns: Count = 9
     """Steps along each."""
-    reach: Annotated[float, Bounds(above=0)] = 3.0
+    reach: Annotated[float, Bounds(above=0)] = 2.0
     """How far they go in both ways, in standard deviations."""
     out: Path = Path("directions.png")
     """A .png or an animated .gif."""
