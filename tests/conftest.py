@@ -3,6 +3,10 @@
 import importlib
 import os
 
+# Before JAX is imported, and for the programs that tests start too: most of a test's time is that of compiling.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+import jax
 import pytest
 
 from tests.programs import write_images
@@ -23,6 +27,15 @@ def _own_cache(tmp_path_factory):
 def data(tmp_path_factory):
     """An `.npz` of random images 8x8x1."""
     return write_images(tmp_path_factory.mktemp("data") / "images.npz", shape=(8, 8, 1))
+
+
+@pytest.fixture
+def optimized():
+    """Programs are compiled as for users, for what is held to the last bits."""
+    before = jax.config.jax_disable_most_optimizations  # pyright: ignore[reportAttributeAccessIssue]
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def pytest_addoption(parser):

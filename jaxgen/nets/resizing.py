@@ -18,7 +18,12 @@ def max_pool(image: Array) -> Array:
     """The largest of each two by two pixels: [B, 2H, 2W, C] to [B, H, W, C]."""
     # Not by nn.max_pool: on a CPU the gradient of windows takes far longer than that of a maximum over axes.
     batch, height, width, channels = image.shape
-    return image.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
+    four = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    # The gradient of `max` divides by how many values equal it: none, where a program computes them twice and rounds
+    # otherwise.  That of `maximum` compares.
+    return jnp.maximum(
+        jnp.maximum(four[:, :, 0, :, 0], four[:, :, 0, :, 1]), jnp.maximum(four[:, :, 1, :, 0], four[:, :, 1, :, 1])
+    )
 
 
 def mean_pool(image: Array) -> Array:

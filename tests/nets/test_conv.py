@@ -78,6 +78,7 @@ def test_values_and_gradients_are_those_of_lax(ours, native, case):
 
 @BOTH
 @pytest.mark.parametrize(("taps", "strides"), [((4, 4), (2, 2)), ((3, 3), (2, 2)), ((3, 2), (1, 1)), ((1, 1), (1, 1))])
+@pytest.mark.usefixtures("optimized")
 def test_the_gradient_of_a_gradient_penalty_is_that_of_lax(ours, native, taps, strides):
     image, kernel = draw((7, 8), taps)
 
