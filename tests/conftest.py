@@ -32,7 +32,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def optimized():
     """Programs are compiled as for users, for what is held to the last bits."""
-    before = jax.config.jax_disable_most_optimizations  # pyright: ignore[reportAttributeAccessIssue]
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
