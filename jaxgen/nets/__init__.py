@@ -20,6 +20,7 @@ from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
+from jaxgen.nets.resized_conv import ConvMeanPool, UpsampleConv
 from jaxgen.nets.style import StyleGenerator
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
+    "ConvMeanPool",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
@@ -46,6 +48,7 @@ __all__ = [
     "ResidualEncoder",
     "ResidualGenerator",
     "StyleGenerator",
+    "UpsampleConv",
     "batch_norm",
     "conv",
     "conv_transpose",

@@ -22,7 +22,8 @@ from jaxgen.image import ImageSpec
 from jaxgen.nets.conditioning import with_condition
 from jaxgen.nets.conv import Conv
 from jaxgen.nets.normalization import batch_norm
-from jaxgen.nets.resizing import enlarge, max_pool, upsample
+from jaxgen.nets.resized_conv import UpsampleConv
+from jaxgen.nets.resizing import enlarge, max_pool
 from jaxgen.types import Array
 
 Activation = Callable[[Array], Array]
@@ -90,7 +91,7 @@ class ConvDecoder(nn.Module):
         normalize = partial(batch_norm, use_running_average=not train, momentum=0.9)
         image = to_map(with_condition(latent, condition), self.output, 4, 2 * self.width)
         for width in (2 * self.width, self.width):
-            image = nn.relu(normalize()(Conv(width, (3, 3), use_bias=False)(upsample(image))))
+            image = nn.relu(normalize()(UpsampleConv(width, (3, 3), use_bias=False)(image)))
         return Conv(self.output.channels, (3, 3))(image)
 
 

@@ -11,8 +11,9 @@ What it costs is memory: the views are ceil(k/s) x ceil(k/s) times the image, an
 GPU and TPU keep the native operation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -208,7 +209,7 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, image: Array) -> Array:
         options = {"strides": self.strides, "padding": self.padding, "kernel_dilation": self.kernel_dilation}
-        return _layer(self, image, partial(conv, **options))
+        return convolution_layer(self, image, partial(conv, **options))
 
 
 class ConvTranspose(nn.Module):
@@ -225,10 +226,11 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
-        return _layer(self, image, partial(conv_transpose, strides=self.strides, padding=self.padding))
+        return convolution_layer(self, image, partial(conv_transpose, strides=self.strides, padding=self.padding))
 
 
-def _layer(layer: Conv | ConvTranspose, image: Array, operation) -> Array:
+def convolution_layer(layer: Any, image: Array, operation: Callable[[Array, Array], Array]) -> Array:
+    """What a layer with the fields of `Conv` does with an operation of its image and its kernel; adds a bias."""
     kernel = layer.param(
         "kernel", layer.kernel_init, (*layer.kernel_size, image.shape[-1], layer.features), jnp.float32
     )

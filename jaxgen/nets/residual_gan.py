@@ -16,6 +16,7 @@ from jaxgen.nets.conditioning import with_projection
 from jaxgen.nets.conv import Conv
 from jaxgen.nets.dcgan import halvings
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
+from jaxgen.nets.resized_conv import ConvMeanPool, UpsampleConv
 from jaxgen.nets.resizing import mean_pool, upsample
 from jaxgen.types import Array
 
@@ -43,8 +44,8 @@ class ResidualGenerator(nn.Module):
         image = nn.Dense(sides[0] * sides[1] * self.width, kernel_init=GLOROT)(latent)
         image = image.reshape(-1, *sides, self.width)
         for _ in range(count):
-            inner = upsample(nn.relu(normalize(image)))
-            inner = nn.relu(normalize(Conv(self.width, (3, 3), kernel_init=GLOROT)(inner)))
+            inner = UpsampleConv(self.width, (3, 3), kernel_init=GLOROT)(nn.relu(normalize(image)))
+            inner = nn.relu(normalize(inner))
             inner = Conv(self.width, (3, 3), kernel_init=GLOROT)(inner)
             # A 1x1 convolution and a repetition of pixels commute: the small map is cheaper.
             image = inner + upsample(Conv(self.width, (1, 1), kernel_init=GLOROT)(image))
@@ -70,11 +71,12 @@ class ResidualDiscriminator(nn.Module):
             halve = level < 2 or not small
             inner = image if level == 0 else nn.relu(image)
             inner = nn.relu(layer(Conv(self.width, (3, 3), kernel_init=GLOROT))(inner))
-            inner = layer(Conv(self.width, (3, 3), kernel_init=GLOROT))(inner)
+            last = ConvMeanPool if halve else Conv
+            inner = layer(last(self.width, (3, 3), kernel_init=GLOROT))(inner)
             if image.shape[-1] != self.width or halve:
                 # The mean over pixels and a 1x1 convolution commute: the small map is cheaper.
                 image = layer(Conv(self.width, (1, 1), kernel_init=GLOROT))(halved(image) if halve else image)
-            image += halved(inner) if halve else inner
+            image += inner
         features = nn.relu(image).sum((1, 2))
         output = layer(nn.Dense(1 + self.auxiliary, kernel_init=GLOROT))(features)
         return with_projection(output, features, condition, layer)
