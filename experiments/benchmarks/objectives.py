@@ -71,7 +71,7 @@ class Config:
     """Steps of each pair."""
     batch_size: Count = 32
     """Images a step."""
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 5e-4
     """Adam's for both networks."""
     seed: Seed = 0
     """Seed of everything random."""
@@ -82,7 +82,7 @@ class Config:
 def update_of(gan: GAN, objective: str, penalty: str, learning_rate: float) -> Update:
     """The two players in turn."""
     discriminator, generator = OBJECTIVES[objective]
-    adam, regularizer = optax.adam(learning_rate, b1=0.5, b2=0.99), PENALTIES[penalty]
+    adam, regularizer = optax.adam(learning_rate, b1=0.0, b2=0.99), PENALTIES[penalty]
     judged = discriminator_loss(gan, discriminator)
     if regularizer is not None:
         weight = {"gamma": 1.0} if regularizer is r1_loss else {"weight": 10.0}
@@ -118,8 +118,8 @@ def main() -> None:
     data = load("mnist", offline=True, announce=console.print)
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
-        generator=DCGANGenerator(data.spec, 16, 128, kernel_init=he_normal),
-        discriminator=DCGANDiscriminator(16, 128, normalize=False, kernel_init=he_normal),
+        generator=DCGANGenerator(data.spec, 16, kernel_init=he_normal),
+        discriminator=DCGANDiscriminator(16, normalize=False, kernel_init=he_normal),
         latent_size=64,
     )
     table = Table("objective", *PENALTIES, title=f"Fréchet distance, diversity after {config.steps:,} steps")

@@ -27,24 +27,25 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     return canvas
 
 
+def picture(images: np.ndarray, columns: int | None = None) -> Image.Image:
+    """A grid as a picture, as a notebook shows it; small images are enlarged by a whole factor to 56 pixels or more."""
+    grid = image_grid(images, columns)
+    factor = max(1, MIN_SIDE // min(images.shape[1:3]))
+    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
+    return Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
+
+
 def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:
-    """Writes a grid as PNG; small images are enlarged by a whole factor to at least 56 pixels."""
+    """Writes the picture of a grid as PNG."""
     file = io.BytesIO()
-    _picture(images, columns).save(file, "PNG")
+    picture(images, columns).save(file, "PNG")
     write_whole(path, file.getvalue())
 
 
 def save_animation(path: Path, frames: np.ndarray, *, milliseconds: int = 80) -> None:
     """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that goes there and back for ever."""
-    there = [_picture(images, None) for images in frames]
+    there = [picture(images, None) for images in frames]
     first, *others = [*there, *there[-2:0:-1]]
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
     write_whole(path, file.getvalue())
-
-
-def _picture(images: np.ndarray, columns: int | None) -> Image.Image:
-    grid = image_grid(images, columns)
-    factor = max(1, MIN_SIDE // min(images.shape[1:3]))
-    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
-    return Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
