@@ -40,6 +40,7 @@ HINTS = {
     "recall": "share of real that are like drawn",
     "density": "1 is as crowded as real",
     "coverage": "share of real with drawn nearby",
+    "label accuracy": "share drawn as the class asked for",
     "class score": "10 is certain of all",
     "rarest class": "share of drawn",
     "class balance": "1 is all alike",
@@ -110,7 +111,14 @@ def evaluate(options: Evaluate) -> None:
     )
     console.print(f"Judging {drawn.size:,} images by {real.size:,} of {real.source} ({real.split})", soft_wrap=True)
     measures = judge(
-        drawn.arrays["image"], reference, network, metrics=metrics, seed=options.seed, allow_few=options.allow_few
+        drawn.arrays["image"],
+        reference,
+        network,
+        metrics=metrics,
+        seed=options.seed,
+        allow_few=options.allow_few,
+        # Of another data set's labels, the classes of the digit classifier are none.
+        labels=drawn.arrays.get("label") if (options.data or recorded.get("data")) == "mnist" else None,
     )
     console.print(_table(measures, network))
     write_whole(out, json.dumps(_record(options, drawn, real, network, measures), indent=2) + "\n")
@@ -169,8 +177,10 @@ def _recorded(folder: Path) -> dict[str, Any]:
 
 def _drawn(options: Evaluate, run: Path | None, spec: ImageSpec) -> Dataset:
     if run:
-        images = load_sampler(run / "sampler").draw(options.seed, options.num)
-        return make_dataset(images, None, source=f"{options.num:,} images drawn from {run}", split="drawn")
+        sampler = load_sampler(run / "sampler")
+        label = np.arange(options.num) % sampler.told.classes if sampler.told and sampler.told.classes else None
+        images = sampler.draw(options.seed, options.num, field=label)
+        return make_dataset(images, label, source=f"{options.num:,} images drawn from {run}", split="drawn")
     if options.images == NOISE:
         images = np.random.default_rng(options.seed).integers(0, 256, (options.num, *spec), np.uint8)
         return make_dataset(images, None, source="uniform noise", split="drawn")

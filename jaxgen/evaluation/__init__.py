@@ -1,7 +1,7 @@
 """Evaluation: numbers that say how good a model is, each with what is needed to see how sure it is."""
 
 from jaxgen.evaluation.cache import cached_look
-from jaxgen.evaluation.classes import Classes, class_score, count_classes
+from jaxgen.evaluation.classes import Classes, class_score, count_classes, label_accuracy
 from jaxgen.evaluation.digits import digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
@@ -42,6 +42,7 @@ __all__ = [
     "inception_network",
     "judge",
     "kernel_distance",
+    "label_accuracy",
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import InputError
-from jaxgen.evaluation.classes import class_score, count_classes
+from jaxgen.evaluation.classes import class_score, count_classes, label_accuracy
 from jaxgen.evaluation.digits import SPEC, digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import frechet_distance
@@ -46,6 +46,7 @@ class Judged(NamedTuple):
     network: FeatureNetwork
     seed: int
     allow_few: bool
+    labels: np.ndarray | None
 
 
 Measures = dict[str, Estimate]
@@ -59,17 +60,18 @@ def judge(
     metrics: tuple[str, ...] = (),
     seed: int = 0,
     allow_few: bool = False,
+    labels: np.ndarray | None = None,
 ) -> Measures:
     """The measures by name, of drawn images uint8 [N, H, W, C]; those of `metrics`, all by default, that apply.
 
-    `allow_few` allows fewer images than features.
+    `allow_few` allows fewer images than features.  `labels` [N] are the network's classes that the images were to have.
 
     Raises:
       InputError: unknown metrics, ones that do not apply, or images that cannot be judged.
     """
     require_images(images, reference.images)
     require_metrics(metrics)
-    judged = Judged(images, network.look(images), reference, network, seed, allow_few)
+    judged = Judged(images, network.look(images), reference, network, seed, allow_few, labels)
     measures: Measures = {}
     for name in metrics or METRICS:
         if missing := _missing(name, judged):
@@ -150,7 +152,8 @@ def _classes(judged: Judged) -> Measures:
     probabilities = judged.looked.probabilities
     assert probabilities is not None
     classes, size = count_classes(probabilities), len(probabilities)
-    return {
+    told = {} if judged.labels is None else {"label accuracy": label_accuracy(probabilities, judged.labels)}
+    return told | {
         "class score": class_score(probabilities, splits=max(1, min(10, size // 100))),
         "classes covered": Estimate(float(classes.covered)),
         "rarest class": Estimate(classes.rarest, float(np.sqrt(classes.rarest * (1 - classes.rarest) / size))),
