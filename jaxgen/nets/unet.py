@@ -25,10 +25,10 @@ from jaxgen.types import Array
 class UNet(nn.Module):
     """Images whose sides are multiples of 2^levels, or with `folded` of twice that, to `numbers` a pixel.
 
-    `width` channels at first, twice as many at each half of the size; `blocks` residual blocks at each size, on the way
-    down and on the way up.  `folded`: two by two pixels are the channels of one at first and are unfolded at last, which
-    takes less time than maps of the image's size.  `halving` is by maxima of two by two pixels or by strides.  Without
-    `skips` all passes through the smallest map, of whose values `dropout` is left out in training.
+    `width` channels at first, twice as many at each half of the size; `blocks` residual blocks at each size, on the
+    way down and on the way up.  `folded`: two by two pixels are the channels of one at first and are unfolded at last,
+    which takes less time than maps of the image's size.  `halving` is by maxima of two by two pixels or by strides.
+    Without `skips` all passes through the smallest map, of whose values `dropout` is left out in training.
     """
 
     numbers: int
