@@ -19,7 +19,7 @@ from jaxgen.data import load
 from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.export import load_sampler
 from jaxgen.held_out import degraded, tell_held_out
-from jaxgen.losses import charbonnier_error
+from jaxgen.losses import squared_error
 from jaxgen.models import ImageToImage, colourise, restoration_loss, warming_up
 from jaxgen.nets import UNet
 
@@ -43,7 +43,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     model = ImageToImage(UNet(spec.channels, config.width, folded=True), colourise())
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 2_000))
     update = chain(
-        cnn=minimize(restoration_loss(model, charbonnier_error()), adam, wrt="generator"),
+        cnn=minimize(restoration_loss(model, squared_error()), adam, wrt="generator"),
         average=ema("generator", into="generator_ema", decay=warming_up(0.999)),
     )
     return Recipe(

@@ -45,6 +45,10 @@ CONTEXT = Context(BATCH, jax.random.key(1), jnp.int32(0))
 SMALL = {"width": 2, "levels": 1}
 
 
+def made_for(model, batch=BATCH):
+    return jax.jit(lambda key: model.init(key, batch))(jax.random.key(0))
+
+
 class Level(nn.Module):
     """One number for all pixels of all images, whatever they are."""
 
@@ -56,8 +60,8 @@ class Level(nn.Module):
 
 def test_the_loss_is_the_distance_of_completed_images_from_the_truth():
     model = ImageToImage(Level(), inpaint(random_block()))
-    networks = model.init(jax.random.key(0), BATCH)
-    value, aux = restoration_loss(model, squared_error)(networks, CONTEXT)
+    networks = made_for(model)
+    value, aux = jax.jit(restoration_loss(model, squared_error))(networks, CONTEXT)
     (inputs,) = model.inputs(CONTEXT)
     made = np.where(inputs[..., -1:] > 0, inputs[..., :-1], 0.3)
     truth = np.asarray(to_float(BATCH["image"]))
@@ -69,14 +73,14 @@ def test_the_loss_is_the_distance_of_completed_images_from_the_truth():
 
 def test_cross_entropy_at_equal_logits_is_the_log_of_256_for_each_value():
     model = ImageToImage(UNet(3 * 256, **SMALL), super_resolve(2), categorical())
-    networks = model.init(jax.random.key(0), BATCH)  # whose last layer is zero at first
-    value, _ = likelihood_loss(model)(networks, CONTEXT)
-    np.testing.assert_allclose(value, 8 * 12 * 3 * np.log(256), rtol=1e-5)
+    networks = made_for(model)  # whose last layer is zero at first
+    value, _ = jax.jit(likelihood_loss(model))(networks, CONTEXT)
+    np.testing.assert_allclose(value, 8 * 12 * 3 * np.log(256), rtol=1e-4)  # a sum of hundreds in float32
 
 
 def test_a_network_that_makes_nothing_gives_the_baseline_of_colours():
     model = ImageToImage(UNet(3, **SMALL), colourise())
-    networks = model.init(jax.random.key(0), BATCH)
+    networks = made_for(model)
     (inputs,) = model.inputs(CONTEXT)
     restored = model.restore(networks["generator"], inputs)
     np.testing.assert_allclose(restored, jnp.broadcast_to(inputs, restored.shape), atol=1e-6)
@@ -94,17 +98,18 @@ def test_it_trains_and_keeps_types(name):
     model = MODELS[name]
     loss = likelihood_loss(model) if name == "classic" else restoration_loss(model, squared_error)
     update = minimize(loss, optax.adam(1e-2), wrt="generator")
-    state = init_state(update, model.init(jax.random.key(0), BATCH), jax.random.key(1), BATCH)
+    batch = {**BATCH, "image": jnp.full_like(BATCH["image"], 220).at[:2, :4].set(30)}
+    state = init_state(update, made_for(model), jax.random.key(1), batch)
     step, losses = jax.jit(make_step(update)), []
     for _ in range(25):
-        state, metrics = step(state, BATCH)
+        state, metrics = step(state, batch)
         losses.append(float(metrics["loss"].total))
-    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
 
 
 def test_features_alone_become_an_image():
     model = MODELS["features"]
-    networks = model.init(jax.random.key(0), BATCH)
+    networks = made_for(model)
     keys = jax.random.split(jax.random.key(0), 4)
     made = model.sampler("generator")(networks, keys, BATCH["features"])
     np.testing.assert_array_equal(made, model.restore(networks["generator"], BATCH["features"]))
@@ -114,9 +119,10 @@ def test_features_alone_become_an_image():
 
 def test_dropout_follows_the_key_of_the_step_and_rests_afterwards():
     model = ImageToImage(ClassicCNN(3, 2, 8), super_resolve(2))
-    networks = model.init(jax.random.key(0), BATCH)
-    one, again = (model.make(networks, CONTEXT).images for _ in range(2))
-    other = model.make(networks, CONTEXT._replace(key=jax.random.key(2))).images
+    networks = made_for(model)
+    make = jax.jit(model.make)
+    one, again = (make(networks, CONTEXT).images for _ in range(2))
+    other = make(networks, CONTEXT._replace(key=jax.random.key(2))).images
     np.testing.assert_array_equal(one, again)
     assert jnp.abs(one - other).max() > 1e-3
     (inputs,) = model.inputs(CONTEXT)
@@ -125,7 +131,7 @@ def test_dropout_follows_the_key_of_the_step_and_rests_afterwards():
 
 def test_an_exported_network_restores_images_that_it_is_given(tmp_path):
     model = ImageToImage(UNet(3, **SMALL), inpaint(random_block()))
-    networks = model.init(jax.random.key(0), BATCH)
+    networks = made_for(model)
     sampler = model.sampler("generator")
     save_sampler(tmp_path, sampler, networks, SPEC, images(SPEC))
     given = np.asarray(BATCH["image"])
@@ -165,8 +171,10 @@ def test_pix2pix_is_a_chain_of_the_two_families():
     assert gan.condition.shape == inputs.shape[1:] == (8, 12, 4)
     truth = to_float(BATCH["image"])
     networks = {
-        **jax.tree.map(lambda leaf: leaf + 0.05, model.init(jax.random.key(0), BATCH)),
-        "discriminator": gan.discriminator.init(jax.random.key(1), truth, inputs, train=False),
+        **jax.tree.map(lambda leaf: leaf + 0.05, made_for(model)),
+        "discriminator": jax.jit(lambda key: gan.discriminator.init(key, truth, inputs, train=False))(
+            jax.random.key(1)
+        ),
     }
     update = pix2pix(model, gan)
     state = init_state(update, networks, jax.random.key(2), BATCH)
@@ -177,7 +185,7 @@ def test_pix2pix_is_a_chain_of_the_two_families():
     def judge(discriminator, made):
         return gan.discriminator.apply(discriminator, made, step_inputs, train=False)
 
-    made = model.restore(networks["generator"], step_inputs)
+    made = jax.jit(model.restore)(networks["generator"], step_inputs)
     real_logits, fake_logits = (judge(networks["discriminator"], given) for given in (truth, made))
     expected = jnp.mean(jax.nn.softplus(-real_logits) + jax.nn.softplus(fake_logits))
     measured = metrics["discriminator/adversarial"]
@@ -188,7 +196,7 @@ def test_pix2pix_is_a_chain_of_the_two_families():
         adversarial = jax.nn.softplus(-judge(after.networks["discriminator"], made)).mean()
         return adversarial + 100 * jnp.abs(made - truth).mean()
 
-    gradient = jax.grad(objective)(networks["generator"])
+    gradient = jax.jit(jax.grad(objective))(networks["generator"])
     by_hand = jax.tree.map(lambda p, g: p - 0.01 * g, networks["generator"], gradient)
     chex.assert_trees_all_close(after.networks["generator"], by_hand, rtol=1e-4, atol=1e-5)
     assert "generator_ema" in after.networks
