@@ -43,7 +43,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     model = ImageToImage(UNet(spec.channels, config.width, folded=True), colourise())
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 2_000))
     update = chain(
-        cnn=minimize(restoration_loss(model, squared_error()), adam, wrt="generator"),
+        cnn=minimize(restoration_loss(model, squared_error), adam, wrt="generator"),
         average=ema("generator", into="generator_ema", decay=warming_up(0.999)),
     )
     return Recipe(
