@@ -1,9 +1,10 @@
 """What networks are told besides noise or an image.
 
 A `Condition` names a field of the batch and makes numbers of it, float32 [B, F]: a label becomes one-hot, so that a
-dense layer of it is an embedding, and whatever takes a label takes features too.
+dense layer of it is an embedding, and whatever takes a label takes features too.  An image stays one.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError
+from jaxgen.image import ImageSpec, to_float
 from jaxgen.types import Array, Batch
 
 
@@ -49,6 +51,11 @@ def features(size: int) -> Condition:
     if size < 1:
         raise ValueError(f"features was given a size of {size}; expected at least 1.")
     return Condition("features", size, (size,), "float32", 0, lambda array: array)
+
+
+def images(spec: ImageSpec) -> Condition:
+    """Whole images, the batch's `image` uint8 [B, H, W, C], as float32 [B, H, W, C] in [-1, 1]."""
+    return Condition("image", math.prod(spec), tuple(spec), "uint8", 0, to_float)
 
 
 def told(condition: Condition | None, batch: Batch) -> tuple[Array, ...]:

@@ -12,7 +12,8 @@ from jaxgen.command import command
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
-ANY_DATA = [path for path in EXPERIMENTS if "binarized" not in path.stem]  # the others are of one data set
+ONE_KIND = {"binarized", "colorize"}  # of one data set, or of colours alone
+ANY_DATA = [path for path in EXPERIMENTS if not ONE_KIND & set(path.stem.split("_"))]
 TINY = (
     "--width",
     "2",

@@ -13,7 +13,7 @@ FLOORS = [
     {"losses", "nets", "update", "objective", "step", "config"},
     {"models", "data", "evaluation", "checkpoint", "export", "report", "interruption", "pace", "parallel", "processes"}
     | {"watchdog"},
-    {"dispatch", "selection"},
+    {"dispatch", "selection", "held_out"},
     {"loop"},
     {"experiment", "cli", "__main__", "__init__"},
 ]

@@ -13,10 +13,16 @@ PRESETS = [(path, {}) for path in ANY_DATA] + [
     (ROOT / "experiments" / "gan_cifar10.py", options)
     for options in ({"classes": 3}, {"preset": "r3gan"}, {"preset": "r3gan", "classes": 3})
 ]
+PRESETS += [
+    (ROOT / "experiments" / "cnn_inpaint_mnist.py", {"task": task})
+    for task in ("complete", "denoise", "super_resolve_x2", "super_resolve_x4")
+]
+CASES = [(*preset, channels) for preset in PRESETS for channels in (1, 3)] + [
+    (ROOT / "experiments" / "cnn_colorize_cifar10.py", {}, 3)
+]
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize(("path", "options"), PRESETS, ids=lambda given: getattr(given, "stem", None))
+@pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda given: getattr(given, "stem", None))
 def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, options, channels):
     program = load_program(path)
     config = program.Config(width=2, batch_size=4, **options)
@@ -29,6 +35,7 @@ def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, 
     # Of any number of images, as it is exported.
     (number,) = jax.export.symbolic_shape("B")
     keys = jax.ShapeDtypeStruct((number,), jax.random.key(0).dtype)
-    field = [] if recipe.condition is None else [jax.ShapeDtypeStruct((number,), jnp.int32)]
+    told = recipe.condition
+    field = [] if told is None else [jax.ShapeDtypeStruct((number, *told.shape), told.dtype)]
     images = jax.eval_shape(recipe.sampler, state.networks, keys, *field)
     assert (images.shape, images.dtype) == ((number, *spec), jnp.float32)

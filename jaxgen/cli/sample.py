@@ -30,6 +30,8 @@ class Sample:
     """Classes to draw, in turn; by default all.  For conditional runs."""
     features: Path | None = None
     """An .npz whose `features` [N, F] are told in turn.  For runs that are conditioned on features."""
+    images: str = ""
+    """A folder of images or an .npz, of which they are made in turn.  For runs from image to image."""
     out: Path = Path("samples.png")
     """An .npz (`arr_0`, uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label."""
 
@@ -49,7 +51,7 @@ def sample(options: Sample) -> None:
         raise InputError(f"{options.run} is no run directory.")
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    field = given_field(options.run, sampler.told, options.label, options.features, options.num)
+    field = given_field(options.run, sampler.told, options.label, options.features, options.num, images=options.images)
     images = sampler.draw(options.seed, options.num, field=field)
     label = field if sampler.told is not None and sampler.told.classes else None
     try:

@@ -2,7 +2,7 @@
 
 from jaxgen.evaluation.cache import cached_look
 from jaxgen.evaluation.classes import Classes, class_score, count_classes, label_accuracy
-from jaxgen.evaluation.digits import digit_network
+from jaxgen.evaluation.digits import digit_features, digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.importance import negative_log_likelihood
@@ -33,6 +33,7 @@ __all__ = [
     "compare_pairs",
     "count_active_units",
     "count_classes",
+    "digit_features",
     "digit_network",
     "diversity",
     "feature_network",

@@ -22,11 +22,21 @@ from jaxgen.losses.penalties import (
     squared_slopes,
     zero_centred_penalty,
 )
+from jaxgen.losses.reconstruction import (
+    Distance,
+    absolute_error,
+    charbonnier_error,
+    perceptual_error,
+    squared_error,
+)
 
 __all__ = [
+    "Distance",
     "Likelihood",
+    "absolute_error",
     "bernoulli",
     "categorical",
+    "charbonnier_error",
     "discretized_logistic_mixture",
     "finite_difference_penalty",
     "gaussian",
@@ -41,8 +51,10 @@ __all__ = [
     "minimax_generator",
     "non_saturating_generator",
     "one_centred_penalty",
+    "perceptual_error",
     "relativistic_average",
     "relativistic_paired",
+    "squared_error",
     "squared_slopes",
     "wasserstein_critic",
     "wasserstein_generator",

@@ -12,6 +12,13 @@ from jaxgen.models.augmentation import (
 )
 from jaxgen.models.auxiliary import code_latents, generated_class_loss, information_loss, real_class_loss
 from jaxgen.models.averaged import averaged, warming_up
+from jaxgen.models.cnn import (
+    ImageToImage,
+    likelihood_loss,
+    restoration_loss,
+    share_inputs,
+    translation_game,
+)
 from jaxgen.models.doubly_reparameterized import doubly_reparameterized_loss
 from jaxgen.models.exploration import (
     along,
@@ -45,6 +52,17 @@ from jaxgen.models.regularizers import (
 from jaxgen.models.shared_images import share_images
 from jaxgen.models.steering import find_directions, mix_styles, style_mixtures, truncations, walks, ways
 from jaxgen.models.style import style_controls
+from jaxgen.models.tasks import (
+    Task,
+    colourise,
+    denoise,
+    fixed_mask,
+    inpaint,
+    masked,
+    random_block,
+    random_half,
+    super_resolve,
+)
 from jaxgen.models.total_correlation import total_correlation_loss
 from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss, importance_weights
 from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
@@ -53,9 +71,11 @@ __all__ = [
     "GAN",
     "VAE",
     "VQVAE",
+    "ImageToImage",
     "Inference",
     "LadderVAE",
     "Prior",
+    "Task",
     "adapt_probability",
     "adaptive_augment",
     "adversarial_game",
@@ -66,20 +86,24 @@ __all__ = [
     "clip_weights",
     "closed_form_directions",
     "code_latents",
+    "colourise",
     "consistency_loss",
     "cut_out",
+    "denoise",
     "differentiable_augment",
     "discriminator_loss",
     "doubly_reparameterized_loss",
     "dragan_loss",
     "elbo_loss",
     "find_directions",
+    "fixed_mask",
     "generated_class_loss",
     "generator_loss",
     "gradient_penalty_loss",
     "importance_weighted_loss",
     "importance_weights",
     "information_loss",
+    "inpaint",
     "interpolate",
     "interpolations",
     "inversion_loss",
@@ -87,21 +111,29 @@ __all__ = [
     "latent_network",
     "lecam_averages",
     "lecam_loss",
+    "likelihood_loss",
+    "masked",
     "mirror",
     "mix_styles",
     "principal_directions",
     "r1_loss",
     "r2_loss",
+    "random_block",
+    "random_half",
     "real_class_loss",
     "reconstructions",
     "relativistic_generator_loss",
+    "restoration_loss",
     "saliency",
     "share_images",
+    "share_inputs",
     "standard_normal",
     "style_controls",
     "style_mixtures",
+    "super_resolve",
     "total_correlation_loss",
     "translate",
+    "translation_game",
     "truncations",
     "vamp_prior",
     "vector_quantized_loss",

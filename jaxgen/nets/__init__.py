@@ -13,17 +13,21 @@ from jaxgen.nets.autoencoder import (
 from jaxgen.nets.classifier import DigitClassifier
 from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.nets.dropout import Dropout
 from jaxgen.nets.forward import dense_outputs, forward
 from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
 from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
+from jaxgen.nets.patch import PatchDiscriminator
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
 from jaxgen.nets.resized_conv import ConvMeanPool, UpsampleConv
 from jaxgen.nets.style import StyleGenerator
+from jaxgen.nets.unet import ClassicCNN, UNet
 
 __all__ = [
+    "ClassicCNN",
     "ConditionalBatchNorm",
     "Conv",
     "ConvDecoder",
@@ -33,6 +37,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DigitClassifier",
+    "Dropout",
     "InceptionV3",
     "LadderDecoder",
     "LadderEncoder",
@@ -43,11 +48,13 @@ __all__ = [
     "ModernDiscriminator",
     "ModernGenerator",
     "Module",
+    "PatchDiscriminator",
     "ResidualDecoder",
     "ResidualDiscriminator",
     "ResidualEncoder",
     "ResidualGenerator",
     "StyleGenerator",
+    "UNet",
     "UpsampleConv",
     "batch_norm",
     "conv",

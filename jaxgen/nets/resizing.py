@@ -39,6 +39,13 @@ def enlarge(image: Array) -> Array:
     return image.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, channels // 4)
 
 
+def fold(image: Array) -> Array:
+    """Space to depth, the inverse of `enlarge`: [B, 2H, 2W, C] to [B, H, W, 4C]."""
+    batch, height, width, channels = image.shape
+    image = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return image.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
+
+
 def smooth_upsample(image: Array) -> Array:
     """Twice the size, bilinear: between pixels 3/4 of the near one and 1/4 of the far one, edges repeated."""
     for axis in (1, 2):

@@ -1,0 +1,65 @@
+"""How a network from image to image does on images that it has not seen, beside what is made without it.
+
+<run>/held_out.png   rows of inputs, of what the network made of them, and of the truth
+<run>/held_out.json  PSNR and SSIM, for each way of making images of the same inputs
+"""
+
+import json
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.controls import image_keys
+from jaxgen.evaluation import Reconstruction, compare_pairs
+from jaxgen.files import write_whole
+from jaxgen.image import to_float, to_uint8
+from jaxgen.models import Task
+from jaxgen.report import RunDirectory, save_grid
+from jaxgen.types import Array
+
+ROWS, COLUMNS = 3, 12
+"""Of a picture: so many times three rows."""
+
+
+def degraded(task: Task, images: np.ndarray, seed: int) -> Array:
+    """The inputs that an exported sampler of the task makes of images uint8 [N, H, W, C] at a seed."""
+    keys = image_keys(jnp.uint32(seed), jnp.arange(len(images), dtype=jnp.int32))
+    return task.degrade(keys, to_float(jnp.asarray(images)))
+
+
+def tell_held_out(
+    directory: RunDirectory, inputs: Array, made: Mapping[str, Array | np.ndarray], truth: np.ndarray
+) -> dict[str, Reconstruction]:
+    """Prints the table and writes both files; returns the measures by name.
+
+    `made` are images uint8 [N, H, W, C] by the name of what made them, those of the network first; `inputs` are the
+    task's.
+
+    Raises:
+      InputError: images that cannot be compared.
+      OutsideError: the machine would not write.
+    """
+    table, measures = Table(f"{len(truth):,} held-out images", "PSNR (dB)", "SSIM"), {}
+    for name, images in made.items():
+        measures[name] = compare_pairs(np.asarray(images), truth)
+        _, psnr, ssim = measures[name]
+        table.add_row(
+            name, *(f"{value:{form}} ± {error:{form}}" for (value, error), form in ((psnr, ".2f"), (ssim, ".4f")))
+        )
+    Console().print(table)
+    told = {name: {key: value._asdict() for key, value in of._asdict().items()} for name, of in measures.items()}
+    write_whole(directory.path / "held_out.json", json.dumps({"images": len(truth), **told}, indent=2) + "\n")
+    rows = comparison(inputs, np.asarray(next(iter(made.values()))), truth)
+    save_grid(directory.path / "held_out.png", rows, columns=COLUMNS)
+    return measures
+
+
+def comparison(inputs: Array, made: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Rows of inputs, of what was made of them, and of the truth, as images uint8 [N, H, W, C] one after another."""
+    channels, count = truth.shape[-1], ROWS * COLUMNS
+    shown = to_uint8(jnp.broadcast_to(inputs[:count, ..., :channels], truth[:count].shape))
+    rows = np.stack([shown, made[:count], truth[:count]])
+    return np.concatenate([rows[:, at : at + COLUMNS].reshape(-1, *truth.shape[1:]) for at in range(0, count, COLUMNS)])

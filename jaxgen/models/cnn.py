@@ -1,0 +1,177 @@
+"""Networks from an image to an image.
+
+The network is called "generator".  A `Task` makes its inputs of images, a `Likelihood` says what its numbers mean, and
+the loss is a distance of what it makes, or minus the log likelihood (cross-entropy):
+
+    minimize(restoration_loss(model, absolute_error), tx, wrt="generator")
+
+Without a task it is told a condition alone: an image of labels or of any features.
+
+pix2pix, Isola et al. (2017), https://arxiv.org/abs/1611.07004, equation (4), is a chain with the GAN's losses.  Inside
+`share_inputs` they judge what the network makes, beside the input that it is made of:
+
+    gan = translation_game(model, PatchDiscriminator(), spec)
+    share_inputs(model, chain(
+        discriminator=minimize(discriminator_loss(gan, logistic_discriminator), tx, wrt="discriminator"),
+        generator=minimize(
+            add(
+                adversarial=generator_loss(gan, non_saturating_generator),
+                near=scale(100.0, restoration_loss(model, absolute_error)),
+            ),
+            tx,
+            wrt="generator",
+        ),
+    ))
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.axis import devices, own_share
+from jaxgen.condition import Condition, encoded, told
+from jaxgen.image import ImageSpec, to_float
+from jaxgen.losses import Distance, Likelihood, gaussian, squared_error
+from jaxgen.metrics import Metrics, mean
+from jaxgen.models.gan import GAN
+from jaxgen.models.tasks import Task
+from jaxgen.nets import Module, forward
+from jaxgen.objective import stream
+from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, OptState, Sampler, Update, Variables
+
+
+class Made(NamedTuple):
+    """What a network makes of a batch: a likelihood's numbers, images float32 [B, H, W, C], what changed in it."""
+
+    numbers: Array
+    images: Array
+    changes: Variables
+
+
+class ImageToImage(NamedTuple):
+    """A network of a task's inputs [B, H, W, C'] and perhaps a condition [B, F] to a likelihood's numbers."""
+
+    network: Module
+    task: Task | None
+    likelihood: Likelihood = gaussian()
+    condition: Condition | None = None
+
+    def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
+        """The network's variables; `batch` shows what an example is."""
+        given = (*self.inputs(Context(batch, key, jnp.int32(0))), *told(self.condition, batch))
+        return {"generator": self.network.init(key, *given, train=False)}
+
+    def inputs(self, context: Context) -> tuple[Array, ...]:
+        """The task's inputs of a batch, or nothing without a task; inside `share_inputs` the same for all losses."""
+        if self.task is None:
+            return ()
+        if "input" in context.batch:
+            return (context.batch["input"],)
+        images = to_float(context.batch["image"])
+        keys = jax.random.split(stream(context, "inputs").key, devices() * len(images))
+        return (self.task.degrade(own_share(keys), images),)
+
+    def make(self, networks: Networks, context: Context) -> Made:
+        """What the network makes of a batch in training."""
+        inputs, condition = self.inputs(context), told(self.condition, context.batch)
+        rngs = {"dropout": stream(context, "dropout").key}
+        numbers, changes = forward(self.network, networks["generator"], *inputs, *condition, train=True, rngs=rngs)
+        return Made(numbers, self._images(inputs, numbers), changes)
+
+    def restore(self, variables: Variables, *inputs: Array) -> Array:
+        """Images float32 [B, H, W, C] of a task's inputs if there is a task, then the condition [B, F] if there is one.
+
+        They agree with the inputs as far as those say something exactly.
+        """
+        numbers, _ = forward(self.network, variables, *inputs, train=False)
+        return self._images(inputs, numbers)
+
+    def sampler(self, network: str) -> Sampler:
+        """The function from networks and typed keys [B] to images that the generator called `network` makes.
+
+        With a task it is told images uint8 [B, H, W, C] (the condition `images(spec)`), which the task degrades, each
+        by its key; after that, or without a task, the condition's field [B, ...] if there is one.
+        """
+
+        def sample(networks: Networks, keys: Array, *field: Array) -> Array:
+            inputs = ()
+            if self.task is not None:
+                inputs, field = (self.task.degrade(keys, to_float(field[0])),), field[1:]
+            return self.restore(networks[network], *inputs, *encoded(self.condition, field))
+
+        return sample
+
+    def _images(self, inputs: tuple[Array, ...], numbers: Array) -> Array:
+        images = self.likelihood.mean(numbers)
+        return images if self.task is None else self.task.complete(inputs[0], images)
+
+
+def restoration_loss(model: ImageToImage, distance: Distance) -> Loss:
+    """The distance of what the network makes from the images, averaged over the batch."""
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        made, truth = model.make(networks, context), to_float(context.batch["image"])
+        return distance(made.images, truth).mean(), Aux(likeness(made.images, truth), {"generator": made.changes})
+
+    return loss
+
+
+def likelihood_loss(model: ImageToImage) -> Loss:
+    """Minus the log likelihood of the images, in nats an image, averaged over the batch.
+
+    With a `categorical` likelihood it is the cross-entropy over 256 levels.
+    """
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        made, images = model.make(networks, context), context.batch["image"]
+        nats = -model.likelihood.log_prob(made.numbers, images)
+        return nats.mean(), Aux(likeness(made.images, to_float(images)), {"generator": made.changes})
+
+    return loss
+
+
+def likeness(made: Array, truth: Array) -> Metrics:
+    """The peak signal-to-noise ratio of images, in decibels."""
+    return {"psnr": mean(10 * jnp.log10(4 / jnp.maximum(squared_error(made, truth), 1e-10)))}
+
+
+class Restored(NamedTuple):
+    """What a network makes of shared inputs, in place of what a GAN draws."""
+
+    model: ImageToImage
+    context: Context
+
+    def again(self, networks: Networks) -> tuple[Array, Variables]:
+        """The images, as a function of the generator's parameters, and the collections that changed."""
+        made = self.model.make(networks, self.context)
+        return made.images, made.changes
+
+
+def translation_game(model: ImageToImage, discriminator: Module, spec: ImageSpec) -> GAN:
+    """The game in which a discriminator tells true images from those that the network makes, each beside the input.
+
+    `discriminator` takes images and inputs [B, H, W, C'] to logits [B].  Its losses are those of any GAN, inside
+    `share_inputs`.
+    """
+    batch = {"image": jnp.zeros((1, *spec), jnp.uint8)}
+    (inputs,) = jax.eval_shape(lambda key: model.inputs(Context(batch, key, jnp.int32(0))), jax.random.key(0))
+    shape = inputs.shape[1:]
+    condition = Condition("input", math.prod(shape), shape, "float32", 0, lambda array: array)
+    return GAN(model.network, discriminator, latent_size=0, condition=condition)
+
+
+def share_inputs(model: ImageToImage, update: Update) -> Update:
+    """The update with inputs made once for all losses of a step, and what the network makes of them as a GAN's images.
+
+    Each loss looks at it with the network as it is then.
+    """
+
+    def shared(networks: Networks, opt_state: OptState, context: Context):
+        (inputs,) = model.inputs(context)
+        context = context._replace(batch={**context.batch, "input": inputs})
+        batch = {**context.batch, "drawn": Restored(model, context)}
+        return update.update(networks, opt_state, context._replace(batch=batch))
+
+    return update._replace(update=shared)

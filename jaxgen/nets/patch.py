@@ -1,0 +1,26 @@
+"""The discriminator of pix2pix.  Isola et al. (2017), https://arxiv.org/abs/1611.07004, section 3.2.2."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.nets.conv import Conv
+from jaxgen.types import Array
+
+
+class PatchDiscriminator(nn.Module):
+    """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they were made of, to logits [B].
+
+    A logit is the mean over overlapping patches, whose sides are 5 * 2^layers - 2 pixels.  There is no normalisation,
+    as a gradient penalty wants it.
+    """
+
+    width: int = 32
+    layers: int = 2
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        hidden = image if condition is None else jnp.concatenate([image, condition], axis=-1)
+        for layer in range(self.layers):
+            hidden = jax.nn.leaky_relu(Conv(self.width << layer, (4, 4), (2, 2))(hidden), 0.2)
+        return Conv(1, (3, 3))(hidden).mean((1, 2, 3))

@@ -1,0 +1,93 @@
+"""Networks from an image to an image of its size.
+
+They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to numbers [B, H, W, P], and draw
+dropout from the stream "dropout".  For an image of features alone take a decoder of `jaxgen.nets.autoencoder`.
+
+    UNet         halved and doubled again, with what was seen at each size kept: Ronneberger et al. (2015),
+                 https://arxiv.org/abs/1505.04597, with residual blocks without normalisation
+    ClassicCNN   the classifier of many tutorials, its last layer made to draw
+"""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.nets.autoencoder import Block, require_multiple
+from jaxgen.nets.conditioning import with_condition
+from jaxgen.nets.conv import Conv
+from jaxgen.nets.dropout import Dropout
+from jaxgen.nets.resizing import enlarge, fold, max_pool
+from jaxgen.types import Array
+
+
+class UNet(nn.Module):
+    """Images whose sides are multiples of 2^levels, or with `folded` of twice that, to `numbers` a pixel.
+
+    `width` channels at first, twice as many at each half of the size; `blocks` residual blocks at each size, on the
+    way down and on the way up.  `folded`: two by two pixels are the channels of one at first and are unfolded at last,
+    which takes less time than maps of the image's size.  `halving` is by maxima of two by two pixels or by strides.
+    Without `skips` all passes through the smallest map, of whose values `dropout` is left out in training.
+    """
+
+    numbers: int
+    width: int = 32
+    levels: int = 2
+    blocks: int = 1
+    folded: bool = False
+    halving: Literal["pool", "stride"] = "stride"
+    skips: bool = True
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(image.shape[1:3], 2 ** (self.levels + self.folded))
+        hidden, seen = Conv(self.width, (3, 3))(fold(image) if self.folded else image), []
+        for level in range(self.levels):
+            hidden = self._blocks(hidden)
+            seen.append(hidden)
+            hidden = self._halved(jax.nn.gelu(hidden), self.width << (level + 1))
+        if condition is not None:
+            hidden += nn.Dense(hidden.shape[-1])(condition)[:, None, None]
+        hidden = Dropout(self.dropout)(self._blocks(hidden), train=train)
+        for level in reversed(range(self.levels)):
+            width = self.width << level
+            hidden = enlarge(Conv(4 * width, (1, 1))(jax.nn.gelu(hidden)))
+            if self.skips:
+                hidden = Conv(width, (1, 1))(jnp.concatenate([hidden, seen[level]], axis=-1))
+            hidden = self._blocks(hidden)
+        numbers = self.numbers * (4 if self.folded else 1)
+        output = Conv(numbers, (3, 3), kernel_init=nn.initializers.zeros)(jax.nn.gelu(hidden))
+        return enlarge(output) if self.folded else output
+
+    def _blocks(self, hidden: Array) -> Array:
+        for _ in range(self.blocks):
+            hidden = Block()(hidden)
+        return hidden
+
+    def _halved(self, hidden: Array, width: int) -> Array:
+        if self.halving == "stride":
+            return Conv(width, (4, 4), (2, 2))(hidden)
+        return Conv(width, (3, 3))(max_pool(hidden))
+
+
+class ClassicCNN(nn.Module):
+    """Images with even sides to `numbers` a pixel: a convolution, maxima of two by two pixels, two dense layers.
+
+    Half of the hidden features are left out in training.  With a `bernoulli` likelihood its last layer is a sigmoid.
+    """
+
+    numbers: int
+    width: int = 32
+    hidden: int = 128
+    dropout: float = 0.5
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(image.shape[1:3], 2)
+        batch, height, width, _ = image.shape
+        pooled = max_pool(nn.relu(Conv(self.width, (3, 3))(image)))
+        features = with_condition(pooled.reshape(batch, -1), condition)
+        features = Dropout(self.dropout)(nn.relu(nn.Dense(self.hidden)(features)), train=train)
+        return nn.Dense(height * width * self.numbers)(features).reshape(batch, height, width, self.numbers)
