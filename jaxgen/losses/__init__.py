@@ -13,7 +13,7 @@ from jaxgen.losses.adversarial import (
     wasserstein_generator,
 )
 from jaxgen.losses.divergence import gaussian_kl, gaussian_log_density
-from jaxgen.losses.likelihood import Likelihood, bernoulli, categorical, gaussian, learned_gaussian
+from jaxgen.losses.likelihood import Likelihood, bernoulli, categorical, gaussian, learned_gaussian, tempered
 from jaxgen.losses.logistic_mixture import discretized_logistic_mixture
 from jaxgen.losses.penalties import (
     finite_difference_penalty,
@@ -44,6 +44,7 @@ __all__ = [
     "relativistic_average",
     "relativistic_paired",
     "squared_slopes",
+    "tempered",
     "wasserstein_critic",
     "wasserstein_generator",
     "zero_centred_penalty",

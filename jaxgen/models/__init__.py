@@ -31,7 +31,9 @@ from jaxgen.models.gan import (
 )
 from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
+from jaxgen.models.pixelcnn import PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.prior import Prior, standard_normal, vamp_prior
+from jaxgen.models.reading_order import draw_incrementally, draw_naively
 from jaxgen.models.regularizers import (
     clip_weights,
     consistency_loss,
@@ -55,6 +57,7 @@ __all__ = [
     "VQVAE",
     "Inference",
     "LadderVAE",
+    "PixelCNN",
     "Prior",
     "adapt_probability",
     "adaptive_augment",
@@ -66,12 +69,15 @@ __all__ = [
     "clip_weights",
     "closed_form_directions",
     "code_latents",
+    "completions",
     "consistency_loss",
     "cut_out",
     "differentiable_augment",
     "discriminator_loss",
     "doubly_reparameterized_loss",
     "dragan_loss",
+    "draw_incrementally",
+    "draw_naively",
     "elbo_loss",
     "find_directions",
     "generated_class_loss",
@@ -89,6 +95,7 @@ __all__ = [
     "lecam_loss",
     "mirror",
     "mix_styles",
+    "pixelcnn_loss",
     "principal_directions",
     "r1_loss",
     "r2_loss",

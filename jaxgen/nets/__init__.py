@@ -18,8 +18,11 @@ from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
 from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
+from jaxgen.nets.pixelcnn import GatedPixelCNN
+from jaxgen.nets.pixelcnn_plus import PixelCNNPlusPlus
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
+from jaxgen.nets.shifted import Place, empty_memory, recall, with_ones
 from jaxgen.nets.style import StyleGenerator
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DigitClassifier",
+    "GatedPixelCNN",
     "InceptionV3",
     "LadderDecoder",
     "LadderEncoder",
@@ -41,6 +45,8 @@ __all__ = [
     "ModernDiscriminator",
     "ModernGenerator",
     "Module",
+    "PixelCNNPlusPlus",
+    "Place",
     "ResidualDecoder",
     "ResidualDiscriminator",
     "ResidualEncoder",
@@ -50,5 +56,8 @@ __all__ = [
     "conv",
     "conv_transpose",
     "dense_outputs",
+    "empty_memory",
     "forward",
+    "recall",
+    "with_ones",
 ]
