@@ -13,7 +13,15 @@ from jaxgen.losses.adversarial import (
     wasserstein_generator,
 )
 from jaxgen.losses.divergence import gaussian_kl, gaussian_log_density
-from jaxgen.losses.likelihood import Likelihood, bernoulli, categorical, gaussian, learned_gaussian, tempered
+from jaxgen.losses.likelihood import (
+    Likelihood,
+    bernoulli,
+    categorical,
+    gaussian,
+    learned_gaussian,
+    require_temperature,
+    tempered,
+)
 from jaxgen.losses.logistic_mixture import discretized_logistic_mixture
 from jaxgen.losses.penalties import (
     finite_difference_penalty,
@@ -43,6 +51,7 @@ __all__ = [
     "one_centred_penalty",
     "relativistic_average",
     "relativistic_paired",
+    "require_temperature",
     "squared_slopes",
     "tempered",
     "wasserstein_critic",

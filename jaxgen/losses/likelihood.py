@@ -50,8 +50,7 @@ def tempered(likelihood: Likelihood, temperature: float) -> Likelihood:
     Raises:
       ValueError: the temperature is not above 0, or the likelihood is a density.
     """
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"A temperature of {temperature} was given; expected a finite number above 0.")
+    require_temperature(temperature)
     if (temper := likelihood.temper) is None:
         raise ValueError("A density was given; expected bernoulli, categorical or discretized_logistic_mixture.")
 
@@ -65,6 +64,16 @@ def tempered(likelihood: Likelihood, temperature: float) -> Likelihood:
         return likelihood.sample(key, temper(numbers, temperature))
 
     return likelihood._replace(log_prob=log_prob, mean=mean, sample=sample)
+
+
+def require_temperature(temperature: float) -> None:
+    """Refuses a temperature that is not a finite number above 0.
+
+    Raises:
+      ValueError: naming it.
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"A temperature of {temperature} was given; expected a finite number above 0.")
 
 
 def divided(logits: Array, temperature: float) -> Array:

@@ -12,6 +12,7 @@ from jaxgen.models.augmentation import (
 )
 from jaxgen.models.auxiliary import code_latents, generated_class_loss, information_loss, real_class_loss
 from jaxgen.models.averaged import averaged, warming_up
+from jaxgen.models.code_prior import CodePrior, code_prior_loss, vqvae_sampler
 from jaxgen.models.doubly_reparameterized import doubly_reparameterized_loss
 from jaxgen.models.exploration import (
     along,
@@ -55,6 +56,7 @@ __all__ = [
     "GAN",
     "VAE",
     "VQVAE",
+    "CodePrior",
     "Inference",
     "LadderVAE",
     "PixelCNN",
@@ -69,6 +71,7 @@ __all__ = [
     "clip_weights",
     "closed_form_directions",
     "code_latents",
+    "code_prior_loss",
     "completions",
     "consistency_loss",
     "cut_out",
@@ -112,6 +115,7 @@ __all__ = [
     "truncations",
     "vamp_prior",
     "vector_quantized_loss",
+    "vqvae_sampler",
     "walks",
     "warming_up",
     "ways",

@@ -101,7 +101,7 @@ def pixelcnn_loss(model: PixelCNN) -> Loss:
 def completions(
     model: PixelCNN, networks: Networks, batch: Batch, *, columns: int = 4, temperature: float = 1.0
 ) -> Array:
-    """A row for each image of a batch: its upper half, completions of it, and itself; uint8 [B, columns + 2, H, W, C]."""
+    """A row for each image: its upper half, completions of that, and itself; uint8 [B, columns + 2, H, W, C]."""
     height, width, _ = model.spec
     known = jnp.arange(height)[:, None] < jnp.full((1, width), height // 2)
     images = jnp.asarray(batch["image"])

@@ -54,9 +54,7 @@ def draw_incrementally(network: Module, variables: Variables, canvas: Canvas, *c
         def draw_pixel(carry, column):
             memory, before = carry
             here = [_at(features, 0, column // (width // features.shape[2])) for features in down]
-            numbers, memory = recall(
-                network, variables, memory, before, here, told, Place(row, column), method="right"
-            )
+            numbers, memory = recall(network, variables, memory, before, here, told, Place(row, column), method="right")
             pixel = canvas.pixel(numbers, row, column)
             return (memory, with_ones(canvas.show(pixel))), pixel[:, 0, 0]
 

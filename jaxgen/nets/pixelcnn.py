@@ -74,9 +74,7 @@ class GatedPixelCNN(nn.Module):
             told.append(across)
         return told
 
-    def right(
-        self, before: Array, told: list[Array], condition: Array | None, place: Place | None = None
-    ) -> Array:
+    def right(self, before: Array, told: list[Array], condition: Array | None, place: Place | None = None) -> Array:
         """The numbers, given images a column further, or the pixel to the left, and what the vertical stack told."""
         for layer, across in zip(self.layers, told, strict=True):
             before = layer.right(before, across, condition, place)

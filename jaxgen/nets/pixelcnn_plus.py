@@ -126,9 +126,7 @@ class PixelCNNPlusPlus(nn.Module):
     ) -> Array:
         """The numbers, given images a column further, or the pixel to the left, and what the down stream told."""
         first = told[0] + self.first_right(before, place)
-        return self.output(
-            jax.nn.elu(self.right_stream(first, told[1:], condition, place, train=train)[-1])
-        )
+        return self.output(jax.nn.elu(self.right_stream(first, told[1:], condition, place, train=train)[-1]))
 
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
         require_multiple(image.shape[1:3], 2 ** (self.levels - 1))
