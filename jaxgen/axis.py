@@ -51,6 +51,11 @@ def own_share(array: Array) -> Array:
     return array.reshape(count, -1, *array.shape[1:])[jax.lax.axis_index(AXIS)]
 
 
+def whole_batch(array: Array) -> Array:
+    """The array [devices() * B, ...] of the whole batch, of which the program has a share [B, ...]."""
+    return array if devices() == 1 else jax.lax.all_gather(array, AXIS, tiled=True)
+
+
 def whole(tree: PyTree) -> PyTree:
     """The tree with each array whole on every device, gathered where the devices hold shares of it."""
     if (mesh := _mesh.get()) is None:

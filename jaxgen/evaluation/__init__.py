@@ -3,7 +3,7 @@
 from jaxgen.evaluation.cache import cached_look
 from jaxgen.evaluation.classes import Classes, class_score, count_classes, label_accuracy
 from jaxgen.evaluation.digits import digit_features, digit_network
-from jaxgen.evaluation.estimate import Estimate
+from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.importance import negative_log_likelihood
 from jaxgen.evaluation.inception import inception_network
@@ -44,6 +44,7 @@ __all__ = [
     "judge",
     "kernel_distance",
     "label_accuracy",
+    "mean_of",
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",

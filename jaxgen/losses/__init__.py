@@ -13,7 +13,15 @@ from jaxgen.losses.adversarial import (
     wasserstein_generator,
 )
 from jaxgen.losses.divergence import gaussian_kl, gaussian_log_density
-from jaxgen.losses.likelihood import Likelihood, bernoulli, categorical, gaussian, learned_gaussian
+from jaxgen.losses.likelihood import (
+    Likelihood,
+    bernoulli,
+    categorical,
+    gaussian,
+    learned_gaussian,
+    require_temperature,
+    tempered,
+)
 from jaxgen.losses.logistic_mixture import discretized_logistic_mixture
 from jaxgen.losses.penalties import (
     finite_difference_penalty,
@@ -54,8 +62,10 @@ __all__ = [
     "perceptual_error",
     "relativistic_average",
     "relativistic_paired",
+    "require_temperature",
     "squared_error",
     "squared_slopes",
+    "tempered",
     "wasserstein_critic",
     "wasserstein_generator",
     "zero_centred_penalty",

@@ -33,13 +33,52 @@ PIXEL = (-3, -2, -1)
 class Likelihood(NamedTuple):
     """A distribution of images given numbers [..., H, W, numbers(C)].
 
-    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1].
+    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1].  `temper` makes of numbers those at a
+    temperature, at which all logits are divided by it; densities have none.
     """
 
     numbers: Callable[[int], int]
     log_prob: Callable[[Array, Array], Array]
     mean: Callable[[Array], Array]
     sample: Callable[[Array, Array], Array]
+    temper: Callable[[Array, float], Array] | None = None
+
+
+def tempered(likelihood: Likelihood, temperature: float) -> Likelihood:
+    """The likelihood at a temperature: below 1, what is likely is more so.
+
+    Raises:
+      ValueError: the temperature is not above 0, or the likelihood is a density.
+    """
+    require_temperature(temperature)
+    if (temper := likelihood.temper) is None:
+        raise ValueError("A density was given; expected bernoulli, categorical or discretized_logistic_mixture.")
+
+    def log_prob(numbers: Array, images: Array) -> Array:
+        return likelihood.log_prob(temper(numbers, temperature), images)
+
+    def mean(numbers: Array) -> Array:
+        return likelihood.mean(temper(numbers, temperature))
+
+    def sample(key: Array, numbers: Array) -> Array:
+        return likelihood.sample(key, temper(numbers, temperature))
+
+    return likelihood._replace(log_prob=log_prob, mean=mean, sample=sample)
+
+
+def require_temperature(temperature: float) -> None:
+    """Refuses a temperature that is not a finite number above 0.
+
+    Raises:
+      ValueError: naming it.
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"A temperature of {temperature} was given; expected a finite number above 0.")
+
+
+def divided(logits: Array, temperature: float) -> Array:
+    """Logits at a temperature."""
+    return logits / temperature
 
 
 def bernoulli() -> Likelihood:
@@ -52,7 +91,7 @@ def bernoulli() -> Likelihood:
     def sample(key: Array, logits: Array) -> Array:
         return 2.0 * jax.random.bernoulli(key, jax.nn.sigmoid(logits)) - 1
 
-    return Likelihood(lambda channels: channels, log_prob, lambda logits: jnp.tanh(logits / 2), sample)
+    return Likelihood(lambda channels: channels, log_prob, lambda logits: jnp.tanh(logits / 2), sample, divided)
 
 
 def gaussian(variance: float = 0.5) -> Likelihood:
@@ -115,4 +154,4 @@ def categorical(levels: int = LEVELS) -> Likelihood:
     def sample(key: Array, numbers: Array) -> Array:
         return jnp.linspace(-1.0, 1.0, levels)[jax.random.categorical(key, apart(numbers))]
 
-    return Likelihood(lambda channels: levels * channels, log_prob, mean, sample)
+    return Likelihood(lambda channels: levels * channels, log_prob, mean, sample, divided)

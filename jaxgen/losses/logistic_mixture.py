@@ -4,6 +4,7 @@ For C channels and K components the numbers of a pixel are K logits, C K means, 
 coefficients of the channels before.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -38,8 +39,11 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
     def numbers(channels: int) -> int:
         return components * (1 + 2 * channels + channels * (channels - 1) // 2)
 
+    def channels_of(count: int) -> int:
+        return next(channels for channels in (1, 3) if numbers(channels) == count)
+
     def split(given: Array) -> Mixture:
-        channels = next(count for count in (1, 3) if numbers(count) == given.shape[-1])
+        channels = channels_of(given.shape[-1])
         given = given.reshape(*given.shape[:-1], -1, components)
         return Mixture(
             jax.nn.log_softmax(given[..., 0, :]),
@@ -67,7 +71,16 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
         logistic = jnp.exp(one.log_scales) * (jnp.log(uniform) - jnp.log1p(-uniform))
         return _in_order(one, lambda mean, channel: _to_level(mean + logistic[..., channel, :]))[..., 0]
 
-    return Likelihood(numbers, log_prob, mean, sample)
+    def temper(given: Array, temperature: float) -> Array:
+        """The weights' logits divided by the temperature, the scales times it."""
+        channels = channels_of(given.shape[-1])
+        logits, means, log_scales, others = jnp.split(
+            given, [components * count for count in (1, channels + 1, 2 * channels + 1)], axis=-1
+        )
+        log_scales = jnp.maximum(log_scales, LEAST_LOG_SCALE) + math.log(temperature)
+        return jnp.concatenate([logits / temperature, means, log_scales, others], axis=-1)
+
+    return Likelihood(numbers, log_prob, mean, sample, temper)
 
 
 def _log_logistic(x: Array, mean: Array, log_scale: Array) -> Array:

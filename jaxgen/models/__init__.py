@@ -19,6 +19,7 @@ from jaxgen.models.cnn import (
     share_inputs,
     translation_game,
 )
+from jaxgen.models.code_prior import CodePrior, code_prior_loss, vqvae_sampler
 from jaxgen.models.doubly_reparameterized import doubly_reparameterized_loss
 from jaxgen.models.exploration import (
     along,
@@ -38,7 +39,9 @@ from jaxgen.models.gan import (
 )
 from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
+from jaxgen.models.pixelcnn import PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.prior import Prior, standard_normal, vamp_prior
+from jaxgen.models.reading_order import draw_incrementally, draw_naively
 from jaxgen.models.regularizers import (
     clip_weights,
     consistency_loss,
@@ -71,9 +74,11 @@ __all__ = [
     "GAN",
     "VAE",
     "VQVAE",
+    "CodePrior",
     "ImageToImage",
     "Inference",
     "LadderVAE",
+    "PixelCNN",
     "Prior",
     "Task",
     "adapt_probability",
@@ -86,7 +91,9 @@ __all__ = [
     "clip_weights",
     "closed_form_directions",
     "code_latents",
+    "code_prior_loss",
     "colourise",
+    "completions",
     "consistency_loss",
     "cut_out",
     "denoise",
@@ -94,6 +101,8 @@ __all__ = [
     "discriminator_loss",
     "doubly_reparameterized_loss",
     "dragan_loss",
+    "draw_incrementally",
+    "draw_naively",
     "elbo_loss",
     "find_directions",
     "fixed_mask",
@@ -115,6 +124,7 @@ __all__ = [
     "masked",
     "mirror",
     "mix_styles",
+    "pixelcnn_loss",
     "principal_directions",
     "r1_loss",
     "r2_loss",
@@ -137,6 +147,7 @@ __all__ = [
     "truncations",
     "vamp_prior",
     "vector_quantized_loss",
+    "vqvae_sampler",
     "walks",
     "warming_up",
     "ways",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.axis import whole_batch
 from jaxgen.image import to_float
 from jaxgen.losses import Likelihood
 from jaxgen.metrics import Mean, mean
@@ -85,8 +86,8 @@ def vector_quantized_loss(model: VQVAE, *, commitment: float = 0.25) -> Loss:
 
 def followed(averages: Variables, codes: Array, vectors: Array, decay: float, key: Array) -> tuple[Variables, Mean]:
     """The averages after (3), those of rare codes restarted, and the perplexity of the batch's codes."""
-    flat = jax.lax.stop_gradient(vectors.reshape(-1, vectors.shape[-1]))
-    used = jax.nn.one_hot(codes.ravel(), len(averages["share"]))
+    flat = whole_batch(jax.lax.stop_gradient(vectors.reshape(-1, vectors.shape[-1])))
+    used = jax.nn.one_hot(whole_batch(codes.ravel()), len(averages["share"]))
     share = decay * averages["share"] + (1 - decay) * used.mean(0)
     total = decay * averages["sum"] + (1 - decay) * used.T @ flat / len(flat)
     rare = share < RARE / len(share)

@@ -20,9 +20,12 @@ from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
 from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.patch import PatchDiscriminator
+from jaxgen.nets.pixelcnn import GatedPixelCNN
+from jaxgen.nets.pixelcnn_plus import PixelCNNPlusPlus
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
 from jaxgen.nets.resized_conv import ConvMeanPool, UpsampleConv
+from jaxgen.nets.shifted import Place, empty_memory, recall, with_ones
 from jaxgen.nets.style import StyleGenerator
 from jaxgen.nets.unet import ClassicCNN, UNet
 
@@ -38,6 +41,7 @@ __all__ = [
     "DCGANGenerator",
     "DigitClassifier",
     "Dropout",
+    "GatedPixelCNN",
     "InceptionV3",
     "LadderDecoder",
     "LadderEncoder",
@@ -49,6 +53,8 @@ __all__ = [
     "ModernGenerator",
     "Module",
     "PatchDiscriminator",
+    "PixelCNNPlusPlus",
+    "Place",
     "ResidualDecoder",
     "ResidualDiscriminator",
     "ResidualEncoder",
@@ -60,5 +66,8 @@ __all__ = [
     "conv",
     "conv_transpose",
     "dense_outputs",
+    "empty_memory",
     "forward",
+    "recall",
+    "with_ones",
 ]

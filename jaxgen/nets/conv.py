@@ -36,14 +36,14 @@ def conv(
 ) -> Array:
     """`jax.lax.conv_general_dilated` of [B, H, W, C] with [h, w, C, D].
 
-    A dilated kernel takes the native operation everywhere.
+    A dilated kernel with strides takes the native operation everywhere.
 
     Raises:
       ValueError: shapes or types of image and kernel do not fit, or a stride, padding or dilation is not supported.
     """
     _require_fit(image, kernel, strides, padding, kernel_dilation)
+    extent = [(k - 1) * dilation + 1 for k, dilation in zip(kernel.shape[:2], kernel_dilation, strict=True)]
     if isinstance(padding, str):
-        extent = [(k - 1) * dilation + 1 for k, dilation in zip(kernel.shape[:2], kernel_dilation, strict=True)]
         padding = lax.padtype_to_pads(image.shape[1:3], extent, strides, padding)
     pads = tuple((low, high) for low, high in padding)
 
@@ -52,9 +52,11 @@ def conv(
             image, kernel, strides, pads, rhs_dilation=kernel_dilation, dimension_numbers=LAYOUT
         )
 
-    if tuple(kernel_dilation) != (1, 1) or min(_reduced(image.shape[1:3], kernel.shape[:2], strides, pads)) < 1:
+    is_both = max(kernel_dilation) > 1 and max(strides) > 1
+    if is_both or min(_reduced(image.shape[1:3], extent, strides, pads)) < 1:
         return native(image, kernel)
-    product = partial(_in_float32, partial(_conv_product, strides=strides, pads=pads))
+    options = {"strides": strides, "pads": pads, "dilation": tuple(kernel_dilation)}
+    product = partial(_in_float32, partial(_conv_product, **options))
     return lax.platform_dependent(image, kernel, cpu=product, default=native)
 
 
@@ -80,10 +82,11 @@ def conv_transpose(image: Array, kernel: Array, strides: Pair = (1, 1), padding:
     return lax.platform_dependent(image, kernel, cpu=product, default=native)
 
 
-def _conv_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads) -> Array:
-    (s, t), (*taps, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
-    batch, (rows, columns) = image.shape[0], _reduced(image.shape[1:3], taps, strides, pads)
-    blocks = _blocks(kernel, strides)
+def _conv_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads, dilation: Pair) -> Array:
+    (s, t), (h, w, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
+    extent = (h - 1) * dilation[0] + 1, (w - 1) * dilation[1] + 1
+    batch, (rows, columns) = image.shape[0], _reduced(image.shape[1:3], extent, strides, pads)
+    blocks = {(i * dilation[0], j * dilation[1]): block for (i, j), block in _blocks(kernel, strides).items()}
     a, b = list(blocks)[-1]
     image = _placed(image, (top, left), ((rows + a) * s, (columns + b) * t))
     image = image.reshape(batch, rows + a, s, columns + b, t, channels).transpose(0, 1, 3, 2, 4, 5)

@@ -1,0 +1,77 @@
+"""What it is worth to remember.  python experiments/benchmarks/pixelcnn_sampling.py --help
+
+Draws digits of a gated PixelCNN a pixel at a time: incrementally, where each layer computes what is new, and naively,
+with the whole network for each pixel.  Both in turns, in one process; the images are compared.
+"""
+
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from rich.console import Console
+
+from jaxgen import ImageSpec
+from jaxgen.command import command
+from jaxgen.config import Count, Seed, require_bounds
+from jaxgen.files import write_whole
+from jaxgen.losses import bernoulli
+from jaxgen.models import PixelCNN, draw_incrementally, draw_naively
+from jaxgen.nets import GatedPixelCNN
+
+DRAWS = {"incremental": draw_incrementally, "naive": draw_naively}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured."""
+
+    num: Count = 64
+    """Images drawn at once."""
+    side: Count = 28
+    """Their height and width."""
+    width: Count = 32
+    """Channels of both stacks."""
+    dilations: tuple[Count, ...] = (1, 2, 4, 8)
+    """Those of the network's layers."""
+    turns: Count = 3
+    """Times that each is measured; the median counts."""
+    seed: Seed = 0
+    """Seed of weights and images."""
+    out: Path = Path("pixelcnn_sampling.json")
+    """Where the numbers go."""
+
+
+def main() -> None:
+    """Measures as the command line says."""
+    options, console = tyro.cli(Options), Console()
+    require_bounds(options)
+    spec = ImageSpec(options.side, options.side, 1)
+    model = PixelCNN(GatedPixelCNN(1, options.width, options.dilations), bernoulli(), spec)
+    networks = model.init(jax.random.key(options.seed), {"image": jnp.zeros((1, *spec), jnp.uint8)})
+    keys = jax.random.split(jax.random.key(options.seed + 1), options.num)
+    samplers = {name: jax.jit(model._replace(draw=draw).sampler()) for name, draw in DRAWS.items()}
+    images = {name: np.asarray(sampler(networks, keys)) for name, sampler in samplers.items()}  # and compiles
+    seconds = {name: [] for name in samplers}
+    for _ in range(options.turns):
+        for name, sampler in samplers.items():
+            began = time.perf_counter()
+            jax.block_until_ready(sampler(networks, keys))
+            seconds[name].append(time.perf_counter() - began)
+    median = {name: statistics.median(times) for name, times in seconds.items()}
+    differing = int((images["incremental"] != images["naive"]).any((1, 2, 3)).sum())
+    for name, times in seconds.items():
+        console.print(f"{name}: {median[name]:.2f} s (from {min(times):.2f} to {max(times):.2f})")
+    ratio = median["naive"] / median["incremental"]
+    console.print(f"{ratio:.1f} times as fast; {differing} of {options.num} images differ")
+    told = {**{f"{name}_seconds": median[name] for name in median}, "ratio": ratio, "differing": differing}
+    write_whole(options.out, json.dumps(told, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,94 @@
+"""A VQ-VAE of colour images with a prior of its codes.  python experiments/vqvae_cifar10.py --help
+
+An encoder makes a small map of codes of an image and a decoder makes the image of that again; at the same time a gated
+PixelCNN learns which codes follow which, and draws maps for the decoder.  It leaves pictures of both.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+import tyro
+
+from jaxgen import ImageSpec, chain, ema, minimize
+from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.losses import gaussian
+from jaxgen.models import (
+    VQVAE,
+    CodePrior,
+    averaged,
+    code_prior_loss,
+    reconstructions,
+    vector_quantized_loss,
+    vqvae_sampler,
+    warming_up,
+)
+from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder
+
+NETWORKS = ("encoder", "decoder", "codebook", "prior")
+
+
+@dataclass(frozen=True)
+class Config(RunConfig):
+    """Encode CIFAR-10 in maps of codes, and draw such maps."""
+
+    data: Literal["cifar10"] = "cifar10"
+    """Prepared by TFDS as array_record; looked for in --data-dir."""
+    max_minutes: Positive = 60.0
+    """Stop after this long with everything saved; the same command goes on from there."""
+    batch_size: Count = 64
+    """Images a step."""
+    codes: Annotated[int, Bounds(least=2)] = 256
+    """Vectors of the codebook."""
+    vector_size: Count = 32
+    """Numbers of a vector."""
+    width: Count = 64
+    """Channels of the encoder, the decoder and the prior."""
+    commitment: Positive = 0.25
+    """Weight of the encoder's distance from the codebook."""
+    learning_rate: Positive = 1e-3
+    """Adam's at the start, of both; it is half as much after 20,000 steps, a third after 40,000."""
+    temperature: Positive = 1.0
+    """Of samples: below 1, what is likely is more so."""
+
+
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, and how to draw from them."""
+    model = VQVAE(
+        encoder=MapEncoder(config.vector_size, config.width),
+        decoder=MapDecoder(spec, config.width),
+        likelihood=gaussian(0.05),
+        codes=config.codes,
+    )
+    prior = CodePrior(GatedPixelCNN(config.codes, config.width), config.codes, (spec.height // 4, spec.width // 4))
+
+    def networks(key: jax.Array):
+        images, codes = jax.random.split(key)
+        return {**model.init(images, {"image": jnp.zeros((1, *spec), jnp.uint8)}), **prior.init(codes)}
+
+    adam = optax.chain(
+        optax.clip_by_global_norm(500.0),  # nats of thousands of values: the first steps would throw it far
+        optax.adam(lambda step: config.learning_rate / (1 + step / 20_000)),
+    )
+    loss = vector_quantized_loss(model, commitment=config.commitment)
+    return Recipe(
+        networks=networks,
+        update=chain(
+            vqvae=minimize(loss, adam, wrt=("encoder", "decoder")),
+            prior=minimize(code_prior_loss(model, prior), adam, wrt="prior"),
+            **{f"average_{name}": ema(name, into=f"{name}_ema", decay=warming_up(0.999)) for name in NETWORKS},
+        ),
+        sampler=lambda networks, keys: vqvae_sampler(model, prior, config.temperature)(averaged(networks), keys),
+        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, averaged(networks), batch)},
+    )
+
+
+def main() -> None:
+    """Trains as the command line says."""
+    run(tyro.cli(Config), build, name="vqvae_cifar10")
+
+
+if __name__ == "__main__":
+    command(main)

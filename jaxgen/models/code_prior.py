@@ -1,0 +1,83 @@
+"""A prior of a VQ-VAE's codes: van den Oord et al. (2017), https://arxiv.org/abs/1711.00937, section 4.1.
+
+The network is called "prior".  It is shown maps of one-hot codes and says how likely each code is, given those before
+it in reading order; with it a VQ-VAE draws images.  It learns from the codes that the encoder gives at the time:
+
+    chain(vqvae=minimize(vector_quantized_loss(model), ...), prior=minimize(code_prior_loss(model, prior), ...))
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.losses import require_temperature
+from jaxgen.metrics import mean
+from jaxgen.models.reading_order import Canvas, Draw, draw_incrementally
+from jaxgen.models.vqvae import VQVAE
+from jaxgen.nets import Module, forward
+from jaxgen.types import Array, Aux, Context, Loss, Networks, Sampler, Variables
+
+
+class CodePrior(NamedTuple):
+    """A network of maps [B, h, w, K] to logits [B, h, w, K], those of a code from the codes before it.
+
+    `sides` are h and w, `codes` is K; `draw` is as for `PixelCNN`.
+    """
+
+    network: Module
+    codes: int
+    sides: tuple[int, int]
+    draw: Draw = draw_incrementally
+
+    def init(self, key: Array) -> dict[str, Variables]:
+        """The network's variables."""
+        return {"prior": self.network.init(key, jnp.zeros((1, *self.sides, self.codes)), train=False)}
+
+    def log_prob(self, networks: Networks, codes: Array, *, train: bool = False) -> Array:
+        """Log p [B], in nats, of codes int32 [B, h, w]."""
+        shown = jax.nn.one_hot(codes, self.codes)
+        logits, _ = forward(self.network, networks["prior"], shown, train=train)
+        return (jax.nn.log_softmax(logits) * shown).sum((-3, -2, -1))
+
+    def sampler(self, temperature: float = 1.0) -> Sampler:
+        """The function from networks and typed keys [B] to codes int32 [B, h, w].
+
+        Raises:
+          ValueError: the temperature is not above 0.
+        """
+        require_temperature(temperature)
+
+        def choose(key: Array, logits: Array) -> Array:
+            return jax.random.categorical(key, logits / temperature)[..., None].astype(jnp.int32)
+
+        def sample(networks: Networks, keys: Array) -> Array:
+            unknown = jnp.zeros((keys.shape[0], *self.sides, 1), jnp.int32)
+            known = jnp.zeros(self.sides, bool)
+            canvas = Canvas(unknown, known, keys, lambda codes: jax.nn.one_hot(codes[..., 0], self.codes), choose)
+            return self.draw(self.network, networks["prior"], canvas)[..., 0]
+
+        return sample
+
+
+def code_prior_loss(model: VQVAE, prior: CodePrior) -> Loss:
+    """The negative log-likelihood of the codes of a batch, in nats an image; a metric tells it in bits a code."""
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        codes, _, _ = model.encode(networks, context.batch["image"])
+        nats = -prior.log_prob(networks, codes, train=True)
+        bits = nats / (math.prod(prior.sides) * math.log(2))
+        return nats.mean(), Aux({"nll": mean(nats), "bits_per_code": mean(bits)})
+
+    return loss
+
+
+def vqvae_sampler(model: VQVAE, prior: CodePrior, temperature: float = 1.0) -> Sampler:
+    """The function from networks and typed keys [B] to images: the likelihood's means at codes from the prior.
+
+    Raises:
+      ValueError: the temperature is not above 0.
+    """
+    draw = prior.sampler(temperature)
+    return lambda networks, keys: model.likelihood.mean(model.decode(networks, draw(networks, keys)))

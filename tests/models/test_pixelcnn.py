@@ -1,0 +1,251 @@
+"""Autoregressive models: order, exactness, and that remembering changes nothing."""
+
+import itertools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgen import Context, ImageSpec, InputError, chain, init_state, make_step, minimize
+from jaxgen.condition import features, labels
+from jaxgen.image import to_float
+from jaxgen.losses import bernoulli, categorical, discretized_logistic_mixture, gaussian, tempered
+from jaxgen.models import (
+    VQVAE,
+    CodePrior,
+    PixelCNN,
+    code_prior_loss,
+    completions,
+    draw_naively,
+    pixelcnn_loss,
+    vector_quantized_loss,
+    vqvae_sampler,
+)
+from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, PixelCNNPlusPlus
+
+GATED = ImageSpec(5, 4, 1)
+PLUS = ImageSpec(4, 8, 3)
+MIXTURE = discretized_logistic_mixture(2)
+KEYS = jax.random.split(jax.random.key(5), 3)
+
+
+def gated(likelihood=None, spec=GATED, **options):
+    likelihood = likelihood or bernoulli()
+    return PixelCNN(GatedPixelCNN(likelihood.numbers(spec.channels), 3, (1, 2)), likelihood, spec, **options)
+
+
+def plus(**options):
+    return PixelCNN(PixelCNNPlusPlus(MIXTURE.numbers(3), 3, levels=3, blocks=1), MIXTURE, PLUS, **options)
+
+
+def lively(model, seed=0):
+    """Random variables, biases too, so that nothing is zero by chance."""
+    spec = model.spec
+    batch = {"image": jnp.zeros((1, *spec), jnp.uint8), "label": jnp.zeros(1, jnp.int32), "features": jnp.zeros((1, 2))}
+    networks = jax.eval_shape(lambda: model.init(jax.random.key(0), batch))
+    leaves, structure = jax.tree.flatten(networks)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    made = [0.5 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(structure, made)
+
+
+@pytest.mark.parametrize("model", [gated(), plus()], ids=["gated", "plus"])
+def test_a_pixel_depends_on_all_pixels_before_it_in_its_reach_and_on_no_other(model):
+    networks, spec = lively(model), model.spec
+    image = jax.random.uniform(jax.random.key(1), (1, *spec), minval=-1)
+
+    def numbers(image):
+        return model.network.apply(networks["pixelcnn"], image, train=False)[0].sum(-1).ravel()
+
+    slopes = jax.jit(jax.jacrev(numbers))(image)[:, 0].reshape(spec.height * spec.width, -1, spec.channels)
+    places = np.arange(spec.height * spec.width)
+    is_before = places[None, :] < places[:, None]
+    assert (np.asarray(slopes)[~is_before] == 0).all()
+    direct = (np.asarray(slopes)[places[1:], places[:-1]] != 0).all(-1)  # the pixel just before, also across rows
+    assert direct[(places[1:] % spec.width) > 0].all()
+    assert (np.asarray(slopes)[places[spec.width :], places[: -spec.width]] != 0).all()  # and the one above
+
+
+def test_a_channel_of_the_mixture_depends_on_those_before_it_alone():
+    numbers = jax.random.normal(jax.random.key(0), (1, 1, MIXTURE.numbers(3)))
+    levels = jnp.arange(256, dtype=jnp.uint8)
+    red, green = jnp.uint8(100), jnp.uint8(200)
+
+    def pixels(*channels):
+        pixel = jnp.stack(jnp.broadcast_arrays(*channels), axis=-1)
+        return pixel.reshape(-1, 1, 1, 3)
+
+    blue = jnp.exp(MIXTURE.log_prob(numbers, pixels(red, green, levels)))
+    of_green = [jnp.exp(MIXTURE.log_prob(numbers, pixels(red, level, levels))).sum() for level in (green, jnp.uint8(9))]
+    assert float(blue.sum()) == pytest.approx(float(of_green[0]), rel=1e-5)
+    assert float(of_green[0]) != pytest.approx(float(of_green[1]), rel=1e-2)
+    # Whatever blue is, red and green are as likely as without it.
+    every_green = jax.vmap(lambda level: jnp.exp(MIXTURE.log_prob(numbers, pixels(red, level, levels))).sum())(levels)
+    red_alone = [every_green.sum()]
+    channel = discretized_logistic_mixture(2)
+    weights, means, scales = numbers[..., :2], numbers[..., 2:4], numbers[..., 8:10]
+    alone = channel.log_prob(jnp.concatenate([weights, means, scales], axis=-1), red.reshape(1, 1, 1))
+    assert float(red_alone[0]) == pytest.approx(float(jnp.exp(alone)), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "spec", "levels"),
+    [
+        (bernoulli(), ImageSpec(2, 3, 1), 2),
+        (bernoulli(), ImageSpec(1, 2, 3), 2),
+        (categorical(3), ImageSpec(2, 2, 1), 3),
+        (discretized_logistic_mixture(2), ImageSpec(1, 2, 1), 256),
+    ],
+    ids=["black_and_white", "three_channels", "three_levels", "mixture"],
+)
+def test_the_probabilities_of_all_images_sum_to_one(likelihood, spec, levels):
+    model = gated(likelihood, spec)
+    size = spec.height * spec.width * spec.channels
+    values = np.linspace(0, 255, levels).round().astype(np.uint8)
+    images = np.array(list(itertools.product(values, repeat=size))).reshape(-1, *spec)
+    log_prob = jax.jit(lambda images: model.log_prob(lively(model), {"image": images}))(images)
+    assert float(jnp.exp(jax.nn.logsumexp(log_prob))) == pytest.approx(1, rel=1e-4)  # float32, 65,536 terms at most
+
+
+@pytest.mark.parametrize(
+    "model",
+    [gated(), gated(categorical(5), ImageSpec(3, 4, 3)), plus()],
+    ids=["bernoulli", "categorical", "plus"],
+)
+def test_what_is_remembered_changes_no_pixel(model):
+    networks = lively(model)
+    one, other = (
+        jax.jit(sampler)(networks, KEYS) for sampler in (model.sampler(), model._replace(draw=draw_naively).sampler())
+    )
+    chex.assert_trees_all_equal(one, other)
+    assert one.shape == (3, *model.spec)
+    assert len(np.unique(one)) > 1
+
+
+def test_the_sampler_draws_as_often_as_the_likelihood_says():
+    model = gated(spec=ImageSpec(1, 2, 1))
+    networks, images = (
+        lively(model),
+        np.array(list(itertools.product((0, 255), repeat=2)), np.uint8).reshape(4, 1, 2, 1),
+    )
+    expected = np.exp(model.log_prob(networks, {"image": images}))
+    drawn = jax.jit(model.sampler())(networks, jax.random.split(jax.random.key(0), 4_000))
+    shares = [(drawn == to_float(image)).all((1, 2, 3)).mean() for image in images]
+    np.testing.assert_allclose(shares, expected, atol=0.03)  # four standard errors of a share of a half
+
+
+def test_a_condition_changes_images_and_their_likelihood():
+    for condition, fields in [
+        (labels(3), jnp.array([[0] * 3, [2] * 3])),
+        (features(2), jnp.stack([jnp.zeros((3, 2)), jnp.ones((3, 2))])),
+    ]:
+        model = gated(condition=condition)
+        networks, images = lively(model), jnp.full((3, *GATED), 255, jnp.uint8)
+        one, other = (model.log_prob(networks, {"image": images, condition.field: field}) for field in fields)
+        assert (one != other).all()
+        draw = jax.jit(model.sampler())
+        first, again, second = (draw(networks, KEYS, field) for field in (fields[0], fields[0], fields[1]))
+        chex.assert_trees_all_equal(first, again)
+        assert (first != second).any()
+
+
+def test_a_completion_keeps_what_is_given_and_draws_the_rest():
+    model = gated()
+    networks, images = lively(model), 255 * jax.random.bernoulli(jax.random.key(2), shape=(3, *GATED)).astype(jnp.uint8)
+    known = jnp.zeros(GATED[:2], bool).at[:2].set(True).at[3, 1].set(True)
+    made = jax.jit(model.completion(known))(networks, KEYS, images)
+    chex.assert_trees_all_equal(made[:, known], images[:, known])
+    assert (made[:, ~known] != images[:, ~known]).any()
+    table = completions(model, networks, {"image": images[:2]}, columns=3)
+    assert table.shape == (2, 5, *GATED)
+    chex.assert_trees_all_equal(table[:, -1], images[:2])
+    chex.assert_trees_all_equal(table[:, :-1, :2], jnp.repeat(images[:2, None, :2], 4, axis=1))
+
+
+def test_a_temperature_raises_probabilities_to_its_inverse_power():
+    numbers = jax.random.normal(jax.random.key(0), (1, 1, 5))
+    images = np.linspace(0, 255, 5).round().astype(np.uint8).reshape(-1, 1, 1, 1)
+    plain, cold = (np.exp(given.log_prob(numbers, images)) for given in (categorical(5), tempered(categorical(5), 0.5)))
+    np.testing.assert_allclose(cold, plain**2 / (plain**2).sum(), rtol=1e-5)
+
+
+def test_a_cold_mixture_is_narrower_and_its_mean_is_where_its_likeliest_component_is():
+    numbers = jnp.array([1.0, 0.0, -0.5, 0.5, -2.0, -2.0])[None, None]
+    draws = [
+        jax.vmap(lambda key, likelihood=likelihood: likelihood.sample(key, numbers)[0, 0, 0])(
+            jax.random.split(jax.random.key(0), 500)
+        )
+        for likelihood in (MIXTURE, tempered(MIXTURE, 0.05))
+    ]
+    assert float(draws[1].std()) < 0.1 < float(draws[0].std())
+    assert float(draws[1].mean()) == pytest.approx(-0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_that_is_none_is_told(temperature):
+    prior = CodePrior(GatedPixelCNN(3, 2, ()), 3, (2, 2))
+    for sampler in (gated().sampler, prior.sampler):
+        with pytest.raises(ValueError, match=f"temperature of {temperature} .* expected a finite number above 0"):
+            sampler(temperature)
+
+
+def test_a_density_and_a_mask_of_another_size_are_told():
+    with pytest.raises(ValueError, match="A density was given; expected bernoulli, categorical or"):
+        gated(gaussian()).sampler()
+    with pytest.raises(ValueError, match=r"A mask bool\[4, 5\] was given; expected bool\[5, 4\]"):
+        gated().completion(jnp.zeros((4, 5), bool))
+
+
+def test_sides_that_cannot_be_halved_are_told():
+    model = plus()._replace(spec=ImageSpec(4, 6, 3))
+    with pytest.raises(InputError, match="sides are multiples of 4; got 6"):
+        jax.eval_shape(lambda: lively(model))
+
+
+def test_the_loss_is_the_negative_log_likelihood_and_dropout_is_drawn_anew():
+    batch = {"image": jnp.arange(2 * 96, dtype=jnp.uint8).reshape(2, *PLUS)}
+    model = plus()
+    networks = lively(model)
+    contexts = [Context(batch, jax.random.key(seed), jnp.int32(0)) for seed in (0, 1)]
+    value, aux = jax.jit(pixelcnn_loss(model))(networks, contexts[0])
+    expected = -model.log_prob(networks, batch).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    bits = aux.metrics["bits_per_dim"]
+    np.testing.assert_allclose(bits.total / bits.count, expected / (96 * np.log(2)), rtol=1e-5)
+    dropping = model._replace(network=model.network.clone(dropout=0.5))
+    loss = jax.jit(pixelcnn_loss(dropping))
+    one, again, other = (loss(networks, context)[0] for context in (contexts[0], contexts[0], contexts[1]))
+    assert one == again != other
+
+
+def test_a_vqvae_draws_by_the_prior_of_its_codes():
+    spec, codes = ImageSpec(8, 12, 3), 5
+    model = VQVAE(MapEncoder(2, 4, 1), MapDecoder(spec, 4, 1), gaussian(), codes)
+    prior = CodePrior(GatedPixelCNN(codes, 3, (1,)), codes, (2, 3))
+    batch = {"image": jax.random.randint(jax.random.key(9), (4, *spec), 0, 256).astype(jnp.uint8)}
+    update = chain(
+        vqvae=minimize(vector_quantized_loss(model), optax.adam(1e-3), wrt=("encoder", "decoder")),
+        prior=minimize(code_prior_loss(model, prior), optax.adam(1e-2), wrt="prior"),
+    )
+    networks = {**model.init(jax.random.key(0), batch), **prior.init(jax.random.key(1))}
+    state, step = init_state(update, networks, jax.random.key(1), batch), jax.jit(make_step(update))
+    bits = []
+    for _ in range(20):
+        state, metrics = step(state, batch)
+        bits.append(float(metrics["prior/bits_per_code"].total / metrics["prior/bits_per_code"].count))
+    assert bits[-1] < bits[0]
+    drawn = jax.jit(prior.sampler())(state.networks, KEYS)
+    assert (drawn.shape, drawn.dtype) == ((3, 2, 3), jnp.int32)
+    assert set(np.unique(drawn)) <= set(range(codes))
+    images = jax.jit(vqvae_sampler(model, prior))(state.networks, KEYS)
+    chex.assert_trees_all_close(images, model.likelihood.mean(model.decode(state.networks, drawn)), atol=1e-5)
+
+
+def test_the_probabilities_of_all_maps_of_codes_sum_to_one():
+    prior = CodePrior(GatedPixelCNN(3, 2, (1,)), 3, (2, 2))
+    networks = prior.init(jax.random.key(0))
+    maps = np.array(list(itertools.product(range(3), repeat=4)), np.int32).reshape(-1, 2, 2)
+    assert float(jnp.exp(prior.log_prob(networks, maps)).sum()) == pytest.approx(1, rel=1e-5)
