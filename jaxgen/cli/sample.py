@@ -30,8 +30,11 @@ class Sample:
     """Classes to draw, in turn; by default all.  For conditional runs."""
     features: Path | None = None
     """An .npz whose `features` [N, F] are told in turn.  For runs that are conditioned on features."""
+    text: tuple[str, ...] = ()
+    """Words to draw, in turn, e.g. "a red heart".  For runs that are conditioned on text."""
     out: Path = Path("samples.png")
-    """An .npz (`arr_0`, uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label."""
+    """An .npz (`arr_0`, uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each
+    label or text."""
 
 
 def sample(options: Sample) -> None:
@@ -49,13 +52,13 @@ def sample(options: Sample) -> None:
         raise InputError(f"{options.run} is no run directory.")
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    field = given_field(options.run, sampler.told, options.label, options.features, options.num)
+    field = given_field(options.run, sampler.told, options.label, options.features, options.text, options.num)
     images = sampler.draw(options.seed, options.num, field=field)
     label = field if sampler.told is not None and sampler.told.classes else None
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         if options.out.suffix == ".png":
-            _save_rows(options.out, images, label)
+            _save_rows(options.out, images, np.arange(options.num) % len(options.text) if options.text else label)
         else:
             save_archive(options.out, images, label)
     except OSError as error:
@@ -63,9 +66,9 @@ def sample(options: Sample) -> None:
     print(f"{options.num:,} images in {options.out}")
 
 
-def _save_rows(path: Path, images: np.ndarray, label: np.ndarray | None) -> None:
-    if label is None or len(np.unique(label)) == 1:
+def _save_rows(path: Path, images: np.ndarray, row: np.ndarray | None) -> None:
+    if row is None or len(np.unique(row)) == 1:
         save_grid(path, images)
         return
-    order = np.argsort(label, kind="stable")
-    save_grid(path, images[order], columns=int(np.bincount(label).max()))
+    order = np.argsort(row, kind="stable")
+    save_grid(path, images[order], columns=int(np.bincount(row).max()))

@@ -1,5 +1,6 @@
 """What the command line tells a conditional model."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,27 +9,48 @@ from jaxgen.condition import require_labels
 from jaxgen.data import read_features
 from jaxgen.errors import InputError
 from jaxgen.export import Told
+from jaxgen.tokenizer import Tokenizer
 
 
 def given_field(
-    run: Path, told: Told | None, label: tuple[int, ...], features: Path | None, num: int
+    run: Path, told: Told | None, label: tuple[int, ...], features: Path | None, text: tuple[str, ...], num: int
 ) -> np.ndarray | None:
-    """What each of `num` images is told, [num, ...]: labels (all by default) or features in turn, or nothing.
+    """What each of `num` images is told, [num, ...]: labels (all by default), features or texts in turn, or nothing.
+
+    Words that the run has never seen are named on stderr.
 
     Raises:
       InputError: an option that does not go with the run, or that is missing.
     """
     if label and (told is None or not told.classes):
         raise InputError(f"--label {label[0]}: {run} is not conditioned on labels.")
-    if features and (told is None or told.classes):
+    if features and (told is None or told.field != "features"):
         raise InputError(f"--features {features}: {run} is not conditioned on features.")
+    if text and (told is None or told.tokenizer is None):
+        raise InputError(f"--text {text[0]!r}: {run} is not conditioned on text.")
     if told is None:
         return None
+    if told.tokenizer is not None:
+        return np.resize(_tokens(run, text, told.tokenizer), (num, *told.shape))
     if not told.classes:
         return np.resize(_features(run, features, told), (num, *told.shape))
     given = np.asarray(label or range(told.classes))
     require_labels(given, told.classes, f"--label {' '.join(map(str, label))}")
     return np.resize(given, num).astype(np.int32)
+
+
+def _tokens(run: Path, text: tuple[str, ...], tokenizer: Tokenizer) -> np.ndarray:
+    if not text:
+        raise InputError(f'--text is missing: {run} is told words, e.g. --text "a red heart".')
+    for one in text:
+        if not one.strip():
+            raise InputError(f"--text {one!r} is empty: expected words.")
+        unknown = ", ".join(tokenizer.unknown_words(one))
+        if not tokenizer.encode([one]).any():
+            raise InputError(f"--text {one!r}: {run} has seen none of its words in training.")
+        if unknown:
+            print(f"--text {one!r}: left out, since never seen in training: {unknown}", file=sys.stderr)
+    return tokenizer.encode(text)
 
 
 def _features(run: Path, path: Path | None, told: Told) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Evaluation: numbers that say how good a model is, each with what is needed to see how sure it is."""
 
+from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
 from jaxgen.evaluation.cache import cached_look
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.digits import digit_network
@@ -42,6 +43,7 @@ __all__ = [
     "inception_network",
     "judge",
     "kernel_distance",
+    "label_accuracy",
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",
@@ -49,5 +51,6 @@ __all__ = [
     "negative_log_likelihood",
     "provenance",
     "require_metrics",
+    "retrieval_accuracy",
     "structural_similarity",
 ]

@@ -31,6 +31,7 @@ from jaxgen.models.gan import (
 )
 from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
+from jaxgen.models.matching import mismatched_loss
 from jaxgen.models.prior import Prior, standard_normal, vamp_prior
 from jaxgen.models.regularizers import (
     clip_weights,
@@ -88,6 +89,7 @@ __all__ = [
     "lecam_averages",
     "lecam_loss",
     "mirror",
+    "mismatched_loss",
     "mix_styles",
     "principal_directions",
     "r1_loss",

@@ -21,6 +21,7 @@ from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
 from jaxgen.nets.style import StyleGenerator
+from jaxgen.nets.text import TextEncoder, WithText
 
 __all__ = [
     "ConditionalBatchNorm",
@@ -46,6 +47,8 @@ __all__ = [
     "ResidualEncoder",
     "ResidualGenerator",
     "StyleGenerator",
+    "TextEncoder",
+    "WithText",
     "batch_norm",
     "conv",
     "conv_transpose",
