@@ -33,7 +33,7 @@ class Tokenizer:
             tokenizer = Library.from_str(self.content)
         except Exception as error:  # the library raises no narrower type
             raise InputError(f"No tokenizer can be read from its JSON: {first_line(error)}") from error
-        if not tokenizer.padding or not tokenizer.padding["length"]:
+        if not tokenizer.padding:
             raise InputError("This tokenizer's JSON does not say how many tokens a text has.")
         return tokenizer
 

@@ -52,7 +52,9 @@ def sample(options: Sample) -> None:
         raise InputError(f"{options.run} is no run directory.")
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    field = given_field(options.run, sampler.told, options.label, options.features, options.text, options.num)
+    field = given_field(
+        options.run, sampler.told, options.num, label=options.label, features=options.features, text=options.text
+    )
     images = sampler.draw(options.seed, options.num, field=field)
     label = field if sampler.told is not None and sampler.told.classes else None
     try:

@@ -151,7 +151,9 @@ def save_rows(path: Path, images: np.ndarray) -> None:
 
 def told_rows(options: Steered, exported: ExportedControls, rows: int) -> tuple[Array, ...]:
     """What each row is told, [rows, ...], if there is anything to tell."""
-    field = given_field(options.run, exported.told, options.label, options.features, options.text, rows)
+    field = given_field(
+        options.run, exported.told, rows, label=options.label, features=options.features, text=options.text
+    )
     return () if field is None else (jnp.asarray(field),)
 
 

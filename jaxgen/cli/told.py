@@ -13,7 +13,13 @@ from jaxgen.tokenizer import Tokenizer
 
 
 def given_field(
-    run: Path, told: Told | None, label: tuple[int, ...], features: Path | None, text: tuple[str, ...], num: int
+    run: Path,
+    told: Told | None,
+    num: int,
+    *,
+    label: tuple[int, ...],
+    features: Path | None,
+    text: tuple[str, ...],
 ) -> np.ndarray | None:
     """What each of `num` images is told, [num, ...]: labels (all by default), features or texts in turn, or nothing.
 

@@ -11,7 +11,7 @@ from jaxgen.data.captions import (
     hold_out,
     with_text,
 )
-from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset, subset, with_field
+from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset, shrink, subset, with_field
 from jaxgen.data.sampling import batch_indices
 from jaxgen.data.sources import load
 from jaxgen.data.stream import stream_batches
@@ -30,6 +30,7 @@ __all__ = [
     "load",
     "make_dataset",
     "read_features",
+    "shrink",
     "stream_batches",
     "subset",
     "with_field",

@@ -19,8 +19,8 @@ Fields = dict[str, tuple[tuple[int, ...], np.dtype]]
 class Dataset:
     """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and where they are from.
 
-    `digest` is the SHA-256 of the arrays' bytes.  `captions` are N texts, or none; `tokenizer` is what made `text` int32
-    [N, T] of them, if there is that.
+    `digest` is the SHA-256 of the arrays' bytes.  `captions` are N texts, or none; `tokenizer` is what made
+    `text` int32 [N, T] of them, if there is that.
     """
 
     arrays: dict[str, np.ndarray]
@@ -118,6 +118,19 @@ def subset(dataset: Dataset, chosen: np.ndarray, *, split: str) -> Dataset:
     arrays = {name: array[chosen] for name, array in dataset.arrays.items()}
     captions = tuple(np.array(dataset.captions, object)[chosen]) if dataset.captions else ()
     return replace(dataset, arrays=arrays, digest=_digest(arrays), captions=captions, split=split)
+
+
+def shrink(dataset: Dataset, side: int) -> Dataset:
+    """The data set with square images of `side` pixels, each the mean of a square of those that are there.
+
+    Raises:
+      InputError: the images are not square, or their side is no multiple.
+    """
+    height, width, channels = dataset.spec
+    if height != width or height % side:
+        raise InputError(f"{dataset.source} are {height}x{width}: only squares of a multiple of {side} shrink to it.")
+    blocks = dataset.arrays["image"].reshape(dataset.size, side, height // side, side, width // side, channels)
+    return with_field(dataset, image=np.round(blocks.mean((2, 4))).astype(np.uint8))
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:

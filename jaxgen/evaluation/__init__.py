@@ -12,6 +12,7 @@ from jaxgen.evaluation.judge import Reference, choose_network, judge, provenance
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.latents import count_active_units, mutual_information_gap
 from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
+from jaxgen.evaluation.matcher import Matcher, load_matcher, save_matcher
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
 from jaxgen.evaluation.network import FeatureNetwork, Looked, feature_network
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
@@ -24,6 +25,7 @@ __all__ = [
     "Gaussian",
     "Looked",
     "Manifold",
+    "Matcher",
     "Reconstruction",
     "Reference",
     "bits_per_dim",
@@ -44,6 +46,7 @@ __all__ = [
     "judge",
     "kernel_distance",
     "label_accuracy",
+    "load_matcher",
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",
@@ -52,5 +55,6 @@ __all__ = [
     "provenance",
     "require_metrics",
     "retrieval_accuracy",
+    "save_matcher",
     "structural_similarity",
 ]

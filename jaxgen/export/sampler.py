@@ -1,9 +1,9 @@
 """Samplers as one portable file: no model code is needed to draw from it.
 
 `sampler.stablehlo` is a `jax.export` of (seed uint32 [], index int32 [B]) -> image uint8 [B, H, W, C] with the weights
-inside, for cpu, cuda and tpu and any B; a conditional one also takes the condition's field, label int32 [B], features
-float32 [B, F] or the tokens text int32 [B, T].  Image i depends on (seed, i) and what it is told alone.  `signature.json` says so, and holds the file's
-SHA-256.
+inside, for cpu, cuda and tpu and any B; a conditional one also takes the condition's field: label int32 [B], features
+float32 [B, F] or the tokens text int32 [B, T].  Image i depends on (seed, i) and what it is told alone.
+`signature.json` says so, and holds the file's SHA-256.
 """
 
 from collections.abc import Callable, Sequence

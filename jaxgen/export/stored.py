@@ -24,8 +24,9 @@ FUNCTION_SUFFIX, SIGNATURE, TOKENIZER = ".stablehlo", "signature.json", "tokeniz
 
 
 class Told(NamedTuple):
-    """What conditional functions are told of an image: a field, its shape and type, how many classes it has, and what makes
-    tokens of words if it is that.
+    """What conditional functions are told of an image: a field, its shape and type, how many classes it has, if any.
+
+    `tokenizer` makes tokens of words, if it is told them.
     """
 
     field: str

@@ -12,6 +12,7 @@ from jaxgen.losses.adversarial import (
     wasserstein_critic,
     wasserstein_generator,
 )
+from jaxgen.losses.contrastive import symmetric_cross_entropy
 from jaxgen.losses.divergence import gaussian_kl, gaussian_log_density
 from jaxgen.losses.likelihood import Likelihood, bernoulli, categorical, gaussian, learned_gaussian
 from jaxgen.losses.logistic_mixture import discretized_logistic_mixture
@@ -44,6 +45,7 @@ __all__ = [
     "relativistic_average",
     "relativistic_paired",
     "squared_slopes",
+    "symmetric_cross_entropy",
     "wasserstein_critic",
     "wasserstein_generator",
     "zero_centred_penalty",

@@ -16,6 +16,7 @@ from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.forward import dense_outputs, forward
 from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
+from jaxgen.nets.matching import Matching
 from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
@@ -39,6 +40,7 @@ __all__ = [
     "MLPEncoder",
     "MapDecoder",
     "MapEncoder",
+    "Matching",
     "ModernDiscriminator",
     "ModernGenerator",
     "Module",

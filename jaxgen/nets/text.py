@@ -1,5 +1,7 @@
 """Networks that are told words: an encoder of tokens before whatever takes a condition."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -44,7 +46,7 @@ class WithText(nn.Module):
     network: nn.Module
     encoder: TextEncoder
 
-    def __call__(self, given: Array, tokens: Array | None = None, *, train: bool) -> Array:
+    def __call__(self, given: Array, tokens: Array | None = None, *, train: bool) -> Any:
         if tokens is None:
             return self.network(given, train=train)  # pyright: ignore[reportCallIssue]
         return self.network(given, self.encoder(tokens, train=train), train=train)  # pyright: ignore[reportCallIssue]

@@ -48,9 +48,7 @@ def test_without_text_it_is_the_network_without_a_condition():
     both = WithText(NETWORK, ENCODER)
     variables = both.init(jax.random.key(2), LATENT, train=False)
     alone = {"params": variables["params"]["network"]}
-    np.testing.assert_array_equal(
-        both.apply(variables, LATENT, train=False), NETWORK.apply(alone, LATENT, train=False)
-    )
+    np.testing.assert_array_equal(both.apply(variables, LATENT, train=False), NETWORK.apply(alone, LATENT, train=False))
 
 
 def test_the_first_layer_of_a_network_with_text_is_that_of_the_network():
