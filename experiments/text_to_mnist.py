@@ -124,7 +124,7 @@ def judge(config: Config, directory: RunDirectory) -> None:
         ways = np.arange(config.judged) // 10 % len(wordings)
         captions = [wordings[way].format(DIGITS[label]) for way, label in zip(ways, labels, strict=True)]
         drawn = sampler.draw(config.seed, config.judged, text=captions)
-        accuracy[kind] = label_accuracy(network.look(drawn).probabilities, labels)
+        accuracy[kind] = label_accuracy(np.asarray(network.look(drawn).probabilities), labels)
         print(f"The digit asked for, {kind}: {accuracy[kind].value:.1%} ± {accuracy[kind].standard_error:.1%}")
     told = {kind: estimate._asdict() for kind, estimate in accuracy.items()}
     write_whole(directory.path / "alignment.json", json.dumps({**told, "judged": config.judged}, indent=2) + "\n")

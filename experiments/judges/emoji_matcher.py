@@ -16,6 +16,7 @@ import tyro
 from jaxgen import Aux, init_state, make_step, mean, minimize, to_float
 from jaxgen.axis import devices, own_share
 from jaxgen.command import command
+from jaxgen.config import Count, require_bounds
 from jaxgen.data import Dataset, hold_out, load, shrink, subset, with_text
 from jaxgen.dispatch import feed_from, train
 from jaxgen.evaluation import Matcher, retrieval_accuracy, save_matcher
@@ -34,7 +35,7 @@ class Options:
     """The folder of emoji, with its metadata.jsonl."""
     out: Path = Path("runs/emoji_matcher")
     """Where the network goes."""
-    steps: int = 3_000
+    steps: Count = 3_000
     """Training steps of 128 pairs."""
 
 
@@ -71,6 +72,7 @@ def train_matcher(dataset: Dataset, steps: int) -> Matcher:
 def main() -> None:
     """Trains, writes and tests as the command line says."""
     options = tyro.cli(Options)
+    require_bounds(options)
     dataset = shrink(load(str(options.data)), 32)
     dataset = with_text(dataset, train_tokenizer(dataset.captions, length=12, size=4_096))
     held_out = hold_out(dataset.arrays["text"], share=0.1)

@@ -92,7 +92,7 @@ def caption_labels(dataset: Dataset, names: Sequence[str], wordings: Sequence[st
     if labels.min() < 0 or labels.max() >= len(names):
         raise InputError(f"{dataset.source} has the label {labels.max()}: captions are for 0 to {len(names) - 1}.")
     chosen = np.random.default_rng(seed).integers(0, len(wordings), dataset.size)
-    captions = (wordings[way].format(names[label]) for way, label in zip(chosen, labels, strict=True))
+    captions = (wordings[int(way)].format(names[int(label)]) for way, label in zip(chosen, labels, strict=True))
     return replace(dataset, captions=tuple(captions))
 
 
@@ -136,7 +136,8 @@ def _record(place: str, line: str) -> tuple[str, str]:
         record: Any = json.loads(line)
     except ValueError as error:
         raise InputError(f"{place} is no JSON: {error}") from error
-    values = [record.get(field) for field in ("file_name", "text")] if isinstance(record, Mapping) else [None]
-    if not all(isinstance(value, str) and value.strip() for value in values):
-        raise InputError(f"{place}: expected a file_name and a text that is not empty.")
-    return values[0], values[1]
+    if isinstance(record, Mapping):
+        name, text = record.get("file_name"), record.get("text")
+        if isinstance(name, str) and isinstance(text, str) and name.strip() and text.strip():
+            return name, text
+    raise InputError(f"{place}: expected a file_name and a text that is not empty.")
