@@ -56,8 +56,10 @@ class Config(RunConfig):
     """Latents of an image: what its caption does not say."""
     learning_rate: Positive = 1e-3
     """Adam's at the start; it is half as much after 8,000 steps, a third after 16,000."""
-    variance: Positive = 0.05
-    """Of the likelihood of a pixel: the smaller, the more the latents say."""
+    variance: Positive = 0.5
+    """Of the likelihood of a pixel."""
+    beta: Positive = 10.0
+    """Weight of the divergence from the prior: the larger, the less latents say and the more the caption does."""
     matcher: Path | None = None
     """The folder of a matching network that judges at the end."""
 
@@ -87,7 +89,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     return Recipe(
         networks=lambda key: vae.init(key, example),
         update=chain(
-            vae=minimize(elbo_loss(vae), adam, wrt=("encoder", "decoder")),
+            vae=minimize(elbo_loss(vae, beta=config.beta), adam, wrt=("encoder", "decoder")),
             encoder_average=ema("encoder", into="encoder_ema", decay=warming_up(0.999)),
             decoder_average=ema("decoder", into="decoder_ema", decay=warming_up(0.999)),
         ),
