@@ -56,6 +56,13 @@ def whole_batch(array: Array) -> Array:
     return array if devices() == 1 else jax.lax.all_gather(array, AXIS, tiled=True)
 
 
+def next_examples(array: Array) -> Array:
+    """For each example of the whole batch the one after it, the first for the last: [B, ...] of a share [B, ...]."""
+    if devices() == 1:
+        return jnp.roll(array, -1, axis=0)
+    return own_share(jnp.roll(jax.lax.all_gather(array, AXIS, tiled=True), -1, axis=0))
+
+
 def whole(tree: PyTree) -> PyTree:
     """The tree with each array whole on every device, gathered where the devices hold shares of it."""
     if (mesh := _mesh.get()) is None:

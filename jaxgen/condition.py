@@ -1,7 +1,8 @@
 """What networks are told besides noise or an image.
 
-A `Condition` names a field of the batch and makes numbers of it, float32 [B, F]: a label becomes one-hot, so that a
-dense layer of it is an embedding, and whatever takes a label takes features too.  An image stays one.
+A `Condition` names a field of the batch and makes numbers of it, [B, F]: a label becomes one-hot, so that a dense layer
+of it is an embedding, and whatever takes a label takes features too.  Tokens stay as they are, for a network that reads
+them, and so does an image.
 """
 
 import math
@@ -14,13 +15,15 @@ import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec, to_float
+from jaxgen.tokenizer import Tokenizer
 from jaxgen.types import Array, Batch
 
 
 class Condition(NamedTuple):
-    """A field of the batch, and what networks are told of it: float32 [B, size].
+    """A field of the batch, and what networks are told of it: [B, size], float32 unless it is tokens.
 
     `shape` and `dtype` are of one example of the field; `classes` is how many labels there are, 0 if it is no label.
+    `tokenizer` is what made tokens of words: a run takes it from its data.
     """
 
     field: str
@@ -29,6 +32,7 @@ class Condition(NamedTuple):
     dtype: str
     classes: int
     encode: Callable[[Array], Array]
+    tokenizer: Tokenizer | None = None
 
 
 def labels(classes: int) -> Condition:
@@ -58,8 +62,19 @@ def images(spec: ImageSpec) -> Condition:
     return Condition("image", math.prod(spec), tuple(spec), "uint8", 0, to_float)
 
 
+def text(length: int) -> Condition:
+    """The words of a caption, the batch's `text` int32 [B, length], as the tokens they are.
+
+    Raises:
+      ValueError: fewer than one word.
+    """
+    if length < 1:
+        raise ValueError(f"text was given a length of {length}; expected at least 1.")
+    return Condition("text", length, (length,), "int32", 0, lambda tokens: tokens)
+
+
 def told(condition: Condition | None, batch: Batch) -> tuple[Array, ...]:
-    """What networks are told of a batch, as positional arguments: float32 [B, F], or nothing."""
+    """What networks are told of a batch, as positional arguments: [B, F], or nothing."""
     return () if condition is None else (condition.encode(batch[condition.field]),)
 
 
@@ -77,7 +92,9 @@ def encoded(condition: Condition | None, field: tuple[Array, ...]) -> tuple[Arra
 
 def example(condition: Condition | None, num: int = 1) -> tuple[Array, ...]:
     """What networks are told in shape alone, to make their variables: zeros [num, F], or nothing."""
-    return () if condition is None else (jnp.zeros((num, condition.size)),)
+    if condition is None:
+        return ()
+    return (jnp.zeros_like(condition.encode(jnp.zeros((num, *condition.shape), condition.dtype))),)
 
 
 def require_condition(

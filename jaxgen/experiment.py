@@ -131,6 +131,8 @@ def prepare_run(
     require_divisible(config.batch_size, strategy.devices)
     recipe = build(config, dataset.spec)
     require_condition(recipe.condition, dataset.fields, dataset.arrays if isinstance(dataset, Dataset) else {})
+    if recipe.condition is not None and isinstance(dataset, Dataset):
+        recipe = recipe._replace(condition=recipe.condition._replace(tokenizer=dataset.tokenizer))
     recipe = with_score(recipe, config, dataset)
     state = first_state(config, recipe)
     return Prepared(dataset, recipe, strategy, state, make_record(config, recipe, dataset, state, name))

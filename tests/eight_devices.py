@@ -1,6 +1,7 @@
 """What must hold on many devices.  Run by test_parallel.py in a process that simulates eight."""
 
 import re
+from dataclasses import replace
 
 import chex
 import jax
@@ -20,7 +21,8 @@ from tests.programs import ANY_DATA, load_program, raw
 
 STEPS, BATCH, SPEC = 3, 32, ImageSpec(28, 28, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, *SPEC), dtype=np.uint8)
-DATA = {"image": IMAGES, "label": np.arange(50, dtype=np.int32) % 10}
+TEXT = np.random.default_rng(2).integers(0, 64, (50, 10), dtype=np.int32)
+DATA = {"image": IMAGES, "label": np.arange(50, dtype=np.int32) % 10, "text": TEXT}
 INDICES = np.random.default_rng(1).integers(0, 50, (STEPS, BATCH), dtype=np.int32)
 
 
@@ -57,6 +59,9 @@ def run(update, state, strategy):
 def experiment(path):
     program = load_program(path)
     config = program.Config(width=4, batch_size=BATCH)
+    # A likelihood as narrow as in training would throw plain descent off.
+    fit = {name: value for name, value in {"words": TEXT.shape[1], "variance": 5.0}.items() if hasattr(config, name)}
+    config = replace(config, **fit)
     recipe = program.build(config, SPEC)
     return recipe.update, first_state(config, recipe)
 

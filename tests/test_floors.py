@@ -9,7 +9,8 @@ import jaxgen
 
 ROOT = Path(jaxgen.__file__).parent
 FLOORS = [
-    {"types", "axis", "metrics", "errors", "files", "image", "command", "checks", "leaves", "condition"} | {"controls"},
+    {"types", "axis", "metrics", "errors", "files", "image", "command", "checks", "leaves", "condition"}
+    | {"controls", "tokenizer"},
     {"losses", "nets", "update", "objective", "step", "config"},
     {"models", "data", "evaluation", "checkpoint", "export", "report", "interruption", "pace", "parallel", "processes"}
     | {"watchdog"},

@@ -30,12 +30,14 @@ def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, 
     recipe = program.build(config, spec)
     state = jax.eval_shape(lambda: first_state(config, recipe))
     batch = {"image": jax.ShapeDtypeStruct((4, *spec), jnp.uint8), "label": jax.ShapeDtypeStruct((4,), jnp.int32)}
+    told = recipe.condition
+    if told is not None:
+        batch[told.field] = jax.ShapeDtypeStruct((4, *told.shape), told.dtype)
     after, _ = jax.eval_shape(make_step(recipe.update), state, batch)
     chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
     # Of any number of images, as it is exported.
     (number,) = jax.export.symbolic_shape("B")
     keys = jax.ShapeDtypeStruct((number,), jax.random.key(0).dtype)
-    told = recipe.condition
     field = [] if told is None else [jax.ShapeDtypeStruct((number, *told.shape), told.dtype)]
     images = jax.eval_shape(recipe.sampler, state.networks, keys, *field)
     assert (images.shape, images.dtype) == ((number, *spec), jnp.float32)

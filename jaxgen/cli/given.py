@@ -45,6 +45,8 @@ class Given:
     """Classes of the images, in turn.  For conditional runs."""
     features: Path | None = None
     """An .npz whose `features` [N, F] go with the images in turn.  For runs that are conditioned on features."""
+    text: tuple[str, ...] = ()
+    """Words that go with the images in turn.  For runs that are conditioned on text."""
 
 
 @dataclass(frozen=True)

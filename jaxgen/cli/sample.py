@@ -32,8 +32,11 @@ class Sample:
     """An .npz whose `features` [N, F] are told in turn.  For runs that are conditioned on features."""
     images: str = ""
     """A folder of images or an .npz, of which they are made in turn.  For runs from image to image."""
+    text: tuple[str, ...] = ()
+    """Words to draw, in turn, e.g. "a red heart".  For runs that are conditioned on text."""
     out: Path = Path("samples.png")
-    """An .npz (`arr_0`, uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label."""
+    """An .npz (`arr_0`, uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each
+    label or text."""
 
 
 def sample(options: Sample) -> None:
@@ -51,13 +54,21 @@ def sample(options: Sample) -> None:
         raise InputError(f"{options.run} is no run directory.")
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    field = given_field(options.run, sampler.told, options.label, options.features, options.num, images=options.images)
+    field = given_field(
+        options.run,
+        sampler.told,
+        options.num,
+        label=options.label,
+        features=options.features,
+        text=options.text,
+        images=options.images,
+    )
     images = sampler.draw(options.seed, options.num, field=field)
     label = field if sampler.told is not None and sampler.told.classes else None
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         if options.out.suffix == ".png":
-            _save_rows(options.out, images, label)
+            _save_rows(options.out, images, np.arange(options.num) % len(options.text) if options.text else label)
         else:
             save_archive(options.out, images, label)
     except OSError as error:
@@ -65,9 +76,9 @@ def sample(options: Sample) -> None:
     print(f"{options.num:,} images in {options.out}")
 
 
-def _save_rows(path: Path, images: np.ndarray, label: np.ndarray | None) -> None:
-    if label is None or len(np.unique(label)) == 1:
+def _save_rows(path: Path, images: np.ndarray, row: np.ndarray | None) -> None:
+    if row is None or len(np.unique(row)) == 1:
         save_grid(path, images)
         return
-    order = np.argsort(label, kind="stable")
-    save_grid(path, images[order], columns=int(np.bincount(label).max()))
+    order = np.argsort(row, kind="stable")
+    save_grid(path, images[order], columns=int(np.bincount(row).max()))

@@ -35,6 +35,8 @@ class Steered:
     """Classes of the rows, in turn; by default all.  For conditional runs."""
     features: Path | None = None
     """An .npz whose `features` [N, F] the rows are told in turn.  For runs that are conditioned on features."""
+    text: tuple[str, ...] = ()
+    """What the rows are told, in turn.  For runs that are conditioned on text."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ def save_rows(path: Path, images: np.ndarray) -> None:
 
 def told_rows(options: Steered, exported: ExportedControls, rows: int) -> tuple[Array, ...]:
     """What each row is told, [rows, ...], if there is anything to tell."""
-    field = given_field(options.run, exported.told, options.label, options.features, rows)
+    field = given_field(
+        options.run, exported.told, rows, label=options.label, features=options.features, text=options.text
+    )
     return () if field is None else (jnp.asarray(field),)
 
 

@@ -1,9 +1,38 @@
 """Data: from a name or a path to examples in memory or on disk, and from (seed, step) to the examples of a batch."""
 
 from jaxgen.data.archive import read_features
-from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset
+from jaxgen.data.captions import (
+    CIFAR10,
+    CIFAR10_WORDINGS,
+    DIGIT_WORDINGS,
+    DIGITS,
+    UNSEEN_DIGIT_WORDINGS,
+    caption_labels,
+    hold_out,
+    with_text,
+)
+from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset, shrink, subset, with_field
 from jaxgen.data.sampling import batch_indices
 from jaxgen.data.sources import load
 from jaxgen.data.stream import stream_batches
 
-__all__ = ["Dataset", "StreamedDataset", "batch_indices", "load", "make_dataset", "read_features", "stream_batches"]
+__all__ = [
+    "CIFAR10",
+    "CIFAR10_WORDINGS",
+    "DIGITS",
+    "DIGIT_WORDINGS",
+    "UNSEEN_DIGIT_WORDINGS",
+    "Dataset",
+    "StreamedDataset",
+    "batch_indices",
+    "caption_labels",
+    "hold_out",
+    "load",
+    "make_dataset",
+    "read_features",
+    "shrink",
+    "stream_batches",
+    "subset",
+    "with_field",
+    "with_text",
+]

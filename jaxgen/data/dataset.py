@@ -1,7 +1,7 @@
 """A data set: its arrays in memory, or a function that reads one example from disk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import prod
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.image import ImageSpec
+from jaxgen.tokenizer import Tokenizer
 
 Fields = dict[str, tuple[tuple[int, ...], np.dtype]]
 """Shape and dtype of one example, by name."""
@@ -18,13 +19,16 @@ Fields = dict[str, tuple[tuple[int, ...], np.dtype]]
 class Dataset:
     """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and where they are from.
 
-    `digest` is the SHA-256 of the arrays' bytes.
+    `digest` is the SHA-256 of the arrays' bytes.  `captions` are N texts, or none; `tokenizer` is what made
+    `text` int32 [N, T] of them, if there is that.
     """
 
     arrays: dict[str, np.ndarray]
     source: str
     split: str
     digest: str
+    captions: tuple[str, ...] = ()
+    tokenizer: Tokenizer | None = None
 
     @property
     def size(self) -> int:
@@ -48,6 +52,7 @@ class StreamedDataset:
 
     `fields` is what an example is, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.  `digest` is a SHA-256
     of the listing, names and sizes of the files: the contents of a data set of this size are not read to know it.
+    `captions` are N texts, or none.
     """
 
     read: Callable[[int], dict[str, np.ndarray]]
@@ -56,6 +61,7 @@ class StreamedDataset:
     source: str
     split: str
     digest: str
+    captions: tuple[str, ...] = ()
 
     @property
     def spec(self) -> ImageSpec:
@@ -69,9 +75,15 @@ class StreamedDataset:
 
 
 def make_dataset(
-    image: np.ndarray, label: np.ndarray | None, *, features: np.ndarray | None = None, source: str, split: str
+    image: np.ndarray,
+    label: np.ndarray | None,
+    *,
+    features: np.ndarray | None = None,
+    captions: tuple[str, ...] = (),
+    source: str,
+    split: str,
 ) -> Dataset:
-    """A data set from arrays; grey images may come as [N, H, W].
+    """A data set from arrays, perhaps with N captions; grey images may come as [N, H, W].
 
     Raises:
       InputError: not uint8, not of rank 3 or 4, not 1 or 3 channels, empty, or labels or features that do not fit.
@@ -92,11 +104,41 @@ def make_dataset(
         arrays["label"] = label.astype(np.int32)
     if features is not None:
         arrays["features"] = as_features(features, len(image), source)
+    return Dataset(arrays, source, split, _digest(arrays), captions)
+
+
+def with_field(dataset: Dataset, **field: np.ndarray) -> Dataset:
+    """The data set with a further array, or another in its place."""
+    arrays = {**dataset.arrays, **field}
+    return replace(dataset, arrays=arrays, digest=_digest(arrays))
+
+
+def subset(dataset: Dataset, chosen: np.ndarray, *, split: str) -> Dataset:
+    """The examples with these indices, or where a mask [N] holds."""
+    arrays = {name: array[chosen] for name, array in dataset.arrays.items()}
+    captions = tuple(np.array(dataset.captions, object)[chosen]) if dataset.captions else ()
+    return replace(dataset, arrays=arrays, digest=_digest(arrays), captions=captions, split=split)
+
+
+def shrink(dataset: Dataset, side: int) -> Dataset:
+    """The data set with square images of `side` pixels, each the mean of a square of those that are there.
+
+    Raises:
+      InputError: the images are not square, or their side is no multiple.
+    """
+    height, width, channels = dataset.spec
+    if height != width or height % side:
+        raise InputError(f"{dataset.source} are {height}x{width}: only squares of a multiple of {side} shrink to it.")
+    blocks = dataset.arrays["image"].reshape(dataset.size, side, height // side, side, width // side, channels)
+    return with_field(dataset, image=np.round(blocks.mean((2, 4))).astype(np.uint8))
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
     digest = sha256()
     for name, array in arrays.items():
         digest.update(f"{name}{array.shape}".encode())
-        digest.update(array.data)
-    return Dataset(arrays, source, split, digest.hexdigest())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def as_features(array: np.ndarray, num: int, source: str) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""A folder of image files of one size.  Subfolders are classes, in alphabetical order, if every image is in one."""
+"""A folder of image files of one size.  Subfolders are classes, in alphabetical order, if every image is in one.
+
+Captions are in `metadata.jsonl`, a line `{"file_name": ..., "text": ...}` an image: the convention of Hugging Face's
+imagefolder.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from jaxgen.data.captions import METADATA, read_captions
 from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
 from jaxgen.errors import InputError, first_line
 from jaxgen.image import ImageSpec
@@ -31,7 +36,9 @@ def read_folder(folder: StreamedDataset) -> Dataset:
       InputError: an image cannot be read.
     """
     arrays = read_arrays(folder)
-    return make_dataset(arrays["image"], arrays.get("label"), source=folder.source, split=folder.split)
+    return make_dataset(
+        arrays["image"], arrays.get("label"), captions=folder.captions, source=folder.source, split=folder.split
+    )
 
 
 def stream_folder(folder: Path, announce: Callable[[str], None]) -> StreamedDataset:
@@ -40,13 +47,16 @@ def stream_folder(folder: Path, announce: Callable[[str], None]) -> StreamedData
     Transparent images are put on white.  The result is grey if every image is, else RGB.
 
     Raises:
-      InputError: no images, one whose header cannot be read, or more than one size.
+      InputError: no images, one whose header cannot be read, more than one size, or captions that do not go with them.
     """
     names = _list_images(folder)
     if len(names) > MANY:
         announce(f"Reading the headers of {len(names):,} images in {folder}")
     spec, digest = _survey(folder, names)
-    labels = _labels(names)
+    labels, captions = _labels(names), ()
+    if (folder / METADATA).is_file():
+        captions = read_captions(folder, [os.fsdecode(name) for name in names.tolist()])
+        digest = sha256((digest + "\0".join(captions)).encode()).hexdigest()
 
     def read(index: int) -> dict[str, np.ndarray]:
         path = _path(folder, names[index])
@@ -59,7 +69,7 @@ def stream_folder(folder: Path, announce: Callable[[str], None]) -> StreamedData
     fields: Fields = {"image": (tuple(spec), np.dtype(np.uint8))}
     if labels is not None:
         fields["label"] = ((), labels.dtype)
-    return StreamedDataset(read, len(names), fields, f"images in {folder}", "all", digest)
+    return StreamedDataset(read, len(names), fields, f"images in {folder}", "all", digest, captions)
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Evaluation: numbers that say how good a model is, each with what is needed to see how sure it is."""
 
+from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
 from jaxgen.evaluation.cache import cached_look
-from jaxgen.evaluation.classes import Classes, class_score, count_classes, label_accuracy
+from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.digits import digit_features, digit_network
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
@@ -11,6 +12,7 @@ from jaxgen.evaluation.judge import Reference, choose_network, judge, provenance
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.latents import count_active_units, mutual_information_gap
 from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
+from jaxgen.evaluation.matcher import Matcher, load_matcher, save_matcher
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
 from jaxgen.evaluation.network import FeatureNetwork, Looked, feature_network
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
@@ -23,6 +25,7 @@ __all__ = [
     "Gaussian",
     "Looked",
     "Manifold",
+    "Matcher",
     "Reconstruction",
     "Reference",
     "bits_per_dim",
@@ -44,6 +47,7 @@ __all__ = [
     "judge",
     "kernel_distance",
     "label_accuracy",
+    "load_matcher",
     "mean_of",
     "memorization",
     "multi_scale_similarity",
@@ -52,5 +56,7 @@ __all__ = [
     "negative_log_likelihood",
     "provenance",
     "require_metrics",
+    "retrieval_accuracy",
+    "save_matcher",
     "structural_similarity",
 ]

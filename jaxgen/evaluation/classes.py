@@ -51,18 +51,6 @@ def count_classes(probabilities: np.ndarray) -> Classes:
     return Classes(shares, len(present), float(shares.min()), balance)
 
 
-def label_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Estimate:
-    """The share of samples whose most probable class is their label [N].
-
-    Raises:
-      InputError: no class probabilities, or another number of labels.
-    """
-    require_probabilities(probabilities)
-    if labels.shape != (len(probabilities),):
-        raise InputError(f"Labels {list(labels.shape)} of {len(probabilities)} samples; expected one each.")
-    return mean_of((probabilities.argmax(axis=1) == labels).astype(float).tolist())
-
-
 def _score(probabilities: np.ndarray) -> float:
     from scipy.special import rel_entr
 

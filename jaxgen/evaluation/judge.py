@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import InputError
-from jaxgen.evaluation.classes import class_score, count_classes, label_accuracy
+from jaxgen.evaluation.alignment import label_accuracy
+from jaxgen.evaluation.classes import class_score, count_classes
 from jaxgen.evaluation.digits import SPEC, digit_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import frechet_distance

@@ -18,7 +18,7 @@ def write_weights(path: Path, variables: Variables) -> None:
     from safetensors.numpy import save
 
     # safetensors takes the memory of an array as it lies, and would mix up the numbers of a transposed one.
-    write_whole(path, save({name: np.ascontiguousarray(leaf) for name, leaf in by_path(variables).items()}))
+    write_whole(path, save({name: np.array(leaf, order="C") for name, leaf in by_path(variables).items()}))
 
 
 def read_weights(path: Path, template: Variables) -> Variables:

@@ -1,12 +1,12 @@
 """Samplers as one portable file: no model code is needed to draw from it.
 
 `sampler.stablehlo` is a `jax.export` of (seed uint32 [], index int32 [B]) -> image uint8 [B, H, W, C] with the weights
-inside, for cpu, cuda and tpu and any B; a conditional one also takes the condition's field, label int32 [B] or features
-float32 [B, F].  Image i depends on (seed, i) and what it is told alone.  `signature.json` says so, and holds the file's
-SHA-256.
+inside, for cpu, cuda and tpu and any B; a conditional one also takes the condition's field: label int32 [B], features
+float32 [B, F] or the tokens text int32 [B, T].  Image i depends on (seed, i) and what it is told alone.
+`signature.json` says so, and holds the file's SHA-256.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,14 +34,19 @@ class ExportedSampler(NamedTuple):
     call: Callable[..., Array]
     told: Told | None = None
 
-    def draw(self, seed: int, num: int, *, start: int = 0, field: np.ndarray | None = None) -> np.ndarray:
+    def draw(
+        self, seed: int, num: int, *, start: int = 0, field: np.ndarray | None = None, text: Sequence[str] | None = None
+    ) -> np.ndarray:
         """Images `start` to `start + num` of the stream of `seed`, uint8 [num, H, W, C].
 
-        A conditional sampler is told `field` [num, ...]; by default all labels in turn.
+        A conditional sampler is told `field` [num, ...], by default all labels in turn; or `text`, num texts whose
+        words it knows.
 
         Raises:
           InputError: the field is missing, does not fit, or has a label that is no class.
         """
+        if text is not None:
+            field = self._tokens(text)
         given = self._given(start + np.arange(num, dtype=np.int32), field)
         images = np.empty((num, *self.spec), np.uint8)
         for offset in range(0, num, BATCH):
@@ -50,6 +55,11 @@ class ExportedSampler(NamedTuple):
             batch = self.call(jnp.uint32(seed), jnp.asarray(index), *(jnp.asarray(array[chosen]) for array in given))
             images[offset : offset + BATCH] = np.asarray(batch)[: num - offset]
         return images
+
+    def _tokens(self, text: Sequence[str]) -> np.ndarray:
+        if self.told is None or self.told.tokenizer is None:
+            raise InputError("This sampler is not told words: it is of no experiment with text.")
+        return self.told.tokenizer.encode(text)
 
     def _given(self, index: np.ndarray, field: np.ndarray | None) -> tuple[np.ndarray, ...]:
         if self.told is None:

@@ -1,4 +1,7 @@
-"""A folder of exported functions, `<name>.stablehlo`, with a `signature.json` that holds the SHA-256 of each."""
+"""A folder of exported functions, `<name>.stablehlo`, with a `signature.json` that holds the SHA-256 of each.
+
+What is told words has a `tokenizer.json` too.
+"""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,19 +16,24 @@ from jaxgen.condition import Condition
 from jaxgen.errors import InputError, first_line
 from jaxgen.files import write_whole
 from jaxgen.image import ImageSpec
+from jaxgen.tokenizer import Tokenizer
 from jaxgen.types import Array
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-FUNCTION_SUFFIX, SIGNATURE = ".stablehlo", "signature.json"
+FUNCTION_SUFFIX, SIGNATURE, TOKENIZER = ".stablehlo", "signature.json", "tokenizer.json"
 
 
 class Told(NamedTuple):
-    """What conditional functions are told of an image: a field, its shape and type, and how many classes it has."""
+    """What conditional functions are told of an image: a field, its shape and type, how many classes it has, if any.
+
+    `tokenizer` makes tokens of words, if it is told them.
+    """
 
     field: str
     shape: tuple[int, ...]
     dtype: str
     classes: int
+    tokenizer: Tokenizer | None = None
 
 
 class Stored(NamedTuple):
@@ -38,7 +46,7 @@ class Stored(NamedTuple):
 
 def told_of(condition: Condition | None) -> Told | None:
     """What a condition tells, without the function that encodes it."""
-    return condition and Told(condition.field, condition.shape, condition.dtype, condition.classes)
+    return condition and Told(condition.field, condition.shape, condition.dtype, condition.classes, condition.tokenizer)
 
 
 def told_argument(told: Told | None, batch: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
@@ -66,9 +74,12 @@ def save_functions(
         content = bytes(exported.serialize(vjp_order=int(name in gradients)))
         digests[name] = sha256(content).hexdigest()
         write_whole(folder / f"{name}{FUNCTION_SUFFIX}", content)
+    if told is not None and told.tokenizer is not None:
+        write_whole(folder / TOKENIZER, told.tokenizer.content)
+        signature[TOKENIZER] = sha256(told.tokenizer.content.encode()).hexdigest()
     record = {
         **signature,
-        "told": told and told._asdict(),
+        "told": told and {name: value for name, value in told._asdict().items() if name != "tokenizer"},
         "image": spec._asdict(),
         "platforms": PLATFORMS,
         "jax": jax.__version__,
@@ -92,6 +103,7 @@ def load_functions(folder: Path, what: str) -> Stored:
         raise InputError(f"{folder} holds no {what}: {error.filename} is missing.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / SIGNATURE} cannot be read: {error}") from error
+    words = _read_tokenizer(folder / TOKENIZER, signature.get(TOKENIZER))
     functions = {}
     for name, content in contents.items():
         path = folder / f"{name}{FUNCTION_SUFFIX}"
@@ -102,4 +114,16 @@ def load_functions(folder: Path, what: str) -> Stored:
         except Exception as error:
             made = f"made by jax {signature.get('jax')}, this is {jax.__version__}"
             raise InputError(f"{path} cannot be read ({made}): {first_line(error)}") from error
-    return Stored(functions, spec, told and told._replace(shape=tuple(told.shape)))
+    return Stored(functions, spec, told and told._replace(shape=tuple(told.shape), tokenizer=words))
+
+
+def _read_tokenizer(path: Path, digest: str | None) -> Tokenizer | None:
+    if digest is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    if sha256(content).hexdigest() != digest:
+        raise InputError(f"{path} is damaged: its SHA-256 is not the one in {SIGNATURE}.")
+    return Tokenizer(content.decode())

@@ -12,6 +12,7 @@ from jaxgen.losses.adversarial import (
     wasserstein_critic,
     wasserstein_generator,
 )
+from jaxgen.losses.contrastive import symmetric_cross_entropy
 from jaxgen.losses.divergence import gaussian_kl, gaussian_log_density
 from jaxgen.losses.likelihood import (
     Likelihood,
@@ -65,6 +66,7 @@ __all__ = [
     "require_temperature",
     "squared_error",
     "squared_slopes",
+    "symmetric_cross_entropy",
     "tempered",
     "wasserstein_critic",
     "wasserstein_generator",

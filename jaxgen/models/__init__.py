@@ -39,6 +39,7 @@ from jaxgen.models.gan import (
 )
 from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
+from jaxgen.models.matching import mismatched_loss
 from jaxgen.models.pixelcnn import PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.prior import Prior, standard_normal, vamp_prior
 from jaxgen.models.reading_order import draw_incrementally, draw_naively
@@ -123,6 +124,7 @@ __all__ = [
     "likelihood_loss",
     "masked",
     "mirror",
+    "mismatched_loss",
     "mix_styles",
     "pixelcnn_loss",
     "principal_directions",

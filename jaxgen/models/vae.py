@@ -76,7 +76,7 @@ class VAE(NamedTuple):
     def decode(self, networks: Networks, latent: Array, *condition: Array, train: bool) -> tuple[Array, Variables]:
         """The likelihood's numbers [..., H, W, P] for latents [..., Z], and the decoder's changed collections."""
         flat = latent.reshape(-1, latent.shape[-1])
-        given = [jnp.broadcast_to(c, (*latent.shape[:-1], c.shape[-1])).reshape(len(flat), -1) for c in condition]
+        given = [jnp.broadcast_to(c, (*latent.shape[:-1], c.shape[-1])).reshape(flat.shape[0], -1) for c in condition]
         numbers, changes = forward(self.decoder, networks["decoder"], flat, *given, train=train)
         return numbers.reshape(*latent.shape[:-1], *numbers.shape[1:]), changes
 

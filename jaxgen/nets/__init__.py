@@ -17,6 +17,7 @@ from jaxgen.nets.dropout import Dropout
 from jaxgen.nets.forward import dense_outputs, forward
 from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
+from jaxgen.nets.matching import Matching
 from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.patch import PatchDiscriminator
@@ -27,6 +28,7 @@ from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
 from jaxgen.nets.resized_conv import ConvMeanPool, UpsampleConv
 from jaxgen.nets.shifted import Place, empty_memory, recall, with_ones
 from jaxgen.nets.style import StyleGenerator
+from jaxgen.nets.text import TextEncoder, WithText
 from jaxgen.nets.unet import ClassicCNN, UNet
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "MLPEncoder",
     "MapDecoder",
     "MapEncoder",
+    "Matching",
     "ModernDiscriminator",
     "ModernGenerator",
     "Module",
@@ -60,8 +63,10 @@ __all__ = [
     "ResidualEncoder",
     "ResidualGenerator",
     "StyleGenerator",
+    "TextEncoder",
     "UNet",
     "UpsampleConv",
+    "WithText",
     "batch_norm",
     "conv",
     "conv_transpose",

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 from flax.linen import Dense, Module, intercept_methods
 
+from jaxgen.nets.text import TextEncoder
 from jaxgen.types import Array, Variables
 
 
@@ -20,12 +21,17 @@ def forward(module: Module, variables: Variables, *inputs: Any, train: bool, **o
 
 
 def dense_outputs(module: Module, variables: Variables, *inputs: Any, **options: Any) -> list[Array]:
-    """What each dense layer puts out when the module is applied, in the order in which they run."""
+    """What each dense layer puts out when the module is applied, in the order in which they run.
+
+    Those of an encoder of words are left out: they see nothing of the other inputs.
+    """
     outputs = []
 
     def keep(call, inputs, options, context):
-        output = call(*inputs, **options)
-        if isinstance(context.module, Dense) and context.method_name == "__call__":
+        count, output = len(outputs), call(*inputs, **options)
+        if isinstance(context.module, TextEncoder):
+            del outputs[count:]
+        elif isinstance(context.module, Dense) and context.method_name == "__call__":
             outputs.append(output)
         return output
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxgen import InputError
-from jaxgen.evaluation import class_score, count_classes, label_accuracy
+from jaxgen.evaluation import class_score, count_classes
 
 
 def test_the_score_is_one_for_the_undecided_and_the_number_of_classes_for_the_certain():
@@ -26,14 +26,6 @@ def test_classes_are_counted():
     assert (classes.covered, classes.rarest) == (3, 0)
     assert classes.balance == pytest.approx(2**1.5 / 4)  # an entropy of 1.5 bits
     assert count_classes(np.eye(4)).balance == pytest.approx(1)
-
-
-def test_label_accuracy_is_the_share_that_is_what_was_asked_for():
-    accuracy = label_accuracy(np.eye(4)[[0, 1, 1, 3]], np.array([0, 1, 2, 3]))
-    assert accuracy.value == pytest.approx(0.75)
-    assert accuracy.standard_error == pytest.approx((0.75 * 0.25 / 3) ** 0.5)  # of the mean, from the sample's variance
-    with pytest.raises(InputError, match=r"Labels \[3\] of 4 samples"):
-        label_accuracy(np.eye(4), np.arange(3))
 
 
 @pytest.mark.parametrize(

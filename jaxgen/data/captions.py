@@ -1,0 +1,143 @@
+"""Captions: read with a folder of images, written for labels, split so that new combinations of words are held out."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgen.data.dataset import Dataset, with_field
+from jaxgen.errors import InputError
+from jaxgen.tokenizer import Tokenizer
+
+METADATA = "metadata.jsonl"
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+"""What MNIST's labels are called."""
+
+CIFAR10 = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""What CIFAR-10's labels are called."""
+
+DIGIT_WORDINGS = (
+    "{}",
+    "a {}",
+    "the digit {}",
+    "the number {}",
+    "a handwritten {}",
+    "a {} written by hand",
+    "a picture of a {}",
+    "the handwritten number {}",
+    "an image of the digit {}",
+    "a white {} on black",
+)
+"""Ways to ask for a digit."""
+
+CIFAR10_WORDINGS = ("{}", "a {}", "a photo of a {}", "a small picture of a {}", "one {} in colour", "this is a {}")
+"""Ways to ask for a picture of something."""
+
+UNSEEN_DIGIT_WORDINGS = (
+    "handwritten digit {}",
+    "a picture of the number {} written by hand",
+    "an image of a handwritten {}",
+    "the digit {} in white on black",
+    "please draw the number {} for me",
+)
+"""Ways that are not among `DIGIT_WORDINGS`; the last has words that are not either."""
+
+
+def read_captions(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The captions in a folder's `metadata.jsonl` of its images, in the order of their names.
+
+    Raises:
+      InputError: a line that is no such record, an image without a caption, a caption without its image or for one
+        outside the folder, or two captions for one image.
+    """
+    path, captions = folder / METADATA, {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as text: {error}") from error
+    there = set(names)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        name, text = _record(f"{path}, line {number}", line)
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(f"{path}, line {number}: {name} is outside the folder.")
+        name = Path(name).as_posix()
+        if name not in there:
+            raise InputError(f"{path}, line {number}: there is no image {name} in {folder}.")
+        if name in captions:
+            raise InputError(f"{path}, line {number}: {name} has a caption already.")
+        captions[name] = text
+    if missing := [name for name in names if name not in captions]:
+        raise InputError(f"{path} has no caption for {missing[0]} ({len(missing):,} images have none).")
+    return tuple(captions[name] for name in names)
+
+
+def caption_labels(dataset: Dataset, names: Sequence[str], wordings: Sequence[str], *, seed: int = 0) -> Dataset:
+    """The data set with captions that say its labels: each in one of the wordings, chosen at random.
+
+    `names` are what the labels are called; a wording has {} where the name goes.
+
+    Raises:
+      InputError: no labels, or one without a name.
+    """
+    if "label" not in dataset.arrays:
+        raise InputError(f"{dataset.source} has no labels that captions could be made of.")
+    labels = dataset.arrays["label"]
+    if labels.min() < 0 or labels.max() >= len(names):
+        raise InputError(f"{dataset.source} has the label {labels.max()}: captions are for 0 to {len(names) - 1}.")
+    chosen = np.random.default_rng(seed).integers(0, len(wordings), dataset.size)
+    captions = (wordings[int(way)].format(names[int(label)]) for way, label in zip(chosen, labels, strict=True))
+    return replace(dataset, captions=tuple(captions))
+
+
+def with_text(dataset: Dataset, tokenizer: Tokenizer) -> Dataset:
+    """The data set with `text` int32 [N, T], the tokens of its captions.
+
+    Raises:
+      InputError: it has no captions, one of them has no known word, or too many.
+    """
+    if not dataset.captions:
+        raise InputError(f"{dataset.source} has no captions: a folder needs a {METADATA}.")
+    text = tokenizer.encode(dataset.captions)
+    if (empty := ~text.any(axis=1)).any():
+        raise InputError(f"The caption {dataset.captions[int(empty.argmax())]!r} has no word of the vocabulary.")
+    return replace(with_field(dataset, text=text), tokenizer=tokenizer)
+
+
+def hold_out(text: np.ndarray, *, share: float, seed: int = 0, least: int = 3) -> np.ndarray:
+    """A mask [N] of the examples that are held out: about that share of the different captions, tokens [N, T].
+
+    What is held out is a combination of words, in whatever order: all its examples are, and each of its words is in at
+    least `least` captions that are not.  Short and long captions are held out alike often, as far as that allows.
+    """
+    combinations = [tuple(sorted(set(row) - {0})) for row in text.tolist()]
+    different = sorted(set(combinations))
+    counts = Counter(word for combination in different for word in combination)
+    wanted = {length: share * number for length, number in Counter(map(len, different)).items()}
+    taken, held_out = Counter(), set()
+    for index in np.random.default_rng(seed).permutation(len(different)).tolist():
+        combination = different[index]
+        enough = all(counts[word] > least for word in combination)
+        if enough and taken[len(combination)] < round(wanted[len(combination)]):
+            taken[len(combination)] += 1
+            held_out.add(combination)
+            counts.subtract(combination)
+    return np.array([combination in held_out for combination in combinations])
+
+
+def _record(place: str, line: str) -> tuple[str, str]:
+    try:
+        record: Any = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{place} is no JSON: {error}") from error
+    if isinstance(record, Mapping):
+        name, text = record.get("file_name"), record.get("text")
+        if isinstance(name, str) and isinstance(text, str) and name.strip() and text.strip():
+            return name, text
+    raise InputError(f"{place}: expected a file_name and a text that is not empty.")

@@ -1,0 +1,67 @@
+"""A matching network that was trained, in a folder: `matcher.safetensors` and the `tokenizer.json` of its words."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation.network import CHUNK
+from jaxgen.evaluation.require import require_images
+from jaxgen.evaluation.weights import read_weights, write_weights
+from jaxgen.files import write_whole
+from jaxgen.image import ImageSpec, to_float
+from jaxgen.nets import Matching, forward
+from jaxgen.tokenizer import Tokenizer
+from jaxgen.types import Variables
+
+WEIGHTS, TOKENIZER = "matcher.safetensors", "tokenizer.json"
+SPEC = ImageSpec(32, 32, 3)
+"""The images that it sees."""
+
+
+class Matcher(NamedTuple):
+    """Which captions go with which images, by a network's features, [N, F] of length 1."""
+
+    variables: Variables
+    tokenizer: Tokenizer
+
+    def look(self, images: np.ndarray, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The features of images uint8 [N, 32, 32, 3] and of as many texts.
+
+        Raises:
+          InputError: other images, or a text that is too long.
+        """
+        require_images(images)
+        if images.shape[1:] != SPEC or len(texts) != len(images):
+            given = f"{len(images)} of {'x'.join(map(str, images.shape[1:]))} and {len(texts)} texts"
+            raise InputError(f"The matching network sees images of 32x32x3 and a text each; these are {given}.")
+        module, tokens = Matching(self.tokenizer.size), self.tokenizer.encode(texts)
+        see = jax.jit(lambda image, text: forward(module, self.variables, to_float(image), text, train=False)[0])
+        parts = [see(images[at : at + CHUNK], tokens[at : at + CHUNK]) for at in range(0, len(images), CHUNK)]
+        return tuple(np.concatenate([np.asarray(part[side]) for part in parts]) for side in (0, 1))  # pyright: ignore[reportReturnType]
+
+
+def save_matcher(folder: Path, matcher: Matcher) -> None:
+    """Writes a matching network into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / TOKENIZER, matcher.tokenizer.content)
+    write_weights(folder / WEIGHTS, matcher.variables)
+
+
+def load_matcher(folder: Path) -> Matcher:
+    """The matching network in a folder.
+
+    Raises:
+      InputError: there is none, or it is damaged.
+    """
+    try:
+        tokenizer = Tokenizer((folder / TOKENIZER).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder} holds no matching network: {TOKENIZER} cannot be read.") from error
+    given = jnp.zeros((1, *SPEC)), jnp.zeros((1, tokenizer.length), jnp.int32)
+    module = Matching(tokenizer.size)
+    template = jax.eval_shape(lambda: module.init(jax.random.key(0), *given, train=False))
+    return Matcher(read_weights(folder / WEIGHTS, template), tokenizer)

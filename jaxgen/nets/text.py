@@ -1,0 +1,52 @@
+"""Networks that are told words: an encoder of tokens before whatever takes a condition."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.types import Array
+
+
+class TextEncoder(nn.Module):
+    """Tokens int32 [B, T], 0 where there is no word, to a condition float32 [B, size]; no words give zeros.
+
+    Each word and its place have an embedding; `layers` of self-attention among the words (Vaswani et al. (2017),
+    https://arxiv.org/abs/1706.03762, normalised before each part), then the mean over words, normalised.
+    """
+
+    vocabulary: int
+    size: int = 64
+    layers: int = 1
+    heads: int = 4
+
+    @nn.compact
+    def __call__(self, tokens: Array, *, train: bool) -> Array:
+        is_word = tokens > 0
+        normal = nn.initializers.normal(0.02)
+        words = nn.Embed(self.vocabulary, self.size, embedding_init=nn.initializers.normal(1.0))(tokens)
+        words += self.param("places", normal, (tokens.shape[1], self.size))
+        mask = nn.make_attention_mask(jnp.ones_like(is_word), is_word)
+        for _ in range(self.layers):
+            words += nn.MultiHeadDotProductAttention(self.heads)(nn.LayerNorm()(words), mask=mask)
+            inner = jax.nn.gelu(nn.Dense(2 * self.size)(nn.LayerNorm()(words)))
+            words += nn.Dense(self.size)(inner)
+        total = jnp.where(is_word[..., None], words, 0).sum(1)
+        mean = total / jnp.maximum(is_word.sum(1, keepdims=True), 1)
+        return nn.LayerNorm(use_bias=False)(mean)
+
+
+class WithText(nn.Module):
+    """A network of an input and a condition as one of an input and tokens int32 [B, T], which it reads by an encoder.
+
+    Without tokens it is the network without a condition.
+    """
+
+    network: nn.Module
+    encoder: TextEncoder
+
+    def __call__(self, given: Array, tokens: Array | None = None, *, train: bool) -> Any:
+        if tokens is None:
+            return self.network(given, train=train)  # pyright: ignore[reportCallIssue]
+        return self.network(given, self.encoder(tokens, train=train), train=train)  # pyright: ignore[reportCallIssue]
