@@ -22,16 +22,21 @@ from jaxgen.losses.penalties import (
     squared_slopes,
     zero_centred_penalty,
 )
+from jaxgen.losses.style import channel_moments, content_loss, gram_matrix, gram_style_loss, moment_style_loss
 
 __all__ = [
     "Likelihood",
     "bernoulli",
     "categorical",
+    "channel_moments",
+    "content_loss",
     "discretized_logistic_mixture",
     "finite_difference_penalty",
     "gaussian",
     "gaussian_kl",
     "gaussian_log_density",
+    "gram_matrix",
+    "gram_style_loss",
     "hinge_discriminator",
     "learned_gaussian",
     "least_squares_discriminator",
@@ -39,6 +44,7 @@ __all__ = [
     "lecam_penalty",
     "logistic_discriminator",
     "minimax_generator",
+    "moment_style_loss",
     "non_saturating_generator",
     "one_centred_penalty",
     "relativistic_average",

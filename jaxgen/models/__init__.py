@@ -45,6 +45,16 @@ from jaxgen.models.regularizers import (
 from jaxgen.models.shared_images import share_images
 from jaxgen.models.steering import find_directions, mix_styles, style_mixtures, truncations, walks, ways
 from jaxgen.models.style import style_controls
+from jaxgen.models.style_transfer import (
+    StyleTransfer,
+    adaptive_instance_norm,
+    identity_loss,
+    image_network,
+    optimized_transfer_loss,
+    strengths,
+    style_transfer_loss,
+    swapped,
+)
 from jaxgen.models.total_correlation import total_correlation_loss
 from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss, importance_weights
 from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
@@ -56,8 +66,10 @@ __all__ = [
     "Inference",
     "LadderVAE",
     "Prior",
+    "StyleTransfer",
     "adapt_probability",
     "adaptive_augment",
+    "adaptive_instance_norm",
     "adversarial_game",
     "along",
     "augmentation_probability",
@@ -77,6 +89,8 @@ __all__ = [
     "generated_class_loss",
     "generator_loss",
     "gradient_penalty_loss",
+    "identity_loss",
+    "image_network",
     "importance_weighted_loss",
     "importance_weights",
     "information_loss",
@@ -89,6 +103,7 @@ __all__ = [
     "lecam_loss",
     "mirror",
     "mix_styles",
+    "optimized_transfer_loss",
     "principal_directions",
     "r1_loss",
     "r2_loss",
@@ -98,8 +113,11 @@ __all__ = [
     "saliency",
     "share_images",
     "standard_normal",
+    "strengths",
     "style_controls",
     "style_mixtures",
+    "style_transfer_loss",
+    "swapped",
     "total_correlation_loss",
     "translate",
     "truncations",

@@ -18,6 +18,7 @@ from jaxgen.nets.inception import InceptionV3
 from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
 from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
 from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
+from jaxgen.nets.pyramid import PyramidDecoder, PyramidEncoder
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
 from jaxgen.nets.style import StyleGenerator
@@ -41,6 +42,8 @@ __all__ = [
     "ModernDiscriminator",
     "ModernGenerator",
     "Module",
+    "PyramidDecoder",
+    "PyramidEncoder",
     "ResidualDecoder",
     "ResidualDiscriminator",
     "ResidualEncoder",
