@@ -43,13 +43,13 @@ class Config(RunConfig):
     """Steps between sample grids."""
     width: Count = 16
     """Channels of the maps of the image's sides; those of a half have twice as many, of a quarter four times."""
-    encoder_steps: Count = 800
+    encoder_steps: Count = 500
     """Steps after which the encoder stays as it is."""
     style_weight: Positive = 5.0
     """Weight of the style over that of the content."""
     identity_weight: Positive = 1.0
     """Weight of what an image without another's style loses."""
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 1e-3
     """Adam's at the start; it is half as much after 4,000 steps, a third after 8,000."""
 
 
@@ -73,7 +73,7 @@ def build(config: Config, spec: ImageSpec, examples: np.ndarray | None = None) -
     return Recipe(
         networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=update,
-        sampler=lambda networks, keys: model.sampler(examples)(averaged(networks), keys),
+        sampler=lambda networks, keys: model.sampler(jnp.asarray(examples))(averaged(networks), keys),
         pictures=lambda networks, batch: {"strengths": strengths(model, averaged(networks), batch)},
         stylizer=lambda networks: partial(model.transfer, averaged(networks)),
     )

@@ -50,8 +50,8 @@ class StyleTransfer(NamedTuple):
         """The maps [B, h, w, F] of each level of images float32 [B, H, W, C] in [-1, 1]."""
         return forward(self.encoder, networks["encoder"], images, train=False)[0]
 
-    def decode(self, networks: Networks, features: Array, size: tuple[int, int]) -> Array:
-        """The images float32 [B, *size, C] of maps of the last level; what reaches over the size is cut off."""
+    def decode(self, networks: Networks, features: Array, size: Sequence[int]) -> Array:
+        """The images float32 [B, *size, C] of maps of the last level, what reaches over cut off."""
         image = forward(self.decoder, networks["decoder"], features, train=False)[0]
         for axis, side in enumerate(size, start=1):
             image = jnp.take(image, jnp.arange(side), axis=axis)

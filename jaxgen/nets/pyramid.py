@@ -1,15 +1,17 @@
 """A pyramid of feature maps, and the way back to an image, for images of any size.
 
-Huang and Belongie (2017), https://arxiv.org/abs/1703.06868, section 6: the first three levels of a network like VGG and
-its mirror image, without normalisation, which would take an image's style from it.  Borders are repeated, so that they
-are not told from the inside.  Level l has the sides of the image over 2^l, rounded up.
+Huang and Belongie (2017), https://arxiv.org/abs/1703.06868, section 6, take three levels and more of a classifier and
+its mirror image.  Here the encoder is one that learns as half of an autoencoder, so that it wants no labels: patches
+of two by two pixels become one, with a residual block at each level, and back from depth to space.  As there, nothing
+is normalised, which would take an image's style from it, and borders are repeated rather than dark.
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from jaxgen.nets.conv import Conv
-from jaxgen.nets.resizing import mean_pool, upsample
+from jaxgen.nets.resizing import enlarge
 from jaxgen.types import Array
 
 LEVELS = 3
@@ -17,20 +19,19 @@ FACTOR = 2 ** (LEVELS - 1)
 
 
 class PyramidEncoder(nn.Module):
-    """Images float32 [B, H, W, C] to three maps, not negative, of `width`, twice and four times as many channels.
+    """Images float32 [B, H, W, C] to three maps of `width`, twice and four times as many channels.
 
-    Sides that are no multiples of 4 are mirrored at their end until they are.
+    Level l has the sides of the image over 2^l, rounded up: sides that are no multiples of 4 are mirrored at their end.
     """
 
     width: int = 16
 
     @nn.compact
     def __call__(self, image: Array, *, train: bool) -> tuple[Array, ...]:
-        features, maps = mirrored(image), []
-        for level in range(LEVELS):
-            if level:
-                features = mean_pool(BorderConv(features.shape[-1])(features))
-            features = BorderConv(self.width << level)(features)
+        features = BorderBlock()(BorderConv(self.width)(mirrored(image)))
+        maps = [features]
+        for level in range(1, LEVELS):
+            features = BorderBlock()(Conv(self.width << level, (2, 2), (2, 2), padding="VALID")(features))
             maps.append(features)
         return tuple(maps)
 
@@ -43,24 +44,32 @@ class PyramidDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool) -> Array:
-        for level in reversed(range(1, LEVELS)):
-            features = upsample(BorderConv(self.width << (level - 1))(features))
-            features = BorderConv(features.shape[-1])(features)
-        return BorderConv(self.channels, is_last=True)(features)
+        features = BorderBlock()(BorderConv(self.width << (LEVELS - 1))(features))
+        for level in reversed(range(LEVELS - 1)):
+            features = BorderBlock()(enlarge(BorderConv(4 * self.width << level)(features)))
+        return BorderConv(self.channels)(features)
 
 
 class BorderConv(nn.Module):
-    """A convolution of 3x3 of [B, H, W, C] with its border repeated, and the ReLU unless it is the last."""
+    """A convolution of 3x3 of [B, H, W, C] with its border repeated."""
 
     features: int
-    is_last: bool = False
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
         image = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
-        initializer = nn.initializers.lecun_normal() if self.is_last else nn.initializers.he_normal()
-        image = Conv(self.features, (3, 3), padding="VALID", kernel_init=initializer)(image)
-        return image if self.is_last else nn.relu(image)
+        return Conv(self.features, (3, 3), padding="VALID", kernel_init=self.kernel_init)(image)
+
+
+class BorderBlock(nn.Module):
+    """x + f(x), where f is two convolutions with the GELU before each, the second zero at first."""
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        width = image.shape[-1]
+        change = BorderConv(width)(jax.nn.gelu(image))
+        return image + BorderConv(width, kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))
 
 
 def mirrored(image: Array) -> Array:
