@@ -12,7 +12,7 @@ from jaxgen.objective import add, lazily, renamed, scale
 from jaxgen.parallel import data_parallel, make_mesh, pmapped
 from jaxgen.step import init_state, make_step, scan_steps
 from jaxgen.types import Aux, Batch, Context, Game, Loss, Networks, Sampler, TrainState, Update, Variables
-from jaxgen.update import chain, ema, every, minimize, simultaneous
+from jaxgen.update import chain, ema, every, minimize, simultaneous, until
 
 __all__ = [
     "Aux",
@@ -49,4 +49,5 @@ __all__ = [
     "simultaneous",
     "to_float",
     "to_uint8",
+    "until",
 ]

@@ -16,7 +16,7 @@ from jaxgen.config import RunConfig
 from jaxgen.controls import Controls
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.dispatch import diverged_leaves, feed_from, train
-from jaxgen.export import save_controls, save_sampler, seeded
+from jaxgen.export import Stylizer, save_controls, save_sampler, save_stylizer, seeded
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
@@ -39,7 +39,8 @@ class Recipe(NamedTuple):
     `condition` is what the sampler is told besides keys.  `discriminator_loss` names the metric whose staying at zero
     means that the discriminator has won, if there is one.  `score` is what evaluations on the way go by; by default the
     Fréchet distance of drawn images.  `pictures` makes further pictures at the end, of networks and some training
-    examples: images uint8 [rows, columns, H, W, C] by name.  `controls` are what of the networks can be steered.
+    examples: images uint8 [rows, columns, H, W, C] by name.  `controls` are what of the networks can be steered, and
+    `stylizer` is what they make of a content and a style.
     """
 
     networks: Callable[[Array], Networks]
@@ -50,6 +51,7 @@ class Recipe(NamedTuple):
     score: Score | None = None
     pictures: Callable[[Networks, Batch], Mapping[str, Array]] | None = None
     controls: Callable[[Networks], Controls] | None = None
+    stylizer: Callable[[Networks], Stylizer] | None = None
 
 
 class Run(NamedTuple):
@@ -198,6 +200,8 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
         save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, *of)
         if run.recipe.controls is not None:
             save_controls(run.directory.controls, run.recipe.controls(jax.device_get(state.networks)), *of)
+        if run.recipe.stylizer is not None:
+            save_stylizer(run.directory.stylizer, run.recipe.stylizer(jax.device_get(state.networks)), of[0])
 
 
 def _draw_pictures(run: Run, networks: Networks) -> None:

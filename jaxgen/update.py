@@ -4,6 +4,7 @@
     simultaneous  the same for each player of a game            one forward pass, one pull-back a player
     chain         u_n . ... . u_1                               one after another
     every         u if step % k == 0 else identity
+    until         u if step < n else identity
     ema           average <- decay average + (1 - decay) network
 
 An `Update` is a value: what is not here is written by hand as a pair `(init, update)`.
@@ -115,8 +116,16 @@ def chain(**links: Update) -> Update:
 def every(k: int, update: Update) -> Update:
     """The update on every k-th step of the run; in between nothing changes and nothing is measured."""
     require_period(k)
+    return _sometimes(lambda step: step % k == 0, update)
 
-    def periodic(networks: Networks, opt_state: OptState, context: Context):
+
+def until(n: int, update: Update) -> Update:
+    """The update on the first n steps of the run; after that nothing changes and nothing is measured."""
+    return _sometimes(lambda step: step < n, update)
+
+
+def _sometimes(is_due: Callable[[Array], Array], update: Update) -> Update:
+    def sometimes(networks: Networks, opt_state: OptState, context: Context):
         def run():
             return update.update(networks, opt_state, context)
 
@@ -124,9 +133,9 @@ def every(k: int, update: Update) -> Update:
             nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run)[2])
             return networks, opt_state, nothing
 
-        return jax.lax.cond(context.step % k == 0, run, skip)
+        return jax.lax.cond(is_due(context.step), run, skip)
 
-    return update._replace(update=periodic)
+    return update._replace(update=sometimes)
 
 
 def ema(of: str, into: str, decay: float | Callable[[Array], Array]) -> Update:

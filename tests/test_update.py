@@ -6,7 +6,7 @@ import optax
 import optax.contrib
 import pytest
 
-from jaxgen import Aux, Update, chain, ema, every, mean, minimize, simultaneous
+from jaxgen import Aux, Update, chain, ema, every, mean, minimize, simultaneous, until
 from jaxgen.objective import stream
 from tests import toys
 
@@ -130,6 +130,15 @@ def test_every_runs_on_each_kth_step_and_else_changes_and_measures_nothing():
             chex.assert_trees_all_equal((after, after_state), (networks, state))
             assert metrics["loss"].count == 0
         networks, state = after, after_state
+
+
+def test_until_runs_on_the_first_steps_and_then_changes_and_measures_nothing():
+    inner = minimize(toys.judge, optax.adam(0.1), wrt="discriminator")
+    networks, state = inner.init(toys.networks())
+    chex.assert_trees_all_equal(*(u.update(networks, state, toys.context(2)) for u in (until(3, inner), inner)))
+    after, after_state, metrics = until(3, inner).update(networks, state, toys.context(3))
+    chex.assert_trees_all_equal((after, after_state), (networks, state))
+    assert metrics["loss"].count == 0
 
 
 def test_an_average_has_its_closed_form():

@@ -6,6 +6,7 @@ from jaxgen.cli.evaluate import Evaluate, evaluate
 from jaxgen.cli.given import Invert, Saliency, look_at_given
 from jaxgen.cli.sample import Sample, sample
 from jaxgen.cli.steer import Directions, Interpolate, Mix, Truncate, steer
+from jaxgen.cli.stylize import Stylize, stylize
 
 __all__ = ["main"]
 
@@ -18,6 +19,7 @@ VERBS = {
     "directions": (Directions, steer),
     "invert": (Invert, look_at_given),
     "saliency": (Saliency, look_at_given),
+    "stylize": (Stylize, stylize),
 }
 
 

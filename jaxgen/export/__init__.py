@@ -3,6 +3,7 @@
 from jaxgen.export.controls import ExportedControls, load_controls, save_controls
 from jaxgen.export.sampler import BATCH, ExportedSampler, load_sampler, save_sampler, seeded
 from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, Told
+from jaxgen.export.stylizer import ExportedStylizer, Stylizer, load_stylizer, save_stylizer
 
 __all__ = [
     "BATCH",
@@ -10,10 +11,14 @@ __all__ = [
     "SIGNATURE",
     "ExportedControls",
     "ExportedSampler",
+    "ExportedStylizer",
+    "Stylizer",
     "Told",
     "load_controls",
     "load_sampler",
+    "load_stylizer",
     "save_controls",
     "save_sampler",
+    "save_stylizer",
     "seeded",
 ]

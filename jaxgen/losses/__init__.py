@@ -38,6 +38,7 @@ from jaxgen.losses.reconstruction import (
     perceptual_error,
     squared_error,
 )
+from jaxgen.losses.style import channel_moments, content_loss, gram_matrix, gram_style_loss, moment_style_loss
 
 __all__ = [
     "Distance",
@@ -45,12 +46,16 @@ __all__ = [
     "absolute_error",
     "bernoulli",
     "categorical",
+    "channel_moments",
     "charbonnier_error",
+    "content_loss",
     "discretized_logistic_mixture",
     "finite_difference_penalty",
     "gaussian",
     "gaussian_kl",
     "gaussian_log_density",
+    "gram_matrix",
+    "gram_style_loss",
     "hinge_discriminator",
     "learned_gaussian",
     "least_squares_discriminator",
@@ -58,6 +63,7 @@ __all__ = [
     "lecam_penalty",
     "logistic_discriminator",
     "minimax_generator",
+    "moment_style_loss",
     "non_saturating_generator",
     "one_centred_penalty",
     "perceptual_error",

@@ -56,6 +56,16 @@ from jaxgen.models.regularizers import (
 from jaxgen.models.shared_images import share_images
 from jaxgen.models.steering import find_directions, mix_styles, style_mixtures, truncations, walks, ways
 from jaxgen.models.style import style_controls
+from jaxgen.models.style_transfer import (
+    StyleTransfer,
+    adaptive_instance_norm,
+    identity_loss,
+    image_network,
+    optimized_transfer_loss,
+    strengths,
+    style_transfer_loss,
+    swapped,
+)
 from jaxgen.models.tasks import (
     Task,
     colourise,
@@ -81,9 +91,11 @@ __all__ = [
     "LadderVAE",
     "PixelCNN",
     "Prior",
+    "StyleTransfer",
     "Task",
     "adapt_probability",
     "adaptive_augment",
+    "adaptive_instance_norm",
     "adversarial_game",
     "along",
     "augmentation_probability",
@@ -110,6 +122,8 @@ __all__ = [
     "generated_class_loss",
     "generator_loss",
     "gradient_penalty_loss",
+    "identity_loss",
+    "image_network",
     "importance_weighted_loss",
     "importance_weights",
     "information_loss",
@@ -126,6 +140,7 @@ __all__ = [
     "mirror",
     "mismatched_loss",
     "mix_styles",
+    "optimized_transfer_loss",
     "pixelcnn_loss",
     "principal_directions",
     "r1_loss",
@@ -140,9 +155,12 @@ __all__ = [
     "share_images",
     "share_inputs",
     "standard_normal",
+    "strengths",
     "style_controls",
     "style_mixtures",
+    "style_transfer_loss",
     "super_resolve",
+    "swapped",
     "total_correlation_loss",
     "translate",
     "translation_game",

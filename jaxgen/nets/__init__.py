@@ -23,6 +23,7 @@ from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.patch import PatchDiscriminator
 from jaxgen.nets.pixelcnn import GatedPixelCNN
 from jaxgen.nets.pixelcnn_plus import PixelCNNPlusPlus
+from jaxgen.nets.pyramid import PyramidDecoder, PyramidEncoder
 from jaxgen.nets.quantizer import MapDecoder, MapEncoder
 from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
 from jaxgen.nets.resized_conv import ConvMeanPool, UpsampleConv
@@ -58,6 +59,8 @@ __all__ = [
     "PatchDiscriminator",
     "PixelCNNPlusPlus",
     "Place",
+    "PyramidDecoder",
+    "PyramidEncoder",
     "ResidualDecoder",
     "ResidualDiscriminator",
     "ResidualEncoder",

@@ -53,7 +53,7 @@ def conv(
         )
 
     is_both = max(kernel_dilation) > 1 and max(strides) > 1
-    if is_both or min(_reduced(image.shape[1:3], extent, strides, pads)) < 1:
+    if is_both or _is_empty(_reduced(image.shape[1:3], extent, strides, pads)):
         return native(image, kernel)
     options = {"strides": strides, "pads": pads, "dilation": tuple(kernel_dilation)}
     product = partial(_in_float32, partial(_conv_product, **options))
@@ -76,7 +76,7 @@ def conv_transpose(image: Array, kernel: Array, strides: Pair = (1, 1), padding:
     def native(image, kernel):
         return lax.conv_transpose(image, kernel, strides, pads, dimension_numbers=LAYOUT)
 
-    if min(_enlarged(image.shape[1:3], kernel.shape[:2], strides, pads)) < 1:
+    if _is_empty(_enlarged(image.shape[1:3], kernel.shape[:2], strides, pads)):
         return native(image, kernel)
     product = partial(_in_float32, partial(_conv_transpose_product, strides=strides, pads=pads))
     return lax.platform_dependent(image, kernel, cpu=product, default=native)
@@ -163,6 +163,11 @@ def _reduced(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads
 def _enlarged(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads) -> list[int]:
     """The height and width that a transposed convolution makes of `size`."""
     return [(n - 1) * s + low + high - k + 2 for n, k, s, (low, high) in zip(size, taps, strides, pads, strict=True)]
+
+
+def _is_empty(size: Sequence[int]) -> bool:
+    # One side after the other: sizes that an exported program leaves open cannot be told apart.
+    return any(side < 1 for side in size)
 
 
 def _transposed_pads(k: int, s: int, padding: str) -> Pair:

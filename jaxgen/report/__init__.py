@@ -3,7 +3,7 @@
 from jaxgen.report.archive import save_archive
 from jaxgen.report.display import Display
 from jaxgen.report.divergence import save_divergence
-from jaxgen.report.grid import picture, save_animation, save_grid
+from jaxgen.report.grid import picture, save_animation, save_grid, save_image
 from jaxgen.report.plot import plot_metrics
 from jaxgen.report.run_directory import RunDirectory, require_same_run
 
@@ -17,4 +17,5 @@ __all__ = [
     "save_archive",
     "save_divergence",
     "save_grid",
+    "save_image",
 ]

@@ -42,6 +42,13 @@ def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> Non
     write_whole(path, file.getvalue())
 
 
+def save_image(path: Path, image: np.ndarray) -> None:
+    """Writes one image uint8 [H, W, C] as PNG, pixel by pixel."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
+    write_whole(path, file.getvalue())
+
+
 def save_animation(path: Path, frames: np.ndarray, *, milliseconds: int = 80) -> None:
     """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that goes there and back for ever."""
     there = [picture(images, None) for images in frames]

@@ -1,5 +1,5 @@
 """The run directory: `config.json`, `metrics.jsonl`, `samples/`, pictures, `checkpoints/`, `sampler/`,
-`controls/`, `best/`.
+`controls/`, `stylizer/`, `best/`.
 """
 
 import json
@@ -28,6 +28,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.sampler = self.path / "sampler"
         self.controls = self.path / "controls"
+        self.stylizer = self.path / "stylizer"
         self.best = self.path / "best"
         self._lock = FileLock(self.path / ".lock", blocking=False)
 

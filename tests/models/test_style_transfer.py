@@ -1,0 +1,212 @@
+"""Transfers by networks that are known exactly, and by trained ones."""
+
+from functools import cache
+from itertools import pairwise
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgen import Context, ImageSpec, InputError, chain, init_state, make_step, minimize, to_float, until
+from jaxgen.export import load_stylizer, save_stylizer
+from jaxgen.losses import channel_moments, gram_matrix, gram_style_loss
+from jaxgen.models import (
+    StyleTransfer,
+    adaptive_instance_norm,
+    identity_loss,
+    image_network,
+    optimized_transfer_loss,
+    strengths,
+    style_transfer_loss,
+    swapped,
+)
+from jaxgen.nets import PyramidDecoder, PyramidEncoder
+from jaxgen.nets.resizing import mean_pool, upsample
+
+SPEC = ImageSpec(12, 8, 3)
+IMAGES = jax.random.randint(jax.random.key(0), (4, *SPEC), 0, 256).astype(jnp.uint8)
+CONTENT = to_float(IMAGES)
+STYLE = to_float(jax.random.randint(jax.random.key(1), (4, 7, 9, 3), 100, 256).astype(jnp.uint8))
+
+
+class Pixels(nn.Module):
+    """An encoder whose only level is the image, and a decoder of that: both ideal."""
+
+    @nn.compact
+    def __call__(self, image, *, train):
+        return image
+
+
+class Levels(Pixels):
+    @nn.compact
+    def __call__(self, image, *, train):
+        return (image,)
+
+
+class LinearLevels(nn.Module):
+    @nn.compact
+    def __call__(self, image, *, train):
+        level = nn.Dense(4)(image)
+        return level, nn.Dense(4)(mean_pool(level))
+
+
+class LinearDecoder(nn.Module):
+    @nn.compact
+    def __call__(self, features, *, train):
+        return nn.Dense(3)(upsample(features))
+
+
+def linear():
+    """Networks of two levels that train fast."""
+    model = StyleTransfer(LinearLevels(), LinearDecoder())
+    return model, model.init(jax.random.key(3), {"image": IMAGES})
+
+
+IDEAL, NOTHING = StyleTransfer(Levels(), Pixels()), {"encoder": {}, "decoder": {}}
+
+
+@cache
+def pyramid(channels=3):
+    """Networks of any size of image, as they start."""
+    model = StyleTransfer(PyramidEncoder(width=2), PyramidDecoder(channels, width=2))
+    return model, jax.jit(model.init)(jax.random.key(3), {"image": IMAGES[..., :channels]})
+
+
+def test_normalised_maps_have_the_moments_of_the_style():
+    styled = adaptive_instance_norm(CONTENT, STYLE)
+    for ours, theirs in zip(channel_moments(styled), channel_moments(STYLE), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)  # up to what is added to variances
+
+
+def test_normalisation_keeps_the_order_of_the_content():
+    styled = adaptive_instance_norm(CONTENT, STYLE)
+    ours, theirs = (np.asarray(maps[0, ..., 0]).ravel() for maps in (styled, CONTENT))
+    np.testing.assert_allclose(np.corrcoef(ours, theirs), 1, rtol=1e-5)
+
+
+def test_with_ideal_networks_strength_goes_from_the_content_to_the_moments_of_the_style():
+    for strength in (0.0, 0.3, 1.0):
+        result = IDEAL.transfer(NOTHING, CONTENT, STYLE, strength)
+        centres = [channel_moments(maps)[0] for maps in (result, CONTENT, STYLE)]
+        np.testing.assert_allclose(centres[0], (1 - strength) * centres[1] + strength * centres[2], atol=1e-5)
+    np.testing.assert_array_equal(IDEAL.transfer(NOTHING, CONTENT, STYLE, 0.0), CONTENT)
+    each = IDEAL.transfer(NOTHING, CONTENT, STYLE, jnp.array([0.0, 0.3, 0.3, 1.0]))
+    np.testing.assert_array_equal(each[3], IDEAL.transfer(NOTHING, CONTENT, STYLE)[3])
+    np.testing.assert_array_equal(each[0], CONTENT[0])
+
+
+def test_a_mask_keeps_the_content_outside():
+    model, networks = pyramid()
+    mask = jnp.zeros((4, 12, 8, 1)).at[:, :, 3:].set(1.0)
+    transfer = jax.jit(model.transfer)
+    whole, part = (transfer(networks, CONTENT, CONTENT[::-1], 1.0, given) for given in (jnp.ones_like(mask), mask))
+    np.testing.assert_array_equal(part[:, :, :3], CONTENT[:, :, :3])
+    np.testing.assert_array_equal(part[:, :, 3:], whole[:, :, 3:])
+    assert jnp.abs(whole - CONTENT).max() > 0.1
+
+
+def test_an_ideal_transfer_loses_nothing_but_what_one_level_cannot_hold():
+    content, style = IDEAL.losses(NOTHING, IDEAL.transfer(NOTHING, CONTENT, STYLE), CONTENT, STYLE)
+    np.testing.assert_allclose(content, 0, atol=1e-10)
+    np.testing.assert_allclose(style, 0, atol=1e-8)
+    for trivial in (CONTENT, STYLE[:, :, :8].repeat(2, axis=1)[:, :12]):
+        assert (IDEAL.losses(NOTHING, trivial, CONTENT, STYLE)[0] > 0.01).all()
+
+
+def test_neighbours_of_a_batch_are_swapped_and_an_odd_one_is_told():
+    np.testing.assert_array_equal(swapped(jnp.arange(6)), [1, 0, 3, 2, 5, 4])
+    with pytest.raises(InputError, match="of 3 images"):
+        swapped(jnp.arange(3))
+
+
+def test_the_encoder_is_trained_first_and_then_stays_while_the_decoder_learns():
+    model, networks = linear()
+    update = chain(
+        encoder=until(2, minimize(identity_loss(model), optax.adam(1e-2), wrt="encoder")),
+        decoder=minimize(style_transfer_loss(model), optax.adam(1e-2), wrt="decoder"),
+    )
+    batch = {"image": IMAGES}
+    state, step = init_state(update, networks, jax.random.key(1), batch), jax.jit(make_step(update))
+    encoders, losses = [networks["encoder"]], []
+    for _ in range(20):
+        state, metrics = step(state, batch)
+        encoders.append(state.networks["encoder"])
+        losses.append(float(metrics["decoder/loss"].total))
+    moved = [
+        any(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), *pair))) for pair in pairwise(encoders)
+    ]
+    assert moved == [True, True] + [False] * 18
+    assert losses[-1] < losses[2]
+
+
+def test_the_transfer_loss_leaves_no_gradient_in_the_encoder():
+    model, networks = linear()
+    context = Context({"image": IMAGES}, jax.random.key(0), jnp.int32(0))
+    gradients = jax.jit(jax.grad(lambda networks: style_transfer_loss(model)(networks, context)[0]))(networks)
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(gradients["encoder"]))
+    assert any((leaf != 0).any() for leaf in jax.tree.leaves(gradients["decoder"]))
+
+
+def test_rows_go_from_the_content_to_its_neighbour():
+    rows = strengths(IDEAL, NOTHING, {"image": IMAGES})
+    assert rows.shape == (2, 7, *SPEC)
+    np.testing.assert_array_equal(rows[:, 0], IMAGES[::2])
+    np.testing.assert_array_equal(rows[:, 1], IMAGES[::2])
+    np.testing.assert_array_equal(rows[:, -1], IMAGES[1::2])
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, (5, 9)), (3, (1, 30))])
+def test_the_exported_function_is_the_live_one_at_any_size(tmp_path, channels, size):
+    model, networks = pyramid(channels)
+    save_stylizer(tmp_path, lambda *given: model.transfer(networks, *given), SPEC._replace(channels=channels))
+    content = np.asarray(jax.random.randint(jax.random.key(0), (*size, channels), 0, 256), np.uint8)
+    style = np.asarray(IMAGES[0, ..., :channels])
+    loaded = load_stylizer(tmp_path)
+    given = (to_float(jnp.asarray(image[None])) for image in (content, style))
+    live = jax.jit(model.transfer)(networks, *given, 0.7)
+    expected = np.clip(np.round((np.asarray(live[0]) + 1) * 127.5), 0, 255)
+    assert np.abs(loaded.stylize(content, style, 0.7) - expected).max() <= 1  # a value may be at the edge of two levels
+    np.testing.assert_array_equal(loaded.stylize(content, style, 1.0, np.zeros((*size, 1), np.uint8)), content)
+    with pytest.raises(InputError, match="The mask is"):
+        loaded.stylize(content, style, 1.0, np.zeros((2, 2, 1), np.uint8))
+
+
+LINEAR = jax.random.normal(jax.random.key(7), (3, 2))
+
+
+def linear_features(images):
+    """Two levels that are linear in the pixels."""
+    return [images @ LINEAR, mean_pool(images) @ LINEAR]
+
+
+def optimized(start, content, style, weight, steps=150):
+    update = minimize(optimized_transfer_loss(linear_features, weight=weight), optax.adam(0.05), wrt="image")
+    batch = {"content": content, "style": style}
+    state = init_state(update, {"image": image_network(start)}, jax.random.key(0), batch)
+    step, losses = jax.jit(make_step(update)), []
+    for _ in range(steps):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"].total))
+    return state.networks["image"]["params"], losses
+
+
+def test_optimisation_recovers_the_gram_matrix_of_a_texture():
+    texture = IMAGES[:1]
+    noise = 0.1 * jax.random.normal(jax.random.key(2), (1, *SPEC))
+    found, losses = optimized(noise, IMAGES[1:2], texture, weight=1e4)
+    assert losses[-1] < 1e-2 * losses[0]
+    for ours, theirs in zip(*map(linear_features, (found, to_float(texture))), strict=True):
+        np.testing.assert_allclose(gram_matrix(ours), gram_matrix(theirs), atol=0.05)
+
+
+def test_optimisation_without_weight_on_style_is_the_content_and_weight_brings_the_style():
+    start = to_float(IMAGES[:1])
+    stays, losses = optimized(start, IMAGES[:1], IMAGES[1:2], weight=0.0, steps=3)
+    np.testing.assert_array_equal(stays, start)
+    assert losses == [0.0] * 3
+    styles = linear_features(to_float(IMAGES[1:2]))
+    found, _ = optimized(start, IMAGES[:1], IMAGES[1:2], weight=10.0, steps=60)
+    assert gram_style_loss(linear_features(found), styles) < 0.2 * gram_style_loss(linear_features(start), styles)
