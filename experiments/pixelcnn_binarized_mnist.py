@@ -95,7 +95,8 @@ def main() -> None:
     console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats ({bits:.4f} bits/dim)")
     told = {"test_nll": nll.value, "standard_error": nll.standard_error, "bits_per_dim": bits, "data": test.source}
     write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
-    table = completions(model, averaged(networks), {"image": images[:8]}, temperature=config.temperature)
+    some = images[:: max(1, len(images) // 8)][:8]  # the files are sorted by digit
+    table = completions(model, averaged(networks), {"image": some}, temperature=config.temperature)
     save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])
 
 

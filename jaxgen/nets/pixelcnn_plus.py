@@ -66,17 +66,17 @@ class Stream(nn.Module):
     def __call__(
         self, given: Array, told: Sequence[Array] | None, condition: Array | None, place: Place | None, *, train: bool
     ) -> list[Array]:
-        told = iter(told or ())
+        others, places = iter(told or ()), [place]
 
         def block(image: Array, *short_cut: Array) -> Array:
-            heard = [*([other] if (other := next(told, None)) is not None else ()), *short_cut]
+            heard = [*([other] if (other := next(others, None)) is not None else ()), *short_cut]
             return GatedBlock(self.shape, self.dropout)(image, heard, condition, places[-1], train=train)
 
-        made, kept, places = [], [[given]], [place]
+        made, kept = [], [[given]]
         for level in range(self.levels):
             if level:
                 kept.append([ShiftedConv(self.width, **self.shape, stride=2)(kept[-1][-1], places[-1])])
-                places.append(None if place is None else places[-1].coarser())
+                places.append(places[-1] and places[-1].coarser())
             for _ in range(self.blocks):
                 kept[-1].append(block(kept[-1][-1]))
             made += kept[-1][1:]

@@ -52,7 +52,7 @@ class ShiftedConv(nn.Module):
 
     @nn.compact
     def __call__(self, given: Array, place: Place | None = None) -> Array:
-        strides, dilations = (self.stride,) * 2, (self.dilation,) * 2
+        strides, dilations = (self.stride, self.stride), (self.dilation, self.dilation)
         conv = Conv(self.features, self.kernel_size, strides, "VALID", dilations)
         above, beside = (self.dilation * (size - 1) for size in self.kernel_size)
         left = beside // 2 if self.centred else beside
