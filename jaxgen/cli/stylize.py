@@ -14,7 +14,7 @@ from jaxgen.export import ExportedStylizer, load_stylizer
 from jaxgen.report import save_image
 
 MOST_PIXELS = 2**20
-"""Of an image: each takes about 2 kB of memory on the way."""
+"""Of an image: each pixel takes about 2 kB of memory on the way."""
 
 
 @dataclass(frozen=True)
