@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.condition import require_labels
-from jaxgen.data import load, read_features
+from jaxgen.data import Dataset, load, read_features
 from jaxgen.errors import InputError
 from jaxgen.export import Told
 from jaxgen.tokenizer import Tokenizer
@@ -77,6 +77,8 @@ def _images(run: Path, path: str, told: Told) -> np.ndarray:
     if not path:
         raise InputError(f"--images is missing: {run} makes images of images.")
     data = load(path)
+    if not isinstance(data, Dataset):
+        raise InputError(f"--images {path}: too many to be read at once.")
     if data.spec != told.shape:
         given, expected = ("x".join(map(str, shape)) for shape in (data.spec, told.shape))
         raise InputError(f"--images {path} are {given}; {run} takes {expected}.")

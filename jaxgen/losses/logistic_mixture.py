@@ -72,15 +72,17 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
         return _in_order(one, lambda mean, channel: _to_level(mean + logistic[..., channel, :]))[..., 0]
 
     def temper(given: Array, temperature: float) -> Array:
-        """The weights' logits divided by the temperature, the scales times it."""
-        channels = channels_of(given.shape[-1])
-        logits, means, log_scales, others = jnp.split(
-            given, [components * count for count in (1, channels + 1, 2 * channels + 1)], axis=-1
-        )
-        log_scales = jnp.maximum(log_scales, LEAST_LOG_SCALE) + math.log(temperature)
-        return jnp.concatenate([logits / temperature, means, log_scales, others], axis=-1)
+        return _tempered(given, temperature, components, channels_of(given.shape[-1]))
 
     return Likelihood(numbers, log_prob, mean, sample, temper)
+
+
+def _tempered(given: Array, temperature: float, components: int, channels: int) -> Array:
+    """The numbers with the weights' logits divided by the temperature and the scales times it."""
+    ends = [components * count for count in (1, channels + 1, 2 * channels + 1)]
+    logits, means, log_scales, others = jnp.split(given, ends, axis=-1)
+    log_scales = jnp.maximum(log_scales, LEAST_LOG_SCALE) + math.log(temperature)
+    return jnp.concatenate([logits / temperature, means, log_scales, others], axis=-1)
 
 
 def _log_logistic(x: Array, mean: Array, log_scale: Array) -> Array:

@@ -98,11 +98,13 @@ class ConvDecoder(nn.Module):
 class Block(nn.Module):
     """x + f(x), where f is two convolutions with the GELU before each, the second zero at first."""
 
+    layer: Callable[..., nn.Module] = partial(Conv, kernel_size=(3, 3))
+
     @nn.compact
     def __call__(self, image: Array) -> Array:
         width = image.shape[-1]
-        change = Conv(width, (3, 3))(jax.nn.gelu(image))
-        return image + Conv(width, (3, 3), kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))
+        change = self.layer(width)(jax.nn.gelu(image))  # pyright: ignore[reportCallIssue]
+        return image + self.layer(width, kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))  # pyright: ignore[reportCallIssue]
 
 
 class ResidualEncoder(nn.Module):

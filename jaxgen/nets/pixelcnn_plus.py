@@ -16,9 +16,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgen.axis import devices, own_share
 from jaxgen.nets.autoencoder import require_multiple
 from jaxgen.nets.conv import Conv
+from jaxgen.nets.dropout import Dropout
 from jaxgen.nets.shifted import Enlarged, Place, ShiftedConv, shift_down, shift_right, with_ones
 from jaxgen.types import Array
 
@@ -40,9 +40,7 @@ class GatedBlock(nn.Module):
         features = ShiftedConv(width, **self.shape)(elu_of_both(given), place)
         if told:
             features += Conv(width, (1, 1), use_bias=False)(elu_of_both(jnp.concatenate(told, axis=-1)))
-        features = elu_of_both(features)
-        if train and self.dropout:
-            features = dropped(features, self.dropout, self.make_rng("dropout"))
+        features = Dropout(self.dropout)(elu_of_both(features), train=train)
         features = ShiftedConv(2 * width, **self.shape)(features, place)
         if condition is not None:
             features += nn.Dense(2 * width, use_bias=False)(condition)[:, None, None]
@@ -138,9 +136,3 @@ class PixelCNNPlusPlus(nn.Module):
 def elu_of_both(features: Array) -> Array:
     """ELU of the features [..., C] and of their negatives, [..., 2C]."""
     return jax.nn.elu(jnp.concatenate([features, -features], axis=-1))
-
-
-def dropped(features: Array, rate: float, key: Array) -> Array:
-    """The features, a share `rate` of them 0 and the others larger; drawn for the whole batch."""
-    kept = jax.random.bernoulli(key, 1 - rate, (devices() * features.shape[0], *features.shape[1:]))
-    return jnp.where(own_share(kept), features / (1 - rate), 0)

@@ -7,9 +7,9 @@ is normalised, which would take an image's style from it, and borders are repeat
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
+from jaxgen.nets.autoencoder import Block
 from jaxgen.nets.conv import Conv
 from jaxgen.nets.resizing import enlarge
 from jaxgen.types import Array
@@ -28,10 +28,10 @@ class PyramidEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, *, train: bool) -> tuple[Array, ...]:
-        features = BorderBlock()(BorderConv(self.width)(mirrored(image)))
+        features = Block(BorderConv)(BorderConv(self.width)(mirrored(image)))
         maps = [features]
         for level in range(1, LEVELS):
-            features = BorderBlock()(Conv(self.width << level, (2, 2), (2, 2), padding="VALID")(features))
+            features = Block(BorderConv)(Conv(self.width << level, (2, 2), (2, 2), padding="VALID")(features))
             maps.append(features)
         return tuple(maps)
 
@@ -44,9 +44,9 @@ class PyramidDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool) -> Array:
-        features = BorderBlock()(BorderConv(self.width << (LEVELS - 1))(features))
+        features = Block(BorderConv)(BorderConv(self.width << (LEVELS - 1))(features))
         for level in reversed(range(LEVELS - 1)):
-            features = BorderBlock()(enlarge(BorderConv(4 * self.width << level)(features)))
+            features = Block(BorderConv)(enlarge(BorderConv(4 * self.width << level)(features)))
         return BorderConv(self.channels)(features)
 
 
@@ -60,16 +60,6 @@ class BorderConv(nn.Module):
     def __call__(self, image: Array) -> Array:
         image = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
         return Conv(self.features, (3, 3), padding="VALID", kernel_init=self.kernel_init)(image)
-
-
-class BorderBlock(nn.Module):
-    """x + f(x), where f is two convolutions with the GELU before each, the second zero at first."""
-
-    @nn.compact
-    def __call__(self, image: Array) -> Array:
-        width = image.shape[-1]
-        change = BorderConv(width)(jax.nn.gelu(image))
-        return image + BorderConv(width, kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))
 
 
 def mirrored(image: Array) -> Array:

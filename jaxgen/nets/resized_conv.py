@@ -10,6 +10,9 @@ For a 3x3 kernel that is 16 products where the left sides have 36, and no image 
 Karras et al. (2018), https://arxiv.org/abs/1710.10196, appendix A.1 have (2) and (3) as options of their layers.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -41,9 +44,10 @@ def stretched(kernel: Array) -> Array:
     return kernel
 
 
-class UpsampleConv(nn.Module):
-    """A layer that doubles the size and convolves, (2): [B, H, W, C] to [B, 2H, 2W, features]."""
+class ResizedConv(nn.Module):
+    """A layer of one of these operations, with the fields and the parameters of `Conv`."""
 
+    operation: Callable[[Array, Array], Array]
     features: int
     kernel_size: Pair
     use_bias: bool = True
@@ -53,19 +57,11 @@ class UpsampleConv(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
-        return convolution_layer(self, image, upsample_conv)
+        return convolution_layer(self, image, self.operation)
 
 
-class ConvMeanPool(nn.Module):
-    """A layer that convolves and halves the size, (3): [B, H, W, C] to [B, H // 2, W // 2, features]."""
+UpsampleConv = partial(ResizedConv, upsample_conv)
+"""A layer that doubles the size and convolves, (2): [B, H, W, C] to [B, 2H, 2W, features]."""
 
-    features: int
-    kernel_size: Pair
-    use_bias: bool = True
-    dtype: jnp.dtype = jnp.float32
-    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
-    bias_init: nn.initializers.Initializer = nn.initializers.zeros
-
-    @nn.compact
-    def __call__(self, image: Array) -> Array:
-        return convolution_layer(self, image, conv_mean_pool)
+ConvMeanPool = partial(ResizedConv, conv_mean_pool)
+"""A layer that convolves and halves the size, (3): [B, H, W, C] to [B, H // 2, W // 2, features]."""
