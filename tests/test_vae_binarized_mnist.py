@@ -37,7 +37,7 @@ def train(data, tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("options", [("--samples", 12, "--pseudo-inputs", 2), ("--warm-up", 30)])
+@pytest.mark.parametrize("options", [("--samples", 12, "--backward", 3, "--pseudo-inputs", 2), ("--warm-up", 30)])
 def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, data, tmp_path, options, capsys):
     assert train("--steps", 60, *options) == 0
     told = json.loads((tmp_path / "run" / "test.json").read_text())

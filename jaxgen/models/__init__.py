@@ -37,6 +37,7 @@ from jaxgen.models.gan import (
     generator_loss,
     relativistic_generator_loss,
 )
+from jaxgen.models.importance_weighted import importance_weighted_loss
 from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
 from jaxgen.models.matching import mismatched_loss
@@ -78,7 +79,7 @@ from jaxgen.models.tasks import (
     super_resolve,
 )
 from jaxgen.models.total_correlation import total_correlation_loss
-from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weighted_loss, importance_weights
+from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weights
 from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
 
 __all__ = [

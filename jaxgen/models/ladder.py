@@ -31,21 +31,30 @@ class LadderVAE(NamedTuple):
         noise = tuple(jnp.zeros((len(image), *shape)) for shape in self.decoder.latents)
         return {"encoder": encoder, "decoder": self.decoder.init(decoder, noise, features, train=False)}
 
-    def infer(self, networks: Networks, context: Context, samples: int = 1, *, train: bool = True) -> Inference:
-        """What the model says of a batch with `samples` draws of all latents an image."""
+    def infer(
+        self,
+        networks: Networks,
+        context: Context,
+        samples: int = 1,
+        *,
+        train: bool = True,
+        keep: Array | None = None,
+    ) -> Inference:
+        """What the model says of a batch with `samples` draws of all latents, or with those at `keep` [m, B]."""
         images = context.batch["image"]
         features, encoder = forward(self.encoder, networks["encoder"], to_float(images), train=train)
         keys = jax.random.split(context.key, len(self.decoder.latents))
         noise = tuple(
-            draw_noise(key, samples, (len(images), *shape))
+            draw_noise(key, samples, (len(images), *shape), keep)
             for key, shape in zip(keys, self.decoder.latents, strict=True)
         )
-        apart = jax.tree.map(lambda array: jnp.broadcast_to(array, (samples, *array.shape)), features)
+        count = len(noise[0])
+        apart = jax.tree.map(lambda array: jnp.broadcast_to(array, (count, *array.shape)), features)
         flat = jax.tree.map(lambda array: array.reshape(-1, *array.shape[2:]), (noise, apart))
         (numbers, groups), decoder = forward(self.decoder, networks["decoder"], *flat, train=train)
 
         def by_image(array: Array) -> Array:
-            return array.reshape(samples, -1, *array.shape[1:])
+            return array.reshape(count, -1, *array.shape[1:])
 
         def total(array: Array) -> Array:
             return by_image(array).sum(tuple(range(2, array.ndim + 1)))

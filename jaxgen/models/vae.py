@@ -80,10 +80,18 @@ class VAE(NamedTuple):
         numbers, changes = forward(self.decoder, networks["decoder"], flat, *given, train=train)
         return numbers.reshape(*latent.shape[:-1], *numbers.shape[1:]), changes
 
-    def infer(self, networks: Networks, context: Context, samples: int = 1, *, train: bool = True) -> Inference:
-        """What the model says of a batch with `samples` latents an image."""
+    def infer(
+        self,
+        networks: Networks,
+        context: Context,
+        samples: int = 1,
+        *,
+        train: bool = True,
+        keep: Array | None = None,
+    ) -> Inference:
+        """What the model says of a batch with `samples` latents an image, or with those of them at `keep` [m, B]."""
         (centre, log_variance), encoder = self.encode(networks, context.batch, train=train)
-        noise = draw_noise(context.key, samples, centre.shape)
+        noise = draw_noise(context.key, samples, centre.shape, keep)
         latent = centre + jnp.exp(log_variance / 2) * noise
         numbers, decoder = self.decode(networks, latent, *told(self.condition, context.batch), train=train)
         log_posterior = gaussian_log_density(latent, centre, log_variance)
@@ -91,7 +99,7 @@ class VAE(NamedTuple):
         return Inference(
             log_likelihood=self.likelihood.log_prob(numbers, context.batch["image"]),
             log_ratio=log_posterior.sum(-1) - self.prior.log_prob(networks, self.encoder, latent),
-            kl=jnp.broadcast_to(kl, (samples, *kl.shape[1:])),
+            kl=jnp.broadcast_to(kl, (len(latent), *kl.shape[1:])),
             changes={"encoder": encoder, "decoder": decoder},
         )
 
@@ -157,17 +165,6 @@ def elbo_loss(model, *, beta: float | optax.Schedule = 1.0, free_bits: float = 0
     return loss
 
 
-def importance_weighted_loss(model, *, samples: int) -> Loss:
-    """The negative of (2) with so many latents, averaged over the batch."""
-
-    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        inferred = model.infer(networks, context, samples)
-        metrics = bound_metrics(inferred.log_likelihood, inferred.log_ratio)
-        return -log_mean_exp(inferred.log_weights).mean(), Aux(metrics, inferred.changes)
-
-    return loss
-
-
 def importance_weights(model, networks: Networks) -> Callable[[Array, Array, int], Array]:
     """The function from images uint8 [B, H, W, C], a key and k to log w [k, B] of (2)."""
 
@@ -192,7 +189,11 @@ def log_mean_exp(values: Array) -> Array:
     return jax.nn.logsumexp(values, axis=0) - jnp.log(len(values))
 
 
-def draw_noise(key: Array, samples: int, shape: tuple[int, ...]) -> Array:
-    """Standard normal [samples, B, ...] for a device's share [B, ...] of a batch, drawn for the whole batch."""
+def draw_noise(key: Array, samples: int, shape: tuple[int, ...], keep: Array | None = None) -> Array:
+    """Standard normal [samples, B, ...] for a device's share [B, ...] of a batch, drawn for the whole batch.
+
+    Of these [m, B, ...] are taken where indices `keep` [m, B] are given.
+    """
     noise = jax.random.normal(key, (devices() * shape[0], samples, *shape[1:]))
-    return jnp.moveaxis(own_share(noise), 1, 0)
+    noise = jnp.moveaxis(own_share(noise), 1, 0)
+    return noise if keep is None else noise[keep, jnp.arange(shape[0])]

@@ -1,5 +1,7 @@
 """Variational bounds against a model whose likelihood is known exactly."""
 
+import math
+
 import chex
 import flax.linen as nn
 import jax
@@ -29,6 +31,7 @@ from jaxgen.models import (
     total_correlation_loss,
     vamp_prior,
 )
+from jaxgen.models.importance_weighted import systematic
 from jaxgen.models.total_correlation import aggregate_densities
 from jaxgen.nets import (
     ConvDecoder,
@@ -143,6 +146,38 @@ def test_gradients_of_both_estimators_have_one_expectation():
     plain, doubly = map(gradients, losses)
     np.testing.assert_allclose(*[g["encoder"]["params"]["error"] for g in (plain, doubly)], rtol=0.05)
     np.testing.assert_allclose(*[g["decoder"]["params"]["w"] for g in (plain, doubly)], rtol=0.05, atol=0.01)
+
+
+@pytest.mark.parametrize("backward", [1, 3])
+def test_the_gradient_through_resampled_latents_is_that_through_all_in_expectation(backward):
+    vae = linear_vae(error=0.4)
+    networks = made(vae)
+    whole, resampled = (importance_weighted_loss(vae, samples=4, backward=m) for m in (None, backward))
+
+    def difference(key):
+        given = Context({"image": IMAGES}, key, jnp.int32(0))
+        (value, _), gradient = jax.value_and_grad(whole, has_aux=True)(networks, given)
+        (same, _), other = jax.value_and_grad(resampled, has_aux=True)(networks, given)
+        return value - same, jax.tree.map(jnp.subtract, other, gradient)
+
+    value, differences = jax.vmap(difference)(jax.random.split(jax.random.key(0), 4_000))
+    np.testing.assert_allclose(value, 0, atol=1e-5)
+    for leaf in jax.tree.leaves(differences):
+        error = leaf.std(0) / math.sqrt(len(leaf))
+        assert (jnp.abs(leaf.mean(0)) <= 4 * error + 1e-6).all()
+
+
+def test_systematic_draws_are_the_shares_to_the_next_whole_number():
+    shares = jax.nn.softmax(jax.random.normal(jax.random.key(0), (9, 2_000)), axis=0)
+    drawn = jax.nn.one_hot(systematic(jax.random.key(1), shares, 5), 9, axis=0).sum(1)
+    assert (drawn.sum(0) == 5).all()
+    assert (jnp.abs(drawn - 5 * shares) < 1).all()
+    np.testing.assert_allclose((drawn - 5 * shares).mean(1), 0, atol=4 * 0.5 / math.sqrt(2_000))
+
+
+def test_more_samples_backward_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="backward=5 was given; expected from 1 to samples=4"):
+        importance_weighted_loss(linear_vae(), samples=4, backward=5)
 
 
 def test_the_doubly_reparameterised_gradient_vanishes_at_the_exact_posterior():
