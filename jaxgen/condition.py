@@ -23,7 +23,8 @@ class Condition(NamedTuple):
     """A field of the batch, and what networks are told of it: [B, size], float32 unless it is tokens.
 
     `shape` and `dtype` are of one example of the field; `classes` is how many labels there are, 0 if it is no label.
-    `tokenizer` is what made tokens of words: a run takes it from its data.
+    `tokenizer` is what made tokens of words: a run takes it from its data.  A field full of `none` says nothing:
+    networks are told zeros.
     """
 
     field: str
@@ -33,6 +34,7 @@ class Condition(NamedTuple):
     classes: int
     encode: Callable[[Array], Array]
     tokenizer: Tokenizer | None = None
+    none: int = 0
 
 
 def labels(classes: int) -> Condition:
@@ -43,7 +45,7 @@ def labels(classes: int) -> Condition:
     """
     if classes < 1:
         raise ValueError(f"labels was given {classes} classes; expected at least 1.")
-    return Condition("label", classes, (), "int32", classes, lambda label: jax.nn.one_hot(label, classes))
+    return Condition("label", classes, (), "int32", classes, lambda label: jax.nn.one_hot(label, classes), none=-1)
 
 
 def features(size: int) -> Condition:

@@ -41,3 +41,11 @@ def generate(networks, context):
     """A quadratic of both networks, without randomness."""
     values = jnp.square(w(networks, "generator") * w(networks, "discriminator") - context.batch["image"])
     return values.sum(), Aux({"value": mean(values)})
+
+
+def lively(init, seed=0, scale=0.3):
+    """Networks like those that `init()` would make, of random numbers, so that no bias is zero by chance."""
+    leaves, structure = jax.tree.flatten(jax.eval_shape(init))
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    made = [scale * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(structure, made)

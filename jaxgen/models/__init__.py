@@ -37,6 +37,7 @@ from jaxgen.models.gan import (
     generator_loss,
     relativistic_generator_loss,
 )
+from jaxgen.models.guidance import guided, sometimes_untold
 from jaxgen.models.importance_weighted import importance_weighted_loss
 from jaxgen.models.ladder import LadderVAE
 from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
@@ -123,6 +124,7 @@ __all__ = [
     "generated_class_loss",
     "generator_loss",
     "gradient_penalty_loss",
+    "guided",
     "identity_loss",
     "image_network",
     "importance_weighted_loss",
@@ -155,6 +157,7 @@ __all__ = [
     "saliency",
     "share_images",
     "share_inputs",
+    "sometimes_untold",
     "standard_normal",
     "strengths",
     "style_controls",

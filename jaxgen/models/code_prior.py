@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.condition import Condition, encoded, example, told
 from jaxgen.losses import require_temperature
 from jaxgen.metrics import mean
 from jaxgen.models.reading_order import Canvas, Draw, draw_incrementally
@@ -23,26 +24,28 @@ from jaxgen.types import Array, Aux, Context, Loss, Networks, Sampler, Variables
 class CodePrior(NamedTuple):
     """A network of maps [B, h, w, K] to logits [B, h, w, K], those of a code from the codes before it.
 
-    `sides` are h and w, `codes` is K; `draw` is as for `PixelCNN`.
+    `sides` are h and w, `codes` is K; `condition` and `draw` are as for `PixelCNN`.
     """
 
     network: Module
     codes: int
     sides: tuple[int, int]
+    condition: Condition | None = None
     draw: Draw = draw_incrementally
 
     def init(self, key: Array) -> dict[str, Variables]:
         """The network's variables."""
-        return {"prior": self.network.init(key, jnp.zeros((1, *self.sides, self.codes)), train=False)}
+        given = jnp.zeros((1, *self.sides, self.codes)), *example(self.condition)
+        return {"prior": self.network.init(key, *given, train=False)}
 
-    def log_prob(self, networks: Networks, codes: Array, *, train: bool = False) -> Array:
+    def log_prob(self, networks: Networks, codes: Array, *condition: Array, train: bool = False) -> Array:
         """Log p [B], in nats, of codes int32 [B, h, w]."""
         shown = jax.nn.one_hot(codes, self.codes)
-        logits, _ = forward(self.network, networks["prior"], shown, train=train)
+        logits, _ = forward(self.network, networks["prior"], shown, *condition, train=train)
         return (jax.nn.log_softmax(logits) * shown).sum((-3, -2, -1))
 
     def sampler(self, temperature: float = 1.0) -> Sampler:
-        """The function from networks and typed keys [B] to codes int32 [B, h, w].
+        """The function from networks, typed keys [B] and the condition's field if any to codes int32 [B, h, w].
 
         Raises:
           ValueError: the temperature is not above 0.
@@ -52,11 +55,11 @@ class CodePrior(NamedTuple):
         def choose(key: Array, logits: Array) -> Array:
             return jax.random.categorical(key, logits / temperature)[..., None].astype(jnp.int32)
 
-        def sample(networks: Networks, keys: Array) -> Array:
+        def sample(networks: Networks, keys: Array, *field: Array) -> Array:
             unknown = jnp.zeros((keys.shape[0], *self.sides, 1), jnp.int32)
             known = jnp.zeros(self.sides, bool)
             canvas = Canvas(unknown, known, keys, lambda codes: jax.nn.one_hot(codes[..., 0], self.codes), choose)
-            return self.draw(self.network, networks["prior"], canvas)[..., 0]
+            return self.draw(self.network, networks["prior"], canvas, *encoded(self.condition, field))[..., 0]
 
         return sample
 
@@ -66,7 +69,7 @@ def code_prior_loss(model: VQVAE, prior: CodePrior) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         codes, _, _ = model.encode(networks, context.batch["image"])
-        nats = -prior.log_prob(networks, codes, train=True)
+        nats = -prior.log_prob(networks, codes, *told(prior.condition, context.batch), train=True)
         bits = nats / (math.prod(prior.sides) * math.log(2))
         return nats.mean(), Aux({"nll": mean(nats), "bits_per_code": mean(bits)})
 
@@ -74,10 +77,12 @@ def code_prior_loss(model: VQVAE, prior: CodePrior) -> Loss:
 
 
 def vqvae_sampler(model: VQVAE, prior: CodePrior, temperature: float = 1.0) -> Sampler:
-    """The function from networks and typed keys [B] to images: the likelihood's means at codes from the prior.
+    """The function from networks, typed keys [B] and the prior's field if it is told one to images.
+
+    They are the likelihood's means at codes from the prior.
 
     Raises:
       ValueError: the temperature is not above 0.
     """
     draw = prior.sampler(temperature)
-    return lambda networks, keys: model.likelihood.mean(model.decode(networks, draw(networks, keys)))
+    return lambda networks, *given: model.likelihood.mean(model.decode(networks, draw(networks, *given)))

@@ -21,7 +21,7 @@ class Canvas(NamedTuple):
     """What is drawn: pixels of `image` [B, H, W, C] that are not `known` (bool [H, W]), each by keys [B] of its own.
 
     `show` makes what a network is shown of pixels, [..., F]; `choose` takes a key and a pixel's numbers [1, 1, P] to
-    the pixel [1, 1, C].
+    the pixel [1, 1, C].  `mix` changes the numbers [B, 1, 1, P] of all images before that.
     """
 
     image: Array
@@ -29,12 +29,13 @@ class Canvas(NamedTuple):
     keys: Array
     show: Callable[[Array], Array]
     choose: Callable[[Array, Array], Array]
+    mix: Callable[[Array], Array] = lambda numbers: numbers
 
     def pixel(self, numbers: Array, row: Array, column: Array) -> Array:
         """The pixel [B, 1, 1, C] at a place, given its numbers [B, 1, 1, P]."""
         own = jax.vmap(lambda key: jax.random.fold_in(key, row * self.image.shape[2] + column))(self.keys)
         given = _at(self.image, row, column)
-        return jnp.where(self.known[row, column], given, jax.vmap(self.choose)(own, numbers))
+        return jnp.where(self.known[row, column], given, jax.vmap(self.choose)(own, self.mix(numbers)))
 
 
 Draw = Callable[..., Array]

@@ -49,4 +49,16 @@ class WithText(nn.Module):
     def __call__(self, given: Array, tokens: Array | None = None, *, train: bool) -> Any:
         if tokens is None:
             return self.network(given, train=train)  # pyright: ignore[reportCallIssue]
-        return self.network(given, self.encoder(tokens, train=train), train=train)  # pyright: ignore[reportCallIssue]
+        return self.network(given, self.read(tokens, train=train), train=train)  # pyright: ignore[reportCallIssue]
+
+    def read(self, tokens: Array | None, *, train: bool = False) -> Array | None:
+        """The condition that the network is told."""
+        return None if tokens is None else self.encoder(tokens, train=train)
+
+    def down(self, above: Array, tokens: Array | None, *place: Any) -> list[Array]:
+        """The network's own, of networks that draw in reading order."""
+        return self.network.down(above, self.read(tokens), *place)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def right(self, before: Array, told: list[Array], tokens: Array | None, *place: Any) -> Array:
+        """The network's own, of networks that draw in reading order."""
+        return self.network.right(before, told, self.read(tokens), *place)  # pyright: ignore[reportAttributeAccessIssue]

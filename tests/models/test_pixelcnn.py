@@ -25,6 +25,7 @@ from jaxgen.models import (
     vqvae_sampler,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, PixelCNNPlusPlus
+from tests.toys import lively as lively_networks
 
 GATED = ImageSpec(5, 4, 1)
 PLUS = ImageSpec(4, 8, 3)
@@ -45,11 +46,7 @@ def lively(model, seed=0):
     """Random variables, biases too, so that nothing is zero by chance."""
     spec = model.spec
     batch = {"image": jnp.zeros((1, *spec), jnp.uint8), "label": jnp.zeros(1, jnp.int32), "features": jnp.zeros((1, 2))}
-    networks = jax.eval_shape(lambda: model.init(jax.random.key(0), batch))
-    leaves, structure = jax.tree.flatten(networks)
-    keys = jax.random.split(jax.random.key(seed), len(leaves))
-    made = [0.3 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
-    return jax.tree.unflatten(structure, made)
+    return lively_networks(lambda: model.init(jax.random.key(0), batch), seed)
 
 
 @pytest.mark.parametrize("model", [gated(), plus()], ids=["gated", "plus"])

@@ -1,0 +1,66 @@
+"""Classifier-free guidance.  Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.
+
+One network learns with its condition c and, for a share of the examples, without; drawing goes beyond the condition:
+
+    (1) l = l(none) + s (l(c) - l(none))        the numbers of a pixel; s = 1 is the condition as it was learnt
+
+`Draw` is what draws an image a pixel at a time, as in `jaxgen.models.reading_order`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.axis import devices, own_share
+from jaxgen.condition import Condition
+from jaxgen.models.reading_order import Canvas, Draw, draw_incrementally
+from jaxgen.nets import Module
+from jaxgen.objective import stream
+from jaxgen.types import Array, Aux, Context, Loss, Networks, Variables
+
+
+def sometimes_untold(loss: Loss, condition: Condition, share: float = 0.1) -> Loss:
+    """The loss with a share of the batch, drawn at random, whose condition is none.
+
+    Raises:
+      ValueError: a share outside [0, 1].
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"sometimes_untold was given a share of {share}; expected one from 0 to 1.")
+
+    def partly(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        field = context.batch[condition.field]
+        key = stream(context, "untold").key
+        untold = own_share(jax.random.bernoulli(key, share, (devices() * len(field),)))
+        none = jnp.full_like(field, condition.none)
+        field = jnp.where(untold.reshape(-1, *[1] * (field.ndim - 1)), none, field)
+        return loss(networks, context._replace(batch={**context.batch, condition.field: field}))
+
+    return partly
+
+
+def guided(scale: float, draw: Draw = draw_incrementally) -> Draw:
+    """`draw` with guidance (1), for a network that is told something; the images are drawn with it and without.
+
+    What a network is told of no condition is zeros.
+
+    Raises:
+      ValueError: a scale below 0.
+    """
+    if not scale >= 0:
+        raise ValueError(f"guided was given a scale of {scale}; expected 0 or more.")
+
+    def draw_guided(network: Module, variables: Variables, canvas: Canvas, condition: Array) -> Array:
+        def mix(numbers: Array) -> Array:
+            told, untold = jnp.split(canvas.mix(numbers), 2)
+            return twice(untold + scale * (told - untold))
+
+        both = canvas._replace(image=twice(canvas.image), keys=twice(canvas.keys), mix=mix)
+        images = draw(network, variables, both, jnp.concatenate([condition, jnp.zeros_like(condition)]))
+        return images[: len(canvas.image)]
+
+    return draw_guided
+
+
+def twice(array: Array) -> Array:
+    """An array after itself."""
+    return jnp.concatenate([array, array])
