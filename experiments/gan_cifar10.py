@@ -16,6 +16,7 @@ import tyro
 
 from jaxgen import ImageSpec, Loss, add, chain, ema, every, lazily, minimize
 from jaxgen.condition import labels
+from jaxgen.errors import InputError
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import hinge_discriminator, relativistic_paired, wasserstein_generator
 from jaxgen.models import (
@@ -50,11 +51,13 @@ class Config(RunConfig):
     latent_size: Count = 128
     """Numbers that an image is drawn from."""
     learning_rate: Positive = 2e-4
-    """Adam's for both networks; it falls in a straight line to 0 at the last of --steps."""
-    critic_steps: Count = 5
-    """Steps of sngan's discriminator for each of its generator."""
-    gamma: Annotated[float, Bounds(least=0)] = 0.5
-    """Weight of r3gan's gradient penalties R1 and R2."""
+    """Adam's for both networks at the start; it falls in a straight line to 0 at step --decay-steps."""
+    decay_steps: Count = 150_000
+    """See --learning-rate."""
+    critic_steps: Count | None = None
+    """Steps of sngan's discriminator for each of its generator; 5 in the paper and by default."""
+    gamma: Annotated[float, Bounds(least=0)] | None = None
+    """Weight of r3gan's gradient penalties R1 and R2; by default 0.5."""
 
 
 def make_gan(config: Config, spec: ImageSpec) -> GAN:
@@ -71,7 +74,12 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to draw from them."""
     gan = make_gan(config, spec)
     is_sngan = config.preset == "sngan"
-    k = config.critic_steps if is_sngan else 1
+    if is_sngan and config.gamma is not None:
+        raise InputError(f"--gamma {config.gamma}: sngan has no gradient penalties; they are --preset r3gan's.")
+    if not is_sngan and config.critic_steps is not None:
+        raise InputError(f"--critic-steps {config.critic_steps}: r3gan's networks take turns; it is --preset sngan's.")
+    k = (config.critic_steps or 5) if is_sngan else 1
+    gamma = 0.5 if config.gamma is None else config.gamma
 
     def adam(steps: int) -> optax.GradientTransformation:
         return optax.adam(optax.linear_schedule(config.learning_rate, 0.0, steps), b1=0.0, b2=0.9 if is_sngan else 0.99)
@@ -80,20 +88,26 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         if is_sngan:
             return discriminator_loss(gan, hinge_discriminator), generator_loss(gan, wasserstein_generator)
         penalties = {
-            "r1": lazily(4, r1_loss(gan, gamma=config.gamma, one_in=4)),
-            "r2": lazily(4, r2_loss(gan, gamma=config.gamma, one_in=4)),
+            "r1": lazily(4, r1_loss(gan, gamma=gamma, one_in=4)),
+            "r2": lazily(4, r2_loss(gan, gamma=gamma, one_in=4)),
         }
         discriminator = add(adversarial=discriminator_loss(gan, relativistic_paired), **penalties)
         return discriminator, relativistic_generator_loss(gan, relativistic_paired)
 
     discriminator, generator = sides()
     update = chain(
-        discriminator=minimize(discriminator, adam(config.steps), wrt="discriminator"),
+        discriminator=minimize(discriminator, adam(config.decay_steps), wrt="discriminator"),
         # Its optimiser counts its own steps.
-        generator=every(k, minimize(generator, adam(-(-config.steps // k)), wrt="generator")),
+        generator=every(k, minimize(generator, adam(-(-config.decay_steps // k)), wrt="generator")),
         average=ema("generator", into="generator_ema", decay=warming_up(0.9995)),
     )
-    return Recipe(networks=gan.init, update=update, sampler=gan.sampler("generator_ema"), condition=gan.condition)
+    return Recipe(
+        networks=gan.init,
+        update=update,
+        sampler=gan.sampler("generator_ema"),
+        condition=gan.condition,
+        controls=gan.controls("generator_ema"),
+    )
 
 
 def main() -> None:

@@ -122,6 +122,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=sampler,
         discriminator_loss="discriminator/adversarial",
         score=score,
+        controls=gan.controls("generator_ema"),
     )
 
 

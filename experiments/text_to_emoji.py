@@ -8,30 +8,22 @@ the end how often the caption asked for is found among ten.  Afterwards
     python -m jaxgen sample runs/text_to_emoji --text "red heart" --num 16 --out hearts.png
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax.numpy as jnp
-import numpy as np
 import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
+from jaxgen.captioned import hold_out_captions, tell_retrieval
 from jaxgen.condition import text
-from jaxgen.data import Dataset, hold_out, load, shrink, subset, with_text
-from jaxgen.evaluation import Matcher, load_matcher, retrieval_accuracy
+from jaxgen.data import load
+from jaxgen.evaluation import load_matcher
 from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
-from jaxgen.export import load_sampler
-from jaxgen.files import write_whole
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, averaged, elbo_loss, warming_up
 from jaxgen.nets import ResidualDecoder, ResidualEncoder, TextEncoder, WithText
-from jaxgen.report import RunDirectory
-from jaxgen.tokenizer import train_tokenizer
-
-SIDE, HELD_OUT, JUDGED = 32, 0.1, 500
-"""Pixels of a side, the share of captions that is held out, and how many of either kind are judged at most."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +56,6 @@ class Config(RunConfig):
     """The folder of a matching network that judges at the end."""
 
 
-def captioned(config: Config, dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """The data with the tokens of their captions: what is trained on, and what is held out."""
-    tokenizer = train_tokenizer(dataset.captions, length=config.words, size=config.vocabulary)
-    dataset = with_text(shrink(dataset, SIDE), tokenizer)
-    out = hold_out(dataset.arrays["text"], share=HELD_OUT)
-    return subset(dataset, ~out, split="train"), subset(dataset, out, split="held out")
-
-
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to draw from them."""
     vae = VAE(
@@ -99,29 +83,19 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
-def judge(config: Config, matcher: Matcher, directory: RunDirectory, dataset: Dataset) -> None:
-    """Prints and writes how often the caption asked for is found, by pictures that were drawn and by real ones."""
-    sampler, told = load_sampler(directory.sampler), {}
-    for part in captioned(config, dataset):
-        captions, first = np.unique(part.captions, return_index=True)
-        chosen = np.random.default_rng(config.seed).permutation(len(captions))[:JUDGED]
-        asked = captions[chosen].tolist()
-        drawn = sampler.draw(config.seed, len(asked), text=asked)
-        for kind, images in (("drawn", drawn), ("real", part.arrays["image"][first[chosen]])):
-            accuracy = retrieval_accuracy(*matcher.look(images, asked), seed=config.seed)
-            told[f"{part.split}, {kind}"] = {**accuracy._asdict(), "captions": len(asked)}
-            value = f"{accuracy.value:.1%} ± {accuracy.standard_error:.1%}"
-            print(f"Found among ten, captions {part.split}, {kind}: {value}")
-    write_whole(directory.path / "alignment.json", json.dumps(told, indent=2) + "\n")
-
-
 def main() -> None:
     """Trains and judges as the command line says."""
     config = tyro.cli(Config)
     matcher = load_matcher(config.matcher) if config.matcher else None
-    directory = run(config, build, name="text_to_emoji", prepare=lambda dataset: captioned(config, dataset)[0])
+    directory = run(
+        config,
+        build,
+        name="text_to_emoji",
+        prepare=lambda dataset: hold_out_captions(dataset, words=config.words, vocabulary=config.vocabulary)[0],
+    )
     if matcher is not None:
-        judge(config, matcher, directory, load(config.data, offline=True))
+        parts = hold_out_captions(load(config.data, offline=True), words=config.words, vocabulary=config.vocabulary)
+        tell_retrieval(directory, matcher, parts, seed=config.seed)
 
 
 if __name__ == "__main__":

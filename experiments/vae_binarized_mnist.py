@@ -115,16 +115,15 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         values = [bounds(networks, part) for part in np.array_split(held_out, len(held_out) // 250 or 1)]
         return {f"validation_nll_{k}": float(np.concatenate(values).mean())}
 
-    def networks(key: jax.Array) -> Networks:
-        if config.start_from:
-            return best_networks(replace(config, start_from=None), build, RunDirectory(config.start_from), spec)
-        return model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)})
+    def start() -> Networks:
+        return best_networks(replace(config, start_from=None), build, RunDirectory(config.start_from or Path()), spec)
 
     return Recipe(
-        networks=networks,
+        networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=chain(vae=minimize(loss, adam, wrt=trained), **averages),
         sampler=lambda networks, keys: model.sampler()(averaged(networks), keys),
         score=score,
+        start=start if config.start_from else None,
         pictures=lambda networks, batch: {"reconstructions": reconstructions(model, averaged(networks), batch)},
     )
 

@@ -87,6 +87,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         pictures=lambda networks, batch: {
             picture.__name__: picture(vae, averaged(networks), batch) for picture in (reconstructions, interpolations)
         },
+        controls=lambda networks: vae.controls(averaged(networks)),
     )
 
 

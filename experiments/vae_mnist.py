@@ -6,13 +6,14 @@ ways between images, and of a plane of the latent space.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import jax.numpy as jnp
 import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import bernoulli
 from jaxgen.models import VAE, averaged, elbo_loss, interpolations, latent_map, reconstructions, warming_up
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
@@ -24,7 +25,7 @@ class Config(RunConfig):
 
     batch_size: Count = 64
     """Images a step."""
-    latent_size: Count = 16
+    latent_size: Annotated[int, Bounds(least=2)] = 16
     """Latents of an image."""
     width: Count = 16
     """Channels of the maps of half the image's sides; those of a quarter have twice as many."""

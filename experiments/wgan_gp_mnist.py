@@ -14,7 +14,7 @@ import tyro
 from jaxgen import ImageSpec, add, chain, ema, every, minimize
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import wasserstein_critic, wasserstein_generator
-from jaxgen.models import GAN, discriminator_loss, generator_loss, gradient_penalty_loss, warming_up
+from jaxgen.models import GAN, discriminator_loss, generator_loss, gradient_penalty_loss, share_images, warming_up
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 
 
@@ -64,7 +64,12 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         ),
         average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
     )
-    return Recipe(networks=gan.init, update=update, sampler=gan.sampler("generator_ema"))
+    return Recipe(
+        networks=gan.init,
+        update=share_images(gan, update),
+        sampler=gan.sampler("generator_ema"),
+        controls=gan.controls("generator_ema"),
+    )
 
 
 def main() -> None:

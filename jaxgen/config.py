@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from jaxgen.errors import InputError
 
@@ -100,6 +100,8 @@ def require_bounds(options: Any) -> None:
     """
     for name, hint in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name)
-        for bounds in getattr(hint, "__metadata__", ()):
-            if isinstance(bounds, Bounds) and not bounds.allow(value):
+        for part in (hint, *get_args(hint)):  # the parts of `Count | None`
+            for bounds in getattr(part, "__metadata__", ()):
+                if not isinstance(bounds, Bounds) or value is None or bounds.allow(value):
+                    continue
                 raise InputError(f"--{name.replace('_', '-')} {value}: expected {bounds}.")

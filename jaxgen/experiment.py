@@ -78,7 +78,7 @@ def run(
     display = Display(Console(quiet=not is_first()))
     prepared = agree(lambda: prepare_run(config, build, display, name, prepare))
     require_same(fingerprint(prepared.record), "options, data, code or versions")
-    directory = RunDirectory(config.out or Path("runs") / name)
+    directory = run_directory(config, name)
     earlier = agree(lambda: claim(directory, config, prepared.record, display))
     try:
         checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
@@ -98,6 +98,11 @@ def run(
     if code:
         sys.exit(128 + code)
     return directory
+
+
+def run_directory(config: RunConfig, name: str) -> RunDirectory:
+    """Where a run of the experiment of that name goes."""
+    return RunDirectory(config.out or Path("runs") / name)
 
 
 def prepare_run(
@@ -135,6 +140,8 @@ def prepare_run(
         recipe = recipe._replace(condition=recipe.condition._replace(tokenizer=dataset.tokenizer))
     recipe = with_score(recipe, config, dataset)
     state = first_state(config, recipe)
+    if recipe.start and not (config.resume and Checkpoints(run_directory(config, name).checkpoints).steps()):
+        state = state._replace(networks=recipe.start())
     return Prepared(dataset, recipe, strategy, state, make_record(config, recipe, dataset, state, name))
 
 

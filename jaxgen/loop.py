@@ -36,6 +36,7 @@ SETBACKS = 3
 class Recipe(NamedTuple):
     """What an experiment builds: the first networks from a key, how they train, and how to draw from them.
 
+    `start` gives networks to begin with in place of these; it is asked only where nothing has been saved yet.
     `condition` is what the sampler is told besides keys.  `discriminator_loss` names the metric whose staying at zero
     means that the discriminator has won, if there is one.  `score` is what evaluations on the way go by; by default the
     Fréchet distance of drawn images.  `pictures` makes further pictures at the end, of networks and some training
@@ -52,6 +53,7 @@ class Recipe(NamedTuple):
     pictures: Callable[[Networks, Batch], Mapping[str, Array]] | None = None
     controls: Callable[[Networks], Controls] | None = None
     stylizer: Callable[[Networks], Stylizer] | None = None
+    start: Callable[[], Networks] | None = None
 
 
 class Run(NamedTuple):
@@ -195,13 +197,13 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
     look(state.networks, int(state.step))
     if is_first():
         plot_metrics(run.directory.losses, run.directory.rows())
-        _draw_pictures(run, state.networks)
         of = run.dataset.spec, run.recipe.condition
         save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, *of)
         if run.recipe.controls is not None:
             save_controls(run.directory.controls, run.recipe.controls(jax.device_get(state.networks)), *of)
         if run.recipe.stylizer is not None:
             save_stylizer(run.directory.stylizer, run.recipe.stylizer(jax.device_get(state.networks)), of[0])
+        _draw_pictures(run, state.networks)  # last: no picture may cost the model
 
 
 def _draw_pictures(run: Run, networks: Networks) -> None:

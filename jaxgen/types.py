@@ -53,7 +53,7 @@ Game = Callable[[Networks, Context], tuple[Mapping[str, Array], Aux]]
 
 Sampler = Callable[..., Array]
 """Networks, typed keys [B], one an image, and the field of a condition [B, ...] if there is one, to images float32
-[B, H, W, C] in [-1, 1]."""
+[B, H, W, C] in [-1, 1], or a little beyond where no last layer bounds them."""
 
 
 class Update(NamedTuple):

@@ -78,6 +78,9 @@ def test_training_starts_from_the_best_state_of_an_earlier_run(train, data, tmp_
         best_networks(config, program.build, RunDirectory(folder), spec) for folder in (first, tmp_path / "on")
     )
     chex.assert_trees_all_close(after["encoder"], before["encoder"], atol=1e-6)
+    first.rename(tmp_path / "elsewhere")  # what was begun goes on without it
+    on = ("--samples", 3, "--learning-rate", 1e-12, "--start-from", first)
+    assert train("--steps", 2, *on, out=tmp_path / "on") == 0
 
 
 @pytest.mark.parametrize(
@@ -86,6 +89,8 @@ def test_training_starts_from_the_best_state_of_an_earlier_run(train, data, tmp_
         (("--start-from", "/nowhere"), "/nowhere holds no checkpoint"),
         (("--latent-size", 0), "--latent-size 0: expected at least 1"),
         (("--samples", 0), "--samples 0: expected at least 1"),
+        (("--backward", 0), "--backward 0: expected at least 1"),
+        (("--samples", 3, "--backward", 4), "--backward 4 is more than --samples 3"),
         (("--test-samples", -1), "--test-samples -1: expected at least 0"),
         (("--data-dir", "/nowhere"), "--data-dir /nowhere is no folder"),
         (("--data-dir", "/"), "Larochelle"),

@@ -159,7 +159,7 @@ def told_rows(options: Steered, exported: ExportedControls, rows: int) -> tuple[
 
 def latents_of(controls: Controls, seed: int, first: int, number: int) -> Array:
     """The latents [number, Z] of the images from `first` on in the stream of a seed."""
-    return controls.draw(jnp.uint32(seed), first + jnp.arange(number, dtype=jnp.int32))
+    return controls.draw(jnp.uint32(seed % 2**32), first + jnp.arange(number, dtype=jnp.int32))
 
 
 def _interpolate(options: Interpolate, exported: ExportedControls) -> Array:

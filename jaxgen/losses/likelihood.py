@@ -32,8 +32,8 @@ LEAST_LOG_SCALE = -7.0
 class Likelihood(NamedTuple):
     """A distribution of images given numbers [..., H, W, numbers(C)].
 
-    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1].  `temper` makes of numbers those at a
-    temperature, at which all logits are divided by it; densities have none.
+    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1], those of a Gaussian perhaps beyond.
+    `temper` makes of numbers those at a temperature, at which all logits are divided by it; densities have none.
     """
 
     numbers: Callable[[int], int]
@@ -41,6 +41,17 @@ class Likelihood(NamedTuple):
     mean: Callable[[Array], Array]
     sample: Callable[[Array, Array], Array]
     temper: Callable[[Array, float], Array] | None = None
+
+
+def require_numbers(likelihood: Likelihood, numbers: Array, channels: int) -> None:
+    """Refuses a network's outputs [..., H, W, P] that are not as many a pixel as the likelihood takes.
+
+    Raises:
+      ValueError: naming both.
+    """
+    if numbers.shape[-1] != (expected := likelihood.numbers(channels)):
+        given = f"{numbers.shape[-1]} numbers a pixel"
+        raise ValueError(f"The network gives {given}; its likelihood takes {expected}: likelihood.numbers(channels).")
 
 
 def tempered(likelihood: Likelihood, temperature: float) -> Likelihood:

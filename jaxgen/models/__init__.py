@@ -4,11 +4,7 @@ from jaxgen.models.augmentation import (
     adapt_probability,
     adaptive_augment,
     augmentation_probability,
-    change_colour,
-    cut_out,
     differentiable_augment,
-    mirror,
-    translate,
 )
 from jaxgen.models.auxiliary import code_latents, generated_class_loss, information_loss, real_class_loss
 from jaxgen.models.averaged import averaged, warming_up
@@ -80,6 +76,7 @@ from jaxgen.models.tasks import (
     super_resolve,
 )
 from jaxgen.models.total_correlation import total_correlation_loss
+from jaxgen.models.transforms import change_colour, cut_out, mirror, translate
 from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weights
 from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
 

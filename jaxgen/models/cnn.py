@@ -76,8 +76,8 @@ class ImageToImage(NamedTuple):
     def make(self, networks: Networks, context: Context) -> Made:
         """What the network makes of a batch in training."""
         inputs, condition = self.inputs(context), told(self.condition, context.batch)
-        rngs = {"dropout": stream(context, "dropout").key}
-        numbers, changes = forward(self.network, networks["generator"], *inputs, *condition, train=True, rngs=rngs)
+        key = stream(context, "dropout").key
+        numbers, changes = forward(self.network, networks["generator"], *inputs, *condition, train=True, key=key)
         return Made(numbers, self._images(inputs, numbers), changes)
 
     def restore(self, variables: Variables, *inputs: Array) -> Array:

@@ -14,14 +14,19 @@ import jax.numpy as jnp
 
 from jaxgen.condition import told
 from jaxgen.losses import gaussian_log_density
-from jaxgen.models.vae import VAE, bound_metrics, draw_noise, log_mean_exp
+from jaxgen.models.vae import VAE, bound_metrics, draw_noise, log_mean_exp, require_samples
 from jaxgen.types import Array, Aux, Context, Loss, Networks
 
 stop = jax.lax.stop_gradient
 
 
 def doubly_reparameterized_loss(vae: VAE, *, samples: int) -> Loss:
-    """The value of `importance_weighted_loss` with this gradient."""
+    """The value of `importance_weighted_loss` with this gradient.
+
+    Raises:
+      ValueError: no samples.
+    """
+    require_samples(samples)
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         (centre, log_variance), encoder = vae.encode(networks, context.batch, train=True)

@@ -48,8 +48,8 @@ def closed_form_directions(kernel: Array) -> tuple[Array, Array]:
 
     The strongest come first; strengths are singular values.
     """
-    left, strengths, _ = jnp.linalg.svd(kernel, full_matrices=True)
-    return left.T, jnp.pad(strengths, (0, len(kernel) - len(strengths)))
+    squares, directions = jnp.linalg.eigh(jnp.matmul(kernel, kernel.T, precision="highest"))
+    return directions.T[::-1], jnp.sqrt(jnp.maximum(squares[::-1], 0.0))
 
 
 def principal_directions(samples: Array, number: int) -> tuple[Array, Array]:

@@ -69,9 +69,11 @@ class GAN(NamedTuple):
         keys = jax.random.split(context.key, size)
         return own_share(jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys))
 
-    def generate(self, variables: Variables, latent: Array, *condition: Array, train: bool) -> tuple[Array, Variables]:
+    def generate(
+        self, variables: Variables, latent: Array, *condition: Array, train: bool, key: Array | None = None
+    ) -> tuple[Array, Variables]:
         """Images float32 [B, H, W, C] of latents [B, Z], and the generator's changed collections."""
-        return forward(self.generator, variables, latent, *condition, train=train)
+        return forward(self.generator, variables, latent, *condition, train=train, key=key)
 
     def draw(self, networks: Networks, context: Context) -> tuple[Array, Variables]:
         """As many training images as the batch has, and the generator's changed collections.
@@ -81,7 +83,8 @@ class GAN(NamedTuple):
         if "drawn" in context.batch:
             return context.batch["drawn"].again(networks)
         condition = told(self.condition, context.batch)
-        return self.generate(networks["generator"], self.latents(context), *condition, train=True)
+        key = stream(context, "dropout").key
+        return self.generate(networks["generator"], self.latents(context), *condition, train=True, key=key)
 
     def discriminate(
         self, networks: Networks, context: Context, images: Array, condition: tuple[Array, ...], *, train: bool = True
@@ -89,7 +92,8 @@ class GAN(NamedTuple):
         """All outputs for images, augmented if they are to be, and the discriminator's changed collections."""
         if self.augment:
             images = self.augment(networks, context.key, images)
-        return forward(self.discriminator, networks["discriminator"], images, *condition, train=train)
+        key = stream(context, "dropout").key
+        return forward(self.discriminator, networks["discriminator"], images, *condition, train=train, key=key)
 
     def judge(self, networks: Networks, context: Context, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
         """Training logits [B] of real and of fake images, and what both, in this order, changed in the discriminator.

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.axis import devices, own_share
-from jaxgen.models.vae import bound_metrics, log_mean_exp
+from jaxgen.models.vae import bound_metrics, log_mean_exp, require_samples
 from jaxgen.types import Array, Aux, Context, Loss, Networks
 
 stop = jax.lax.stop_gradient
@@ -24,11 +24,13 @@ stop = jax.lax.stop_gradient
 def importance_weighted_loss(model, *, samples: int, backward: int | None = None) -> Loss:
     """The negative of (1) with so many latents, averaged over the batch; the gradient is through `backward` of them.
 
-    With fewer than all, the gradient has the whole one's expectation for networks without normalisation by the batch.
+    With fewer than all, the gradient has the whole one's expectation for networks without dropout or normalisation by
+    the batch.
 
     Raises:
-      ValueError: `backward` is not from 1 to `samples`.
+      ValueError: no samples, or `backward` is not from 1 to `samples`.
     """
+    require_samples(samples)
     if backward is None:
         return _through_all(model, samples)
     if not 1 <= backward <= samples:

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.image import to_float
-from jaxgen.losses import Likelihood, gaussian_kl, gaussian_log_density
+from jaxgen.losses import Likelihood, gaussian_kl, gaussian_log_density, require_numbers
 from jaxgen.models.vae import Inference, draw_noise
 from jaxgen.nets import LadderDecoder, LadderEncoder, forward
+from jaxgen.objective import stream
 from jaxgen.types import Array, Batch, Context, Networks, Sampler, Variables
 
 
@@ -24,12 +25,18 @@ class LadderVAE(NamedTuple):
     likelihood: Likelihood
 
     def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """Both networks' variables; `batch` shows what an example is."""
+        """Both networks' variables; `batch` shows what an example is.
+
+        Raises:
+          ValueError: the decoder gives the likelihood too few or too many numbers.
+        """
         encoder, decoder = jax.random.split(key)
         image = to_float(batch["image"])
         features, encoder = self.encoder.init_with_output(encoder, image, train=False)
         noise = tuple(jnp.zeros((len(image), *shape)) for shape in self.decoder.latents)
-        return {"encoder": encoder, "decoder": self.decoder.init(decoder, noise, features, train=False)}
+        (numbers, _), variables = self.decoder.init_with_output(decoder, noise, features, train=False)
+        require_numbers(self.likelihood, numbers, image.shape[-1])
+        return {"encoder": encoder, "decoder": variables}
 
     def infer(
         self,
@@ -42,7 +49,8 @@ class LadderVAE(NamedTuple):
     ) -> Inference:
         """What the model says of a batch with `samples` draws of all latents, or with those at `keep` [m, B]."""
         images = context.batch["image"]
-        features, encoder = forward(self.encoder, networks["encoder"], to_float(images), train=train)
+        inner, outer = (stream(context, name).key for name in ("encoder", "decoder"))
+        features, encoder = forward(self.encoder, networks["encoder"], to_float(images), train=train, key=inner)
         keys = jax.random.split(context.key, len(self.decoder.latents))
         noise = tuple(
             draw_noise(key, samples, (len(images), *shape), keep)
@@ -51,7 +59,7 @@ class LadderVAE(NamedTuple):
         count = len(noise[0])
         apart = jax.tree.map(lambda array: jnp.broadcast_to(array, (count, *array.shape)), features)
         flat = jax.tree.map(lambda array: array.reshape(-1, *array.shape[2:]), (noise, apart))
-        (numbers, groups), decoder = forward(self.decoder, networks["decoder"], *flat, train=train)
+        (numbers, groups), decoder = forward(self.decoder, networks["decoder"], *flat, train=train, key=outer)
 
         def by_image(array: Array) -> Array:
             return array.reshape(count, -1, *array.shape[1:])

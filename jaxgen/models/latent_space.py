@@ -15,6 +15,7 @@ EXTREME = 0.02
 
 def reconstructions(model, networks: Networks, batch: Batch, *, rows: int = 4, columns: int = 8) -> Array:
     """Images in every other row, and below each what the model makes of it."""
+    columns = min(columns, len(batch["image"]))
     count = min(rows * columns, len(batch["image"]) // columns * columns)
     some = {name: array[:count] for name, array in batch.items()}
     pairs = some["image"], to_uint8(model.reconstruct(networks, some))
@@ -24,10 +25,10 @@ def reconstructions(model, networks: Networks, batch: Batch, *, rows: int = 4, c
 
 def interpolations(vae: VAE, networks: Networks, batch: Batch, *, rows: int = 8, columns: int = 10) -> Array:
     """A row for each of some pairs of images: on the straight way between their latents."""
-    rows = min(rows, len(batch["image"]) // 2)
+    rows = min(rows, max(1, len(batch["image"]) // 2))
     (means, _), _ = vae.encode(networks, batch, train=False)
     ways = jnp.linspace(0.0, 1.0, columns)[None, :, None]
-    latents = means[:rows, None] * (1 - ways) + means[rows : 2 * rows, None] * ways
+    latents = means[:rows, None] * (1 - ways) + means[-rows:, None] * ways
     return drawn(vae, networks, latents, batch, rows)
 
 
@@ -35,7 +36,12 @@ def latent_map(vae: VAE, networks: Networks, batch: Batch, *, side: int = 20) ->
     """The plane of the two latents that tell most: even steps in the prior's probability, other latents 0.
 
     Which two, the mean divergence of the posteriors of the batch from the prior says.
+
+    Raises:
+      ValueError: the VAE has one latent.
     """
+    if vae.latent_size < 2:
+        raise ValueError("latent_map was given a VAE with one latent; a plane needs two.")
     (means, log_variances), _ = vae.encode(networks, batch, train=False)
     divergence = gaussian_kl(means, log_variances).mean(0)
     _, axes = jax.lax.top_k(divergence, 2)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxgen.condition import Condition, encoded, told
 from jaxgen.image import ImageSpec, to_float, to_uint8
-from jaxgen.losses import Likelihood, tempered
+from jaxgen.losses import Likelihood, require_numbers, tempered
 from jaxgen.metrics import mean
 from jaxgen.models.reading_order import Canvas, Draw, draw_incrementally
 from jaxgen.nets import Module, forward
@@ -37,9 +37,15 @@ class PixelCNN(NamedTuple):
     draw: Draw = draw_incrementally
 
     def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """The network's variables; `batch` shows what an example is."""
+        """The network's variables; `batch` shows what an example is.
+
+        Raises:
+          ValueError: the network gives the likelihood too few or too many numbers.
+        """
         given = to_float(batch["image"]), *told(self.condition, batch)
-        return {"pixelcnn": self.network.init(key, *given, train=False)}
+        numbers, variables = self.network.init_with_output(key, *given, train=False)
+        require_numbers(self.likelihood, numbers, self.spec.channels)
+        return {"pixelcnn": variables}
 
     def log_prob(self, networks: Networks, batch: Batch) -> Array:
         """Log p(x) [B] of a batch, in nats."""
@@ -88,9 +94,7 @@ def pixelcnn_loss(model: PixelCNN) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         given = to_float(context.batch["image"]), *told(model.condition, context.batch)
-        numbers, changes = forward(
-            model.network, networks["pixelcnn"], *given, train=True, rngs={"dropout": context.key}
-        )
+        numbers, changes = forward(model.network, networks["pixelcnn"], *given, train=True, key=context.key)
         nats = -model.likelihood.log_prob(numbers, context.batch["image"])
         metrics = {"nll": mean(nats), "bits_per_dim": mean(nats / (math.prod(model.spec) * math.log(2)))}
         return nats.mean(), Aux(metrics, {"pixelcnn": changes})

@@ -22,13 +22,14 @@ class Prior(NamedTuple):
     """A distribution of latents [..., Z]; the networks and the encoder are there for those that need them.
 
     `log_prob` is [...]; `kl` of a normal posterior by dimension or in one, given its mean and log variance [B, Z] and
-    latents [k, B, Z], is [k or 1, B, Z or 1]; `sample` takes one key and Z.
+    latents [k, B, Z], is [k or 1, B, Z or 1]; `sample` takes one key and Z.  A prior that `is_learned` has a network.
     """
 
     init: Callable[[Array, Array], Mapping[str, Variables]]
     log_prob: Callable[[Networks, Module, Array], Array]
     kl: Callable[[Networks, Module, Array, Array, Array], Array]
     sample: Callable[[Networks, Module, Array, int], Array]
+    is_learned: bool = False
 
 
 def standard_normal() -> Prior:
@@ -73,4 +74,4 @@ def vamp_prior(components: int) -> Prior:
         index = jax.random.randint(choice, (), 0, components)
         return means[index] + jnp.exp(log_variances[index] / 2) * jax.random.normal(noise, (size,))
 
-    return Prior(init, log_prob, kl, sample)
+    return Prior(init, log_prob, kl, sample, is_learned=True)

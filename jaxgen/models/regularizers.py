@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.axis import devices, mean_over_devices, own_share
+from jaxgen.checks import require_networks
 from jaxgen.condition import told
 from jaxgen.image import to_float
 from jaxgen.losses import finite_difference_penalty, lecam_penalty, one_centred_penalty, zero_centred_penalty
 from jaxgen.metrics import mean
 from jaxgen.models.gan import GAN, logits
+from jaxgen.models.transforms import Transform, transformed
 from jaxgen.objective import stream
 from jaxgen.types import Array, Aux, Context, Loss, Networks, Variables
 
@@ -28,7 +30,7 @@ def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool
 
 
 def r2_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool = False) -> Loss:
-    """`gamma` times the R2 penalty, averaged over one in so many generated images."""
+    """`gamma` times the R2 penalty, averaged over one in so many generated images (of each device's, in a pmap)."""
     return _slope_loss(gan, generated_images, _zero_centred(finite_differences), gamma, one_in)
 
 
@@ -46,7 +48,8 @@ def gradient_penalty_loss(gan: GAN, *, weight: float = 10.0, one_sided: bool = F
 def dragan_loss(gan: GAN, *, weight: float = 10.0) -> Loss:
     """DRAGAN's penalty about real images, averaged over the batch.
 
-    The images are moved by up to half the standard deviation of the batch's pixels, as in the authors' code.
+    Points are drawn between an image and itself moved by up to half the standard deviation of the batch's pixels, as in
+    the authors' code.
     """
 
     def nearby(gan: GAN, networks: Networks, context: Context) -> Array:
@@ -54,18 +57,18 @@ def dragan_loss(gan: GAN, *, weight: float = 10.0) -> Loss:
         centre = mean_over_devices(real.mean())
         deviation = jnp.sqrt(mean_over_devices(jnp.square(real - centre).mean()))
         shape = (devices() * len(real), *real.shape[1:])
-        return real + 0.5 * deviation * own_share(jax.random.uniform(stream(context, "nearby").key, shape))
+        moved = 0.5 * deviation * own_share(jax.random.uniform(stream(context, "nearby").key, shape))
+        return real + _uniform(stream(context, "between").key, len(real)) * moved
 
     return _slope_loss(gan, nearby, _one_centred(one_sided=False), weight, 1)
 
 
-def consistency_loss(
-    gan: GAN, transform: Callable[[Array, Array], Array], *, weight: float = 10.0, of_generated: float = 0.0
-) -> Loss:
+def consistency_loss(gan: GAN, *transforms: Transform, weight: float = 10.0, of_generated: float = 0.0) -> Loss:
     """What logits change when images do that mean the same: `weight` times the mean squared change.
 
-    `transform` takes a key and images.  Zhang et al. (2020), https://arxiv.org/abs/1910.12027; with `of_generated`, the
-    weight for generated images, balanced: Zhao et al. (2021), https://arxiv.org/abs/2002.04724.
+    Each image goes through all transforms, such as `mirror`.  Zhang et al. (2020), https://arxiv.org/abs/1910.12027;
+    with `of_generated`, the weight for generated images, balanced: Zhao et al. (2021),
+    https://arxiv.org/abs/2002.04724.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
@@ -73,7 +76,7 @@ def consistency_loss(
         for of, share in ((real_images, weight), (generated_images, of_generated)):
             if share:
                 images = of(gan, networks, context)
-                changed = transform(stream(context, of.__name__).key, images)
+                changed = transformed(transforms, stream(context, of.__name__).key, images, jnp.ones(()))
                 before, after = (_judge(gan, networks, context)(given) for given in (images, changed))
                 total += share * jnp.square(after - before).mean()
         return total, Aux()
@@ -87,9 +90,13 @@ def lecam_averages() -> Variables:
 
 
 def lecam_loss(gan: GAN, *, weight: float, decay: float = 0.99) -> Loss:
-    """`weight` times the LeCam penalty, whose averages are the network "lecam"."""
+    """`weight` times the LeCam penalty, whose averages are the network "lecam".
+
+    That is `lecam_averages()`, beside the GAN's own networks.
+    """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        require_networks(["lecam"], networks)
         averages = networks["lecam"]["averages"]
         real, fake = real_images(gan, networks, context), generated_images(gan, networks, context)
         real_logits, fake_logits, changes = gan.judge(networks, context, real, fake)

@@ -15,6 +15,9 @@ from jaxgen.image import to_uint8
 from jaxgen.models.exploration import closed_form_directions, interpolate, principal_directions
 from jaxgen.types import Array
 
+AT_ONCE = 256
+"""Images that are generated together."""
+
 
 def mix_styles(content: Array, style: Array, layer: int) -> Array:
     """The codes [N, L, W] of `content` in the layers below `layer`, and of `style` from there on.
@@ -51,13 +54,15 @@ def truncations(
     Karras et al. (2019), https://arxiv.org/abs/1812.04948, appendix B.
 
     Raises:
-      InputError: a value outside [0, 1].
+      InputError: no values, or one outside [0, 1].
     """
+    if not values:
+        raise InputError("No truncations were given: expected some from 0 (the mean) to 1 (as drawn).")
     for value in values:
         if not 0 <= value <= 1:
             raise InputError(f"Truncation {value}: expected 0 (the mean) to 1 (as drawn).")
     codes = controls.codes(latents, *field)
-    others = controls.draw(jnp.uint32(seed), jnp.arange(number, dtype=jnp.int32))
+    others = controls.draw(jnp.uint32(seed % 2**32), jnp.arange(number, dtype=jnp.int32))
 
     def centre(one: tuple[Array, ...]) -> Array:
         return controls.codes(others, *(jnp.broadcast_to(array, (number, *array.shape)) for array in one)).mean(0)
@@ -115,5 +120,7 @@ def _draw(controls: Controls, codes: Array, latents: Array, *field: Array) -> Ar
     """Images of codes [R, S, L, W]; each row has the noise of one latent [R, Z] and is told one thing."""
     rows, columns = codes.shape[:2]
     flat = codes.reshape(-1, *codes.shape[2:])
-    images = controls.generate(flat, *(jnp.repeat(array, columns, axis=0) for array in (latents, *field)))
+    given = flat, *(jnp.repeat(array, columns, axis=0) for array in (latents, *field))
+    parts = [[array[at : at + AT_ONCE] for array in given] for at in range(0, len(flat), AT_ONCE)]
+    images = jnp.concatenate([controls.generate(*part) for part in parts])
     return to_uint8(images).reshape(rows, columns, *images.shape[1:])

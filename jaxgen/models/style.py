@@ -12,7 +12,11 @@ from jaxgen.types import Array, Networks
 
 
 def style_controls(gan: GAN, network: str) -> Callable[[Networks], Controls]:
-    """The controls of a GAN whose generator called `network` is style-based: its codes are the w [N, L, W]."""
+    """The controls of a GAN whose generator called `network` is style-based: its codes are the w [N, L, W].
+
+    Raises:
+      TypeError: it is not style-based.
+    """
     generator = gan.generator
     if not isinstance(generator, StyleGenerator):
         raise TypeError(f"style_controls was given a {type(generator).__name__}; expected a StyleGenerator.")

@@ -11,9 +11,12 @@ with q(z) estimated from the B posteriors of a batch out of N images (minibatch 
     (2)  log q(z) = log 1/(N B) sum_i q(z | x_i)
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
+from jaxgen.axis import whole_batch
 from jaxgen.condition import told
 from jaxgen.losses import gaussian_log_density
 from jaxgen.metrics import mean
@@ -24,8 +27,11 @@ from jaxgen.types import Array, Aux, Context, Loss, Networks
 def total_correlation_loss(vae: VAE, *, beta: float, dataset_size: int) -> Loss:
     """The negative evidence lower bound with `beta` times the total correlation in (1), averaged over the batch.
 
-    Its prior is the standard normal.  In a pmap (2) is of each device's share of the batch.
+    Raises:
+      ValueError: the prior is learned; (1) is of the standard normal.
     """
+    if vae.prior.is_learned:
+        raise ValueError("total_correlation_loss was given a VAE with a learned prior; expected standard_normal().")
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         (centre, log_variance), encoder = vae.encode(networks, context.batch, train=True)
@@ -49,6 +55,7 @@ def total_correlation_loss(vae: VAE, *, beta: float, dataset_size: int) -> Loss:
 
 def aggregate_densities(latent: Array, centre: Array, log_variance: Array, dataset_size: int) -> tuple[Array, Array]:
     """Log q(z) [B] and log q(z_j) [B, Z] at latents [B, Z], by (2)."""
+    centre, log_variance = whole_batch(centre), whole_batch(log_variance)
     pairs = gaussian_log_density(latent[:, None], centre, log_variance)
-    total = jnp.log(dataset_size * len(latent))
+    total = math.log(dataset_size) + math.log(len(centre))
     return jax.nn.logsumexp(pairs.sum(-1), axis=1) - total, jax.nn.logsumexp(pairs, axis=1) - total

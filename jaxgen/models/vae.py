@@ -6,7 +6,8 @@ latents from q,
     (1) evidence lower bound           E[log p(x | z)] - KL(q(z | x) || p(z))
     (2) importance-weighted bound      log 1/k sum_i w_i,    w = p(x | z) p(z) / q(z | x)
 
-both at most log p(x), and (2) the closer the larger k is.  Burda et al. (2016), https://arxiv.org/abs/1509.00519.
+both at most log p(x), and (2) the closer the larger k is.  A model of these losses has `infer`, as here; one of which
+pictures are made has `reconstruct` too.
 Everything is in nats an image, summed over pixels.
 """
 
@@ -21,10 +22,11 @@ from jaxgen.axis import devices, mean_over_devices, own_share
 from jaxgen.condition import Condition, encoded, example, told
 from jaxgen.controls import Controls, image_keys
 from jaxgen.image import to_float
-from jaxgen.losses import Likelihood, gaussian_log_density
+from jaxgen.losses import Likelihood, gaussian_log_density, require_numbers
 from jaxgen.metrics import mean
 from jaxgen.models.prior import Prior, standard_normal
 from jaxgen.nets import Module, dense_outputs, forward
+from jaxgen.objective import stream
 from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, Sampler, Variables
 
 
@@ -57,27 +59,40 @@ class VAE(NamedTuple):
     condition: Condition | None = None
 
     def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """All networks' variables; `batch` shows what an example is."""
+        """All networks' variables; `batch` shows what an example is.
+
+        Raises:
+          ValueError: the decoder gives the likelihood too few or too many numbers, a learned prior is to be told
+            something, which it cannot, or the networks are to be told whole images.
+        """
+        if self.condition is not None and (self.prior.is_learned or self.condition.field == "image"):
+            raise ValueError("A VAE is told labels, features or words, and then its prior is standard_normal().")
         encoder, decoder, prior = jax.random.split(key, 3)
         condition = told(self.condition, batch)
         image = to_float(batch["image"])
         latent = jnp.zeros((len(image), self.latent_size))
+        numbers, variables = self.decoder.init_with_output(decoder, latent, *condition, train=False)
+        require_numbers(self.likelihood, numbers, image.shape[-1])
         return {
             "encoder": self.encoder.init(encoder, image, *condition, train=False),
-            "decoder": self.decoder.init(decoder, latent, *condition, train=False),
+            "decoder": variables,
             **self.prior.init(prior, image),
         }
 
-    def encode(self, networks: Networks, batch: Batch, *, train: bool) -> tuple[tuple[Array, Array], Variables]:
+    def encode(
+        self, networks: Networks, batch: Batch, *, train: bool, key: Array | None = None
+    ) -> tuple[tuple[Array, Array], Variables]:
         """The mean and log variance [B, Z] of the latents of a batch, and the encoder's changed collections."""
         given = to_float(batch["image"]), *told(self.condition, batch)
-        return forward(self.encoder, networks["encoder"], *given, train=train)
+        return forward(self.encoder, networks["encoder"], *given, train=train, key=key)
 
-    def decode(self, networks: Networks, latent: Array, *condition: Array, train: bool) -> tuple[Array, Variables]:
+    def decode(
+        self, networks: Networks, latent: Array, *condition: Array, train: bool, key: Array | None = None
+    ) -> tuple[Array, Variables]:
         """The likelihood's numbers [..., H, W, P] for latents [..., Z], and the decoder's changed collections."""
         flat = latent.reshape(-1, latent.shape[-1])
         given = [jnp.broadcast_to(c, (*latent.shape[:-1], c.shape[-1])).reshape(flat.shape[0], -1) for c in condition]
-        numbers, changes = forward(self.decoder, networks["decoder"], flat, *given, train=train)
+        numbers, changes = forward(self.decoder, networks["decoder"], flat, *given, train=train, key=key)
         return numbers.reshape(*latent.shape[:-1], *numbers.shape[1:]), changes
 
     def infer(
@@ -90,10 +105,12 @@ class VAE(NamedTuple):
         keep: Array | None = None,
     ) -> Inference:
         """What the model says of a batch with `samples` latents an image, or with those of them at `keep` [m, B]."""
-        (centre, log_variance), encoder = self.encode(networks, context.batch, train=train)
+        keys = [stream(context, name).key for name in ("encoder", "decoder")]
+        (centre, log_variance), encoder = self.encode(networks, context.batch, train=train, key=keys[0])
         noise = draw_noise(context.key, samples, centre.shape, keep)
         latent = centre + jnp.exp(log_variance / 2) * noise
-        numbers, decoder = self.decode(networks, latent, *told(self.condition, context.batch), train=train)
+        condition = told(self.condition, context.batch)
+        numbers, decoder = self.decode(networks, latent, *condition, train=train, key=keys[1])
         log_posterior = gaussian_log_density(latent, centre, log_variance)
         kl = self.prior.kl(networks, self.encoder, centre, log_variance, latent)
         return Inference(
@@ -150,7 +167,11 @@ def elbo_loss(model, *, beta: float | optax.Schedule = 1.0, free_bits: float = 0
     https://openreview.net/forum?id=Sy2fzU9gl.  Each dimension's (or group's) mean divergence below `free_bits` nats
     costs as much as that: Kingma et al. (2016), https://arxiv.org/abs/1606.04934, equation (15).  The metrics are of
     (1) itself.
+
+    Raises:
+      ValueError: no samples.
     """
+    require_samples(samples)
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         inferred = model.infer(networks, context, samples)
@@ -173,6 +194,16 @@ def importance_weights(model, networks: Networks) -> Callable[[Array, Array, int
         return model.infer(networks, context, samples, train=False).log_weights
 
     return weigh
+
+
+def require_samples(samples: int) -> None:
+    """Refuses a bound of no samples.
+
+    Raises:
+      ValueError: fewer than 1.
+    """
+    if samples < 1:
+        raise ValueError(f"{samples} samples were given; expected at least 1.")
 
 
 def bound_metrics(log_likelihood: Array, divergence: Array) -> dict:

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 
 from jaxgen.axis import whole_batch
 from jaxgen.image import to_float
-from jaxgen.losses import Likelihood
+from jaxgen.losses import Likelihood, require_numbers
 from jaxgen.metrics import Mean, mean
 from jaxgen.nets import Module, forward
+from jaxgen.objective import stream
 from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, Variables
 
 RARE = 0.01
@@ -35,20 +36,28 @@ class VQVAE(NamedTuple):
     decay: float = 0.99
 
     def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """All networks' variables; `batch` shows what an example is."""
+        """All networks' variables; `batch` shows what an example is.
+
+        Raises:
+          ValueError: the decoder gives the likelihood too few or too many numbers.
+        """
         encoder, decoder, codebook = jax.random.split(key, 3)
         vectors, variables = self.encoder.init_with_output(encoder, to_float(batch["image"]), train=False)
         embeddings = jax.random.normal(codebook, (self.codes, vectors.shape[-1]))
         share = jnp.full(self.codes, 1 / self.codes)
+        numbers, decoder = self.decoder.init_with_output(decoder, vectors, train=False)
+        require_numbers(self.likelihood, numbers, batch["image"].shape[-1])
         return {
             "encoder": variables,
-            "decoder": self.decoder.init(decoder, vectors, train=False),
+            "decoder": decoder,
             "codebook": {"averages": {"share": share, "sum": embeddings * share[:, None]}},
         }
 
-    def encode(self, networks: Networks, images: Array, *, train: bool = False) -> tuple[Array, Array, Variables]:
+    def encode(
+        self, networks: Networks, images: Array, *, train: bool = False, key: Array | None = None
+    ) -> tuple[Array, Array, Variables]:
         """Codes int32 [B, h, w] and vectors [B, h, w, E] of images uint8 [B, H, W, C], and what changed."""
-        vectors, changes = forward(self.encoder, networks["encoder"], to_float(images), train=train)
+        vectors, changes = forward(self.encoder, networks["encoder"], to_float(images), train=train, key=key)
         return nearest(vectors, embeddings_of(networks["codebook"])), vectors, changes
 
     def decode(self, networks: Networks, codes: Array) -> Array:
@@ -70,10 +79,11 @@ def vector_quantized_loss(model: VQVAE, *, commitment: float = 0.25) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         images = context.batch["image"]
-        codes, vectors, encoder = model.encode(networks, images, train=True)
+        inner, outer = (stream(context, name).key for name in ("encoder", "decoder"))
+        codes, vectors, encoder = model.encode(networks, images, train=True, key=inner)
         chosen = embeddings_of(networks["codebook"])[codes]
         through = vectors + jax.lax.stop_gradient(chosen - vectors)
-        numbers, decoder = forward(model.decoder, networks["decoder"], through, train=True)
+        numbers, decoder = forward(model.decoder, networks["decoder"], through, train=True, key=outer)
         distortion = -model.likelihood.log_prob(numbers, images)
         distance = jnp.square(vectors - jax.lax.stop_gradient(chosen)).sum((-3, -2, -1))
         averages, perplexity = followed(networks["codebook"]["averages"], codes, vectors, model.decay, context.key)
@@ -89,7 +99,7 @@ def followed(averages: Variables, codes: Array, vectors: Array, decay: float, ke
     flat = whole_batch(jax.lax.stop_gradient(vectors.reshape(-1, vectors.shape[-1])))
     used = jax.nn.one_hot(whole_batch(codes.ravel()), len(averages["share"]))
     share = decay * averages["share"] + (1 - decay) * used.mean(0)
-    total = decay * averages["sum"] + (1 - decay) * used.T @ flat / len(flat)
+    total = decay * averages["sum"] + (1 - decay) * jnp.matmul(used.T, flat, precision="highest") / len(flat)
     rare = share < RARE / len(share)
     fresh = flat[jax.random.choice(key, len(flat), (len(share),))] / len(share)
     averages = {
@@ -102,7 +112,8 @@ def followed(averages: Variables, codes: Array, vectors: Array, decay: float, ke
 
 def nearest(vectors: Array, embeddings: Array) -> Array:
     """The codes int32 [...] of vectors [..., E], (1)."""
-    distances = jnp.square(embeddings).sum(-1) - 2 * vectors @ embeddings.T
+    # On accelerators products are of fewer bits unless asked otherwise: enough to choose another code.
+    distances = jnp.square(embeddings).sum(-1) - 2 * jnp.matmul(vectors, embeddings.T, precision="highest")
     return distances.argmin(-1).astype(jnp.int32)
 
 

@@ -12,7 +12,7 @@ class Dropout(nn.Module):
     """In training each value [B, ...] is 0 with probability `rate`, and the others are larger by as much.
 
     Srivastava et al. (2014), https://jmlr.org/papers/v15/srivastava14a.html.  It draws from the stream "dropout":
-    `forward(..., rngs={"dropout": key})`.
+    `forward(..., key=key)`.
     """
 
     rate: float

@@ -9,12 +9,16 @@ from jaxgen.nets.text import TextEncoder
 from jaxgen.types import Array, Variables
 
 
-def forward(module: Module, variables: Variables, *inputs: Any, train: bool, **options: Any) -> tuple[Any, Variables]:
+def forward(
+    module: Module, variables: Variables, *inputs: Any, train: bool, key: Array | None = None, **options: Any
+) -> tuple[Any, Variables]:
     """The module's output, and the collections that it changed.
 
     In training every collection but `params` may change; otherwise none does, and the changes are empty.  Changes
-    carry no gradient.  `options` go to `module.apply` (`rngs`, `method`) and on to the module.
+    carry no gradient.  `key` is for dropout; `options` go to `module.apply` (`method`) and on to the module.
     """
+    if key is not None:
+        options["rngs"] = {"dropout": key}
     mutable = [collection for collection in variables if collection != "params"] if train else []
     output, changes = module.apply(variables, *inputs, train=train, mutable=mutable, **options)
     return output, jax.lax.stop_gradient(changes)

@@ -7,7 +7,14 @@ import pytest
 from scipy import stats
 
 from jaxgen import to_float, to_uint8
-from jaxgen.losses import bernoulli, categorical, discretized_logistic_mixture, gaussian, learned_gaussian
+from jaxgen.losses import (
+    bernoulli,
+    categorical,
+    discretized_logistic_mixture,
+    gaussian,
+    learned_gaussian,
+    require_numbers,
+)
 
 ALL_LEVELS = jnp.arange(256, dtype=jnp.uint8)[:, None, None, None]
 DISCRETE = {
@@ -107,14 +114,39 @@ def test_pixels_are_summed_not_averaged(name, channels):
 def test_the_mean_is_that_of_samples(name, channels):
     likelihood, _ = EVERY[name]
     given = numbers(likelihood, channels, (1, 1), 0.3)
-    if "mixture" in name:  # narrow and central: the mean is that before images are cut off at black and at white
-        logits, rest = jnp.split(given, [likelihood.numbers(channels) // (4 if channels == 1 else 10)], axis=-1)
-        given = jnp.concatenate([logits, rest], axis=-1) * 0.3
-        given = given - 3.0 * is_log_scale(likelihood, channels)
+    if "mixture" in name:  # narrow components, whose mass is all within black and white or all beyond
+        given = given - 5.0 * is_log_scale(likelihood, channels)
     drawn = jax.jit(jax.vmap(likelihood.sample, in_axes=(0, None)))(jax.random.split(jax.random.key(0), 10_000), given)
     assert drawn.shape == (10_000, 1, 1, channels)
     error = drawn.std(0) / 100
     assert (jnp.abs(drawn.mean(0) - likelihood.mean(given)) < 4 * error + 2e-3).all()
+
+
+def test_a_component_beyond_black_is_black():
+    likelihood = discretized_logistic_mixture(2)
+    black_or_white = jnp.array([0.0, 0.0, -3.0, 1.0, -6.0, -6.0])[None, None]  # logits, means, log scales
+    np.testing.assert_allclose(likelihood.mean(black_or_white), 0, atol=1e-6)
+    levels = jnp.arange(256, dtype=jnp.uint8)[:, None, None, None]
+    chances = jnp.exp(likelihood.log_prob(black_or_white, levels))
+    np.testing.assert_allclose((chances * to_float(levels)[:, 0, 0, 0]).sum(), 0, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "count", "message"),
+    [
+        (bernoulli(), 3, "gives 3 numbers a pixel; its likelihood takes 1"),
+        (learned_gaussian(), 1, "gives 1 numbers a pixel; its likelihood takes 2"),
+        (discretized_logistic_mixture(5), 14, "gives 14 numbers a pixel; its likelihood takes 15"),
+    ],
+)
+def test_a_network_with_too_few_or_too_many_outputs_is_told(likelihood, count, message):
+    with pytest.raises(ValueError, match=message):
+        require_numbers(likelihood, jnp.zeros((1, 2, 2, count)), 1)
+
+
+def test_a_mixture_of_neither_grey_nor_colour_is_told():
+    with pytest.raises(ValueError, match=r"given 14 numbers a pixel; expected 15 \(grey\) or 50 \(colour\)"):
+        discretized_logistic_mixture(5).mean(jnp.zeros((1, 1, 14)))
 
 
 def is_log_scale(likelihood, channels):

@@ -63,6 +63,15 @@ def test_a_cutout_is_a_square_of_half_the_side():
     assert max((cut == 0).all(-1).sum() for cut in many(cut_out)) == 14 * 14
 
 
+def test_a_cut_out_is_as_often_at_one_border_as_at_the_other():
+    keys, white = jax.random.split(jax.random.key(2), 20_000), jnp.ones((8, 8, 1))
+    gone = jax.vmap(lambda key: cut_out(key, white) == 0)(keys).mean((0, 2, 3))
+    np.testing.assert_allclose(
+        gone, gone[::-1], atol=0.01
+    )  # three standard errors of the mean of 20,000 x 8, correlated
+    assert gone[0] < gone[4]
+
+
 def test_a_mirror_image_is_drawn_in_half_of_all_cases():
     mirrored = [np.array_equal(one, IMAGE[:, ::-1]) for one in many(mirror)]
     assert 70 < sum(mirrored) < 130

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxgen import Context, ImageSpec, to_float
 from jaxgen.condition import labels
@@ -81,3 +82,26 @@ def test_codes_without_categories_are_numbers_alone():
     value, _ = information_loss(gan, categories=0, continuous=2)(networks, CONTEXT)
     expected = 0.5 * np.square(output[:, 1:] - gan.latents(CONTEXT)[:, :2]).sum(-1).mean()
     np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("auxiliary", "loss", "expected"),
+    [
+        (1, real_class_loss, r"\[6, 2\]; expected \[B, 4\]: auxiliary=3"),
+        (0, generated_class_loss, r"\[6\]; expected \[B, 4\]: auxiliary=3"),
+        (4, lambda gan: information_loss(gan, categories=4, continuous=1), r"\[6, 5\]; expected \[B, 6\]: auxiliary=5"),
+    ],
+)
+def test_a_discriminator_with_too_few_outputs_is_told(auxiliary, loss, expected):
+    gan = make_gan(auxiliary, condition=labels(3))
+    networks = jax.eval_shape(gan.init, jax.random.key(0))
+    with pytest.raises(ValueError, match=expected):
+        jax.eval_shape(loss(gan), networks, CONTEXT)
+
+
+def test_classes_without_labels_and_codes_longer_than_their_latents_are_told():
+    for loss in (real_class_loss, generated_class_loss):
+        with pytest.raises(ValueError, match="give it condition=labels"):
+            loss(make_gan(3))
+    with pytest.raises(ValueError, match="A latent of 12 numbers was given; its code alone has 15"):
+        code_latents(10, 5)(jax.random.key(0), 12)

@@ -17,6 +17,7 @@ from jaxgen.models import (
     gradient_penalty_loss,
     lecam_averages,
     lecam_loss,
+    mirror,
     r1_loss,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, forward
@@ -88,13 +89,33 @@ def test_finite_differences_estimate_the_exact_penalty_in_expectation():
 
 
 def test_consistency_is_the_mean_squared_change_of_logits():
-    value, _ = consistency_loss(TOLD, lambda _, images: -images, weight=2.0)(NETWORKS, CONTEXT)
+    value, _ = consistency_loss(TOLD, lambda _, image: image[:, ::-1], weight=2.0)(NETWORKS, CONTEXT)
     real = to_float(BATCH["image"])
-    np.testing.assert_allclose(value, 2 * jnp.square(judge(real) - judge(-real)).mean(), rtol=1e-4)
-    unchanged = consistency_loss(TOLD, lambda _, images: images, of_generated=1.0)
+    np.testing.assert_allclose(value, 2 * jnp.square(judge(real) - judge(real[:, :, ::-1])).mean(), rtol=1e-4)
+    unchanged = consistency_loss(TOLD, lambda _, image: image, of_generated=1.0)
     assert unchanged(NETWORKS, CONTEXT)[0] == 0
-    both = consistency_loss(TOLD, lambda _, images: -images, weight=2.0, of_generated=1.0)
+    both = consistency_loss(TOLD, lambda _, image: image[:, ::-1], weight=2.0, of_generated=1.0)
     assert both(NETWORKS, CONTEXT)[0] > value
+
+
+def test_consistency_takes_the_transforms_of_augmentation_each_image_by_itself():
+    seen = []
+
+    def spy(_networks, _key, images):
+        jax.debug.callback(lambda array: seen.append(np.asarray(array)), images, ordered=True)
+        return images
+
+    consistency_loss(TOLD._replace(augment=spy), mirror)(NETWORKS, CONTEXT)
+    jax.effects_barrier()
+    real, changed = seen
+    is_mirrored = (changed == real[:, :, ::-1]).all((1, 2, 3))
+    assert ((changed == real).all((1, 2, 3)) | is_mirrored).all()
+    assert 0 < is_mirrored.sum() < len(real)
+
+
+def test_averages_that_are_not_there_are_told():
+    with pytest.raises(ValueError, match="lecam"):
+        lecam_loss(TOLD, weight=0.3)(NETWORKS, CONTEXT)
 
 
 def test_averages_of_logits_are_followed():

@@ -12,9 +12,10 @@ import pytest
 from scipy import stats
 
 from jaxgen import Context, ImageSpec, add, chain, init_state, make_step, minimize, renamed, scale, to_float
+from jaxgen.condition import images as whole_images
 from jaxgen.condition import labels, told
 from jaxgen.evaluation import negative_log_likelihood
-from jaxgen.losses import bernoulli, gaussian, logistic_discriminator, non_saturating_generator
+from jaxgen.losses import bernoulli, gaussian, learned_gaussian, logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
     VAE,
@@ -37,6 +38,7 @@ from jaxgen.nets import (
     ConvDecoder,
     ConvEncoder,
     DCGANDiscriminator,
+    Dropout,
     LadderDecoder,
     LadderEncoder,
     MLPDecoder,
@@ -47,6 +49,7 @@ from jaxgen.nets import (
 from jaxgen.objective import stream
 
 SIDE, LATENTS, VARIANCE = 2, 1, 0.25
+SPEC = ImageSpec(SIDE, SIDE, 1)
 IMAGES = jax.random.randint(jax.random.key(5), (6, SIDE, SIDE, 1), 0, 256).astype(jnp.uint8)
 
 
@@ -252,6 +255,12 @@ def test_total_correlation_at_beta_one_is_the_bound_in_expectation():
     np.testing.assert_allclose(weighed, whole, rtol=1e-5)
 
 
+def test_total_correlation_is_of_the_standard_normal_prior():
+    with pytest.raises(ValueError, match="expected standard_normal"):
+        total_correlation_loss(linear_vae()._replace(prior=vamp_prior(3)), beta=2.0, dataset_size=10)
+    aggregate_densities(*jnp.zeros((3, 2, 1)), dataset_size=2**40)  # more pairs than an int32 counts
+
+
 def test_aggregate_densities_are_those_of_their_definition():
     latent, centre, log_variance = jax.random.normal(jax.random.key(0), (3, 4, 2))
     joint, single = aggregate_densities(latent, centre, log_variance, 10)
@@ -347,6 +356,54 @@ def test_pictures_of_the_latent_space():
     assert ways.shape == (2, 5, *SPEC)
     np.testing.assert_array_equal(ways[:, 0], rows[1])  # a way begins at a reconstruction
     assert latent_map(vae, networks, BATCH, side=4).shape == (4, 4, *SPEC)
+
+
+def test_pictures_of_few_images_and_of_one_latent():
+    vae, few = linear_vae(), {"image": IMAGES[:3]}
+    networks = made(vae)
+    assert reconstructions(vae, networks, few).shape == (2, 3, SIDE, SIDE, 1)
+    assert interpolations(vae, networks, {"image": IMAGES[:1]}, columns=4).shape == (1, 4, SIDE, SIDE, 1)
+    with pytest.raises(ValueError, match="a plane needs two"):
+        latent_map(vae, networks, few)
+
+
+@pytest.mark.parametrize(
+    "options", [{"condition": labels(2), "prior": vamp_prior(2)}, {"condition": whole_images(SPEC)}]
+)
+def test_what_a_vae_cannot_be_told_is_refused(options):
+    vae = VAE(MLPEncoder(2), MLPDecoder(SPEC), bernoulli(), 2, **options)
+    with pytest.raises(ValueError, match="A VAE is told labels, features or words"):
+        vae.init(jax.random.key(0), {"image": IMAGES, "label": jnp.zeros(6, int)})
+
+
+def test_a_decoder_with_other_outputs_than_the_likelihood_takes_is_told():
+    vae = VAE(MLPEncoder(2), MLPDecoder(SPEC), gaussian(), 2)._replace(likelihood=learned_gaussian())
+    with pytest.raises(ValueError, match="gives 1 numbers a pixel; its likelihood takes 2"):
+        jax.eval_shape(vae.init, jax.random.key(0), {"image": IMAGES})
+
+
+@pytest.mark.parametrize("loss", [elbo_loss, importance_weighted_loss, doubly_reparameterized_loss])
+def test_a_bound_of_no_samples_is_refused(loss):
+    with pytest.raises(ValueError, match="0 samples were given"):
+        loss(linear_vae(), samples=0)
+
+
+def test_dropout_is_drawn_anew_in_each_step_and_not_outside_training():
+    class Forgetful(nn.Module):
+        @nn.compact
+        def __call__(self, latent, *, train):
+            hidden = Dropout(0.5)(nn.Dense(8)(latent), train=train)
+            return nn.Dense(SIDE * SIDE)(hidden).reshape(-1, SIDE, SIDE, 1)
+
+    vae = VAE(MLPEncoder(2, (4,)), Forgetful(), bernoulli(), 2)
+    networks = made(vae)
+
+    def likelihoods(train):
+        return [float(vae.infer(networks, context(seed=s), train=train).log_likelihood.sum()) for s in (1, 1, 2)]
+
+    one, again, other = likelihoods(train=True)
+    assert one == again != other
+    assert likelihoods(train=False)[0] != one
 
 
 def test_a_vae_gan_is_a_chain_of_the_two_families():

@@ -42,8 +42,7 @@ def test_without_skips_all_passes_through_the_smallest_map():
         variables = shaken(module, IMAGES)
         # With the smallest map gone, what is left went over the skips.
         one, other = (
-            forward(module, variables, images, train=True, rngs={"dropout": jax.random.key(0)})[0]
-            for images in (IMAGES, -IMAGES)
+            forward(module, variables, images, train=True, key=jax.random.key(0))[0] for images in (IMAGES, -IMAGES)
         )
         assert bool(jnp.abs(one - other).max() > 1e-5) == skips
 
@@ -65,7 +64,7 @@ def test_dropout_leaves_out_its_share_keeps_the_mean_and_follows_its_key():
     ones = jnp.ones((200, 100))
 
     def drop(key, train=True):
-        return forward(Dropout(0.25), {}, ones, train=train, rngs={"dropout": key})[0]
+        return forward(Dropout(0.25), {}, ones, train=train, key=key)[0]
 
     dropped = drop(jax.random.key(0))
     np.testing.assert_allclose(np.unique(dropped), [0, 1 / 0.75], rtol=1e-6)

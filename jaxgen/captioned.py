@@ -1,0 +1,47 @@
+"""Small captioned pictures, and how often what was drawn for a caption is found by it.
+
+<run>/alignment.json  retrieval accuracy of drawn and of real pictures, for captions of the training and held-out ones
+"""
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+
+from jaxgen.data import Dataset, hold_out, shrink, subset, with_text
+from jaxgen.evaluation import Matcher, retrieval_accuracy
+from jaxgen.export import load_sampler
+from jaxgen.files import write_whole
+from jaxgen.report import RunDirectory
+from jaxgen.tokenizer import train_tokenizer
+
+SIDE, SHARE, JUDGED = 32, 0.1, 500
+"""Pixels of a side, the share of captions that is held out, and how many of either kind are judged at most."""
+
+
+def hold_out_captions(dataset: Dataset, *, words: int, vocabulary: int) -> tuple[Dataset, Dataset]:
+    """The data at 32x32 with the tokens of their captions: what is trained on, and what is held out.
+
+    Raises:
+      InputError: no captions, one that is too long, or images that are not square.
+    """
+    tokenizer = train_tokenizer(dataset.captions, length=words, size=vocabulary)
+    dataset = with_text(shrink(dataset, SIDE), tokenizer)
+    out = hold_out(dataset.arrays["text"], share=SHARE)
+    return subset(dataset, ~out, split="train"), subset(dataset, out, split="held out")
+
+
+def tell_retrieval(directory: RunDirectory, matcher: Matcher, parts: Iterable[Dataset], *, seed: int) -> None:
+    """Prints and writes how often the caption asked for is found among ten, by pictures drawn and by real ones."""
+    sampler, told = load_sampler(directory.sampler), {}
+    for part in parts:
+        captions, first = np.unique(part.captions, return_index=True)
+        chosen = np.random.default_rng(seed).permutation(len(captions))[:JUDGED]
+        asked = captions[chosen].tolist()
+        drawn = sampler.draw(seed, len(asked), text=asked)
+        for kind, images in (("drawn", drawn), ("real", part.arrays["image"][first[chosen]])):
+            accuracy = retrieval_accuracy(*matcher.look(images, asked), seed=seed)
+            told[f"{part.split}, {kind}"] = {**accuracy._asdict(), "captions": len(asked)}
+            value = f"{accuracy.value:.1%} ± {accuracy.standard_error:.1%}"
+            print(f"Found among ten, captions {part.split}, {kind}: {value}")
+    write_whole(directory.path / "alignment.json", json.dumps(told, indent=2) + "\n")
