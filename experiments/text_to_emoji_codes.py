@@ -2,8 +2,8 @@
 
 A VQ-VAE makes a small map of codes of an image; at the same time a gated PixelCNN that is told the caption learns which
 codes follow which.  For one caption in ten it is told nothing, so that drawing can go beyond the caption:
-classifier-free guidance, Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.  A tenth of the captions is held out.
-With --matcher it is measured at the end how often the caption asked for is found among ten.  Afterwards
+classifier-free guidance, Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.  A tenth of the captions is held
+out.  With --matcher it is measured at the end how often the caption asked for is found among ten.  Afterwards
 
     python -m jaxgen sample runs/text_to_emoji_codes --text "red heart" --num 16 --out hearts.png
 """

@@ -14,7 +14,7 @@ FLOORS = [
     {"losses", "nets", "update", "objective", "step", "config"},
     {"models", "data", "evaluation", "checkpoint", "export", "report", "interruption", "pace", "parallel", "processes"}
     | {"watchdog"},
-    {"dispatch", "selection", "held_out"},
+    {"dispatch", "selection", "held_out", "captioned"},
     {"loop"},
     {"experiment", "cli", "__main__", "__init__"},
 ]

@@ -15,16 +15,16 @@ import tyro
 
 from jaxgen import Aux, init_state, make_step, mean, minimize, to_float
 from jaxgen.axis import devices, own_share
+from jaxgen.captioned import hold_out_captions
 from jaxgen.command import command
 from jaxgen.config import Count, require_bounds
-from jaxgen.data import Dataset, hold_out, load, shrink, subset, with_text
+from jaxgen.data import Dataset, load
 from jaxgen.dispatch import feed_from, train
 from jaxgen.evaluation import Matcher, retrieval_accuracy, save_matcher
 from jaxgen.losses import symmetric_cross_entropy
 from jaxgen.models import change_colour, translate
 from jaxgen.nets import Matching, forward
 from jaxgen.parallel import by_jit, make_mesh
-from jaxgen.tokenizer import train_tokenizer
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,7 @@ def main() -> None:
     """Trains, writes and tests as the command line says."""
     options = tyro.cli(Options)
     require_bounds(options)
-    dataset = shrink(load(str(options.data)), 32)
-    dataset = with_text(dataset, train_tokenizer(dataset.captions, length=12, size=4_096))
-    held_out = hold_out(dataset.arrays["text"], share=0.1)
-    training, test = subset(dataset, ~held_out, split="train"), subset(dataset, held_out, split="held out")
+    training, test = hold_out_captions(load(str(options.data)), words=12, vocabulary=4_096)
     matcher = train_matcher(training, options.steps)
     save_matcher(options.out, matcher)
     for part in (training, test):
