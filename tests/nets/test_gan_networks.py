@@ -178,6 +178,14 @@ def test_demodulation_keeps_the_scale_of_white_noise():
     variables = layer.init(jax.random.key(0), noise, w)
     inside = layer.apply(variables, noise, w)[:, 1:-1, 1:-1]
     np.testing.assert_allclose(inside.std((1, 2, 3)), 1, rtol=0.1)  # whatever the style
+@pytest.mark.parametrize(("width", "group"), [(5, 10), (6, 12), (12, 12), (20, 10), (28, 14), (32, 16), (34, 4)])
+def test_modern_blocks_have_the_largest_groups_up_to_16_that_divide_their_channels(width, group):
+    shape = jax.ShapeDtypeStruct((1, 4, 4, width), jnp.float32)
+    image, variables = jax.eval_shape(lambda image: Block(scale=4).init_with_output(jax.random.key(0), image), shape)
+    assert image.shape == shape.shape
+    assert variables["params"]["kernel"].shape == (3, 3, group, 2 * width)
+
+
 
 
 def test_modulation_is_that_of_the_weights():
