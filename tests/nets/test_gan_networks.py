@@ -142,6 +142,12 @@ def test_a_channel_tells_the_discriminator_the_condition():
     assert logits[0] != logits[1]
 
 
+def test_a_condition_is_told_in_no_third_way():
+    network = DCGANDiscriminator(2, conditioning="concat")
+    with pytest.raises(ValueError, match="conditioning='concat'; expected 'projection' or 'concatenation'"):
+        jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((2, *SPEC)), train=False))
+
+
 @pytest.mark.parametrize("spec", [ImageSpec(28, 28, 1), ImageSpec(32, 32, 3), ImageSpec(64, 64, 3)])
 @pytest.mark.parametrize("conditional", [False, True])
 def test_networks_are_of_any_size(spec, conditional):
