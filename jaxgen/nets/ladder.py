@@ -3,7 +3,7 @@
 Sønderby et al. (2016), https://arxiv.org/abs/1602.02282; the residual posterior is Vahdat and Kautz's (2020),
 https://arxiv.org/abs/2007.03898, equation (2):
 
-    p(z_l | z_<l) = N(m, s^2)        q(z_l | z_<l, x) = N(m + dm, (s ds)^2)
+    p(z_l | z_<l) = N(m, e^b(v))        q(z_l | z_<l, x) = N(m + dm, e^b(v + dv)),        b(v) = 5 tanh(v / 5)
 
 The first latent is a vector [Z]; groups of maps follow, first at a quarter of the image's sides, then at a half.
 """

@@ -2,7 +2,7 @@
 Miyato et al. (2018), https://arxiv.org/abs/1802.05957, table 4.
 
 The generator doubles a small map with BatchNorm and ReLU before each convolution; the discriminator halves the image
-twice, goes on at that size and sums over places.
+twice and goes on at that size, or halves it five times where both sides are above 32 pixels, and sums over places.
 """
 
 from collections.abc import Callable
