@@ -68,7 +68,7 @@ class DCGANGenerator(nn.Module):
         normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
         latent = with_condition(latent, condition)
         if self.conditional_norm and condition is not None:
-            normalize = lambda: partial(ConditionalBatchNorm(train), condition=condition)  # noqa: E731
+            normalize = lambda: partial(ConditionalBatchNorm(train, self.dtype), condition=condition)  # noqa: E731
         count = halvings(self.spec)
         height, width = self.spec.height >> count, self.spec.width >> count
         features = self.width << (count - 1)
