@@ -1,7 +1,7 @@
 """Networks of a hierarchical autoencoder whose latents are inferred from the top down.
 
-Sønderby et al. (2016), https://arxiv.org/abs/1602.02282; the residual posterior is Vahdat and Kautz's (2020),
-https://arxiv.org/abs/2007.03898, equation (2):
+Sønderby et al. (2016), https://arxiv.org/abs/1602.02282; the residual posterior follows Vahdat and Kautz (2020),
+https://arxiv.org/abs/2007.03898, equation (2), with log variances v that are bounded:
 
     p(z_l | z_<l) = N(m, e^b(v))        q(z_l | z_<l, x) = N(m + dm, e^b(v + dv)),        b(v) = 5 tanh(v / 5)
 
