@@ -39,7 +39,8 @@ class Config(RunConfig):
     batch_size: Count = 32
     """Images a step."""
     width: Count = 16
-    """Channels of the largest map; each half as large has twice as many, and so has the discriminator's first."""
+    """Channels of the two largest maps; each half as large as these has twice as many, and so has the discriminator's
+    first."""
     hidden: Annotated[int, Bounds(least=0)] = 256
     """Features of the dense layer between the discriminator's maps and its logit; 0 for none."""
     latent_size: Count = 64

@@ -1,4 +1,7 @@
-"""Networks: the only place that imports Flax.  Each is a module without state of its own; `forward` runs it."""
+"""Networks: the only place that imports Flax.  Each is a module without state of its own; `forward` runs it.
+
+Where a network has a `dtype` it computes in that; its parameters, statistics and outputs are float32.
+"""
 
 from flax.linen import Module
 

@@ -1,8 +1,8 @@
 """Encoders and decoders of variational autoencoders.
 
 An encoder takes images float32 [B, H, W, C] in [-1, 1] to the mean and the log variance [B, Z] of its latents; a
-decoder takes latents [B, Z] to the numbers [B, H, W, P] of a likelihood.  Both take a condition [B, F] after that, or
-none.
+decoder takes latents [B, Z] to the numbers [B, H, W, P] of a likelihood, float32.  Both take a condition [B, F] after
+that, or none.
 
     MLP          dense layers.  Burda, Grosse and Salakhutdinov (2016), https://arxiv.org/abs/1509.00519: two of 200
     Conv         convolutions with BatchNorm and pooling, upsampling and convolutions
@@ -37,14 +37,15 @@ class MLPEncoder(nn.Module):
     latent_size: int
     hidden: tuple[int, ...] = (200, 200)
     activation: Activation = jnp.tanh
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
         # From 0 for black: hundreds of black pixels at -1 would drive every unit of the first layer to its end.
         features = with_condition((image.reshape(image.shape[0], -1) + 1) / 2, condition)
         for size in self.hidden:
-            features = self.activation(nn.Dense(size)(features))
-        return posterior(features, self.latent_size)
+            features = self.activation(nn.Dense(size, dtype=self.dtype)(features))
+        return posterior(features, self.latent_size, self.dtype)
 
 
 class MLPDecoder(nn.Module):
@@ -53,14 +54,16 @@ class MLPDecoder(nn.Module):
     output: ImageSpec
     hidden: tuple[int, ...] = (200, 200)
     activation: Activation = jnp.tanh
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
         features = with_condition(latent, condition)
         for size in self.hidden:
-            features = self.activation(nn.Dense(size)(features))
+            features = self.activation(nn.Dense(size, dtype=self.dtype)(features))
         height, width, numbers = self.output
-        return nn.Dense(height * width * numbers)(features).reshape(-1, height, width, numbers)
+        output = nn.Dense(height * width * numbers, dtype=self.dtype)(features)
+        return output.reshape(-1, height, width, numbers).astype(jnp.float32)
 
 
 class ConvEncoder(nn.Module):
@@ -68,15 +71,17 @@ class ConvEncoder(nn.Module):
 
     latent_size: int = 256
     width: int = 32
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
         require_multiple(image.shape[1:3], 4)
         for width in (self.width, 2 * self.width):
-            image = Conv(width, (3, 3), use_bias=False)(image)
-            image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9)(image))
+            image = Conv(width, (3, 3), use_bias=False, dtype=self.dtype)(image)
+            image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image))
             image = max_pool(image)
-        return posterior(with_condition(image.reshape(image.shape[0], -1), condition), self.latent_size)
+        features = with_condition(image.reshape(image.shape[0], -1), condition)
+        return posterior(features, self.latent_size, self.dtype)
 
 
 class ConvDecoder(nn.Module):
@@ -84,27 +89,30 @@ class ConvDecoder(nn.Module):
 
     output: ImageSpec
     width: int = 32
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
         require_multiple(self.output[:2], 4)
-        normalize = partial(batch_norm, use_running_average=not train, momentum=0.9)
-        image = to_map(with_condition(latent, condition), self.output, 4, 2 * self.width)
+        normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
+        image = to_map(with_condition(latent, condition), self.output, 4, 2 * self.width, self.dtype)
         for width in (2 * self.width, self.width):
-            image = nn.relu(normalize()(UpsampleConv(width, (3, 3), use_bias=False)(image)))
-        return Conv(self.output.channels, (3, 3))(image)
+            image = UpsampleConv(width, (3, 3), use_bias=False, dtype=self.dtype)(image)
+            image = nn.relu(normalize()(image))
+        return Conv(self.output.channels, (3, 3), dtype=self.dtype)(image).astype(jnp.float32)
 
 
 class Block(nn.Module):
     """x + f(x), where f is two convolutions with the GELU before each, the second zero at first."""
 
     layer: Callable[..., nn.Module] = partial(Conv, kernel_size=(3, 3))
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
-        width = image.shape[-1]
-        change = self.layer(width)(jax.nn.gelu(image))  # pyright: ignore[reportCallIssue]
-        return image + self.layer(width, kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))  # pyright: ignore[reportCallIssue]
+        layer = partial(self.layer, image.shape[-1], dtype=self.dtype)
+        change = layer()(jax.nn.gelu(image))  # pyright: ignore[reportCallIssue]
+        return image + layer(kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))  # pyright: ignore[reportCallIssue]
 
 
 class ResidualEncoder(nn.Module):
@@ -114,16 +122,18 @@ class ResidualEncoder(nn.Module):
     width: int = 32
     blocks: int = 2
     hidden: int = 256
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
         require_multiple(image.shape[1:3], 4)
         for width in (self.width, 2 * self.width):
-            image = Conv(width, (4, 4), (2, 2))(image)
+            image = Conv(width, (4, 4), (2, 2), dtype=self.dtype)(image)
             for _ in range(self.blocks):
-                image = Block()(image)
+                image = Block(dtype=self.dtype)(image)
         features = with_condition(jax.nn.gelu(image).reshape(image.shape[0], -1), condition)
-        return posterior(jax.nn.gelu(nn.Dense(self.hidden)(features)), self.latent_size)
+        features = jax.nn.gelu(nn.Dense(self.hidden, dtype=self.dtype)(features))
+        return posterior(features, self.latent_size, self.dtype)
 
 
 class ResidualDecoder(nn.Module):
@@ -133,29 +143,30 @@ class ResidualDecoder(nn.Module):
     width: int = 32
     blocks: int = 2
     hidden: int = 256
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
         require_multiple(self.output[:2], 4)
-        features = jax.nn.gelu(nn.Dense(self.hidden)(with_condition(latent, condition)))
-        image = to_map(features, self.output, 4, 2 * self.width)
+        features = jax.nn.gelu(nn.Dense(self.hidden, dtype=self.dtype)(with_condition(latent, condition)))
+        image = to_map(features, self.output, 4, 2 * self.width, self.dtype)
         for width in (self.width, self.output.channels):
             for _ in range(self.blocks):
-                image = Block()(image)
-            image = enlarge(Conv(4 * width, (3, 3))(jax.nn.gelu(image)))
-        return image
+                image = Block(dtype=self.dtype)(image)
+            image = enlarge(Conv(4 * width, (3, 3), dtype=self.dtype)(jax.nn.gelu(image)))
+        return image.astype(jnp.float32)
 
 
-def posterior(features: Array, latent_size: int) -> Posterior:
+def posterior(features: Array, latent_size: int, dtype: jnp.dtype) -> Posterior:
     """The mean and the log variance [B, Z], by one dense layer each."""
-    mean, log_variance = (nn.Dense(latent_size)(features) for _ in range(2))
+    mean, log_variance = (nn.Dense(latent_size, dtype=dtype)(features) for _ in range(2))
     return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
 
 
-def to_map(features: Array, output: ImageSpec, factor: int, width: int) -> Array:
+def to_map(features: Array, output: ImageSpec, factor: int, width: int, dtype: jnp.dtype) -> Array:
     """Features [B, F] to a map [B, H / factor, W / factor, width], by a dense layer."""
     sides = output.height // factor, output.width // factor
-    return nn.Dense(sides[0] * sides[1] * width)(features).reshape(-1, *sides, width)
+    return nn.Dense(sides[0] * sides[1] * width, dtype=dtype)(features).reshape(-1, *sides, width)
 
 
 def require_multiple(sides: Any, factor: int) -> None:

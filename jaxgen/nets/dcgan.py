@@ -68,7 +68,7 @@ class DCGANGenerator(nn.Module):
         normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
         latent = with_condition(latent, condition)
         if self.conditional_norm and condition is not None:
-            normalize = lambda: partial(ConditionalBatchNorm(train), condition=condition)  # noqa: E731
+            normalize = lambda: partial(ConditionalBatchNorm(train, self.dtype), condition=condition)  # noqa: E731
         count = halvings(self.spec)
         height, width = self.spec.height >> count, self.spec.width >> count
         features = self.width << (count - 1)
@@ -86,6 +86,9 @@ class DCGANDiscriminator(nn.Module):
 
     With `auxiliary` outputs A for what else there is to tell, such as the condition, they are [B, 1 + A].  `normalize`
     is the paper's BatchNorm in all layers but the first; a gradient penalty wants none, and gets biases.
+
+    Raises:
+      ValueError: there is no such `conditioning`.
     """
 
     width: int = 64
@@ -98,6 +101,8 @@ class DCGANDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        if self.conditioning not in ("projection", "concatenation"):
+            raise ValueError(f"conditioning={self.conditioning!r}; expected 'projection' or 'concatenation'.")
         if condition is not None and self.conditioning == "concatenation" and not self.auxiliary:
             channel = nn.Dense(image.shape[1] * image.shape[2])(condition).reshape(*image.shape[:3], 1)
             image, condition = jnp.concatenate([image, channel], axis=-1), None

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax.linen import Dense, Module, intercept_methods
 
 from jaxgen.nets.text import TextEncoder
@@ -25,7 +26,7 @@ def forward(
 
 
 def dense_outputs(module: Module, variables: Variables, *inputs: Any, **options: Any) -> list[Array]:
-    """What each dense layer puts out when the module is applied, in the order in which they run.
+    """What each dense layer puts out when the module is applied, float32, in the order in which they run.
 
     Those of an encoder of words are left out: they see nothing of the other inputs.
     """
@@ -36,7 +37,7 @@ def dense_outputs(module: Module, variables: Variables, *inputs: Any, **options:
         if isinstance(context.module, TextEncoder):
             del outputs[count:]
         elif isinstance(context.module, Dense) and context.method_name == "__call__":
-            outputs.append(output)
+            outputs.append(output.astype(jnp.float32))
         return output
 
     with intercept_methods(keep):

@@ -1,9 +1,9 @@
 """Networks of a hierarchical autoencoder whose latents are inferred from the top down.
 
-Sønderby et al. (2016), https://arxiv.org/abs/1602.02282; the residual posterior is Vahdat and Kautz's (2020),
-https://arxiv.org/abs/2007.03898, equation (2):
+Sønderby et al. (2016), https://arxiv.org/abs/1602.02282; the residual posterior follows Vahdat and Kautz (2020),
+https://arxiv.org/abs/2007.03898, equation (2), with log variances v that are bounded:
 
-    p(z_l | z_<l) = N(m, s^2)        q(z_l | z_<l, x) = N(m + dm, (s ds)^2)
+    p(z_l | z_<l) = N(m, e^b(v))        q(z_l | z_<l, x) = N(m + dm, e^b(v + dv)),        b(v) = 5 tanh(v / 5)
 
 The first latent is a vector [Z]; groups of maps follow, first at a quarter of the image's sides, then at a half.
 """
@@ -37,27 +37,29 @@ class Group(NamedTuple):
 
 
 class LadderEncoder(nn.Module):
-    """Images float32 [B, H, W, C], whose sides are multiples of 4, to features of three sizes."""
+    """Images float32 [B, H, W, C], whose sides are multiples of 4, to float32 features of three sizes."""
 
     width: int = 32
     blocks: int = 2
     hidden: int = 256
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, *, train: bool) -> Features:
         require_multiple(image.shape[1:3], 4)
         features: list[Any] = []
         for width in (self.width, 2 * self.width):
-            image = Conv(width, (4, 4), (2, 2))(image)
+            image = Conv(width, (4, 4), (2, 2), dtype=self.dtype)(image)
             for _ in range(self.blocks):
-                image = Block()(image)
+                image = Block(dtype=self.dtype)(image)
             features.append(image)
-        flat = jax.nn.gelu(image).reshape(len(image), -1)
-        return features[0], features[1], nn.Dense(self.hidden)(flat)
+        features.append(nn.Dense(self.hidden, dtype=self.dtype)(jax.nn.gelu(image).reshape(len(image), -1)))
+        fine, coarse, top = (feature.astype(jnp.float32) for feature in features)
+        return fine, coarse, top
 
 
 class LadderDecoder(nn.Module):
-    """Noise to latents, and these to a likelihood's numbers [B, H, W, P], the sizes of `output`.
+    """Noise to latents, and these to a likelihood's numbers float32 [B, H, W, P], the sizes of `output`.
 
     `noise` has one standard normal array for each of `latents`; with `features` the latents are from the posterior,
     without from the prior.
@@ -70,6 +72,7 @@ class LadderDecoder(nn.Module):
     width: int = 32
     blocks: int = 2
     hidden: int = 256
+    dtype: jnp.dtype = jnp.float32
 
     @property
     def latents(self) -> tuple[tuple[int, ...], ...]:
@@ -83,52 +86,54 @@ class LadderDecoder(nn.Module):
     ) -> tuple[Array, tuple[Group, ...]]:
         require_multiple(self.output[:2], 4)
         fine, coarse, top = features or (None, None, None)
-        groups, rest = [first(noise[0], top)], iter(noise[1:])
-        hidden = jax.nn.gelu(nn.Dense(self.hidden)(groups[0].latent))
-        image = to_map(hidden, self.output, 4, 2 * self.width)
+        groups, rest = [first(noise[0], top, self.dtype)], iter(noise[1:])
+        hidden = jax.nn.gelu(nn.Dense(self.hidden, dtype=self.dtype)(groups[0].latent))
+        image = to_map(hidden, self.output, 4, 2 * self.width, self.dtype)
         for seen, count, width in ((coarse, self.groups[0], self.width), (fine, self.groups[1], self.output.channels)):
             for _ in range(count):
-                image, group = Rung(self.channels)(image, next(rest), seen)
+                image, group = Rung(self.channels, self.dtype)(image, next(rest), seen)
                 groups.append(group)
             for _ in range(self.blocks):
-                image = Block()(image)
-            image = enlarge(Conv(4 * width, (3, 3))(jax.nn.gelu(image)))
-        return image, tuple(groups)
+                image = Block(dtype=self.dtype)(image)
+            image = enlarge(Conv(4 * width, (3, 3), dtype=self.dtype)(jax.nn.gelu(image)))
+        return image.astype(jnp.float32), tuple(groups)
 
 
 class Rung(nn.Module):
     """A group of latent maps: the maps [B, H, W, F] after it, and the group."""
 
     channels: int
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, image: Array, noise: Array, features: Array | None) -> tuple[Array, Group]:
         def conv(channels: int, **options: Any) -> Conv:
-            return Conv(channels, (3, 3), **options)
+            return Conv(channels, (3, 3), dtype=self.dtype, **options)
 
         size, zero = 2 * self.channels, {"kernel_init": nn.initializers.zeros}
-        image = Block()(image)
+        image = Block(dtype=self.dtype)(image)
         prior = conv(size, **zero)(jax.nn.gelu(image))
         change = None
         if features is not None:
-            both = jnp.concatenate([image, features], axis=-1)
+            both = jnp.concatenate([image, features.astype(self.dtype)], axis=-1)
             hidden = conv(image.shape[-1], name="posterior_hidden")(jax.nn.gelu(both))
             change = conv(size, name="posterior", **zero)(jax.nn.gelu(hidden))
         group = drawn(noise, prior, change)
         return image + conv(image.shape[-1], use_bias=False)(group.latent), group
 
 
-def first(noise: Array, features: Array | None) -> Group:
+def first(noise: Array, features: Array | None, dtype: jnp.dtype) -> Group:
     """The group of latents without any above it: its prior is standard normal."""
     prior = jnp.zeros((*noise.shape[:-1], 2 * noise.shape[-1]))
-    return drawn(
-        noise, prior, None if features is None else nn.Dense(prior.shape[-1], name="posterior")(jax.nn.gelu(features))
-    )
+    change = None
+    if features is not None:
+        change = nn.Dense(prior.shape[-1], dtype=dtype, name="posterior")(jax.nn.gelu(features))
+    return drawn(noise, prior, change)
 
 
 def drawn(noise: Array, prior: Array, change: Array | None) -> Group:
     """A group from noise: means and log variances [..., 2Z] of the prior, and what the posterior adds to them."""
-    prior_mean, prior_log_variance = jnp.split(prior, 2, axis=-1)
+    prior_mean, prior_log_variance = jnp.split(prior.astype(jnp.float32), 2, axis=-1)
     mean, log_variance = prior_mean, prior_log_variance
     if change is not None:
         mean_change, log_variance_change = jnp.split(change, 2, axis=-1)

@@ -1,8 +1,10 @@
 """Normalisation layers whose statistics are those of the whole batch, on any number of devices."""
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from jaxgen.axis import AXIS, devices
 from jaxgen.types import Array
@@ -23,12 +25,14 @@ class ConditionalBatchNorm(nn.Module):
     """
 
     train: bool
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array) -> Array:
-        image = batch_norm(use_running_average=not self.train, momentum=0.9, use_scale=False, use_bias=False)(image)
+        statistics: Any = {"use_running_average": not self.train, "momentum": 0.9}
+        image = batch_norm(**statistics, use_scale=False, use_bias=False, dtype=self.dtype)(image)
         features = image.shape[-1]
-        scale = nn.Dense(features, kernel_init=nn.initializers.zeros, bias_init=nn.initializers.ones)(condition)
-        shift = nn.Dense(features, kernel_init=nn.initializers.zeros)(condition)
+        linear = partial(nn.Dense, features, dtype=self.dtype, kernel_init=nn.initializers.zeros)
+        scale, shift = linear(bias_init=nn.initializers.ones)(condition), linear()(condition)
         places = (image.shape[0], *(1,) * (image.ndim - 2), features)
         return image * scale.reshape(places) + shift.reshape(places)

@@ -9,7 +9,7 @@ from jaxgen.types import Array
 
 
 class PatchDiscriminator(nn.Module):
-    """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they were made of, to logits [B].
+    """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they were made of, to logits float32 [B].
 
     A logit is the mean over overlapping patches, whose sides are 5 * 2^layers - 2 pixels.  There is no normalisation,
     as a gradient penalty wants it.
@@ -17,10 +17,12 @@ class PatchDiscriminator(nn.Module):
 
     width: int = 32
     layers: int = 2
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
         hidden = image if condition is None else jnp.concatenate([image, condition], axis=-1)
         for layer in range(self.layers):
-            hidden = jax.nn.leaky_relu(Conv(self.width << layer, (4, 4), (2, 2))(hidden), 0.2)
-        return Conv(1, (3, 3))(hidden).mean((1, 2, 3))
+            hidden = Conv(self.width << layer, (4, 4), (2, 2), dtype=self.dtype)(hidden)
+            hidden = jax.nn.leaky_relu(hidden, 0.2)
+        return Conv(1, (3, 3), dtype=self.dtype)(hidden).astype(jnp.float32).mean((1, 2, 3))

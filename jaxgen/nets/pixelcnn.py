@@ -7,8 +7,10 @@ pixels to the left.  With g(a, b) = tanh(a) sigmoid(b) and * a shifted convoluti
     (2) r = W_h * h + W_u u + V_h c,    h <- h + W_o g(r)
 
 where c is a condition.  A network takes images float32 [B, H, W, F] and a condition [B, K], or none, to the numbers
-[B, H, W, P] of a likelihood; those of a pixel depend on the pixels before it in reading order alone.
+float32 [B, H, W, P] of a likelihood; those of a pixel depend on the pixels before it in reading order alone.
 """
+
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -26,14 +28,15 @@ class GatedLayer(nn.Module):
     kernel_size: int
     dilation: int = 1
     is_first: bool = False
+    dtype: jnp.dtype = jnp.float32
 
     def setup(self):
         half = self.kernel_size // 2 + 1
-        self.vertical = ShiftedConv(2 * self.width, (half, self.kernel_size), self.dilation, centred=True)
-        self.horizontal = ShiftedConv(2 * self.width, (1, half), self.dilation)
-        self.across = Conv(2 * self.width, (1, 1), use_bias=False)
-        self.output = Conv(self.width, (1, 1))
-        self.conditions = [nn.Dense(2 * self.width, use_bias=False) for _ in range(2)]
+        shifted = partial(ShiftedConv, 2 * self.width, dilation=self.dilation, dtype=self.dtype)
+        self.vertical, self.horizontal = shifted((half, self.kernel_size), centred=True), shifted((1, half))
+        self.across = Conv(2 * self.width, (1, 1), use_bias=False, dtype=self.dtype)
+        self.output = Conv(self.width, (1, 1), dtype=self.dtype)
+        self.conditions = [nn.Dense(2 * self.width, use_bias=False, dtype=self.dtype) for _ in range(2)]
 
     def down(self, above: Array, condition: Array | None, place: Place | None = None) -> tuple[Array, Array]:
         """Equation (1): the new features v, and what the horizontal stack is told of u."""
@@ -58,13 +61,15 @@ class GatedPixelCNN(nn.Module):
     numbers: int
     width: int = 32
     dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
+    dtype: jnp.dtype = jnp.float32
 
     def setup(self):
         self.layers = [
-            GatedLayer(self.width, 7, is_first=True),
-            *(GatedLayer(self.width, 3, dilation) for dilation in self.dilations),
+            GatedLayer(self.width, 7, is_first=True, dtype=self.dtype),
+            *(GatedLayer(self.width, 3, dilation, dtype=self.dtype) for dilation in self.dilations),
         ]
-        self.hidden, self.output = Conv(2 * self.width, (1, 1)), Conv(self.numbers, (1, 1))
+        self.hidden = Conv(2 * self.width, (1, 1), dtype=self.dtype)
+        self.output = Conv(self.numbers, (1, 1), dtype=self.dtype)
 
     def down(self, above: Array, condition: Array | None, place: Place | None = None) -> list[Array]:
         """What the vertical stack tells of images a row lower, or of the row above, for each layer [B, H, W, 2D]."""
@@ -78,7 +83,7 @@ class GatedPixelCNN(nn.Module):
         """The numbers, given images a column further, or the pixel to the left, and what the vertical stack told."""
         for layer, across in zip(self.layers, told, strict=True):
             before = layer.right(before, across, condition, place)
-        return self.output(jax.nn.relu(self.hidden(jax.nn.relu(before))))
+        return self.output(jax.nn.relu(self.hidden(jax.nn.relu(before)))).astype(jnp.float32)
 
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
         image = with_ones(image)

@@ -11,6 +11,7 @@ It is used as `GatedPixelCNN` is.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -30,20 +31,22 @@ class GatedBlock(nn.Module):
     """The block (1); `shape` are the options of its shifted convolutions."""
 
     shape: dict
-    dropout: float = 0.0
+    dropout: float
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(
         self, given: Array, told: Sequence[Array], condition: Array | None, place: Place | None, *, train: bool
     ) -> Array:
         width = given.shape[-1]
-        features = ShiftedConv(width, **self.shape)(elu_of_both(given), place)
+        features = ShiftedConv(width, **self.shape, dtype=self.dtype)(elu_of_both(given), place)
         if told:
-            features += Conv(width, (1, 1), use_bias=False)(elu_of_both(jnp.concatenate(told, axis=-1)))
+            heard = elu_of_both(jnp.concatenate(told, axis=-1))
+            features += Conv(width, (1, 1), use_bias=False, dtype=self.dtype)(heard)
         features = Dropout(self.dropout)(elu_of_both(features), train=train)
-        features = ShiftedConv(2 * width, **self.shape)(features, place)
+        features = ShiftedConv(2 * width, **self.shape, dtype=self.dtype)(features, place)
         if condition is not None:
-            features += nn.Dense(2 * width, use_bias=False)(condition)[:, None, None]
+            features += nn.Dense(2 * width, use_bias=False, dtype=self.dtype)(condition)[:, None, None]
         a, b = jnp.split(features, 2, axis=-1)
         return given + a * jax.nn.sigmoid(b)
 
@@ -59,6 +62,7 @@ class Stream(nn.Module):
     levels: int
     blocks: int
     dropout: float
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(
@@ -68,12 +72,13 @@ class Stream(nn.Module):
 
         def block(image: Array, *short_cut: Array) -> Array:
             heard = [*([other] if (other := next(others, None)) is not None else ()), *short_cut]
-            return GatedBlock(self.shape, self.dropout)(image, heard, condition, places[-1], train=train)
+            return GatedBlock(self.shape, self.dropout, self.dtype)(image, heard, condition, places[-1], train=train)
 
         made, kept = [], [[given]]
         for level in range(self.levels):
             if level:
-                kept.append([ShiftedConv(self.width, **self.shape, stride=2)(kept[-1][-1], places[-1])])
+                halved = ShiftedConv(self.width, **self.shape, stride=2, dtype=self.dtype)
+                kept.append([halved(kept[-1][-1], places[-1])])
                 places.append(places[-1] and places[-1].coarser())
             for _ in range(self.blocks):
                 kept[-1].append(block(kept[-1][-1]))
@@ -85,26 +90,26 @@ class Stream(nn.Module):
                 made.append(image)
             if level:
                 places.pop()
-                image = Enlarged(self.width)(image, places[-1])
+                image = Enlarged(self.width, self.dtype)(image, places[-1])
         return made
 
 
 class PixelCNNPlusPlus(nn.Module):
-    """Images float32 [B, H, W, F] in [-1, 1], whose sides are multiples of 2^(levels - 1), to numbers [B, H, W, P]."""
+    """Images float32 [B, H, W, F] in [-1, 1] to numbers float32 [B, H, W, P]; sides are multiples of 2^(levels - 1)."""
 
     numbers: int
     width: int = 64
     levels: int = 3
     blocks: int = 2
     dropout: float = 0.0
+    dtype: jnp.dtype = jnp.float32
 
     def setup(self):
-        sizes = self.width, self.levels, self.blocks, self.dropout
+        sizes = self.width, self.levels, self.blocks, self.dropout, self.dtype
         self.down_stream, self.right_stream = Stream(DOWN, *sizes), Stream(RIGHT, *sizes)
-        self.first_down = ShiftedConv(self.width, **DOWN)
-        self.first_above = ShiftedConv(self.width, (1, 3), centred=True)
-        self.first_right = ShiftedConv(self.width, (2, 1))
-        self.output = Conv(self.numbers, (1, 1))
+        first = partial(ShiftedConv, self.width, dtype=self.dtype)
+        self.first_down, self.first_above, self.first_right = first(**DOWN), first((1, 3), centred=True), first((2, 1))
+        self.output = Conv(self.numbers, (1, 1), dtype=self.dtype)
 
     def down(
         self, above: Array, condition: Array | None, place: Place | None = None, *, train: bool = False
@@ -124,7 +129,8 @@ class PixelCNNPlusPlus(nn.Module):
     ) -> Array:
         """The numbers, given images a column further, or the pixel to the left, and what the down stream told."""
         first = told[0] + self.first_right(before, place)
-        return self.output(jax.nn.elu(self.right_stream(first, told[1:], condition, place, train=train)[-1]))
+        last = self.right_stream(first, told[1:], condition, place, train=train)[-1]
+        return self.output(jax.nn.elu(last)).astype(jnp.float32)
 
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
         require_multiple(image.shape[1:3], 2 ** (self.levels - 1))

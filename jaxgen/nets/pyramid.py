@@ -6,6 +6,8 @@ of two by two pixels become one, with a residual block at each level, and back f
 is normalised, which would take an image's style from it, and borders are repeated rather than dark.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -19,47 +21,54 @@ FACTOR = 2 ** (LEVELS - 1)
 
 
 class PyramidEncoder(nn.Module):
-    """Images float32 [B, H, W, C] to three maps of `width`, twice and four times as many channels.
+    """Images float32 [B, H, W, C] to three maps float32 of `width`, twice and four times as many channels.
 
     Level l has the sides of the image over 2^l, rounded up: sides that are no multiples of 4 are mirrored at their end.
     """
 
     width: int = 16
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, *, train: bool) -> tuple[Array, ...]:
-        features = Block(BorderConv)(BorderConv(self.width)(mirrored(image)))
+        features = Block(BorderConv, self.dtype)(BorderConv(self.width, dtype=self.dtype)(mirrored(image)))
         maps = [features]
         for level in range(1, LEVELS):
-            features = Block(BorderConv)(Conv(self.width << level, (2, 2), (2, 2), padding="VALID")(features))
+            halved = Conv(self.width << level, (2, 2), (2, 2), padding="VALID", dtype=self.dtype)(features)
+            features = Block(BorderConv, self.dtype)(halved)
             maps.append(features)
-        return tuple(maps)
+        return tuple(features.astype(jnp.float32) for features in maps)
 
 
 class PyramidDecoder(nn.Module):
-    """Maps [B, h, w, F] of the last level of a pyramid to images [B, 4h, 4w, channels], which nothing bounds."""
+    """Maps [B, h, w, F] of a pyramid's last level to images float32 [B, 4h, 4w, channels], which nothing bounds."""
 
     channels: int
     width: int = 16
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool) -> Array:
-        features = Block(BorderConv)(BorderConv(self.width << (LEVELS - 1))(features))
+        features = BorderConv(self.width << (LEVELS - 1), dtype=self.dtype)(features)
+        features = Block(BorderConv, self.dtype)(features)
         for level in reversed(range(LEVELS - 1)):
-            features = Block(BorderConv)(enlarge(BorderConv(4 * self.width << level)(features)))
-        return BorderConv(self.channels)(features)
+            features = enlarge(BorderConv(4 * self.width << level, dtype=self.dtype)(features))
+            features = Block(BorderConv, self.dtype)(features)
+        return BorderConv(self.channels, dtype=self.dtype)(features).astype(jnp.float32)
 
 
 class BorderConv(nn.Module):
     """A convolution of 3x3 of [B, H, W, C] with its border repeated."""
 
     features: int
+    dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
         image = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
-        return Conv(self.features, (3, 3), padding="VALID", kernel_init=self.kernel_init)(image)
+        options: Any = {"padding": "VALID", "dtype": self.dtype, "kernel_init": self.kernel_init}
+        return Conv(self.features, (3, 3), **options)(image)
 
 
 def mirrored(image: Array) -> Array:

@@ -2,11 +2,12 @@
 Miyato et al. (2018), https://arxiv.org/abs/1802.05957, table 4.
 
 The generator doubles a small map with BatchNorm and ReLU before each convolution; the discriminator halves the image
-twice, goes on at that size and sums over places.
+twice and goes on at that size, or halves it five times where both sides are above 32 pixels, and sums over places.
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -31,55 +32,61 @@ class ResidualGenerator(nn.Module):
 
     spec: ImageSpec
     width: int = 256
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        options: Any = {"dtype": self.dtype, "kernel_init": GLOROT}
+        plain = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
+
         def normalize(image: Array) -> Array:
             if condition is None:
-                return batch_norm(use_running_average=not train, momentum=0.9)(image)
-            return ConditionalBatchNorm(train)(image, condition)
+                return plain()(image)
+            return ConditionalBatchNorm(train, self.dtype)(image, condition)
 
         count = halvings(self.spec)
         sides = self.spec.height >> count, self.spec.width >> count
-        image = nn.Dense(sides[0] * sides[1] * self.width, kernel_init=GLOROT)(latent)
+        image = nn.Dense(sides[0] * sides[1] * self.width, **options)(latent)
         image = image.reshape(-1, *sides, self.width)
         for _ in range(count):
-            inner = UpsampleConv(self.width, (3, 3), kernel_init=GLOROT)(nn.relu(normalize(image)))
+            inner = UpsampleConv(self.width, (3, 3), **options)(nn.relu(normalize(image)))
             inner = nn.relu(normalize(inner))
-            inner = Conv(self.width, (3, 3), kernel_init=GLOROT)(inner)
+            inner = Conv(self.width, (3, 3), **options)(inner)
             # A 1x1 convolution and a repetition of pixels commute: the small map is cheaper.
-            image = inner + upsample(Conv(self.width, (1, 1), kernel_init=GLOROT)(image))
-        image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9)(image))
-        return jnp.tanh(Conv(self.spec.channels, (3, 3), kernel_init=GLOROT)(image))
+            image = inner + upsample(Conv(self.width, (1, 1), **options)(image))
+        image = nn.relu(plain()(image))
+        return jnp.tanh(Conv(self.spec.channels, (3, 3), **options)(image).astype(jnp.float32))
 
 
 class ResidualDiscriminator(nn.Module):
-    """Images float32 [B, H, W, C] and perhaps a condition [B, F] to logits [B], or [B, 1 + A] with `auxiliary` A.
+    """Images float32 [B, H, W, C] and perhaps a condition [B, F] to logits float32 [B].
 
-    `spectral` divides each layer's weights by their largest singular value.
+    With `auxiliary` A they are [B, 1 + A].  `spectral` divides each layer's weights by their largest singular value.
     """
 
     width: int = 128
     spectral: bool = True
     auxiliary: int = 0
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        options: Any = {"dtype": self.dtype, "kernel_init": GLOROT}
         layer = partial(normalized, spectral=self.spectral, train=train)
         small = min(image.shape[1:3]) <= 32
         for level in range(4 if small else 5):
             halve = level < 2 or not small
             inner = image if level == 0 else nn.relu(image)
-            inner = nn.relu(layer(Conv(self.width, (3, 3), kernel_init=GLOROT))(inner))
+            inner = nn.relu(layer(Conv(self.width, (3, 3), **options))(inner))
             last = ConvMeanPool if halve else Conv
-            inner = layer(last(self.width, (3, 3), kernel_init=GLOROT))(inner)
+            inner = layer(last(self.width, (3, 3), **options))(inner)
             if image.shape[-1] != self.width or halve:
                 # The mean over pixels and a 1x1 convolution commute: the small map is cheaper.
-                image = layer(Conv(self.width, (1, 1), kernel_init=GLOROT))(halved(image) if halve else image)
+                image = layer(Conv(self.width, (1, 1), **options))(halved(image) if halve else image)
             image += inner
         features = nn.relu(image).sum((1, 2))
-        output = layer(nn.Dense(1 + self.auxiliary, kernel_init=GLOROT))(features)
-        return with_projection(output, features, condition, layer)
+        output = layer(nn.Dense(1 + self.auxiliary, **options))(features)
+        return with_projection(output.astype(jnp.float32), features, condition, layer)
 
 
 def halved(image: Array) -> Array:

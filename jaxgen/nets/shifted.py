@@ -49,11 +49,12 @@ class ShiftedConv(nn.Module):
     dilation: int = 1
     centred: bool = False
     stride: int = 1
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, given: Array, place: Place | None = None) -> Array:
         strides, dilations = (self.stride, self.stride), (self.dilation, self.dilation)
-        conv = Conv(self.features, self.kernel_size, strides, "VALID", dilations)
+        conv = Conv(self.features, self.kernel_size, strides, "VALID", dilations, dtype=self.dtype)
         above, beside = (self.dilation * (size - 1) for size in self.kernel_size)
         left = beside // 2 if self.centred else beside
         batch, _, width, channels = given.shape
@@ -62,7 +63,7 @@ class ShiftedConv(nn.Module):
                 seen = batch, above + 1, width + beside, channels
                 self.variable(MEMORY, "rows", jnp.zeros, seen, given.dtype)
                 if self.stride > 1:
-                    self.variable(MEMORY, "made", jnp.zeros, (batch, 1, width // 2, self.features), given.dtype)
+                    self.variable(MEMORY, "made", jnp.zeros, (batch, 1, width // 2, self.features), self.dtype)
             return conv(jnp.pad(given, ((0, 0), (above, 0), (left, beside - left), (0, 0))))
         rows = self.variable(MEMORY, "rows", lambda: given)
         rows.value = jax.lax.dynamic_update_slice(
@@ -86,10 +87,11 @@ class Enlarged(nn.Module):
     """A map [B, H, W, C] in twice the size, by a dense layer and depth to space; at a place, that place of it."""
 
     features: int
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, given: Array, place: Place | None = None) -> Array:
-        output = Conv(4 * self.features, (1, 1))(given)
+        output = Conv(4 * self.features, (1, 1), dtype=self.dtype)(given)
         if place is None:
             return enlarge(output)
         four = output.reshape(*output.shape[:3], 2, 2, self.features)

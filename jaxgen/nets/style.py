@@ -1,6 +1,6 @@
 """A compact style-based generator.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.
 
-    (1) mapping       w = f(z / |z|),  truncated  mean w + psi (w - mean w)
+    (1) mapping       w = f(z / |z|)
     (2) modulation    k'_ijab = s_a k_ijab,   s = 1 + A w              (a: channel in, b: channel out)
     (3) demodulation  k''_ijab = k'_ijab / sqrt(sum_ija k'_ijab^2)
 
@@ -12,12 +12,12 @@ and the noise of each pixel of each layer.  So an image is a function of its lat
 """
 
 import math
+from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgen.axis import mean_over_devices
 from jaxgen.image import ImageSpec
 from jaxgen.nets.conditioning import with_condition
 from jaxgen.nets.conv import conv
@@ -33,12 +33,14 @@ class StyleGenerator(nn.Module):
     """Latents [B, latent_size] and perhaps a condition [B, F] to images float32 [B, H, W, C], which nothing bounds.
 
     The methods `styles` and `synthesize` are its two halves, with w [B, L, W] between them: one for each of L layers.
+    The two largest maps have `width` channels, each half as large as these twice as many.  The w are float32.
     """
 
     spec: ImageSpec
     width: int = 32
     style_size: int = 64
     depth: int = 3
+    dtype: jnp.dtype = jnp.float32
 
     @property
     def sides(self) -> list[tuple[int, int]]:
@@ -56,18 +58,19 @@ class StyleGenerator(nn.Module):
         widths = [self.width * math.ceil(self.spec.height / side / 2) for side, _ in self.sides]
         self.mapping = Mapping(self.style_size, self.depth)
         self.constant = self.param("constant", nn.initializers.normal(1.0), (*self.sides[0], widths[0]))
-        self.layers = [StyledConv(width) for width in widths]
-        self.outputs = [StyledConv(self.spec.channels, taps=1, demodulate=False) for _ in range(len(widths) // 2 + 1)]
+        self.layers = [StyledConv(width, dtype=self.dtype) for width in widths]
+        output = partial(StyledConv, self.spec.channels, taps=1, demodulate=False, dtype=self.dtype)
+        self.outputs = [output() for _ in range(len(widths) // 2 + 1)]
 
     def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
         first, second, place, _ = self.parts(latent)
-        styles = self.styles(first, condition, train=train)
+        styles = self.styles(first, condition)
         if train:
             # A standard normal's distribution function makes a share of all places of it.
             share = jax.scipy.stats.norm.cdf(place) / MIXED
             first_layers = jnp.where(share < 1, 1 + jnp.floor(share * (len(self.sides) - 1)), len(self.sides))
             is_first = jnp.arange(len(self.sides)) < first_layers
-            styles = jnp.where(is_first[..., None], styles, self.styles(second, condition, train=False))
+            styles = jnp.where(is_first[..., None], styles, self.styles(second, condition))
         return self.synthesize(styles, latent)
 
     def parts(self, latent: Array) -> tuple[Array, Array, Array, Array]:
@@ -76,11 +79,9 @@ class StyleGenerator(nn.Module):
         first, second, place, noise = jnp.split(latent, [size, 2 * size, 2 * size + 1], axis=-1)
         return first, second, place, noise
 
-    def styles(self, z: Array, condition: Array | None = None, *, train: bool, truncation: float = 1.0) -> Array:
-        """The w [B, L, W] of z [B, W], the same for all layers; by (1) with psi = `truncation`."""
-        w = self.mapping(z, condition, train=train)
-        centre = self.mapping.average.value
-        w = centre + truncation * (w - centre)
+    def styles(self, z: Array, condition: Array | None = None, *, train: bool = False) -> Array:
+        """The w [B, L, W] of z [B, W], the same for all layers."""
+        w = self.mapping(z, condition)
         return jnp.broadcast_to(w[:, None], (w.shape[0], len(self.sides), w.shape[-1]))
 
     def synthesize(self, styles: Array, latent: Array, *, train: bool = False) -> Array:
@@ -100,34 +101,33 @@ class StyleGenerator(nn.Module):
 
 
 class Mapping(nn.Module):
-    """z [B, Z] and perhaps a condition [B, F] to w [B, W], by (1); its mean is kept as a moving average."""
+    """z [B, Z] and perhaps a condition [B, F] to w [B, W], by (1)."""
 
     size: int
     depth: int
 
     def setup(self):
         self.dense = [nn.Dense(self.size, kernel_init=nn.initializers.he_normal()) for _ in range(self.depth)]
-        self.average = self.variable("batch_stats", "average", jnp.zeros, (self.size,))
 
-    def __call__(self, z: Array, condition: Array | None = None, *, train: bool) -> Array:
+    def __call__(self, z: Array, condition: Array | None = None) -> Array:
         features = z * jax.lax.rsqrt(jnp.square(z).mean(-1, keepdims=True) + 1e-8)
         features = with_condition(features, condition)
         for dense in self.dense:
             features = jax.nn.leaky_relu(dense(features), 0.2)
-        if train:
-            self.average.value = 0.995 * self.average.value + 0.005 * mean_over_devices(features.mean(0))
         return features
 
 
 class StyledConv(nn.Module):
     """A convolution of [B, H, W, C] whose weights are modulated by w [B, W] and demodulated, (2) and (3).
 
-    Given noise [B, H, W, 1] it adds that, as strong as it has learned, and ends in a leaky ReLU.
+    Given noise [B, H, W, 1] it adds that, as strong as it has learned, and ends in a leaky ReLU.  Without it
+    the output is float32.
     """
 
     features: int
     taps: int = 3
     demodulate: bool = True
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, w: Array, noise: Array | None = None) -> Array:
@@ -137,11 +137,11 @@ class StyledConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         scale = nn.Dense(channels, bias_init=nn.initializers.ones, name="style")(w)
         # The weights are those of one image; scaling the maps before and after them is the same, and one product.
-        image = conv(image * scale[:, None, None], kernel)
+        image = conv((image * scale[:, None, None]).astype(self.dtype), kernel.astype(self.dtype))
         if self.demodulate:
             squares = jnp.square(scale) @ jnp.square(kernel).sum((0, 1))
             image *= jax.lax.rsqrt(squares + 1e-8)[:, None, None]
         if noise is None:
             return image + bias
         image += self.param("strength", nn.initializers.zeros, ()) * noise
-        return math.sqrt(2) * jax.nn.leaky_relu(image + bias, 0.2)
+        return (math.sqrt(2) * jax.nn.leaky_relu(image + bias, 0.2)).astype(self.dtype)

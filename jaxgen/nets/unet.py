@@ -1,7 +1,7 @@
 """Networks from an image to an image of its size.
 
-They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to numbers [B, H, W, P], and draw
-dropout from the stream "dropout".  For an image of features alone take a decoder of `jaxgen.nets.autoencoder`.
+They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to numbers float32 [B, H, W, P], and
+draw dropout from the stream "dropout".  For an image of features alone take a decoder of `jaxgen.nets.autoencoder`.
 
     UNet         halved and doubled again, with what was seen at each size kept: Ronneberger et al. (2015),
                  https://arxiv.org/abs/1505.04597, with residual blocks without normalisation
@@ -39,37 +39,39 @@ class UNet(nn.Module):
     halving: Literal["pool", "stride"] = "stride"
     skips: bool = True
     dropout: float = 0.0
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
         require_multiple(image.shape[1:3], 2 ** (self.levels + self.folded))
-        hidden, seen = Conv(self.width, (3, 3))(fold(image) if self.folded else image), []
+        hidden, seen = Conv(self.width, (3, 3), dtype=self.dtype)(fold(image) if self.folded else image), []
         for level in range(self.levels):
             hidden = self._blocks(hidden)
             seen.append(hidden)
             hidden = self._halved(jax.nn.gelu(hidden), self.width << (level + 1))
         if condition is not None:
-            hidden += nn.Dense(hidden.shape[-1])(condition)[:, None, None]
+            hidden += nn.Dense(hidden.shape[-1], dtype=self.dtype)(condition)[:, None, None]
         hidden = Dropout(self.dropout)(self._blocks(hidden), train=train)
         for level in reversed(range(self.levels)):
             width = self.width << level
-            hidden = enlarge(Conv(4 * width, (1, 1))(jax.nn.gelu(hidden)))
+            hidden = enlarge(Conv(4 * width, (1, 1), dtype=self.dtype)(jax.nn.gelu(hidden)))
             if self.skips:
-                hidden = Conv(width, (1, 1))(jnp.concatenate([hidden, seen[level]], axis=-1))
+                hidden = Conv(width, (1, 1), dtype=self.dtype)(jnp.concatenate([hidden, seen[level]], axis=-1))
             hidden = self._blocks(hidden)
         numbers = self.numbers * (4 if self.folded else 1)
-        output = Conv(numbers, (3, 3), kernel_init=nn.initializers.zeros)(jax.nn.gelu(hidden))
+        last = Conv(numbers, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)
+        output = last(jax.nn.gelu(hidden)).astype(jnp.float32)
         return enlarge(output) if self.folded else output
 
     def _blocks(self, hidden: Array) -> Array:
         for _ in range(self.blocks):
-            hidden = Block()(hidden)
+            hidden = Block(dtype=self.dtype)(hidden)
         return hidden
 
     def _halved(self, hidden: Array, width: int) -> Array:
         if self.halving == "stride":
-            return Conv(width, (4, 4), (2, 2))(hidden)
-        return Conv(width, (3, 3))(max_pool(hidden))
+            return Conv(width, (4, 4), (2, 2), dtype=self.dtype)(hidden)
+        return Conv(width, (3, 3), dtype=self.dtype)(max_pool(hidden))
 
 
 class ClassicCNN(nn.Module):
@@ -82,12 +84,15 @@ class ClassicCNN(nn.Module):
     width: int = 32
     hidden: int = 128
     dropout: float = 0.5
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
         require_multiple(image.shape[1:3], 2)
         batch, height, width, _ = image.shape
-        pooled = max_pool(nn.relu(Conv(self.width, (3, 3))(image)))
+        pooled = max_pool(nn.relu(Conv(self.width, (3, 3), dtype=self.dtype)(image)))
         features = with_condition(pooled.reshape(batch, -1), condition)
-        features = Dropout(self.dropout)(nn.relu(nn.Dense(self.hidden)(features)), train=train)
-        return nn.Dense(height * width * self.numbers)(features).reshape(batch, height, width, self.numbers)
+        features = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(features))
+        features = Dropout(self.dropout)(features, train=train)
+        output = nn.Dense(height * width * self.numbers, dtype=self.dtype)(features)
+        return output.reshape(batch, height, width, self.numbers).astype(jnp.float32)
