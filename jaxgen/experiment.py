@@ -3,22 +3,16 @@
 An experiment file has a `Config(RunConfig)`, a `build(config, spec) -> Recipe`, and a `main` that calls `run`.
 """
 
-import dataclasses
-import importlib.metadata
-import json
-import platform
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 from rich.console import Console
 
-from jaxgen.checkpoint import PACKAGES, Checkpoints, Retention
+from jaxgen.checkpoint import Checkpoints, Retention
 from jaxgen.command import command
 from jaxgen.condition import require_condition
 from jaxgen.config import FREE, Bounds, Count, Positive, RunConfig, Seed, require_bounds
@@ -30,15 +24,13 @@ from jaxgen.interruption import Interruption
 from jaxgen.loop import Recipe, Run, fit, restore
 from jaxgen.parallel import Strategy, by_jit, by_pmap, make_mesh, require_divisible
 from jaxgen.processes import agree, is_first, join, largest, one_for_all, require_same
+from jaxgen.record import fingerprint, make_record
 from jaxgen.report import Display, RunDirectory, require_same_run
 from jaxgen.selection import Best, frechet_score
-from jaxgen.step import init_state, make_step
+from jaxgen.step import init_state
 from jaxgen.types import Networks, TrainState
 
 __all__ = ["Bounds", "Count", "Positive", "Recipe", "RunConfig", "Seed", "best_networks", "command", "run"]
-
-PLACES = ("out", "data", "data_dir")
-"""Options that may differ between the processes of a run: each has its own disk."""
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
 
@@ -252,52 +244,6 @@ def first_state(config: RunConfig, recipe: Recipe) -> TrainState:
     """The state before the first step."""
     networks, root = jax.random.split(jax.random.key(config.seed))
     return init_state(recipe.update, jax.jit(recipe.networks)(networks), root)
-
-
-def make_record(
-    config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState, name: str
-) -> dict[str, Any]:
-    """What `config.json` says: enough to know where every number came from.
-
-    `sessions` has an entry for each time that the run was begun or resumed.
-    """
-    session = {
-        "versions": {package: importlib.metadata.version(package) for package in PACKAGES}
-        | {"python": platform.python_version()},
-        "devices": [device.device_kind for device in jax.devices()],
-        "data_source": dataset.source,
-    }
-    record = {
-        "experiment": name,
-        "config": dataclasses.asdict(config),
-        "data": {"source": dataset.source, "split": dataset.split, "images": dataset.size, "digest": dataset.digest},
-        "recipe": recipe_digest(config, recipe, dataset, state),
-        "sessions": [session],
-    }
-    return json.loads(json.dumps(record, default=str))
-
-
-def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState) -> str:
-    """SHA-256 of one traced step: the algorithm itself, whatever its options are called.
-
-    Raises:
-      ValueError, TypeError: the recipe does not fit the data or itself.
-    """
-    batch = {
-        name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype)
-        for name, (shape, dtype) in dataset.fields.items()
-    }
-    program, (_, metrics) = jax.make_jaxpr(make_step(recipe.update), return_shape=True)(state, batch)
-    if recipe.discriminator_loss not in (None, *metrics):
-        expected = ", ".join(map(repr, sorted(metrics)))
-        raise ValueError(f"The discriminator_loss {recipe.discriminator_loss!r} is no metric; these are: {expected}.")
-    return sha256(re.sub(r"0x[0-9a-f]+", "", str(program)).encode()).hexdigest()
-
-
-def fingerprint(record: Mapping[str, Any]) -> str:
-    """What must be the same for all processes of a run, as text."""
-    config = {name: value for name, value in record["config"].items() if name not in PLACES}
-    return json.dumps([config, record["data"]["digest"], record["recipe"], record["sessions"][-1]["versions"]])
 
 
 def use_compilation_cache() -> None:

@@ -14,9 +14,9 @@ FLOORS = [
     {"losses", "nets", "update", "objective", "step", "config"},
     {"models", "data", "evaluation", "checkpoint", "export", "report", "interruption", "pace", "parallel", "processes"}
     | {"watchdog"},
-    {"dispatch", "selection", "held_out", "captioned"},
+    {"dispatch", "selection", "held_out", "captioned", "image_features"},
     {"loop"},
-    {"experiment", "cli", "__main__", "__init__"},
+    {"experiment", "record", "cli", "__main__", "__init__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))

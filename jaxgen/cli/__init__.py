@@ -2,6 +2,7 @@
 
 import tyro
 
+from jaxgen.cli.describe import Describe, write_features
 from jaxgen.cli.evaluate import Evaluate, evaluate
 from jaxgen.cli.given import Invert, Saliency, look_at_given
 from jaxgen.cli.sample import Sample, sample
@@ -20,6 +21,7 @@ VERBS = {
     "invert": (Invert, look_at_given),
     "saliency": (Saliency, look_at_given),
     "stylize": (Stylize, stylize),
+    "describe": (Describe, write_features),
 }
 
 
@@ -28,6 +30,6 @@ def main() -> None:
     options = tyro.extras.subcommand_cli_from_dict(
         {verb: options for verb, (options, _) in VERBS.items()},
         prog="python -m jaxgen",
-        description="What is done with a finished run.",
+        description="What is done with a finished run, and what it may be told.",
     )
     next(do for kind, do in VERBS.values() if type(options) is kind)(options)

@@ -71,7 +71,9 @@ class UNet(nn.Module):
     def _halved(self, hidden: Array, width: int) -> Array:
         if self.halving == "stride":
             return Conv(width, (4, 4), (2, 2), dtype=self.dtype)(hidden)
-        return Conv(width, (3, 3), dtype=self.dtype)(max_pool(hidden))
+        if self.halving == "pool":
+            return Conv(width, (3, 3), dtype=self.dtype)(max_pool(hidden))
+        raise ValueError(f"A UNet was given halving={self.halving!r}; expected 'stride' or 'pool'.")
 
 
 class ClassicCNN(nn.Module):

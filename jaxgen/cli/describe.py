@@ -1,0 +1,52 @@
+"""`python -m jaxgen describe`: images as the numbers that networks may be told of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from jaxgen.config import Bounds, require_bounds
+from jaxgen.data import Dataset, load
+from jaxgen.errors import InputError
+from jaxgen.files import write_whole
+from jaxgen.image_features import Kind, describe
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Write features of images into an .npz, which `sample --features` draws more like them of."""
+
+    images: Annotated[str, tyro.conf.Positional]
+    """A folder of images of one size, an .npz, or a data set's name (mnist, cifar10)."""
+    kind: Kind = "edges"
+    """palette: six colours and their shares; edges: the strength of contours; embedding: what the digit classifier
+    sees."""
+    data_dir: Path | None = None
+    """Where prepared data sets are."""
+    num: Annotated[int, Bounds(least=1)] | None = None
+    """How many of the images, the first ones; by default all."""
+    out: Path = Path("features.npz")
+    """An .npz of `features` float32 [N, F]."""
+
+
+def write_features(options: Describe) -> None:
+    """Describes images and writes what was found.
+
+    Raises:
+      InputError: an option is out of range, the images cannot be used, or the file cannot be written.
+    """
+    require_bounds(options)
+    if options.out.suffix != ".npz":
+        raise InputError(f"--out {options.out}: expected a name that ends in .npz.")
+    data = load(options.images, data_dir=options.data_dir, offline=True)
+    if not isinstance(data, Dataset):
+        raise InputError(f"{options.images}: too many to be read at once.")
+    features = describe(data.arrays["image"][: options.num], options.kind)
+    try:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(options.out, lambda file: np.savez(file, features=features))
+    except OSError as error:
+        raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
+    print(f"{len(features):,} rows of {features.shape[1]} features, {options.kind}, in {options.out}")

@@ -1,0 +1,75 @@
+"""What networks may be told of an image, as numbers float32 [N, F].
+
+    palette      the six colours that say most of it, by median cut, most frequent first: red, green and blue from -1
+                 to 1 and the share of the pixels, [N, 24]
+    edges        how strongly it changes from place to place: the largest Sobel gradient of each two by two pixels,
+                 1 for a step from black to white, [N, H/2 W/2]
+    embedding    what the packaged classifier sees in a digit, [N, 64]
+
+With `jaxgen.condition.features` they are a condition, and images drawn for those of a given image are "more like this".
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from jaxgen.errors import InputError
+from jaxgen.evaluation import digit_network
+
+Kind = Literal["palette", "edges", "embedding"]
+
+COLOURS = 6
+
+
+def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
+    """The features float32 [N, F] of images uint8 [N, H, W, C].
+
+    Raises:
+      InputError: the kind is not of such images, or is none.
+    """
+    if kind == "palette":
+        return np.stack([_palette(image) for image in images])
+    if kind == "edges":
+        return _edges(images)
+    if kind == "embedding":
+        return np.asarray(digit_network().look(images).features)
+    raise InputError(f"No features are called {kind!r}: expected {', '.join(get_args(Kind))}.")
+
+
+def likeness(asked: np.ndarray, drawn: np.ndarray, *, seed: int = 0) -> float:
+    """How far features [N, F] of drawn images are from those asked for, over how far those asked for are apart.
+
+    0 is what was asked for, and 1 no nearer to it than another image is.
+    """
+    others = np.roll(np.random.default_rng(seed).permutation(len(asked)), 1)
+    order = np.roll(others, -1)
+    apart = np.linalg.norm(asked[others] - asked[order], axis=1).mean()
+    return float(np.linalg.norm(drawn - asked, axis=1).mean() / apart)
+
+
+def _palette(image: np.ndarray) -> np.ndarray:
+    """Of one image [H, W, C]; colours that it has not are 0 with a share of 0."""
+    picture = Image.fromarray(np.repeat(image, 3 // image.shape[-1], axis=2))
+    few = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    counts = sorted(few.getcolors() or [], reverse=True)
+    palette = np.zeros((COLOURS, 4), np.float32)
+    for row, (count, index) in enumerate(counts):
+        palette[row, :3] = np.asarray(few.getpalette()[3 * index : 3 * index + 3]) / 127.5 - 1
+        palette[row, 3] = count / image[..., 0].size
+    return palette.ravel()
+
+
+def _edges(images: np.ndarray) -> np.ndarray:
+    grey = images.mean(axis=-1) / 255
+    slopes = np.hypot(_slope(grey, 1, 2), _slope(grey, 2, 1))
+    count, height, width = slopes.shape
+    halves = slopes[:, : height // 2 * 2, : width // 2 * 2].reshape(count, height // 2, 2, width // 2, 2)
+    return halves.max((2, 4)).reshape(count, -1).astype(np.float32)
+
+
+def _slope(grey: np.ndarray, along: int, across: int) -> np.ndarray:
+    """Sobel's gradient of images [N, H, W] along an axis; SciPy's own would mix the images of a batch."""
+    smooth = ndimage.correlate1d(grey, [0.25, 0.5, 0.25], axis=across, mode="nearest")
+    return ndimage.correlate1d(smooth, [-1.0, 0.0, 1.0], axis=along, mode="nearest")
