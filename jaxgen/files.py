@@ -11,8 +11,9 @@ import platformdirs
 def write_whole(path: Path, content: bytes | str | Callable[[BinaryIO], object]) -> None:
     """Writes a file beside its place and moves it there: a reader sees the old one or the new one.
 
-    `content` may be a function that writes to the open file.
+    `content` may be a function that writes to the open file.  The folder is made if it is not there.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:

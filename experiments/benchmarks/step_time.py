@@ -281,7 +281,6 @@ def main() -> None:
         "versions": {"jax": jax.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     record = {"machine": machine, "dtype": options.dtype, "product_flops_per_second": rate, "results": results}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(options.out, json.dumps(record, indent=2) + "\n")
     console.print(f"{options.out}")
 

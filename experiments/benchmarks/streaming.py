@@ -135,7 +135,6 @@ def main() -> None:
         "versions": {"grain": version("grain"), "pillow": version("pillow"), "python": platform.python_version()},
         **result,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(options.out, json.dumps(record, indent=2) + "\n")
     console.print(f"{options.out}")
 

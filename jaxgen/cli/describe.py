@@ -45,7 +45,6 @@ def write_features(options: Describe) -> None:
         raise InputError(f"{options.images}: too many to be read at once.")
     features = describe(data.arrays["image"][: options.num], options.kind)
     try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(options.out, lambda file: np.savez(file, features=features))
     except OSError as error:
         raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error

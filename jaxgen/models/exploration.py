@@ -48,8 +48,9 @@ def closed_form_directions(kernel: Array) -> tuple[Array, Array]:
 
     The strongest come first; strengths are singular values.
     """
-    squares, directions = jnp.linalg.eigh(jnp.matmul(kernel, kernel.T, precision="highest"))
-    return directions.T[::-1], jnp.sqrt(jnp.maximum(squares[::-1], 0.0))
+    _, directions = jnp.linalg.eigh(jnp.matmul(kernel, kernel.T, precision="highest"))
+    directions = directions.T[::-1]
+    return directions, jnp.linalg.norm(jnp.matmul(directions, kernel, precision="highest"), axis=1)
 
 
 def principal_directions(samples: Array, number: int) -> tuple[Array, Array]:
