@@ -1,5 +1,7 @@
 """`python -m jaxgen`: what is done with a finished run."""
 
+from collections.abc import Sequence
+
 import tyro
 
 from jaxgen.cli.describe import Describe, write_features
@@ -25,11 +27,17 @@ VERBS = {
 }
 
 
-def main() -> None:
-    """Does what the command line says."""
-    options = tyro.extras.subcommand_cli_from_dict(
+def read(arguments: Sequence[str] | None = None) -> object:
+    """What the command line asks for."""
+    return tyro.extras.subcommand_cli_from_dict(
         {verb: options for verb, (options, _) in VERBS.items()},
         prog="python -m jaxgen",
+        args=arguments,
         description="What is done with a finished run, and what it may be told.",
     )
+
+
+def main() -> None:
+    """Does what the command line says."""
+    options = read()
     next(do for kind, do in VERBS.values() if type(options) is kind)(options)
