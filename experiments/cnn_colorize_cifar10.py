@@ -22,6 +22,7 @@ from jaxgen.held_out import degraded, tell_held_out
 from jaxgen.losses import squared_error
 from jaxgen.models import ImageToImage, colourise, restoration_loss, warming_up
 from jaxgen.nets import UNet
+from jaxgen.report import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,17 @@ def main() -> None:
     config, task = tyro.cli(Config), colourise()
     # Read first: what is missing is told before training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
-    directory, truth = run(config, build, name="cnn_colorize_cifar10"), test.arrays["image"]
-    inputs = degraded(task, truth, config.seed)
-    made = {
-        "network": load_sampler(directory.sampler).draw(config.seed, len(truth), field=truth),
-        "grey": to_uint8(task.baseline(inputs)),
-    }
-    tell_held_out(directory, inputs, made, truth)
+    truth = test.arrays["image"]
+
+    def judge(directory: RunDirectory) -> None:
+        inputs = degraded(task, truth, config.seed)
+        made = {
+            "network": load_sampler(directory.sampler).draw(config.seed, len(truth), field=truth),
+            "grey": to_uint8(task.baseline(inputs)),
+        }
+        tell_held_out(directory, inputs, made, truth)
+
+    run(config, build, name="cnn_colorize_cifar10", afterwards=judge)
 
 
 if __name__ == "__main__":

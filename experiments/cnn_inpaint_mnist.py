@@ -32,6 +32,7 @@ from jaxgen.models import (
     warming_up,
 )
 from jaxgen.nets import UNet
+from jaxgen.report import RunDirectory
 
 TASKS = {
     "inpaint": (inpaint(random_block()), "mean fill"),
@@ -83,15 +84,19 @@ def main() -> None:
     task, baseline = TASKS[config.task]
     # Read first: what is missing is told before training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir, offline=config.offline)
-    directory, truth = run(config, build, name="cnn_inpaint_mnist"), test.arrays["image"]
-    inputs = degraded(task, truth, config.seed)
-    made = {
-        "network": load_sampler(directory.sampler).draw(config.seed, len(truth), field=truth),
-        baseline: to_uint8(task.baseline(inputs)),
-    }
-    if config.task in ("inpaint", "complete"):
-        made["mean of the test images"] = to_uint8(task.complete(inputs, to_float(jnp.asarray(truth)).mean(0)))
-    tell_held_out(directory, inputs, made, truth)
+    truth = test.arrays["image"]
+
+    def judge(directory: RunDirectory) -> None:
+        inputs = degraded(task, truth, config.seed)
+        made = {
+            "network": load_sampler(directory.sampler).draw(config.seed, len(truth), field=truth),
+            baseline: to_uint8(task.baseline(inputs)),
+        }
+        if config.task in ("inpaint", "complete"):
+            made["mean of the test images"] = to_uint8(task.complete(inputs, to_float(jnp.asarray(truth)).mean(0)))
+        tell_held_out(directory, inputs, made, truth)
+
+    run(config, build, name="cnn_inpaint_mnist", afterwards=judge)
 
 
 if __name__ == "__main__":

@@ -19,19 +19,19 @@ import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.condition import features
-from jaxgen.data import Dataset, load, shrink, with_field
+from jaxgen.data import Dataset, subset
 from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.export import load_sampler
 from jaxgen.files import write_whole
-from jaxgen.image_features import Kind, describe, likeness
+from jaxgen.image_features import Kind, describe, described, likeness
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, averaged, elbo_loss, warming_up
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
 from jaxgen.report import RunDirectory
 from jaxgen.types import Array, Batch
 
-MOST, JUDGED, ROWS, COLUMNS = 32, 1_000, 8, 7
-"""Pixels of a side at most, images that are judged, and the picture's size."""
+JUDGED, ROWS, COLUMNS = 1_000, 8, 7
+"""Images that are judged at most, and the picture's size."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Config(RunConfig):
     """Of the likelihood of a pixel: the larger, the more is left to the features."""
 
 
-def described(config: Config, dataset: Dataset) -> Dataset:
-    """The data with their features; large squares are made smaller."""
-    height, width, _ = dataset.spec
-    dataset = shrink(dataset, MOST) if height == width > MOST else dataset
-    return with_field(dataset, features=describe(dataset.arrays["image"], config.kind))
+def parts(config: Config, dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """The data with their features: what is trained on, and the tenth that is held out."""
+    dataset = described(dataset, config.kind)
+    out = np.random.default_rng(0).permutation(dataset.size) < dataset.size // 10
+    return subset(dataset, ~out, split="train"), subset(dataset, out, split="held out")
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -97,23 +97,34 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
-def judge(config: Config, directory: RunDirectory, dataset: Dataset) -> None:
+def judge(config: Config, directory: RunDirectory, held_out: Dataset) -> None:
     """Prints and writes how near the features of drawn images are to those asked for."""
-    dataset = described(config, dataset)
-    asked = dataset.arrays["features"][:JUDGED]
+    asked = held_out.arrays["features"][:JUDGED]
     drawn = load_sampler(directory.sampler).draw(config.seed, len(asked), field=asked)
     ratio = likeness(asked, describe(np.asarray(drawn), config.kind))
-    print(f"{config.kind} of images drawn for those of {len(asked):,} of {dataset.source} ({dataset.split}):")
+    print(f"{config.kind} of images drawn for those of {len(asked):,} that were held out of {held_out.source}:")
     print(f"{ratio:.3f} of the distance to another image's (0: what was asked for; 1: any image)")
-    told = {"kind": config.kind, "distance": ratio, "images": len(asked), "split": dataset.split}
+    told = {"kind": config.kind, "distance": ratio, "images": len(asked), "split": held_out.split}
     write_whole(directory.path / "likeness.json", json.dumps(told, indent=2) + "\n")
 
 
 def main() -> None:
     """Trains and judges as the command line says."""
     config = tyro.cli(Config)
-    directory = run(config, build, name="features_to_image", prepare=lambda dataset: described(config, dataset))
-    judge(config, directory, load(config.data, data_dir=config.data_dir, offline=True))
+    held_out: list[Dataset] = []
+
+    def prepare(dataset: Dataset) -> Dataset:
+        training, rest = parts(config, dataset)
+        held_out.append(rest)
+        return training
+
+    run(
+        config,
+        build,
+        name="features_to_image",
+        prepare=prepare,
+        afterwards=lambda directory: judge(config, directory, held_out[0]),
+    )
 
 
 if __name__ == "__main__":

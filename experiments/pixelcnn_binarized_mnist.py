@@ -8,7 +8,7 @@ validation digits is kept, and tells the likelihood of the 10,000 test digits.
 import json
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +25,14 @@ from jaxgen.files import write_whole
 from jaxgen.losses import bernoulli
 from jaxgen.models import PixelCNN, averaged, completions, pixelcnn_loss, warming_up
 from jaxgen.nets import GatedPixelCNN
-from jaxgen.report import save_grid
+from jaxgen.report import RunDirectory, save_grid
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Fit statically binarised MNIST with a gated PixelCNN and tell the likelihood of its test digits."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature"}
 
     data: Literal["binarized_mnist"] = "binarized_mnist"
     """The benchmark; its files are looked for in --data-dir."""
@@ -87,17 +89,20 @@ def main() -> None:
     config, console = tyro.cli(Config), Console()
     # Read first: what is missing is told before hours of training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
-    directory = run(config, build, name="pixelcnn_binarized_mnist")
-    model, networks = make_model(config, test.spec), best_networks(config, build, directory, test.spec)
-    images = test.arrays["image"]
-    nll = measure(model, networks, images)
-    bits = bits_per_dim(nll.value, math.prod(test.spec))
-    console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats ({bits:.4f} bits/dim)")
-    told = {"test_nll": nll.value, "standard_error": nll.standard_error, "bits_per_dim": bits, "data": test.source}
-    write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
-    some = images[:: max(1, len(images) // 8)][:8]  # the files are sorted by digit
-    table = completions(model, averaged(networks), {"image": some}, temperature=config.temperature)
-    save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])
+
+    def test_and_draw(directory: RunDirectory) -> None:
+        model, networks = make_model(config, test.spec), best_networks(config, build, directory, test.spec)
+        images = test.arrays["image"]
+        nll = measure(model, networks, images)
+        bits = bits_per_dim(nll.value, math.prod(test.spec))
+        console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats ({bits:.4f} bits/dim)")
+        told = {"test_nll": nll.value, "standard_error": nll.standard_error, "bits_per_dim": bits, "data": test.source}
+        write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
+        some = images[:: max(1, len(images) // 8)][:8]  # the files are sorted by digit
+        table = completions(model, averaged(networks), {"image": some}, temperature=config.temperature)
+        save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])
+
+    run(config, build, name="pixelcnn_binarized_mnist", afterwards=test_and_draw)
 
 
 if __name__ == "__main__":

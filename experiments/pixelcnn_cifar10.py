@@ -7,7 +7,7 @@ takes to store an image.  It ends with that of the test images, and with images 
 import json
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +24,14 @@ from jaxgen.files import write_whole
 from jaxgen.losses import discretized_logistic_mixture
 from jaxgen.models import PixelCNN, averaged, completions, pixelcnn_loss, warming_up
 from jaxgen.nets import PixelCNNPlusPlus
-from jaxgen.report import save_grid
+from jaxgen.report import RunDirectory, save_grid
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Fit CIFAR-10 with PixelCNN++ and tell the bits of its test images."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature", "test_images"}
 
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record; looked for in --data-dir."""
@@ -84,20 +86,21 @@ def main() -> None:
     config, console = tyro.cli(Config), Console()
     # Read first: what is missing is told before hours of training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
-    directory = run(config, build, name="pixelcnn_cifar10")
-    if not config.test_images:
-        return
-    model, images = make_model(config, test.spec), test.arrays["image"][: config.test_images]
-    networks = averaged(best_networks(config, build, directory, test.spec))
-    log_prob = jax.jit(lambda images: model.log_prob(networks, {"image": images}))
-    parts = np.array_split(images, math.ceil(len(images) / 50))
-    nll = mean_of(-np.concatenate([np.asarray(log_prob(part)) for part in parts]))
-    bits, error = (bits_per_dim(nats, math.prod(test.spec)) for nats in (nll.value, nll.standard_error or 0.0))
-    console.print(f"Test {bits:.3f} ± {error:.3f} bits/dim of {len(images):,} images")
-    told = {"test_bits_per_dim": bits, "standard_error": error, "images": len(images), "data": test.source}
-    write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
-    table = completions(model, networks, {"image": images[:8]}, temperature=config.temperature)
-    save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])
+
+    def test_and_draw(directory: RunDirectory) -> None:
+        model, images = make_model(config, test.spec), test.arrays["image"][: config.test_images]
+        networks = averaged(best_networks(config, build, directory, test.spec))
+        log_prob = jax.jit(lambda images: model.log_prob(networks, {"image": images}))
+        parts = np.array_split(images, math.ceil(len(images) / 50))
+        nll = mean_of(-np.concatenate([np.asarray(log_prob(part)) for part in parts]))
+        bits, error = (bits_per_dim(nats, math.prod(test.spec)) for nats in (nll.value, nll.standard_error or 0.0))
+        console.print(f"Test {bits:.3f} ± {error:.3f} bits/dim of {len(images):,} images")
+        told = {"test_bits_per_dim": bits, "standard_error": error, "images": len(images), "data": test.source}
+        write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
+        table = completions(model, networks, {"image": images[:8]}, temperature=config.temperature)
+        save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])
+
+    run(config, build, name="pixelcnn_cifar10", afterwards=test_and_draw if config.test_images else None)
 
 
 if __name__ == "__main__":

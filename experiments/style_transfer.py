@@ -19,11 +19,12 @@ from rich.table import Table
 
 from jaxgen import ImageSpec, add, chain, ema, minimize, scale, to_float, to_uint8, until
 from jaxgen.data import Dataset, load, make_dataset
+from jaxgen.errors import InputError
 from jaxgen.experiment import Count, Positive, Recipe, RunConfig, best_networks, command, run
 from jaxgen.files import write_whole
 from jaxgen.models import StyleTransfer, averaged, identity_loss, strengths, style_transfer_loss, warming_up
 from jaxgen.nets import PyramidDecoder, PyramidEncoder
-from jaxgen.report import save_grid
+from jaxgen.report import RunDirectory, save_grid
 
 HELD_OUT, EXAMPLES, PAIRS, SHOWN = 10, 64, 100, 10
 """One image in so many is held out; how many of these are drawn from, are judged in pairs, and are shown."""
@@ -105,25 +106,31 @@ def main() -> None:
     data = load(config.data, data_dir=config.data_dir, offline=config.offline, announce=lambda _: None)
     held_out = np.random.default_rng(config.seed).permutation(data.arrays["image"][::HELD_OUT])
     pairs = min(PAIRS, len(held_out) // 2)
-    directory = run(
+    if not pairs:
+        expected = f"more than {HELD_OUT}, of which a pair is held out"
+        raise InputError(f"--data {config.data} has {data.size} images; expected {expected}.")
+
+    def judge(directory: RunDirectory) -> None:
+        networks = averaged(best_networks(config, build, directory, data.spec))
+        content, style = held_out[:pairs], held_out[pairs : 2 * pairs]
+        given = (to_float(jnp.asarray(images)) for images in (content, style))
+        result, losses = compare(make_model(config, data.spec), networks, *given)
+        rows = np.concatenate([images[:SHOWN] for images in (content, style, result)])
+        save_grid(directory.path / "held_out.png", rows, columns=min(SHOWN, pairs))
+        table = Table("", "content loss", "style loss", "weighted sum", title=f"{pairs} held-out pairs")
+        for name, (of_content, of_style) in losses.items():
+            whole = of_content + config.style_weight * of_style
+            table.add_row(name, *(f"{value:.4f}" for value in (of_content, of_style, whole)))
+        console.print(table)
+        write_whole(directory.path / "held_out.json", json.dumps({"pairs": pairs, **losses}, indent=2) + "\n")
+
+    run(
         config,
         lambda config, spec: build(config, spec, held_out[:EXAMPLES]),
         name="style_transfer",
         prepare=training_part,
+        afterwards=judge,
     )
-    networks = averaged(best_networks(config, build, directory, data.spec))
-    content, style = held_out[:pairs], held_out[pairs : 2 * pairs]
-    result, losses = compare(
-        make_model(config, data.spec), networks, *(to_float(jnp.asarray(x)) for x in (content, style))
-    )
-    rows = np.concatenate([images[:SHOWN] for images in (content, style, result)])
-    save_grid(directory.path / "held_out.png", rows, columns=min(SHOWN, pairs))
-    table = Table("", "content loss", "style loss", "weighted sum", title=f"{pairs} held-out pairs")
-    for name, (of_content, of_style) in losses.items():
-        whole = of_content + config.style_weight * of_style
-        table.add_row(name, *(f"{value:.4f}" for value in (of_content, of_style, whole)))
-    console.print(table)
-    write_whole(directory.path / "held_out.json", json.dumps({"pairs": pairs, **losses}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

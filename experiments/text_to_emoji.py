@@ -9,7 +9,9 @@ the end how often the caption asked for is found among ten.  Afterwards
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 import optax
@@ -19,16 +21,18 @@ from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.captioned import hold_out_captions, tell_retrieval
 from jaxgen.condition import text
 from jaxgen.data import load
-from jaxgen.evaluation import load_matcher
-from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, averaged, elbo_loss, warming_up
 from jaxgen.nets import ResidualDecoder, ResidualEncoder, TextEncoder, WithText
+from jaxgen.report import RunDirectory
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Draw colour emoji of 32x32 that words ask for, with a conditional VAE."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"matcher"}
 
     data: str = "emoji"
     """A folder of square images with captions in its metadata.jsonl."""
@@ -38,7 +42,7 @@ class Config(RunConfig):
     """Images a step."""
     words: Count = 12
     """Words of a caption at most."""
-    vocabulary: Count = 4_096
+    vocabulary: Annotated[int, Bounds(least=3)] = 4_096
     """Words that are known at most, and two more numbers."""
     width: Count = 32
     """Channels of the map of half the image's sides; that of a quarter has twice as many."""
@@ -86,16 +90,19 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 def main() -> None:
     """Trains and judges as the command line says."""
     config = tyro.cli(Config)
-    matcher = load_matcher(config.matcher) if config.matcher else None
-    directory = run(
+    split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
+
+    def judge(directory: RunDirectory) -> None:
+        if config.matcher:
+            tell_retrieval(directory, config.matcher, split(load(config.data, offline=True)), seed=config.seed)
+
+    run(
         config,
         build,
         name="text_to_emoji",
-        prepare=lambda dataset: hold_out_captions(dataset, words=config.words, vocabulary=config.vocabulary)[0],
+        prepare=lambda dataset: split(dataset)[0],
+        afterwards=judge,
     )
-    if matcher is not None:
-        parts = hold_out_captions(load(config.data, offline=True), words=config.words, vocabulary=config.vocabulary)
-        tell_retrieval(directory, matcher, parts, seed=config.seed)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ out.  With --matcher it is measured at the end how often the caption asked for i
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,6 @@ from jaxgen import ImageSpec, Networks, chain, ema, minimize
 from jaxgen.captioned import hold_out_captions, tell_retrieval
 from jaxgen.condition import text
 from jaxgen.data import load
-from jaxgen.evaluation import load_matcher
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import gaussian
 from jaxgen.models import (
@@ -37,6 +37,7 @@ from jaxgen.models import (
     warming_up,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, TextEncoder, WithText
+from jaxgen.report import RunDirectory
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -44,6 +45,8 @@ NETWORKS = ("encoder", "decoder", "codebook", "prior")
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Draw colour emoji of 32x32 that words ask for, with a VQ-VAE and a prior of its codes."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"matcher", "guidance", "temperature"}
 
     data: str = "emoji"
     """A folder of square images with captions in its metadata.jsonl."""
@@ -53,7 +56,7 @@ class Config(RunConfig):
     """Images a step."""
     words: Count = 12
     """Words of a caption at most."""
-    vocabulary: Count = 4_096
+    vocabulary: Annotated[int, Bounds(least=3)] = 4_096
     """Words that are known at most, and two more numbers."""
     codes: Annotated[int, Bounds(least=2)] = 256
     """Vectors of the codebook."""
@@ -112,16 +115,19 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 def main() -> None:
     """Trains and judges as the command line says."""
     config = tyro.cli(Config)
-    matcher = load_matcher(config.matcher) if config.matcher else None
-    directory = run(
+    split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
+
+    def judge(directory: RunDirectory) -> None:
+        if config.matcher:
+            tell_retrieval(directory, config.matcher, split(load(config.data, offline=True)), seed=config.seed)
+
+    run(
         config,
         build,
         name="text_to_emoji_codes",
-        prepare=lambda dataset: hold_out_captions(dataset, words=config.words, vocabulary=config.vocabulary)[0],
+        prepare=lambda dataset: split(dataset)[0],
+        afterwards=judge,
     )
-    if matcher is not None:
-        parts = hold_out_captions(load(config.data, offline=True), words=config.words, vocabulary=config.vocabulary)
-        tell_retrieval(directory, matcher, parts, seed=config.seed)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ drawn.  Afterwards
 
 import json
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import numpy as np
@@ -53,11 +53,15 @@ from jaxgen.tokenizer import train_tokenizer
 class Config(RunConfig):
     """Draw MNIST digits (or CIFAR-10's things) that words ask for, with a conditional DCGAN."""
 
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"judged"}
+
+    data: Literal["mnist", "cifar10"] = "mnist"
+    """What captions are written for."""
     batch_size: Count = 32
     """Images a step."""
     words: Count = 10
     """Words of a caption at most."""
-    vocabulary: Count = 64
+    vocabulary: Annotated[int, Bounds(least=3)] = 64
     """Words that are known at most, and two more numbers."""
     width: Count = 32
     """Channels of the layer below the image; each layer below that has twice as many."""
@@ -69,7 +73,7 @@ class Config(RunConfig):
     """Adam's for both networks at the start; it is half as much after 8,000 steps, a third after 16,000."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalties R1 and R2."""
-    judged: Count = 1_000
+    judged: Annotated[int, Bounds(least=2)] = 1_000
     """Digits that are judged at the end, for wordings of the training and as many for others."""
 
 
@@ -133,9 +137,13 @@ def judge(config: Config, directory: RunDirectory) -> None:
 def main() -> None:
     """Trains and judges as the command line says."""
     config = tyro.cli(Config)
-    directory = run(config, build, name="text_to_mnist", prepare=lambda dataset: captioned(config, dataset))
-    if config.data == "mnist":
-        judge(config, directory)
+    run(
+        config,
+        build,
+        name="text_to_mnist",
+        prepare=lambda dataset: captioned(config, dataset),
+        afterwards=(lambda directory: judge(config, directory)) if config.data == "mnist" else None,
+    )
 
 
 if __name__ == "__main__":

@@ -5,16 +5,15 @@ The benchmark of VAEs: digits black or white once and for all, 50,000 to train o
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
-from rich.console import Console
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
 from jaxgen.data import load
@@ -42,6 +41,8 @@ from jaxgen.report import RunDirectory
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Fit statically binarised MNIST and tell the likelihood of its test digits."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_samples"}
 
     data: Literal["binarized_mnist"] = "binarized_mnist"
     """The benchmark; its files are looked for in --data-dir."""
@@ -96,7 +97,7 @@ def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, how to draw from them, and how good they are on the validation digits."""
-    model = make_model(config, spec)
+    model, first = make_model(config, spec), config.start_from
     trained = ("encoder", "decoder", *(("prior",) if config.pseudo_inputs else ()))
     loss = elbo_loss(model, beta=optax.linear_schedule(0.0, 1.0, config.warm_up) if config.warm_up else 1.0)
     if config.samples > 1:
@@ -115,34 +116,33 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         values = [bounds(networks, part) for part in np.array_split(held_out, len(held_out) // 250 or 1)]
         return {f"validation_nll_{k}": float(np.concatenate(values).mean())}
 
-    def start() -> Networks:
-        return best_networks(replace(config, start_from=None), build, RunDirectory(config.start_from or Path()), spec)
-
     return Recipe(
         networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=chain(vae=minimize(loss, adam, wrt=trained), **averages),
         sampler=lambda networks, keys: model.sampler()(averaged(networks), keys),
         score=score,
-        start=start if config.start_from else None,
+        start=(lambda: best_networks(config, build, RunDirectory(first), spec)) if first else None,
+        controls=(lambda networks: model.controls(averaged(networks))) if isinstance(model, VAE) else None,
         pictures=lambda networks, batch: {"reconstructions": reconstructions(model, averaged(networks), batch)},
     )
 
 
 def main() -> None:
     """Trains and tests as the command line says."""
-    config, console = tyro.cli(Config), Console()
+    config = tyro.cli(Config)
     # Read first: what is missing is told before hours of training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
-    directory = run(config, build, name="vae_binarized_mnist")
-    if not config.test_samples:
-        return
-    model, networks = make_model(config, test.spec), averaged(best_networks(config, build, directory, test.spec))
-    weigh, images = importance_weights(model, networks), test.arrays["image"]
-    console.print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
-    nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
-    console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats")
-    told = {"test_nll": nll.value, "standard_error": nll.standard_error, "samples": config.test_samples}
-    write_whole(directory.path / "test.json", json.dumps({**told, "data": test.source}, indent=2) + "\n")
+
+    def measure(directory: RunDirectory) -> None:
+        model, networks = make_model(config, test.spec), averaged(best_networks(config, build, directory, test.spec))
+        weigh, images = importance_weights(model, networks), test.arrays["image"]
+        print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
+        nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
+        print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats")
+        told = {"test_nll": nll.value, "standard_error": nll.standard_error, "samples": config.test_samples}
+        write_whole(directory.path / "test.json", json.dumps({**told, "data": test.source}, indent=2) + "\n")
+
+    run(config, build, name="vae_binarized_mnist", afterwards=measure if config.test_samples else None)
 
 
 if __name__ == "__main__":

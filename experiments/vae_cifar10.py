@@ -7,7 +7,7 @@ one on the bits that it takes to store an image.  It ends with that of the test 
 import json
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax.numpy as jnp
 import optax
@@ -30,11 +30,14 @@ from jaxgen.models import (
     warming_up,
 )
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
+from jaxgen.report import RunDirectory
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Encode and draw CIFAR-10 with a residual VAE."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_samples"}
 
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record; looked for in --data-dir."""
@@ -96,16 +99,19 @@ def main() -> None:
     config, console = tyro.cli(Config), Console()
     # Read first: what is missing is told before hours of training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
-    directory = run(config, build, name="vae_cifar10")
-    if not config.test_samples:
-        return
-    vae = make_model(config, test.spec)
-    weigh = importance_weights(vae, averaged(best_networks(config, build, directory, test.spec)))
-    nll = negative_log_likelihood(weigh, test.arrays["image"], samples=config.test_samples, chunk=10, seed=config.seed)
-    bits, error = (bits_per_dim(nats, math.prod(test.spec)) for nats in (nll.value, nll.standard_error or 0.0))
-    console.print(f"Test {bits:.3f} ± {error:.3f} bits/dim")
-    told = {"test_bits_per_dim": bits, "standard_error": error, "samples": config.test_samples, "data": test.source}
-    write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
+
+    def measure(directory: RunDirectory) -> None:
+        vae = make_model(config, test.spec)
+        weigh = importance_weights(vae, averaged(best_networks(config, build, directory, test.spec)))
+        nll = negative_log_likelihood(
+            weigh, test.arrays["image"], samples=config.test_samples, chunk=10, seed=config.seed
+        )
+        bits, error = (bits_per_dim(nats, math.prod(test.spec)) for nats in (nll.value, nll.standard_error or 0.0))
+        console.print(f"Test {bits:.3f} ± {error:.3f} bits/dim")
+        told = {"test_bits_per_dim": bits, "standard_error": error, "samples": config.test_samples, "data": test.source}
+        write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
+
+    run(config, build, name="vae_cifar10", afterwards=measure if config.test_samples else None)
 
 
 if __name__ == "__main__":

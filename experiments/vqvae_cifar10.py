@@ -5,7 +5,7 @@ PixelCNN learns which codes follow which, and draws maps for the decoder.  It le
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,8 @@ NETWORKS = ("encoder", "decoder", "codebook", "prior")
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Encode CIFAR-10 in maps of codes, and draw such maps."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature"}
 
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record; looked for in --data-dir."""

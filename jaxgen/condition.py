@@ -24,7 +24,7 @@ class Condition(NamedTuple):
 
     `shape` and `dtype` are of one example of the field; `classes` is how many labels there are, 0 if it is no label.
     `tokenizer` is what made tokens of words: a run takes it from its data.  A field full of `none` says nothing:
-    networks are told zeros.
+    networks are told zeros.  There is no such field for images.
     """
 
     field: str
@@ -34,7 +34,7 @@ class Condition(NamedTuple):
     classes: int
     encode: Callable[[Array], Array]
     tokenizer: Tokenizer | None = None
-    none: int = 0
+    none: int | None = 0
 
 
 def labels(classes: int) -> Condition:
@@ -61,7 +61,7 @@ def features(size: int) -> Condition:
 
 def images(spec: ImageSpec) -> Condition:
     """Whole images, the batch's `image` uint8 [B, H, W, C], as float32 [B, H, W, C] in [-1, 1]."""
-    return Condition("image", math.prod(spec), tuple(spec), "uint8", 0, to_float)
+    return Condition("image", math.prod(spec), tuple(spec), "uint8", 0, to_float, none=None)
 
 
 def text(length: int) -> Condition:

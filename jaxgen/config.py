@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 from jaxgen.errors import InputError
 
@@ -30,9 +30,25 @@ Positive = Annotated[float, Bounds(above=0)]
 Seed = Annotated[int, Bounds(least=0, most=2**32 - 1)]
 
 
+FREE = frozenset(
+    (
+        *("out", "data", "data_dir", "offline", "steps", "max_minutes", "resume"),
+        *("log_every", "sample_every", "checkpoint_every", "keep", "keep_every"),
+        *("evaluate_every", "evaluate_num", "inception"),
+        *("on_divergence", "parallel", "distributed"),
+    )
+)
+"""Fields that a resumed run may change, since no step depends on them; a config's own are its `free`.
+
+(The data are known by their digest.)
+"""
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
     """Options of every experiment."""
+
+    free: ClassVar[frozenset[str]] = FREE
 
     out: Path | None = None
     """Run directory; runs/<experiment> if not given."""
@@ -81,17 +97,6 @@ class RunConfig:
     """Images that take more than this are read from disk during training."""
 
 
-FREE = frozenset(
-    (
-        *("out", "data", "data_dir", "offline", "steps", "max_minutes", "resume"),
-        *("log_every", "sample_every", "checkpoint_every", "keep", "keep_every"),
-        *("evaluate_every", "evaluate_num", "inception"),
-        *("on_divergence", "parallel", "distributed"),
-    )
-)
-"""Fields that a resumed run may change, since no step depends on them.  (The data are known by their digest.)"""
-
-
 def require_bounds(options: Any) -> None:
     """Refuses a dataclass with a value outside the bounds of its type.
 
@@ -99,9 +104,9 @@ def require_bounds(options: Any) -> None:
       InputError: naming the option, its value and what is expected.
     """
     for name, hint in get_type_hints(type(options), include_extras=True).items():
-        value = getattr(options, name)
-        for part in (hint, *get_args(hint)):  # the parts of `Count | None`
-            for bounds in getattr(part, "__metadata__", ()):
-                if not isinstance(bounds, Bounds) or value is None or bounds.allow(value):
-                    continue
-                raise InputError(f"--{name.replace('_', '-')} {value}: expected {bounds}.")
+        value = getattr(options, name, None)
+        parts = (hint, *get_args(hint))  # those of `Count | None` and of `tuple[Count, ...]`
+        for bounds in [bounds for part in parts for bounds in getattr(part, "__metadata__", ())]:
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(bounds, Bounds) and one is not None and not bounds.allow(one):
+                    raise InputError(f"--{name.replace('_', '-')} {one}: expected {bounds}.")

@@ -15,7 +15,7 @@ from rich.console import Console
 from jaxgen.checkpoint import Checkpoints, Retention
 from jaxgen.command import command
 from jaxgen.condition import require_condition
-from jaxgen.config import FREE, Bounds, Count, Positive, RunConfig, Seed, require_bounds
+from jaxgen.config import Bounds, Count, Positive, RunConfig, Seed, require_bounds
 from jaxgen.data import Dataset, StreamedDataset, load
 from jaxgen.errors import InputError
 from jaxgen.files import cache_folder
@@ -51,10 +51,12 @@ def run(
     *,
     name: str,
     prepare: Callable[[Dataset], Dataset] | None = None,
+    afterwards: Callable[[RunDirectory], None] | None = None,
 ) -> RunDirectory:
     """Trains a recipe and leaves a run directory.
 
-    `prepare` makes what is trained on of the data set, which is then read into memory.
+    `prepare` makes what is trained on of the data set, which is then read into memory.  `afterwards` is what the first
+    process does with a run that came to its end.
 
     Ctrl-C and SIGTERM save everything, then exit with 130 and 143.
 
@@ -89,6 +91,8 @@ def run(
     display.say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
     if code:
         sys.exit(128 + code)
+    if afterwards is not None:
+        agree(lambda: afterwards(directory) if is_first() else None)
     return directory
 
 
@@ -183,7 +187,7 @@ def claim(
         display.say(f"The earlier run is now in {aside}")
     earlier = directory.earlier()
     if earlier:
-        require_same_run(directory.path, earlier, record, FREE)
+        require_same_run(directory.path, earlier, record, config.free)
     directory.open()
     return earlier
 

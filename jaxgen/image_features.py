@@ -15,12 +15,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from jaxgen.data import Dataset, shrink, with_field
 from jaxgen.errors import InputError
 from jaxgen.evaluation import digit_network
 
 Kind = Literal["palette", "edges", "embedding"]
 
-COLOURS = 6
+COLOURS, SIDE = 6, 32
 
 
 def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
@@ -38,14 +39,29 @@ def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
     raise InputError(f"No features are called {kind!r}: expected {', '.join(get_args(Kind))}.")
 
 
+def described(dataset: Dataset, kind: Kind) -> Dataset:
+    """The data with their features; larger squares become squares of 32 pixels first.
+
+    Raises:
+      InputError: squares of no multiple of that, or the kind is not of such images.
+    """
+    height, width, _ = dataset.spec
+    dataset = shrink(dataset, SIDE) if height == width > SIDE else dataset
+    return with_field(dataset, features=describe(dataset.arrays["image"], kind))
+
+
 def likeness(asked: np.ndarray, drawn: np.ndarray, *, seed: int = 0) -> float:
     """How far features [N, F] of drawn images are from those asked for, over how far those asked for are apart.
 
     0 is what was asked for, and 1 no nearer to it than another image is.
+
+    Raises:
+      InputError: all features that were asked for are the same.
     """
-    others = np.roll(np.random.default_rng(seed).permutation(len(asked)), 1)
-    order = np.roll(others, -1)
-    apart = np.linalg.norm(asked[others] - asked[order], axis=1).mean()
+    order = np.random.default_rng(seed).permutation(len(asked))
+    apart = np.linalg.norm(asked[order] - asked[np.roll(order, 1)], axis=1).mean()
+    if apart == 0:
+        raise InputError(f"{len(asked)} images whose features are all alike: none can be nearer than another.")
     return float(np.linalg.norm(drawn - asked, axis=1).mean() / apart)
 
 
@@ -53,11 +69,12 @@ def _palette(image: np.ndarray) -> np.ndarray:
     """Of one image [H, W, C]; colours that it has not are 0 with a share of 0."""
     picture = Image.fromarray(np.repeat(image, 3 // image.shape[-1], axis=2))
     few = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    counts = sorted(few.getcolors() or [], reverse=True)
+    colours = np.asarray(few.getpalette(), np.float32).reshape(-1, 3) / 127.5 - 1
+    used, counts = np.unique(np.asarray(few), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
     palette = np.zeros((COLOURS, 4), np.float32)
-    for row, (count, index) in enumerate(counts):
-        palette[row, :3] = np.asarray(few.getpalette()[3 * index : 3 * index + 3]) / 127.5 - 1
-        palette[row, 3] = count / image[..., 0].size
+    palette[: len(used), :3] = colours[used[order]]
+    palette[: len(used), 3] = counts[order] / counts.sum()
     return palette.ravel()
 
 

@@ -8,7 +8,7 @@ import pytest
 from jaxgen import InputError
 from jaxgen.cli import main as jaxgen
 from jaxgen.data import load, read_features
-from jaxgen.image_features import describe, likeness
+from jaxgen.image_features import describe, described, likeness
 from jaxgen.report import save_image
 from tests.programs import ROOT, load_program, run_here
 
@@ -49,11 +49,22 @@ def test_what_cannot_be_described_is_told():
         describe(np.zeros((1, 4, 4, 1), np.uint8), "smell")
     with pytest.raises(InputError, match="28"):
         describe(np.zeros((1, 4, 4, 1), np.uint8), "embedding")
+    with pytest.raises(InputError, match="all alike"):
+        likeness(np.ones((3, 2)), np.ones((3, 2)))
+
+
+def test_large_squares_are_described_as_the_experiment_does(tmp_path, monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", image=image)
+    assert run_here(monkeypatch, jaxgen, "describe", tmp_path / "images.npz", "--out", tmp_path / "f.npz") == 0
+    dataset = load(str(tmp_path / "images.npz"))
+    np.testing.assert_array_equal(read_features(tmp_path / "f.npz"), described(dataset, "edges").arrays["features"])
+    assert read_features(tmp_path / "f.npz").shape == (2, 16 * 16)
 
 
 def test_images_are_drawn_for_the_features_of_others(tmp_path, monkeypatch, capsys):
     rng, out = np.random.default_rng(0), tmp_path / "run"
-    np.savez(tmp_path / "images.npz", image=rng.integers(0, 256, (16, 8, 8, 3), np.uint8))
+    np.savez(tmp_path / "images.npz", image=rng.integers(0, 256, (30, 8, 8, 3), np.uint8))
     small = ("--width", 2, "--latent-size", 2, "--batch-size", 8, "--sample-every", 60)
     options = (*small, "--kind", "palette", "--data", tmp_path / "images.npz")
     assert run_here(monkeypatch, program.main, *options, "--steps", 2, "--out", out) == 0

@@ -7,6 +7,7 @@ import pytest
 import tyro
 
 from jaxgen.cli import read
+from jaxgen.config import require_bounds
 from tests.programs import ROOT, load_program
 
 README = (ROOT / "README.md").read_text()
@@ -33,11 +34,11 @@ def test_the_readme_names_every_experiment_and_benchmark():
 def test_a_command_of_the_readme_is_understood(command, monkeypatch):
     words = [word for word in shlex.split(re.sub("[<>]", "", command))[1:] if word != "--help"]
     if words[0] == "-m":
-        assert read(words[2:])
+        require_bounds(read(words[2:]))
         return
     if "benchmarks" in words[0]:
         pytest.importorskip("torch", reason="PyTorch is not installed")
         monkeypatch.syspath_prepend(ROOT / "experiments" / "benchmarks")
     program = load_program(ROOT / words[0])
     config = next(getattr(program, name) for name in ("Config", "Options") if hasattr(program, name))
-    assert tyro.cli(config, args=words[1:])
+    require_bounds(tyro.cli(config, args=words[1:]))

@@ -10,10 +10,12 @@ import pytest
 from jaxgen import Context, ImageSpec, InputError
 from jaxgen.cli import main as jaxgen
 from jaxgen.condition import example, text, told
+from jaxgen.data import mnist_files
 from jaxgen.export import load_controls, load_sampler, save_sampler
 from jaxgen.losses import logistic_discriminator
 from jaxgen.models import GAN, mismatched_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
+from tests.data.test_sources import idx
 from tests.programs import ROOT, TINY, load_program, loaded, run_here
 
 SPEC = ImageSpec(28, 28, 1)
@@ -68,10 +70,11 @@ text_to_mnist = load_program(ROOT / "experiments" / "text_to_mnist.py")
 def run(tmp_path_factory):
     """A tiny run on random images with the captions of digits."""
     folder = tmp_path_factory.mktemp("text")
-    image = np.random.default_rng(0).integers(0, 256, (64, *SPEC), dtype=np.uint8)
-    np.savez(folder / "images.npz", image=image, label=np.arange(64) % 10)
+    image = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
+    for name, array in zip(mnist_files.FILES["train"], (image, np.arange(64, dtype=np.uint8) % 10), strict=True):
+        (folder / name).write_bytes(idx(array))
     with pytest.MonkeyPatch.context() as monkeypatch:
-        arguments = (*TINY, "--data", folder / "images.npz", "--out", folder / "run", "--steps", 60)
+        arguments = (*TINY, "--data-dir", folder, "--out", folder / "run", "--steps", 60, "--judged", 10)
         assert run_here(monkeypatch, text_to_mnist.main, *arguments) == 0
     return folder / "run"
 
@@ -137,9 +140,7 @@ def test_words_for_a_run_without_a_condition_are_one_line(tmp_path, monkeypatch,
 
 
 def test_captions_that_are_too_long_for_a_run_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
-    image = np.zeros((64, *SPEC), np.uint8)
-    np.savez(tmp_path / "images.npz", image=image, label=np.zeros(64, int))
-    options = ("--data", tmp_path / "images.npz", "--out", tmp_path / "run", "--words", 2)
+    options = ("--offline", "--out", tmp_path / "run", "--words", 2)
     assert run_here(monkeypatch, text_to_mnist.main, *TINY, *options) == 2
     assert "words; at most 2 are read" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ finds the captions of real pictures which were held out too is how far its word 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from jaxgen import Aux, init_state, make_step, mean, minimize, to_float
 from jaxgen.axis import devices, own_share
 from jaxgen.captioned import hold_out_captions
 from jaxgen.command import command
-from jaxgen.config import Count, require_bounds
+from jaxgen.config import Bounds, Count, require_bounds
 from jaxgen.data import Dataset, load
 from jaxgen.dispatch import feed_from, train
 from jaxgen.evaluation import Matcher, retrieval_accuracy, save_matcher
@@ -37,6 +38,10 @@ class Options:
     """Where the network goes."""
     steps: Count = 3_000
     """Training steps of 128 pairs."""
+    words: Count = 12
+    """Words of a caption at most, as in the experiment that is judged."""
+    vocabulary: Annotated[int, Bounds(least=3)] = 4_096
+    """Words that are known at most, and two more numbers, as there."""
 
 
 def matching_loss(module):
@@ -73,7 +78,7 @@ def main() -> None:
     """Trains, writes and tests as the command line says."""
     options = tyro.cli(Options)
     require_bounds(options)
-    training, test = hold_out_captions(load(str(options.data)), words=12, vocabulary=4_096)
+    training, test = hold_out_captions(load(str(options.data)), words=options.words, vocabulary=options.vocabulary)
     matcher = train_matcher(training, options.steps)
     save_matcher(options.out, matcher)
     for part in (training, test):

@@ -7,11 +7,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from jaxgen.cli.told import MOST_BYTES
 from jaxgen.config import Bounds, require_bounds
-from jaxgen.data import Dataset, load
+from jaxgen.data import Dataset, load, subset
 from jaxgen.errors import InputError
 from jaxgen.files import write_whole
-from jaxgen.image_features import Kind, describe
+from jaxgen.image_features import Kind, described
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Describe:
     """Write features of images into an .npz, which `sample --features` draws more like them of."""
 
     images: Annotated[str, tyro.conf.Positional]
-    """A folder of images of one size, an .npz, or a data set's name (mnist, cifar10)."""
+    """A folder of images of one size, an .npz, or a data set's name (mnist, cifar10).  Squares of more than 32 pixels
+    are made smaller first, as experiments/features_to_image.py does."""
     kind: Kind = "edges"
     """palette: six colours and their shares; edges: the strength of contours; embedding: what the digit classifier
     sees."""
@@ -40,10 +42,11 @@ def write_features(options: Describe) -> None:
     require_bounds(options)
     if options.out.suffix != ".npz":
         raise InputError(f"--out {options.out}: expected a name that ends in .npz.")
-    data = load(options.images, data_dir=options.data_dir, offline=True)
+    data = load(options.images, data_dir=options.data_dir, offline=True, option="images", most_bytes=MOST_BYTES)
     if not isinstance(data, Dataset):
         raise InputError(f"{options.images}: too many to be read at once.")
-    features = describe(data.arrays["image"][: options.num], options.kind)
+    some = subset(data, np.arange(min(options.num or data.size, data.size)), split=data.split)
+    features = described(some, options.kind).arrays["features"]
     try:
         write_whole(options.out, lambda file: np.savez(file, features=features))
     except OSError as error:

@@ -11,6 +11,9 @@ from jaxgen.errors import InputError
 from jaxgen.export import Told
 from jaxgen.tokenizer import Tokenizer
 
+MOST_BYTES = 2**31
+"""Of images that are read at once."""
+
 
 def given_field(
     run: Path,
@@ -76,10 +79,13 @@ def _features(run: Path, path: Path | None, told: Told) -> np.ndarray:
 def _images(run: Path, path: str, told: Told) -> np.ndarray:
     if not path:
         raise InputError(f"--images is missing: {run} makes images of images.")
-    data = load(path)
+    data = load(path, option="--images", most_bytes=MOST_BYTES)
     if not isinstance(data, Dataset):
         raise InputError(f"--images {path}: too many to be read at once.")
+    images, (height, width, channels) = data.arrays["image"], told.shape
+    if data.spec == (height, width, 1):
+        return np.repeat(images, channels, axis=-1)  # grey pictures are coloured ones too
     if data.spec != told.shape:
         given, expected = ("x".join(map(str, shape)) for shape in (data.spec, told.shape))
         raise InputError(f"--images {path} are {given}; {run} takes {expected}.")
-    return data.arrays["image"]
+    return images

@@ -57,7 +57,7 @@ def read_captions(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
     """
     path, captions = folder / METADATA, {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as text: {error}") from error
     there = set(names)

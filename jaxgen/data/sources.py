@@ -35,6 +35,7 @@ def load(
     offline: bool = ...,
     announce: Announce = ...,
     most_bytes: None = ...,
+    option: str = ...,
 ) -> Dataset: ...
 
 
@@ -47,6 +48,7 @@ def load(
     offline: bool = ...,
     announce: Announce = ...,
     most_bytes: int | None,
+    option: str = ...,
 ) -> Dataset | StreamedDataset: ...
 
 
@@ -58,12 +60,14 @@ def load(
     offline: bool = False,
     announce: Announce = print,
     most_bytes: int | None = None,
+    option: str = "--data",
 ) -> Dataset | StreamedDataset:
     """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an `.npz` by path.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
     `announce` is told what takes long and what was chosen for want of better.  A folder of images or a prepared set
     whose images would take more than `most_bytes` is not read into memory but streamed; without it, nothing is.
+    `option` is what gave the name, for messages.
 
     Raises:
       InputError: the name is unknown, or the data are missing or damaged.
@@ -72,8 +76,10 @@ def load(
         raise InputError(f"The split {split!r} is unknown: expected {', '.join(SPLITS)}.")
     if name not in NAMES:
         if data_dir is not None:
-            raise InputError(f"--data-dir {data_dir} goes with {', '.join(NAMES)}; --data {name} is a path of its own.")
-        return _from_path(name, announce, most_bytes)
+            raise InputError(
+                f"--data-dir {data_dir} goes with {', '.join(NAMES)}; {option} {name} is a path of its own."
+            )
+        return _from_path(name, announce, most_bytes, option)
     places = _places(data_dir)
     if name == "binarized_mnist":
         return _from_binarized(split, places)
@@ -138,7 +144,7 @@ def _from_prepared(
     return read_prepared(name, split, folder, announce)
 
 
-def _from_path(name: str, announce: Announce, most_bytes: int | None) -> Dataset | StreamedDataset:
+def _from_path(name: str, announce: Announce, most_bytes: int | None, option: str) -> Dataset | StreamedDataset:
     path = Path(name).expanduser()
     if path.is_dir():
         folder = stream_folder(path, announce)
@@ -146,8 +152,8 @@ def _from_path(name: str, announce: Announce, most_bytes: int | None) -> Dataset
     if path.is_file() and path.suffix == ".npz":
         return read_archive(path)
     if path.exists():
-        raise InputError(f"--data {name} is neither a folder of images nor an .npz.")
-    raise InputError(f"--data {name} is unknown: expected {', '.join(NAMES)}, a folder of images, or an .npz.")
+        raise InputError(f"{option} {name} is neither a folder of images nor an .npz.")
+    raise InputError(f"{option} {name} is unknown: expected {', '.join(NAMES)}, a folder of images, or an .npz.")
 
 
 def _is_too_large(dataset: StreamedDataset, most_bytes: int | None, announce: Announce) -> bool:

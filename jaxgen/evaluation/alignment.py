@@ -31,15 +31,18 @@ def retrieval_accuracy(
     """How often an image's own text is the most like it, by inner product, among that many.
 
     `images` [N, F] and `texts` [M, F] are features of a matching network, the texts all different; image i was drawn
-    for text `asked[i]`, by default text i.  The others are drawn at random from the texts, each once.
+    for text `asked[i]`, by default text i.  The others are drawn at random from the texts, each once.  (In the paper
+    there are 100 candidates.)
 
     Raises:
-      InputError: features that cannot be compared, or fewer texts than candidates.
+      InputError: features that cannot be compared, fewer texts than candidates, or images that were drawn for none.
     """
     require_features(images, texts)
     if not 2 <= candidates <= len(texts):
         raise InputError(f"{candidates} candidates of {len(texts)} texts; expected from 2 to as many as texts.")
     asked = np.arange(len(images)) if asked is None else asked
+    if asked.shape != images.shape[:1] or asked.min() < 0 or asked.max() >= len(texts):
+        raise InputError(f"{len(images)} images of {len(texts)} texts: expected the number of its text for each.")
     likeness, rng = images @ texts.T, np.random.default_rng(seed)
     right = np.empty(len(images))
     for row, own in enumerate(asked):

@@ -39,7 +39,7 @@ from jaxgen.losses.reconstruction import (
     perceptual_error,
     squared_error,
 )
-from jaxgen.losses.style import channel_moments, content_loss, gram_matrix, gram_style_loss, moment_style_loss
+from jaxgen.losses.style import channel_moments, gram_matrix, gram_style_loss, moment_style_loss
 
 __all__ = [
     "Distance",
@@ -49,7 +49,6 @@ __all__ = [
     "categorical",
     "channel_moments",
     "charbonnier_error",
-    "content_loss",
     "discretized_logistic_mixture",
     "finite_difference_penalty",
     "gaussian",

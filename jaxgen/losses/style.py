@@ -10,7 +10,7 @@ With F^l [B, H, W, C] the maps of level l, and mu, sigma [B, 1, 1, C] each chann
 squares.  (3) Gatys et al. (2016), "Image style transfer using convolutional neural networks", equations (3) to (5),
 with means over places and channels, so that the two images of a pair may have different sizes.
 
-Losses are [B], not reduced.
+(1) is `jaxgen.losses.squared_error`, of maps.  Losses are [B], not reduced.
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,6 @@ def channel_moments(features: Array) -> tuple[Array, Array]:
 def gram_matrix(features: Array) -> Array:
     """The mean products [B, C, C] of the channels of maps [B, H, W, C] over places."""
     return jnp.einsum("bhwc,bhwd->bcd", features, features) / (features.shape[1] * features.shape[2])
-
-
-def content_loss(features: Array, target: Array) -> Array:
-    """(1), of maps [B, H, W, C] that are to be like others of the same size."""
-    return jnp.square(features - target).mean((1, 2, 3))
 
 
 def moment_style_loss(features: Sequence[Array], target: Sequence[Array]) -> Array:

@@ -14,6 +14,7 @@ from jaxgen.models.cnn import (
     restoration_loss,
     share_inputs,
     translation_game,
+    translation_networks,
 )
 from jaxgen.models.code_prior import CodePrior, code_prior_loss, vqvae_sampler
 from jaxgen.models.doubly_reparameterized import doubly_reparameterized_loss
@@ -165,6 +166,7 @@ __all__ = [
     "total_correlation_loss",
     "translate",
     "translation_game",
+    "translation_networks",
     "truncations",
     "vamp_prior",
     "vector_quantized_loss",

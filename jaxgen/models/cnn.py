@@ -33,7 +33,7 @@ import jax.numpy as jnp
 from jaxgen.axis import devices, own_share
 from jaxgen.condition import Condition, encoded, told
 from jaxgen.image import ImageSpec, to_float
-from jaxgen.losses import Distance, Likelihood, gaussian, squared_error
+from jaxgen.losses import Distance, Likelihood, gaussian, require_numbers, squared_error
 from jaxgen.metrics import Metrics, mean
 from jaxgen.models.gan import GAN
 from jaxgen.models.tasks import Task
@@ -59,9 +59,15 @@ class ImageToImage(NamedTuple):
     condition: Condition | None = None
 
     def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """The network's variables; `batch` shows what an example is."""
+        """The network's variables; `batch` shows what an example is.
+
+        Raises:
+          ValueError: the network gives the likelihood too few or too many numbers.
+        """
         given = (*self.inputs(Context(batch, key, jnp.int32(0))), *told(self.condition, batch))
-        return {"generator": self.network.init(key, *given, train=False)}
+        numbers, variables = self.network.init_with_output(key, *given, train=False)
+        require_numbers(self.likelihood, numbers, batch["image"].shape[-1])
+        return {"generator": variables}
 
     def inputs(self, context: Context) -> tuple[Array, ...]:
         """The task's inputs of a batch, or nothing without a task; inside `share_inputs` the same for all losses."""
@@ -113,7 +119,9 @@ def restoration_loss(model: ImageToImage, distance: Distance) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         made, truth = model.make(networks, context), to_float(context.batch["image"])
-        return distance(made.images, truth).mean(), Aux(likeness(made.images, truth), {"generator": made.changes})
+        return distance(made.images, truth).mean(), Aux(
+            peak_signal_to_noise(made.images, truth), {"generator": made.changes}
+        )
 
     return loss
 
@@ -127,13 +135,13 @@ def likelihood_loss(model: ImageToImage) -> Loss:
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         made, images = model.make(networks, context), context.batch["image"]
         nats = -model.likelihood.log_prob(made.numbers, images)
-        return nats.mean(), Aux(likeness(made.images, to_float(images)), {"generator": made.changes})
+        return nats.mean(), Aux(peak_signal_to_noise(made.images, to_float(images)), {"generator": made.changes})
 
     return loss
 
 
-def likeness(made: Array, truth: Array) -> Metrics:
-    """The peak signal-to-noise ratio of images, in decibels."""
+def peak_signal_to_noise(made: Array, truth: Array) -> Metrics:
+    """That of images, in decibels, as a metric."""
     return {"psnr": mean(10 * jnp.log10(4 / jnp.maximum(squared_error(made, truth), 1e-10)))}
 
 
@@ -153,13 +161,31 @@ def translation_game(model: ImageToImage, discriminator: Module, spec: ImageSpec
     """The game in which a discriminator tells true images from those that the network makes, each beside the input.
 
     `discriminator` takes images and inputs [B, H, W, C'] to logits [B].  Its losses are those of any GAN, inside
-    `share_inputs`.
+    `share_inputs`.  Their variables are `translation_networks`.
+
+    Raises:
+      ValueError: the model has no task, whose input the discriminator would be shown, or is told something besides.
     """
+    if model.task is None or model.condition is not None:
+        raise ValueError(
+            "translation_game was given a model without a task or with a condition; expected a task alone."
+        )
     batch = {"image": jnp.zeros((1, *spec), jnp.uint8)}
     (inputs,) = jax.eval_shape(lambda key: model.inputs(Context(batch, key, jnp.int32(0))), jax.random.key(0))
     shape = inputs.shape[1:]
     condition = Condition("input", math.prod(shape), shape, "float32", 0, lambda array: array)
     return GAN(model.network, discriminator, latent_size=0, condition=condition)
+
+
+def translation_networks(model: ImageToImage, gan: GAN, key: Array, batch: Batch) -> dict[str, Variables]:
+    """Both networks' variables for a `translation_game`; `batch` shows what an example is."""
+    generator, discriminator = jax.random.split(key)
+    image = to_float(batch["image"])
+    given = image, *model.inputs(Context(batch, key, jnp.int32(0)))
+    return {
+        **model.init(generator, batch),
+        "discriminator": gan.discriminator.init(discriminator, *given, train=False),
+    }
 
 
 def share_inputs(model: ImageToImage, update: Update) -> Update:

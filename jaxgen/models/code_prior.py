@@ -34,15 +34,28 @@ class CodePrior(NamedTuple):
     draw: Draw = draw_incrementally
 
     def init(self, key: Array) -> dict[str, Variables]:
-        """The network's variables."""
-        given = jnp.zeros((1, *self.sides, self.codes)), *example(self.condition)
-        return {"prior": self.network.init(key, *given, train=False)}
+        """The network's variables.
 
-    def log_prob(self, networks: Networks, codes: Array, *condition: Array, train: bool = False) -> Array:
+        Raises:
+          ValueError: it gives not one logit for each code.
+        """
+        given = jnp.zeros((1, *self.sides, self.codes)), *example(self.condition)
+        logits, variables = self.network.init_with_output(key, *given, train=False)
+        if logits.shape != given[0].shape:
+            raise ValueError(f"The prior's network gives {list(logits.shape)}; expected {list(given[0].shape)}.")
+        return {"prior": variables}
+
+    def log_prob(self, networks: Networks, codes: Array, *condition: Array) -> Array:
         """Log p [B], in nats, of codes int32 [B, h, w]."""
+        return self.evaluate(networks, codes, *condition, train=False)[0]
+
+    def evaluate(
+        self, networks: Networks, codes: Array, *condition: Array, train: bool, key: Array | None = None
+    ) -> tuple[Array, Variables]:
+        """Log p [B], in nats, of codes int32 [B, h, w], and the network's changed collections."""
         shown = jax.nn.one_hot(codes, self.codes)
-        logits, _ = forward(self.network, networks["prior"], shown, *condition, train=train)
-        return (jax.nn.log_softmax(logits) * shown).sum((-3, -2, -1))
+        logits, changes = forward(self.network, networks["prior"], shown, *condition, train=train, key=key)
+        return (jax.nn.log_softmax(logits) * shown).sum((-3, -2, -1)), changes
 
     def sampler(self, temperature: float = 1.0) -> Sampler:
         """The function from networks, typed keys [B] and the condition's field if any to codes int32 [B, h, w].
@@ -65,13 +78,23 @@ class CodePrior(NamedTuple):
 
 
 def code_prior_loss(model: VQVAE, prior: CodePrior) -> Loss:
-    """The negative log-likelihood of the codes of a batch, in nats an image; a metric tells it in bits a code."""
+    """The negative log-likelihood of the codes of a batch, in nats an image; a metric tells it in bits a code.
+
+    Raises:
+      ValueError: the prior is of other codes than the model's; or, when traced, of maps of another size.
+    """
+    if model.codes != prior.codes:
+        raise ValueError(f"A prior of {prior.codes} codes was given for a model of {model.codes}.")
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         codes, _, _ = model.encode(networks, context.batch["image"])
-        nats = -prior.log_prob(networks, codes, *told(prior.condition, context.batch), train=True)
+        if codes.shape[1:] != prior.sides:
+            raise ValueError(f"A prior of maps {list(prior.sides)} was given for codes {list(codes.shape[1:])}.")
+        condition = told(prior.condition, context.batch)
+        logs, changes = prior.evaluate(networks, codes, *condition, train=True, key=context.key)
+        nats = -logs
         bits = nats / (math.prod(prior.sides) * math.log(2))
-        return nats.mean(), Aux({"nll": mean(nats), "bits_per_code": mean(bits)})
+        return nats.mean(), Aux({"nll": mean(nats), "bits_per_code": mean(bits)}, {"prior": changes})
 
     return loss
 

@@ -2,10 +2,13 @@
 
 One network learns with its condition c and, for a share of the examples, without; drawing goes beyond the condition:
 
-    (1) l = l(none) + s (l(c) - l(none))        the numbers of a pixel; s = 1 is the condition as it was learnt
+    (1) l = l(none) + s (l(c) - l(none))        the logits of a pixel; s = 1 is the condition as it was learnt
 
-`Draw` is what draws an image a pixel at a time, as in `jaxgen.models.reading_order`.
+So it is for likelihoods of logits, `bernoulli` and `categorical`, and for codes.  `Draw` is what draws an image a pixel
+at a time, as in `jaxgen.models.reading_order`.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +25,10 @@ def sometimes_untold(loss: Loss, condition: Condition, share: float = 0.1) -> Lo
     """The loss with a share of the batch, drawn at random, whose condition is none.
 
     Raises:
-      ValueError: a share outside [0, 1].
+      ValueError: a share outside [0, 1], or a condition on images, which are the truth too.
     """
+    if (nothing := condition.none) is None:
+        raise ValueError(f"sometimes_untold was given a condition on {condition.field!r}, which cannot be left out.")
     if not 0 <= share <= 1:
         raise ValueError(f"sometimes_untold was given a share of {share}; expected one from 0 to 1.")
 
@@ -31,7 +36,7 @@ def sometimes_untold(loss: Loss, condition: Condition, share: float = 0.1) -> Lo
         field = context.batch[condition.field]
         key = stream(context, "untold").key
         untold = own_share(jax.random.bernoulli(key, share, (devices() * len(field),)))
-        none = jnp.full_like(field, condition.none)
+        none = jnp.full_like(field, nothing)
         field = jnp.where(untold.reshape(-1, *[1] * (field.ndim - 1)), none, field)
         return loss(networks, context._replace(batch={**context.batch, condition.field: field}))
 
@@ -44,10 +49,10 @@ def guided(scale: float, draw: Draw = draw_incrementally) -> Draw:
     What a network is told of no condition is zeros.
 
     Raises:
-      ValueError: a scale below 0.
+      ValueError: the scale is not a finite number from 0 on.
     """
-    if not scale >= 0:
-        raise ValueError(f"guided was given a scale of {scale}; expected 0 or more.")
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"guided was given a scale of {scale}; expected a finite number from 0 on.")
 
     def draw_guided(network: Module, variables: Variables, canvas: Canvas, condition: Array) -> Array:
         def mix(numbers: Array) -> Array:

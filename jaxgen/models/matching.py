@@ -16,11 +16,17 @@ def mismatched_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
 
     The paper's s_w, for the discriminator.  Examples whose next one has the same label, or is told the same, are left
     out.
+
+    Raises:
+      ValueError: the GAN is told nothing.
     """
+    condition_of = gan.condition
+    if condition_of is None:
+        raise ValueError("mismatched_loss was given a GAN that is told nothing; expected one with a condition.")
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        image, condition = to_float(context.batch["image"]), told(gan.condition, context.batch)
-        name = "label" if "label" in context.batch else gan.condition.field  # pyright: ignore[reportOptionalMemberAccess]
+        image, condition = to_float(context.batch["image"]), told(condition_of, context.batch)
+        name = "label" if "label" in context.batch else condition_of.field
         field = context.batch[name].reshape(len(image), -1)
         differs = (field != next_examples(field)).any(1)
         own, other = (

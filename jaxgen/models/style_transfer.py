@@ -21,9 +21,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.axis import own_share
 from jaxgen.errors import InputError
 from jaxgen.image import to_float, to_uint8
-from jaxgen.losses import channel_moments, content_loss, gram_style_loss, moment_style_loss
+from jaxgen.losses import channel_moments, gram_style_loss, moment_style_loss, squared_error
 from jaxgen.metrics import mean
 from jaxgen.nets import Module, forward
 from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, Sampler, Variables
@@ -78,7 +79,9 @@ class StyleTransfer(NamedTuple):
     def losses(self, networks: Networks, images: Array, content: Array, style: Array) -> tuple[Array, Array]:
         """How far images [B, H, W, C] are from what a transfer is to be: the two terms [B] of (3)."""
         maps, features, styles = (self.encode(networks, given) for given in (images, content, style))
-        return content_loss(maps[-1], adaptive_instance_norm(features[-1], styles[-1])), moment_style_loss(maps, styles)
+        return squared_error(maps[-1], adaptive_instance_norm(features[-1], styles[-1])), moment_style_loss(
+            maps, styles
+        )
 
     def sampler(self, examples: Array) -> Sampler:
         """The function from networks and typed keys [B] to some of `examples` uint8 [N, H, W, C] in others' styles.
@@ -127,7 +130,7 @@ def style_transfer_loss(model: StyleTransfer, *, weight: float = 10.0) -> Loss:
         styles = [swapped(level) for level in maps]
         target = adaptive_instance_norm(maps[-1], styles[-1])
         results = model.encode(networks, model.decode(networks, target, images.shape[1:3]))
-        content, style = content_loss(results[-1], target), moment_style_loss(results, styles)
+        content, style = squared_error(results[-1], target), moment_style_loss(results, styles)
         return (content + weight * style).mean(), Aux({"content": mean(content), "style": mean(style)})
 
     return loss
@@ -141,7 +144,7 @@ def identity_loss(model: StyleTransfer) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         images = to_float(context.batch["image"])
-        error = content_loss(model.decode(networks, model.encode(networks, images)[-1], images.shape[1:3]), images)
+        error = squared_error(model.decode(networks, model.encode(networks, images)[-1], images.shape[1:3]), images)
         return error.mean(), Aux({"error": mean(error)})
 
     return loss
@@ -159,9 +162,9 @@ def optimized_transfer_loss(features: Features, *, weight: float = 1.0) -> Loss:
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        maps = features(networks["image"]["params"])
+        maps = features(own_share(networks["image"]["params"]))
         contents, styles = (features(to_float(context.batch[name])) for name in ("content", "style"))
-        content, style = content_loss(maps[-1], contents[-1]), gram_style_loss(maps, styles)
+        content, style = squared_error(maps[-1], contents[-1]), gram_style_loss(maps, styles)
         return (content + weight * style).mean(), Aux({"content": mean(content), "style": mean(style)})
 
     return loss

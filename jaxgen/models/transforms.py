@@ -13,7 +13,7 @@ Transform = Callable[[Array, Array], Array]
 
 
 def change_colour(key: Array, image: Array) -> Array:
-    """Brightness by up to 1/2 of the range, saturation by a factor up to 2, contrast by a factor from 1/2 to 3/2."""
+    """Brightness by up to a quarter of the range, saturation by a factor up to 2, contrast by one from 1/2 to 3/2."""
     brightness, saturation, contrast = jax.random.split(key, 3)
     image += jax.random.uniform(brightness, minval=-0.5, maxval=0.5)
     grey = image.mean(-1, keepdims=True)

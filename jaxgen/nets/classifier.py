@@ -3,6 +3,8 @@
 import flax.linen as nn
 
 from jaxgen.nets.conv import Conv
+from jaxgen.nets.dropout import Dropout
+from jaxgen.nets.resizing import max_pool
 from jaxgen.types import Array
 
 CLASSES, FEATURES, DROP = 10, 64, 0.5
@@ -19,7 +21,6 @@ class DigitClassifier(nn.Module):
         for features in (16, 32, 64):
             image = nn.relu(Conv(features, (3, 3), kernel_init=nn.initializers.he_normal())(image))
             if features < 64:
-                batch, height, width, _ = image.shape
-                image = image.reshape(batch, height // 2, 2, width // 2, 2, features).max(axis=(2, 4))
+                image = max_pool(image)
         features = nn.relu(nn.Dense(FEATURES)(image.reshape(len(image), -1)))
-        return features, nn.Dense(CLASSES)(nn.Dropout(DROP, deterministic=not train)(features))
+        return features, nn.Dense(CLASSES)(Dropout(DROP)(features, train=train))

@@ -19,6 +19,8 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool) -> Array:
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"Dropout was given a rate of {self.rate}; expected at least 0 and below 1.")
         if not train or self.rate == 0:
             return features
         shape = (devices() * len(features), *features.shape[1:])

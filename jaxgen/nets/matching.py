@@ -31,9 +31,10 @@ class Matching(nn.Module):
         for convolution in self.convolutions:
             image = jax.nn.leaky_relu(convolution(image), 0.2)
         features = self.last(image.reshape(len(image), -1))
-        return normed(features), normed(self.words(tokens, train=train)), jnp.exp(self.logarithm)
+        temperature = jnp.exp(jnp.maximum(self.logarithm, jnp.log(0.01)))  # as in the paper, section 2.5
+        return normed(features), normed(self.words(tokens, train=train)), temperature
 
 
 def normed(features: Array) -> Array:
-    """Features [B, F] of length 1."""
-    return features / (jnp.linalg.norm(features, axis=-1, keepdims=True) + 1e-6)
+    """Features [B, F] of length 1, or of 0 where they are 0."""
+    return features * jax.lax.rsqrt(jnp.square(features).sum(-1, keepdims=True) + 1e-12)

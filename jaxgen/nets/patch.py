@@ -11,8 +11,8 @@ from jaxgen.types import Array
 class PatchDiscriminator(nn.Module):
     """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they were made of, to logits float32 [B].
 
-    A logit is the mean over overlapping patches, whose sides are 5 * 2^layers - 2 pixels.  There is no normalisation,
-    as a gradient penalty wants it.
+    A logit is the mean over overlapping patches, whose sides are 5 * 2^layers - 2 pixels, where the authors' code takes
+    the mean of the patches' costs.  There is no normalisation, as a gradient penalty wants it.
     """
 
     width: int = 32

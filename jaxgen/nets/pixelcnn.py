@@ -3,11 +3,12 @@
 Two stacks of shifted convolutions: the vertical one sees the rows above a pixel, the horizontal one those and the
 pixels to the left.  With g(a, b) = tanh(a) sigmoid(b) and * a shifted convolution, a layer is
 
-    (1) u = W_v * v + V_v c,            v <- g(u)
+    (1) u = W_v * v + V_v c,            v <- v + g(u)
     (2) r = W_h * h + W_u u + V_h c,    h <- h + W_o g(r)
 
-where c is a condition.  A network takes images float32 [B, H, W, F] and a condition [B, K], or none, to the numbers
-float32 [B, H, W, P] of a likelihood; those of a pixel depend on the pixels before it in reading order alone.
+where c is a condition; the paper's v has no residual.  A network takes images float32 [B, H, W, F] and a condition
+[B, K], or none, to the numbers [B, H, W, P] of a likelihood; those of a pixel depend on the pixels before it in reading
+order alone.
 """
 
 from functools import partial

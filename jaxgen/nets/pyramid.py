@@ -3,7 +3,7 @@
 Huang and Belongie (2017), https://arxiv.org/abs/1703.06868, section 6, take three levels and more of a classifier and
 its mirror image.  Here the encoder is one that learns as half of an autoencoder, so that it wants no labels: patches
 of two by two pixels become one, with a residual block at each level, and back from depth to space.  As there, nothing
-is normalised, which would take an image's style from it, and borders are repeated rather than dark.
+is normalised, which would take an image's style from it; borders are repeated, where the paper reflects them.
 """
 
 from typing import Any

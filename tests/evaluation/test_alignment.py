@@ -17,6 +17,13 @@ def test_label_accuracy_is_the_share_of_labels_that_are_most_probable():
         label_accuracy(probabilities, np.array([0]))
 
 
+@pytest.mark.parametrize("asked", [np.arange(3), np.full(12, 12), np.full(12, -1)])
+def test_images_of_no_text_are_told(asked):
+    features = np.eye(12)
+    with pytest.raises(InputError, match="12 images of 12 texts"):
+        retrieval_accuracy(features, features, asked=asked)
+
+
 def test_retrieval_is_certain_of_matched_features_and_chance_of_unrelated_ones():
     rng = np.random.default_rng(0)
     texts = rng.normal(size=(400, 64))

@@ -32,6 +32,7 @@ from jaxgen.models import (
     share_inputs,
     super_resolve,
     translation_game,
+    translation_networks,
 )
 from jaxgen.nets import ClassicCNN, PatchDiscriminator, ResidualDecoder, UNet
 
@@ -170,12 +171,8 @@ def test_pix2pix_is_a_chain_of_the_two_families():
     (inputs,) = model.inputs(CONTEXT)
     assert gan.condition.shape == inputs.shape[1:] == (8, 12, 4)
     truth = to_float(BATCH["image"])
-    networks = {
-        **jax.tree.map(lambda leaf: leaf + 0.05, made_for(model)),
-        "discriminator": jax.jit(lambda key: gan.discriminator.init(key, truth, inputs, train=False))(
-            jax.random.key(1)
-        ),
-    }
+    networks = jax.jit(lambda key: translation_networks(model, gan, key, BATCH))(jax.random.key(1))
+    networks = {**networks, "generator": jax.tree.map(lambda leaf: leaf + 0.05, networks["generator"])}
     update = pix2pix(model, gan)
     state = init_state(update, networks, jax.random.key(2), BATCH)
     after, metrics = jax.jit(make_step(update))(state, BATCH)
@@ -200,6 +197,13 @@ def test_pix2pix_is_a_chain_of_the_two_families():
     by_hand = jax.tree.map(lambda p, g: p - 0.01 * g, networks["generator"], gradient)
     chex.assert_trees_all_close(after.networks["generator"], by_hand, rtol=1e-4, atol=1e-5)
     assert "generator_ema" in after.networks
+
+
+def test_a_game_of_no_task_and_a_network_of_other_numbers_are_told():
+    with pytest.raises(ValueError, match="without a task"):
+        translation_game(ImageToImage(Level(), None), PatchDiscriminator(2, 1), SPEC)
+    with pytest.raises(ValueError, match="gives 1 numbers a pixel; its likelihood takes 3"):
+        jax.eval_shape(ImageToImage(UNet(1, **SMALL), inpaint(random_block())).init, jax.random.key(0), BATCH)
 
 
 def test_a_discriminator_of_inputs_tells_which_image_goes_with_which():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgen import Context, ImageSpec
-from jaxgen.condition import labels, text
+from jaxgen.condition import images, labels, text
 from jaxgen.losses import bernoulli
 from jaxgen.models import CodePrior, PixelCNN, draw_naively, guided, pixelcnn_loss, sometimes_untold
 from jaxgen.models.reading_order import draw_incrementally
@@ -79,7 +79,12 @@ def test_codes_are_drawn_for_words_and_what_is_remembered_changes_none():
 
 @pytest.mark.parametrize(
     ("make", "told"),
-    [(lambda: guided(-1.0), "scale of -1.0"), (lambda: sometimes_untold(lambda *_: None, LABELS, 1.5), "share of 1.5")],
+    [
+        (lambda: guided(-1.0), "scale of -1.0"),
+        (lambda: guided(float("inf")), "scale of inf"),
+        (lambda: sometimes_untold(lambda *_: None, LABELS, 1.5), "share of 1.5"),
+        (lambda: sometimes_untold(lambda *_: None, images(SPEC)), "'image', which cannot be left out"),
+    ],
 )
 def test_what_cannot_be_is_told(make, told):
     with pytest.raises(ValueError, match=told):

@@ -244,6 +244,18 @@ def test_a_vqvae_draws_by_the_prior_of_its_codes():
     chex.assert_trees_all_close(images, expected, atol=1e-5)
 
 
+def test_a_prior_of_other_codes_or_maps_is_told():
+    model = VQVAE(MapEncoder(2, 4, 1), MapDecoder(ImageSpec(8, 12, 3), 4, 1), gaussian(), 5)
+    with pytest.raises(ValueError, match="A prior of 4 codes was given for a model of 5"):
+        code_prior_loss(model, CodePrior(GatedPixelCNN(4, 3, (1,)), 4, (2, 3)))
+    with pytest.raises(ValueError, match=r"gives \[1, 2, 3, 1\]; expected \[1, 2, 3, 5\]"):
+        jax.eval_shape(CodePrior(GatedPixelCNN(1, 3, (1,)), 5, (2, 3)).init, jax.random.key(0))
+    prior, batch = CodePrior(GatedPixelCNN(5, 3, (1,)), 5, (2, 2)), {"image": jnp.zeros((1, 8, 12, 3), jnp.uint8)}
+    networks = jax.eval_shape(lambda key: {**model.init(key, batch), **prior.init(key)}, jax.random.key(0))
+    with pytest.raises(ValueError, match=r"maps \[2, 2\] was given for codes \[2, 3\]"):
+        jax.eval_shape(code_prior_loss(model, prior), networks, Context(batch, jax.random.key(0), jnp.int32(0)))
+
+
 def test_the_probabilities_of_all_maps_of_codes_sum_to_one():
     prior = CodePrior(GatedPixelCNN(3, 2, (1,)), 3, (2, 2))
     networks = jax.jit(prior.init)(jax.random.key(0))
