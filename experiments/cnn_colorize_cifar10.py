@@ -3,7 +3,7 @@
 It is given the luma of images and learns their colours.  It ends with the test images: a picture of inputs, of what the
 network makes of them and of the truth, and how near it is beside grey.  Grey images of your own are coloured by
 
-    python -m jaxgen sample runs/cnn_colorize_cifar10 --images photographs --out coloured.png
+    python -m jaxgen restore runs/cnn_colorize_cifar10 --images photographs --out coloured.png
 """
 
 from dataclasses import dataclass
@@ -52,6 +52,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=update,
         sampler=model.sampler("generator_ema"),
         condition=images(spec),
+        restorer=model.restorer("generator_ema"),
     )
 
 

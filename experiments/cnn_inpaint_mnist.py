@@ -4,7 +4,7 @@ It is given images that something was done to, and learns what they were: a part
 are large.  It ends with the test images: a picture of inputs, of what the network makes of them and of the truth, and
 how near it is beside what is made without a network.  Afterwards
 
-    python -m jaxgen sample runs/cnn_inpaint_mnist --images digits.npz --out completed.png
+    python -m jaxgen restore runs/cnn_inpaint_mnist --images damaged.png --mask mask.png --out completed.png
 """
 
 from dataclasses import dataclass
@@ -75,6 +75,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=update,
         sampler=model.sampler("generator_ema"),
         condition=images(spec),
+        restorer=model.restorer("generator_ema"),
     )
 
 

@@ -16,7 +16,7 @@ from jaxgen.config import RunConfig
 from jaxgen.controls import Controls
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.dispatch import diverged_leaves, feed_from, train
-from jaxgen.export import Stylizer, save_controls, save_sampler, save_stylizer, seeded
+from jaxgen.export import Restorer, Stylizer, save_controls, save_restorer, save_sampler, save_stylizer, seeded
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
@@ -41,7 +41,7 @@ class Recipe(NamedTuple):
     means that the discriminator has won, if there is one.  `score` is what evaluations on the way go by; by default the
     Fréchet distance of drawn images.  `pictures` makes further pictures at the end, of networks and some training
     examples: images uint8 [rows, columns, H, W, C] by name.  `controls` are what of the networks can be steered, and
-    `stylizer` is what they make of a content and a style.
+    `stylizer` is what they make of a content and a style, `restorer` of images that something was done to.
     """
 
     networks: Callable[[Array], Networks]
@@ -53,6 +53,7 @@ class Recipe(NamedTuple):
     pictures: Callable[[Networks, Batch], Mapping[str, Array]] | None = None
     controls: Callable[[Networks], Controls] | None = None
     stylizer: Callable[[Networks], Stylizer] | None = None
+    restorer: Callable[[Networks], Restorer] | None = None
     start: Callable[[], Networks] | None = None
 
 
@@ -203,6 +204,8 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
             save_controls(run.directory.controls, run.recipe.controls(jax.device_get(state.networks)), *of)
         if run.recipe.stylizer is not None:
             save_stylizer(run.directory.stylizer, run.recipe.stylizer(jax.device_get(state.networks)), of[0])
+        if run.recipe.restorer is not None:
+            save_restorer(run.directory.restorer, run.recipe.restorer(jax.device_get(state.networks)), of[0])
         _draw_pictures(run, state.networks)  # last: no picture may cost the model
 
 

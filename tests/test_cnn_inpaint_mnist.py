@@ -9,7 +9,7 @@ from PIL import Image
 from jaxgen.cli import main as jaxgen
 from jaxgen.data import mnist_files
 from jaxgen.evaluation import compare_pairs
-from jaxgen.export import load_sampler
+from jaxgen.export import load_restorer, load_sampler
 from jaxgen.report import RunDirectory
 from tests.data.test_sources import idx
 from tests.programs import ROOT, load_program, loaded, run_here, write_images
@@ -44,6 +44,7 @@ def test_the_table_is_of_what_the_exported_network_makes_of_the_test_images(fini
     measured = compare_pairs(made, truth)
     assert told["network"]["psnr"]["value"] == pytest.approx(measured.psnr.value)
     assert told["network"]["ssim"]["value"] == pytest.approx(measured.ssim.value)
+    np.testing.assert_array_equal(load_restorer(finished / "restorer").restore(truth), truth)  # nothing is hidden
     with Image.open(finished / "held_out.png") as picture:
         assert picture.size == (2 * (12 * 30 + 2), 2 * (9 * 30 + 2))
 

@@ -17,7 +17,9 @@ LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitli
 PARTS = [part.strip() for line in LINES for part in re.split(r"\s#", line)[0].split("&&")]
 WHOLE = [part.rstrip('"') if part.count('"') % 2 else part for part in PARTS]
 COMMANDS = sorted({part for part in WHOLE if re.match(r"python (experiments/|-m jaxgen )", part)})
-LINKS = sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README)))
+LINKS = sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README) + re.findall(r'src="([^"]+)"', README)))
+TITLES = re.findall("^#+ (.+)$", README, re.MULTILINE)
+SECTIONS = {re.sub("[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in TITLES}
 
 
 @pytest.mark.parametrize("path", PROGRAMS + LINKS)
@@ -42,3 +44,7 @@ def test_a_command_of_the_readme_is_understood(command, monkeypatch):
     program = load_program(ROOT / words[0])
     config = next(getattr(program, name) for name in ("Config", "Options") if hasattr(program, name))
     require_bounds(tyro.cli(config, args=words[1:]))
+
+
+def test_links_within_the_readme_lead_to_its_sections():
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= SECTIONS

@@ -7,6 +7,7 @@ import tyro
 from jaxgen.cli.describe import Describe, write_features
 from jaxgen.cli.evaluate import Evaluate, evaluate
 from jaxgen.cli.given import Invert, Saliency, look_at_given
+from jaxgen.cli.restore import Restore, restore
 from jaxgen.cli.sample import Sample, sample
 from jaxgen.cli.steer import Directions, Interpolate, Mix, Truncate, steer
 from jaxgen.cli.stylize import Stylize, stylize
@@ -22,6 +23,7 @@ VERBS = {
     "directions": (Directions, steer),
     "invert": (Invert, look_at_given),
     "saliency": (Saliency, look_at_given),
+    "restore": (Restore, restore),
     "stylize": (Stylize, stylize),
     "describe": (Describe, write_features),
 }

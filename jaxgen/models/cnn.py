@@ -25,6 +25,7 @@ pix2pix, Isola et al. (2017), https://arxiv.org/abs/1611.07004, equation (4), is
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -108,6 +109,20 @@ class ImageToImage(NamedTuple):
             return self.restore(networks[network], *inputs, *encoded(self.condition, field))
 
         return sample
+
+    def restorer(self, network: str) -> Callable[[Networks], Callable[[Array, Array], Array]]:
+        """What the generator called `network` makes of images that something has been done to already.
+
+        Of networks it is the function from images float32 [B, H, W, C] and where they are known, bool [B, H, W, 1], to
+        such images.
+
+        Raises:
+          ValueError: there is no task, or the network is told something besides.
+        """
+        if self.task is None or self.condition is not None:
+            raise ValueError("A restorer is of a model with a task, whose network is told nothing besides.")
+        given = self.task.given
+        return lambda networks: lambda images, known: self.restore(networks[network], given(images, known))
 
     def _images(self, inputs: tuple[Array, ...], numbers: Array) -> Array:
         images = self.likelihood.mean(numbers)

@@ -33,12 +33,14 @@ LUMA = (0.299, 0.587, 0.114)
 class Task(NamedTuple):
     """What a network is asked, as pure functions on a batch.
 
-    `degrade` takes keys [B] and images to inputs [B, H, W, C'], whose first channels can be shown.  `complete` takes
-    inputs and what a network made of them, [B, H, W, C], to images that agree with the inputs.  `baseline` takes inputs
-    to images without a network.
+    `degrade` takes keys [B] and images to inputs [B, H, W, C'], whose first channels can be shown.  `given` takes
+    images that something has been done to already, and where they are known, bool [B, H, W, 1], to such inputs.
+    `complete` takes inputs and what a network made of them, [B, H, W, C], to images that agree with the inputs.
+    `baseline` takes inputs to images without a network.
     """
 
     degrade: Callable[[Array, Array], Array]
+    given: Callable[[Array, Array], Array]
     complete: Callable[[Array, Array], Array]
     baseline: Callable[[Array], Array]
 
@@ -55,7 +57,12 @@ def denoise(deviation: float = 0.5) -> Task:
     def degrade(keys: Array, images: Array) -> Array:
         return images + deviation * jax.vmap(lambda key: jax.random.normal(key, images.shape[1:]))(keys)
 
-    return Task(degrade, lambda inputs, made: made, lambda inputs: inputs)  # noqa: ARG005
+    return Task(
+        degrade,
+        given=lambda images, known: images,  # noqa: ARG005
+        complete=lambda inputs, made: made,  # noqa: ARG005
+        baseline=lambda inputs: inputs,
+    )
 
 
 def inpaint(mask: Mask) -> Task:
@@ -74,7 +81,7 @@ def inpaint(mask: Mask) -> Task:
         count = jnp.maximum(inputs[..., -1:].sum((1, 2), keepdims=True), 1)
         return complete(inputs, inputs[..., :-1].sum((1, 2), keepdims=True) / count)
 
-    return Task(degrade, complete, baseline)
+    return Task(degrade, masked, complete, baseline)
 
 
 def masked(images: Array, known: Array) -> Array:
@@ -149,8 +156,9 @@ def colourise() -> Task:
 
     return Task(
         degrade,
-        lambda inputs, made: made + inputs - luma(made),
-        lambda inputs: jnp.broadcast_to(inputs, (*inputs.shape[:3], 3)),
+        given=lambda images, known: luma(images),  # noqa: ARG005
+        complete=lambda inputs, made: made + inputs - luma(made),
+        baseline=lambda inputs: jnp.broadcast_to(inputs, (*inputs.shape[:3], 3)),
     )
 
 
@@ -175,9 +183,10 @@ def super_resolve(factor: int) -> Task:
         return jax.image.resize(inputs[:, ::factor, ::factor], inputs.shape, "cubic")
 
     return Task(
-        lambda keys, images: block_means(images, factor),  # noqa: ARG005
-        lambda inputs, made: made + inputs - block_means(made, factor),
-        baseline,
+        degrade=lambda keys, images: block_means(images, factor),  # noqa: ARG005
+        given=lambda images, known: block_means(images, factor),  # noqa: ARG005
+        complete=lambda inputs, made: made + inputs - block_means(made, factor),
+        baseline=baseline,
     )
 
 

@@ -1,5 +1,5 @@
 """The run directory: `config.json`, `metrics.jsonl`, `samples/`, pictures, `checkpoints/`, `sampler/`,
-`controls/`, `stylizer/`, `best/`.
+`controls/`, `stylizer/`, `restorer/`, `best/`.
 """
 
 import json
@@ -29,6 +29,7 @@ class RunDirectory:
         self.sampler = self.path / "sampler"
         self.controls = self.path / "controls"
         self.stylizer = self.path / "stylizer"
+        self.restorer = self.path / "restorer"
         self.best = self.path / "best"
         self._lock = FileLock(self.path / ".lock", blocking=False)
 

@@ -43,6 +43,14 @@ def test_what_is_completed_has_the_input_that_it_was_made_of(name):
     np.testing.assert_allclose(task.complete(inputs, IMAGES), IMAGES, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", EXACT)
+def test_an_image_that_something_was_done_to_already_is_the_same_input(name):
+    inputs = TASKS[name].degrade(KEYS, IMAGES)
+    known = inputs[..., 3:] > 0 if "inpaint" in name else jnp.ones((6, 8, 12, 1), bool)
+    done = jnp.broadcast_to(inputs[..., :3], IMAGES.shape)
+    np.testing.assert_allclose(TASKS[name].given(done, known), inputs, atol=1e-6)
+
+
 @pytest.mark.parametrize("mask", [random_block(), random_half()])
 def test_inpainting_keeps_known_pixels_to_the_bit(mask):
     task, known = inpaint(mask), mask(KEYS, 8, 12)
