@@ -18,9 +18,9 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.captioned import hold_out_captions, tell_retrieval
-from jaxgen.condition import text
-from jaxgen.data import load
+from jaxgen.captioned import hold_out_captions, tell_retrieval, with_embeddings
+from jaxgen.condition import features, text
+from jaxgen.data import Dataset, load, read_features
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, averaged, elbo_loss, warming_up
@@ -56,23 +56,29 @@ class Config(RunConfig):
     """Of the likelihood of a pixel."""
     beta: Positive = 10.0
     """Weight of the divergence from the prior: the larger, the less latents say and the more the caption does."""
+    text_embeddings: Path | None = None
+    """An .npz of `features` of each caption by any encoder of sentences (python -m jaxgen embed --captions <folder>), to
+    be told instead of words."""
     matcher: Path | None = None
     """The folder of a matching network that judges at the end."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to draw from them."""
-    vae = VAE(
-        encoder=WithText(
-            ResidualEncoder(config.latent_size, config.width, 1, config.hidden), TextEncoder(config.vocabulary)
-        ),
-        decoder=WithText(ResidualDecoder(spec, config.width, 1, config.hidden), TextEncoder(config.vocabulary, 128)),
-        likelihood=gaussian(config.variance),
-        latent_size=config.latent_size,
-        condition=text(config.words),
-    )
+    encoder = ResidualEncoder(config.latent_size, config.width, 1, config.hidden)
+    decoder = ResidualDecoder(spec, config.width, 1, config.hidden)
+    condition = text(config.words)
+    if config.text_embeddings:
+        condition = features(read_features(config.text_embeddings).shape[1])
+    else:
+        encoder = WithText(encoder, TextEncoder(config.vocabulary))
+        decoder = WithText(decoder, TextEncoder(config.vocabulary, 128))
+    vae = VAE(encoder, decoder, gaussian(config.variance), config.latent_size, condition=condition)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000))
-    example = {"image": jnp.zeros((1, *spec), jnp.uint8), "text": jnp.zeros((1, config.words), jnp.int32)}
+    example = {
+        "image": jnp.zeros((1, *spec), jnp.uint8),
+        condition.field: jnp.zeros((1, *condition.shape), condition.dtype),
+    }
 
     return Recipe(
         networks=lambda key: vae.init(key, example),
@@ -92,15 +98,18 @@ def main() -> None:
     config = tyro.cli(Config)
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
+    def prepare(dataset: Dataset) -> tuple[Dataset, Dataset]:
+        return split(with_embeddings(dataset, config.text_embeddings))
+
     def judge(directory: RunDirectory) -> None:
         if config.matcher:
-            tell_retrieval(directory, config.matcher, split(load(config.data, offline=True)), seed=config.seed)
+            tell_retrieval(directory, config.matcher, prepare(load(config.data, offline=True)), seed=config.seed)
 
     run(
         config,
         build,
         name="text_to_emoji",
-        prepare=lambda dataset: split(dataset)[0],
+        prepare=lambda dataset: prepare(dataset)[0],
         afterwards=judge,
     )
 

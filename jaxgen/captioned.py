@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data import Dataset, hold_out, shrink, subset, with_text
+from jaxgen.data import Dataset, hold_out, read_features, shrink, subset, with_field, with_text
 from jaxgen.errors import InputError
 from jaxgen.evaluation import load_matcher, retrieval_accuracy
 from jaxgen.export import load_sampler
@@ -44,6 +44,20 @@ def hold_out_captions(
     return parts
 
 
+def with_embeddings(dataset: Dataset, path: Path | None) -> Dataset:
+    """The data with `features` of their captions from an .npz, a row an image; without one, as they are.
+
+    Raises:
+      InputError: the file cannot be read, or has another number of rows.
+    """
+    if path is None:
+        return dataset
+    features = read_features(path)
+    if len(features) != dataset.size:
+        raise InputError(f"--text-embeddings {path} has {len(features)} rows; {dataset.source} are {dataset.size}.")
+    return with_field(dataset, features=features)
+
+
 def tell_retrieval(directory: RunDirectory, matcher: Path, parts: Iterable[Dataset], *, seed: int) -> None:
     """Prints and writes how often the caption asked for is found among ten, by pictures drawn and by real ones."""
     sampler, judge, told = load_sampler(directory.sampler), load_matcher(matcher), {}
@@ -51,7 +65,10 @@ def tell_retrieval(directory: RunDirectory, matcher: Path, parts: Iterable[Datas
         captions, first = np.unique(part.captions, return_index=True)
         chosen = np.random.default_rng(seed).permutation(len(captions))[:JUDGED]
         asked = captions[chosen].tolist()
-        drawn = sampler.draw(seed, len(asked), text=asked)
+        if sampler.told is not None and sampler.told.field == "features":
+            drawn = sampler.draw(seed, len(asked), field=part.arrays["features"][first[chosen]])
+        else:
+            drawn = sampler.draw(seed, len(asked), text=asked)
         for kind, images in (("drawn", drawn), ("real", part.arrays["image"][first[chosen]])):
             accuracy = retrieval_accuracy(*judge.look(images, asked), candidates=CANDIDATES, seed=seed)
             told[f"{part.split}, {kind}"] = {**accuracy._asdict(), "captions": len(asked)}

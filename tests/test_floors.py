@@ -13,7 +13,7 @@ FLOORS = [
     | {"controls", "tokenizer"},
     {"losses", "nets", "update", "objective", "step", "config"},
     {"models", "data", "evaluation", "checkpoint", "export", "report", "interruption", "pace", "parallel", "processes"}
-    | {"watchdog"},
+    | {"watchdog", "sentences"},
     {"dispatch", "selection", "held_out", "captioned", "image_features"},
     {"loop"},
     {"experiment", "record", "cli", "__main__", "__init__"},

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tyro
 
 from jaxgen.cli.describe import Describe, write_features
+from jaxgen.cli.embed import Embed, embed
 from jaxgen.cli.evaluate import Evaluate, evaluate
 from jaxgen.cli.given import Invert, Saliency, look_at_given
 from jaxgen.cli.restore import Restore, restore
@@ -26,6 +27,7 @@ VERBS = {
     "restore": (Restore, restore),
     "stylize": (Stylize, stylize),
     "describe": (Describe, write_features),
+    "embed": (Embed, embed),
 }
 
 

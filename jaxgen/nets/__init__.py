@@ -13,6 +13,7 @@ from jaxgen.nets.autoencoder import (
     ResidualDecoder,
     ResidualEncoder,
 )
+from jaxgen.nets.bert import SentenceEncoder
 from jaxgen.nets.classifier import DigitClassifier
 from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -68,6 +69,7 @@ __all__ = [
     "ResidualDiscriminator",
     "ResidualEncoder",
     "ResidualGenerator",
+    "SentenceEncoder",
     "StyleGenerator",
     "TextEncoder",
     "UNet",

