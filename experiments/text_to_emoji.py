@@ -57,7 +57,7 @@ class Config(RunConfig):
     beta: Positive = 10.0
     """Weight of the divergence from the prior: the larger, the less latents say and the more the caption does."""
     text_embeddings: Path | None = None
-    """An .npz of `features` of each caption by any encoder of sentences (python -m jaxgen embed --captions <folder>), to
+    """An .npz of `features` of each caption by any encoder of sentences, as python -m jaxgen embed writes them, to
     be told instead of words."""
     matcher: Path | None = None
     """The folder of a matching network that judges at the end."""
