@@ -1,5 +1,6 @@
 """Networks that are told words: an encoder of tokens before whatever takes a condition."""
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -20,18 +21,21 @@ class TextEncoder(nn.Module):
     size: int = 64
     layers: int = 1
     heads: int = 4
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, tokens: Array, *, train: bool) -> Array:
+        dense, norm = partial(nn.Dense, dtype=self.dtype), partial(nn.LayerNorm, dtype=self.dtype)
         is_word = tokens > 0
         normal = nn.initializers.normal(0.02)
-        words = nn.Embed(self.vocabulary, self.size, embedding_init=nn.initializers.normal(1.0))(tokens)
+        embed = nn.Embed(self.vocabulary, self.size, dtype=self.dtype, embedding_init=nn.initializers.normal(1.0))
+        words = embed(tokens)
         words += self.param("places", normal, (tokens.shape[1], self.size))
         mask = nn.make_attention_mask(jnp.ones_like(is_word), is_word)
         for _ in range(self.layers):
-            words += nn.MultiHeadDotProductAttention(self.heads)(nn.LayerNorm()(words), mask=mask)
-            inner = jax.nn.gelu(nn.Dense(2 * self.size)(nn.LayerNorm()(words)))
-            words += nn.Dense(self.size)(inner)
+            words += nn.MultiHeadDotProductAttention(self.heads, dtype=self.dtype)(norm()(words), mask=mask)
+            words += dense(self.size)(jax.nn.gelu(dense(2 * self.size)(norm()(words))))
+        words = words.astype(jnp.float32)
         total = jnp.where(is_word[..., None], words, 0).sum(1)
         mean = total / jnp.maximum(is_word.sum(1, keepdims=True), 1)
         return nn.LayerNorm(use_bias=False)(mean)

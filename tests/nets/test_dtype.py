@@ -43,6 +43,7 @@ CASES = [
     (nets.UNet(3, 2, levels=1, halving="pool"), IMAGES, CONDITION),
     (nets.ClassicCNN(3, 2, 4), IMAGES, CONDITION),
     *((network, IMAGES, CONDITION) for network in PIXELS),
+    (nets.TextEncoder(7, 8, heads=2), np.array([[2, 3, 0], [5, 0, 0]])),
     (nets.PyramidEncoder(2), IMAGES),
     (nets.PyramidDecoder(3, 2), normal(2, 2, 2, 4)),
 ]
