@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import chex
 import jax
@@ -14,7 +15,7 @@ from jaxgen.dispatch import many_steps
 from jaxgen.experiment import first_state
 from jaxgen.losses import bernoulli, logistic_discriminator, non_saturating_generator
 from jaxgen.metrics import compute
-from jaxgen.models import GAN, VAE, adversarial_game, importance_weighted_loss
+from jaxgen.models import GAN, VAE, adversarial_game, importance_weighted_loss, total_correlation_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, MLPDecoder, MLPEncoder
 from jaxgen.parallel import SMALL, by_jit, by_pmap, data_parallel, make_mesh, pmapped
 from tests.programs import ANY_DATA, load_program, raw
@@ -23,6 +24,7 @@ STEPS, BATCH, SPEC = 3, 32, ImageSpec(28, 28, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, *SPEC), dtype=np.uint8)
 TEXT = np.random.default_rng(2).integers(0, 64, (50, 10), dtype=np.int32)
 DATA = {"image": IMAGES, "label": np.arange(50, dtype=np.int32) % 10, "text": TEXT}
+DATA["features"] = np.random.default_rng(3).random((50, 14 * 14), dtype=np.float32)
 INDICES = np.random.default_rng(1).integers(0, 50, (STEPS, BATCH), dtype=np.int32)
 
 
@@ -77,17 +79,21 @@ def normalised():
     return update, init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
 
 
-def importance_weighted():
-    """Several latents an image, and a divergence that meets its images only through their weights."""
+def bound(loss):
+    """Several latents an image, or latents that meet those of the other images."""
     vae = VAE(MLPEncoder(4, hidden=(16,)), MLPDecoder(SPEC, hidden=(16,)), bernoulli(), 4)
-    update = minimize(importance_weighted_loss(vae, samples=3), optax.sgd(0.01), wrt=("encoder", "decoder"))
+    update = minimize(loss(vae), optax.sgd(0.01), wrt=("encoder", "decoder"))
     networks = vae.init(jax.random.key(0), {"image": IMAGES[:1]})
     return update, init_state(update, networks, jax.random.key(1))
 
 
-RECIPES = {"normalised": normalised, "importance_weighted": importance_weighted} | {
-    path.stem: lambda path=path: experiment(path) for path in ANY_DATA
+BOUNDS = {
+    "importance_weighted": partial(importance_weighted_loss, samples=3),
+    "resampled": partial(importance_weighted_loss, samples=4, backward=2),
+    "total_correlation": partial(total_correlation_loss, beta=3.0, dataset_size=1_000),
 }
+RECIPES = {"normalised": normalised} | {name: partial(bound, loss) for name, loss in BOUNDS.items()}
+RECIPES |= {path.stem: lambda path=path: experiment(path) for path in ANY_DATA}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
