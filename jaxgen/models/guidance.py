@@ -61,7 +61,7 @@ def guided(scale: float, draw: Draw = draw_incrementally) -> Draw:
 
         both = canvas._replace(image=twice(canvas.image), keys=twice(canvas.keys), mix=mix)
         images = draw(network, variables, both, jnp.concatenate([condition, jnp.zeros_like(condition)]))
-        return images[: len(canvas.image)]
+        return images[: canvas.image.shape[0]]
 
     return draw_guided
 
