@@ -107,7 +107,14 @@ def wait_for_rows(directory, process, rows):
 
 
 @pytest.mark.command
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.long),
+    ],
+)
 def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(data, tmp_path, monkeypatch, number, code):
     arguments = (*TINY, "--data", data, "--out", tmp_path / "run", "--checkpoint-every", 50)
     directory = RunDirectory(tmp_path / "run")

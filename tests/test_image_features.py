@@ -62,6 +62,7 @@ def test_large_squares_are_described_as_the_experiment_does(tmp_path, monkeypatc
     assert read_features(tmp_path / "f.npz").shape == (2, 16 * 16)
 
 
+@pytest.mark.long
 def test_images_are_drawn_for_the_features_of_others(tmp_path, monkeypatch, capsys):
     rng, out = np.random.default_rng(0), tmp_path / "run"
     np.savez(tmp_path / "images.npz", image=rng.integers(0, 256, (30, 8, 8, 3), np.uint8))

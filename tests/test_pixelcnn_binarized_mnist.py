@@ -27,6 +27,7 @@ def train(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.long
 def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, tmp_path, capsys):
     options = ("--dilations", 1, "--steps", 20, "--evaluate-every", 10, "--sample-every", 20, "--log-every", 10)
     assert train(*options) == 0

@@ -17,9 +17,9 @@ PRESETS += [
     (ROOT / "experiments" / "cnn_inpaint_mnist.py", {"task": task})
     for task in ("complete", "denoise", "super_resolve_x2", "super_resolve_x4")
 ]
-CASES = [(*preset, channels) for preset in PRESETS for channels in (1, 3)] + [
-    (ROOT / "experiments" / "cnn_colorize_cifar10.py", {}, 3)
-]
+CASES = [(*preset, 3) for preset in [*PRESETS, (ROOT / "experiments" / "cnn_colorize_cifar10.py", {})]]
+# Grey ones of what differs in its options alone take their time.
+CASES += [pytest.param(*preset, 1, marks=pytest.mark.long if preset[1] else ()) for preset in PRESETS]
 
 
 @pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda given: getattr(given, "stem", None))

@@ -55,6 +55,7 @@ def test_the_best_of_the_evaluated_states_is_kept(finished, data):
     assert frechet_distance(*features) == pytest.approx(scores[step], rel=1e-4)
 
 
+@pytest.mark.long
 def test_an_interruption_changes_no_evaluation(finished, data, tmp_path, monkeypatch):
     for steps in (90, 120):
         options = (*TINY, *EVALUATED, "--data", data, "--out", tmp_path, "--steps", steps)

@@ -55,6 +55,7 @@ def test_no_held_out_caption_is_trained_on_and_each_of_its_words_is(folder):
     assert {word for caption in held_out.captions for word in caption.split()} <= words
 
 
+@pytest.mark.long
 def test_a_run_that_is_told_embeddings_is_judged_by_its_captions(folder, matcher, tmp_path, monkeypatch, capsys):
     embeddings = np.random.default_rng(1).normal(size=(144, 5)).astype(np.float32)
     np.savez(tmp_path / "e.npz", features=embeddings)

@@ -58,6 +58,7 @@ def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, data, tm
     assert (tmp_path / "run" / "reconstructions.png").is_file()
 
 
+@pytest.mark.long
 def test_stopping_and_going_on_changes_nothing(train, tmp_path):
     for steps in (30, 40):
         assert train("--steps", steps) == 0

@@ -151,11 +151,10 @@ def test_gradients_of_both_estimators_have_one_expectation():
     np.testing.assert_allclose(*[g["decoder"]["params"]["w"] for g in (plain, doubly)], rtol=0.05, atol=0.01)
 
 
-@pytest.mark.parametrize("backward", [1, 3])
-def test_the_gradient_through_resampled_latents_is_that_through_all_in_expectation(backward):
+def test_the_gradient_through_resampled_latents_is_that_through_all_in_expectation():
     vae = linear_vae(error=0.4)
     networks = made(vae)
-    whole, resampled = (importance_weighted_loss(vae, samples=4, backward=m) for m in (None, backward))
+    whole, resampled = (importance_weighted_loss(vae, samples=4, backward=m) for m in (None, 3))
 
     def difference(key):
         given = Context({"image": IMAGES}, key, jnp.int32(0))
