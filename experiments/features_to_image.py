@@ -19,7 +19,7 @@ import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.condition import features
-from jaxgen.data import Dataset, subset
+from jaxgen.data import Dataset, load, subset
 from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.export import load_sampler
 from jaxgen.files import write_whole
@@ -53,11 +53,11 @@ class Config(RunConfig):
     """Of the likelihood of a pixel: the larger, the more is left to the features."""
 
 
-def parts(config: Config, dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """The data with their features: what is trained on, and the tenth that is held out."""
-    dataset = described(dataset, config.kind)
+def part(config: Config, dataset: Dataset, *, is_held_out: bool) -> Dataset:
+    """The tenth of the data that is held out, or the rest, with its features."""
     out = np.random.default_rng(0).permutation(dataset.size) < dataset.size // 10
-    return subset(dataset, ~out, split="train"), subset(dataset, out, split="held out")
+    chosen, split = (out, "held out") if is_held_out else (~out, "train")
+    return described(subset(dataset, chosen, split=split), config.kind)
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -97,8 +97,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
-def judge(config: Config, directory: RunDirectory, held_out: Dataset) -> None:
+def judge(config: Config, directory: RunDirectory) -> None:
     """Prints and writes how near the features of drawn images are to those asked for."""
+    dataset = load(config.data, data_dir=config.data_dir, offline=True, announce=lambda _: None)
+    held_out = part(config, dataset, is_held_out=True)
     asked = held_out.arrays["features"][:JUDGED]
     drawn = load_sampler(directory.sampler).draw(config.seed, len(asked), field=asked)
     ratio = likeness(asked, describe(np.asarray(drawn), config.kind))
@@ -111,19 +113,12 @@ def judge(config: Config, directory: RunDirectory, held_out: Dataset) -> None:
 def main() -> None:
     """Trains and judges as the command line says."""
     config = tyro.cli(Config)
-    held_out: list[Dataset] = []
-
-    def prepare(dataset: Dataset) -> Dataset:
-        training, rest = parts(config, dataset)
-        held_out.append(rest)
-        return training
-
     run(
         config,
         build,
         name="features_to_image",
-        prepare=prepare,
-        afterwards=lambda directory: judge(config, directory, held_out[0]),
+        prepare=lambda dataset: part(config, dataset, is_held_out=False),
+        afterwards=lambda directory: judge(config, directory),
     )
 
 

@@ -103,12 +103,11 @@ def converted(weights: Mapping[str, np.ndarray], module: SentenceEncoder) -> dic
         out = dense(f"{name}.output.dense")
         return {**heads, "out": {**out, "kernel": out["kernel"].reshape(*apart[1:], apart[0])}}
 
-    embeddings = "embeddings"
     parameters: dict[str, Any] = {
-        "words": {"embedding": weights[f"{embeddings}.word_embeddings.weight"]},
-        "places": {"embedding": weights[f"{embeddings}.position_embeddings.weight"]},
-        "segment": weights[f"{embeddings}.token_type_embeddings.weight"][0],
-        "norm": norm(f"{embeddings}.LayerNorm"),
+        "words": {"embedding": weights["embeddings.word_embeddings.weight"]},
+        "places": {"embedding": weights["embeddings.position_embeddings.weight"]},
+        "segment": weights["embeddings.token_type_embeddings.weight"][0],
+        "norm": norm("embeddings.LayerNorm"),
     }
     for layer in range(module.layers):
         name = f"encoder.layer.{layer}"

@@ -7,11 +7,9 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.cli.told import MOST_BYTES
+from jaxgen.cli.files import read_images, require_suffix, save_features
 from jaxgen.config import Bounds, require_bounds
-from jaxgen.data import Dataset, load, subset
-from jaxgen.errors import InputError
-from jaxgen.files import write_whole
+from jaxgen.data import subset
 from jaxgen.image_features import Kind, described
 
 
@@ -40,15 +38,9 @@ def write_features(options: Describe) -> None:
       InputError: an option is out of range, the images cannot be used, or the file cannot be written.
     """
     require_bounds(options)
-    if options.out.suffix != ".npz":
-        raise InputError(f"--out {options.out}: expected a name that ends in .npz.")
-    data = load(options.images, data_dir=options.data_dir, offline=True, option="images", most_bytes=MOST_BYTES)
-    if not isinstance(data, Dataset):
-        raise InputError(f"{options.images}: too many to be read at once.")
+    require_suffix(options.out, ".npz")
+    data = read_images(options.images, option="images", data_dir=options.data_dir)
     some = subset(data, np.arange(min(options.num or data.size, data.size)), split=data.split)
     features = described(some, options.kind).arrays["features"]
-    try:
-        write_whole(options.out, lambda file: np.savez(file, features=features))
-    except OSError as error:
-        raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
+    save_features(options.out, features)
     print(f"{len(features):,} rows of {features.shape[1]} features, {options.kind}, in {options.out}")

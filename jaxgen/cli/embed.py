@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from jaxgen.data import load
+from jaxgen.cli.files import read_images, require_suffix, save_features
 from jaxgen.errors import InputError
-from jaxgen.files import write_whole
 from jaxgen.sentences import load_sentences
 
 
@@ -32,18 +29,14 @@ def embed(options: Embed) -> None:
     Raises:
       InputError: not either of texts and captions, no encoder, or the file cannot be written.
     """
-    if options.out.suffix != ".npz":
-        raise InputError(f"--out {options.out}: expected a name that ends in .npz.")
+    require_suffix(options.out, ".npz")
     if bool(options.text) == bool(options.captions):
         raise InputError("Either --text or --captions is expected, and not both.")
     texts = options.text
     if options.captions:
-        texts = load(str(options.captions), option="--captions").captions
+        texts = read_images(str(options.captions), option="--captions").captions
         if not texts:
             raise InputError(f"--captions {options.captions} has no captions: a folder needs a metadata.jsonl.")
     features = load_sentences(options.encoder).look(texts)
-    try:
-        write_whole(options.out, lambda file: np.savez(file, features=features))
-    except OSError as error:
-        raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
+    save_features(options.out, features)
     print(f"{len(features):,} sentences as {features.shape[1]} features each, in {options.out}")

@@ -11,10 +11,10 @@ import optax
 import tyro
 from rich.progress import track
 
-from jaxgen.cli.steer import latents_of, read_controls, require_picture, save_rows, told_rows
+from jaxgen.cli.files import read_images, require_suffix
+from jaxgen.cli.steer import latents_of, read_controls, save_rows, told_rows
 from jaxgen.config import Bounds, Count, Positive, Seed, require_bounds
 from jaxgen.controls import Controls
-from jaxgen.data import Dataset, load
 from jaxgen.errors import InputError
 from jaxgen.evaluation import compare_pairs
 from jaxgen.export import ExportedControls
@@ -80,7 +80,7 @@ def look_at_given(options: Invert | Saliency) -> None:
       InputError: an option is out of range, the images or the run cannot be used, or the file cannot be written.
     """
     require_bounds(options)
-    require_picture(options.out)
+    require_suffix(options.out, ".png", ".gif")
     exported = read_controls(options.run)
     if isinstance(options, Saliency) and exported.controls.judge is None:
         raise InputError(f"{options.run} has no discriminator, whose judgement saliency is of.")
@@ -100,9 +100,7 @@ def _images(options: Given, exported: ExportedControls, field: tuple[Array, ...]
     if not options.images:
         latents = latents_of(controls, options.seed, 0, options.num)
         return to_uint8(controls.generate(controls.codes(latents, *field), latents, *field))
-    data = load(options.images, split="train", data_dir=options.data_dir, offline=options.offline)
-    if not isinstance(data, Dataset):
-        raise InputError(f"--images {options.images}: too many to be read at once.")
+    data = read_images(options.images, data_dir=options.data_dir, offline=options.offline)
     if data.spec != exported.spec:
         given, expected = ("x".join(map(str, spec)) for spec in (data.spec, exported.spec))
         raise InputError(f"--images {options.images} are {given}; {options.run} draws {expected}.")

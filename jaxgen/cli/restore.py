@@ -7,8 +7,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.cli.told import MOST_BYTES
-from jaxgen.data import Dataset, load
+from jaxgen.cli.files import read_images, require_suffix, writing
 from jaxgen.data.folder import read_image
 from jaxgen.errors import InputError
 from jaxgen.export import load_restorer
@@ -38,22 +37,19 @@ def restore(options: Restore) -> None:
     Raises:
       InputError: an image, the mask or the run cannot be used, or the file cannot be written.
     """
-    if options.out.suffix not in (".npz", ".png"):
-        raise InputError(f"--out {options.out}: expected a name that ends in .npz or .png.")
+    require_suffix(options.out, ".npz", ".png")
     if not options.run.is_dir():
         raise InputError(f"{options.run} is no run directory.")
     restorer = load_restorer(options.run / "restorer")
     images = _fitted(options, _read(options.images), restorer.spec)
     made = restorer.restore(images, None if options.mask is None else _read_mask(options.mask, restorer.spec))
-    try:
+    with writing(options.out):
         if options.out.suffix == ".npz":
             save_archive(options.out, made)
         elif len(made) == 1:
             save_image(options.out, made[0])
         else:
             save_grid(options.out, made)
-    except OSError as error:
-        raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
     print(f"{len(made):,} images in {options.out}")
 
 
@@ -62,10 +58,7 @@ def _read(given: str) -> np.ndarray:
     path = Path(given).expanduser()
     if path.is_file() and path.suffix != ".npz":
         return read_image(path)[None]
-    data = load(given, option="--images", most_bytes=MOST_BYTES)
-    if not isinstance(data, Dataset):
-        raise InputError(f"--images {given}: too many to be read at once.")
-    return data.arrays["image"]
+    return read_images(given).arrays["image"]
 
 
 def _fitted(options: Restore, images: np.ndarray, spec: ImageSpec) -> np.ndarray:

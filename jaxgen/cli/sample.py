@@ -7,6 +7,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from jaxgen.cli.files import require_suffix, writing
 from jaxgen.cli.told import given_field
 from jaxgen.config import Bounds, Seed, require_bounds
 from jaxgen.errors import InputError
@@ -46,8 +47,7 @@ def sample(options: Sample) -> None:
       InputError: an option is out of range, there is no sound sampler, or the file cannot be written.
     """
     require_bounds(options)
-    if options.out.suffix not in (".npz", ".png"):
-        raise InputError(f"--out {options.out}: expected a name that ends in .npz or .png.")
+    require_suffix(options.out, ".npz", ".png")
     if options.out.suffix == ".png" and options.num > MOST_IN_A_GRID:
         raise InputError(f"--num {options.num}: a grid holds at most {MOST_IN_A_GRID:,} images; write an .npz.")
     if not options.run.is_dir():
@@ -65,14 +65,11 @@ def sample(options: Sample) -> None:
     )
     images = sampler.draw(options.seed, options.num, field=field)
     label = field if sampler.told is not None and sampler.told.classes else None
-    try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(options.out):
         if options.out.suffix == ".png":
             _save_rows(options.out, images, np.arange(options.num) % len(options.text) if options.text else label)
         else:
             save_archive(options.out, images, label)
-    except OSError as error:
-        raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
     print(f"{options.num:,} images in {options.out}")
 
 

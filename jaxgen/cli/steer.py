@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from jaxgen.cli.files import require_suffix, writing
 from jaxgen.cli.told import given_field
 from jaxgen.config import Bounds, Count, Seed, require_bounds
 from jaxgen.controls import Controls
@@ -104,20 +105,10 @@ def steer(options: Interpolate | Truncate | Mix | Directions) -> None:
       InputError: an option is out of range, the run has no controls, or the file cannot be written.
     """
     require_bounds(options)
-    require_picture(options.out)
+    require_suffix(options.out, ".png", ".gif")
     exported = read_controls(options.run)
     draw = {Interpolate: _interpolate, Truncate: _truncate, Mix: _mix, Directions: _directions}[type(options)]
     save_rows(options.out, np.asarray(draw(options, exported)))
-
-
-def require_picture(out: Path) -> None:
-    """Refuses a name that no picture is written to.
-
-    Raises:
-      InputError: it ends in neither .png nor .gif.
-    """
-    if out.suffix not in (".png", ".gif"):
-        raise InputError(f"--out {out}: expected a name that ends in .png or .gif.")
 
 
 def read_controls(run: Path) -> ExportedControls:
@@ -138,14 +129,11 @@ def save_rows(path: Path, images: np.ndarray) -> None:
       InputError: the file cannot be written.
     """
     rows, columns = images.shape[:2]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
         if path.suffix == ".gif":
             save_animation(path, np.moveaxis(images, 1, 0))
         else:
             save_grid(path, images.reshape(-1, *images.shape[2:]), columns=columns)
-    except OSError as error:
-        raise InputError(f"--out {path} cannot be written: {error.strerror}.") from error
     print(f"{rows} rows of {columns} images in {path}")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from jaxgen.cli.files import require_suffix, writing
 from jaxgen.config import Bounds, require_bounds
 from jaxgen.data.folder import read_image
 from jaxgen.errors import InputError
@@ -42,8 +43,7 @@ def stylize(options: Stylize) -> None:
       InputError: an option is out of range, an image or the run cannot be used, or the file cannot be written.
     """
     require_bounds(options)
-    if options.out.suffix != ".png":
-        raise InputError(f"--out {options.out}: expected a name that ends in .png.")
+    require_suffix(options.out, ".png")
     if not options.run.is_dir():
         raise InputError(f"{options.run} is no run directory.")
     stylizer = load_stylizer(options.run / "stylizer")
@@ -52,11 +52,8 @@ def stylize(options: Stylize) -> None:
     )
     mask = None if options.mask is None else _read_mask(options, content)
     image = stylizer.stylize(content, style, options.strength, mask)
-    try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(options.out):
         save_image(options.out, image)
-    except OSError as error:
-        raise InputError(f"--out {options.out} cannot be written: {error.strerror}.") from error
     print(f"{options.content} in the style of {options.style}: {options.out}")
 
 

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgen.cli.files import read_images
 from jaxgen.condition import require_labels
-from jaxgen.data import Dataset, load, read_features
+from jaxgen.data import read_features
 from jaxgen.errors import InputError
 from jaxgen.export import Told
 from jaxgen.tokenizer import Tokenizer
-
-MOST_BYTES = 2**31
-"""Of images that are read at once."""
 
 
 def given_field(
@@ -79,9 +77,7 @@ def _features(run: Path, path: Path | None, told: Told) -> np.ndarray:
 def _images(run: Path, path: str, told: Told) -> np.ndarray:
     if not path:
         raise InputError(f"--images is missing: {run} makes images of images.")
-    data = load(path, option="--images", most_bytes=MOST_BYTES)
-    if not isinstance(data, Dataset):
-        raise InputError(f"--images {path}: too many to be read at once.")
+    data = read_images(path)
     images, (height, width, channels) = data.arrays["image"], told.shape
     if data.spec == (height, width, 1):
         return np.repeat(images, channels, axis=-1)  # grey pictures are coloured ones too

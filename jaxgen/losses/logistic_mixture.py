@@ -5,6 +5,7 @@ coefficients of the channels before.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -36,25 +37,7 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
     if components < 1:
         raise ValueError(f"discretized_logistic_mixture was given {components} components; expected at least 1.")
 
-    def numbers(channels: int) -> int:
-        return components * (1 + 2 * channels + channels * (channels - 1) // 2)
-
-    def channels_of(count: int) -> int:
-        for channels in (1, 3):
-            if numbers(channels) == count:
-                return channels
-        expected = f"{numbers(1)} (grey) or {numbers(3)} (colour)"
-        raise ValueError(f"A mixture was given {count} numbers a pixel; expected {expected}.")
-
-    def split(given: Array) -> Mixture:
-        channels = channels_of(given.shape[-1])
-        given = given.reshape(*given.shape[:-1], -1, components)
-        return Mixture(
-            jax.nn.log_softmax(given[..., 0, :]),
-            given[..., 1 : channels + 1, :],
-            jnp.maximum(given[..., channels + 1 : 2 * channels + 1, :], LEAST_LOG_SCALE),
-            jnp.tanh(given[..., 2 * channels + 1 :, :]),
-        )
+    split = partial(_split, components)
 
     def log_prob(given: Array, images: Array) -> Array:
         mixture, x = split(given), to_float(images)[..., None]
@@ -77,13 +60,40 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
         return _in_order(one, lambda mean, channel: _to_level(mean + logistic[..., channel, :]))[..., 0]
 
     def temper(given: Array, temperature: float) -> Array:
-        return _tempered(given, temperature, components, channels_of(given.shape[-1]))
+        return _tempered(given, temperature, components)
 
-    return Likelihood(numbers, log_prob, mean, sample, temper)
+    return Likelihood(partial(_numbers, components), log_prob, mean, sample, temper)
 
 
-def _tempered(given: Array, temperature: float, components: int, channels: int) -> Array:
+def _numbers(components: int, channels: int) -> int:
+    """How many there are for a pixel."""
+    return components * (1 + 2 * channels + channels * (channels - 1) // 2)
+
+
+def _channels(components: int, count: int) -> int:
+    """Of how many channels so many numbers are."""
+    for channels in (1, 3):
+        if _numbers(components, channels) == count:
+            return channels
+    expected = f"{_numbers(components, 1)} (grey) or {_numbers(components, 3)} (colour)"
+    raise ValueError(f"A mixture was given {count} numbers a pixel; expected {expected}.")
+
+
+def _split(components: int, given: Array) -> Mixture:
+    """The mixture that numbers [..., P] stand for."""
+    channels = _channels(components, given.shape[-1])
+    given = given.reshape(*given.shape[:-1], -1, components)
+    return Mixture(
+        jax.nn.log_softmax(given[..., 0, :]),
+        given[..., 1 : channels + 1, :],
+        jnp.maximum(given[..., channels + 1 : 2 * channels + 1, :], LEAST_LOG_SCALE),
+        jnp.tanh(given[..., 2 * channels + 1 :, :]),
+    )
+
+
+def _tempered(given: Array, temperature: float, components: int) -> Array:
     """The numbers with the weights' logits divided by the temperature and the scales times it."""
+    channels = _channels(components, given.shape[-1])
     ends = [components * count for count in (1, channels + 1, 2 * channels + 1)]
     logits, means, log_scales, others = jnp.split(given, ends, axis=-1)
     log_scales = jnp.maximum(log_scales, LEAST_LOG_SCALE) + math.log(temperature)

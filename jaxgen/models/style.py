@@ -26,7 +26,7 @@ def style_controls(gan: GAN, network: str) -> Callable[[Networks], Controls]:
 
         def codes(latents: Array, *field: Array) -> Array:
             z, condition = latents[:, : generator.style_size], encoded(gan.condition, field)
-            return generator.apply(variables, z, *condition, train=False, method="styles")  # pyright: ignore[reportReturnType]
+            return generator.apply(variables, z, *condition, method="styles")  # pyright: ignore[reportReturnType]
 
         def generate(codes: Array, latents: Array, *field: Array) -> Array:  # noqa: ARG001
             return generator.apply(variables, codes, latents, method="synthesize")  # pyright: ignore[reportReturnType]

@@ -22,7 +22,7 @@ class SentenceEncoder(nn.Module):
     positions: int = 512
 
     @nn.compact
-    def __call__(self, tokens: Array, *, train: bool = False) -> Array:
+    def __call__(self, tokens: Array) -> Array:
         is_token = tokens > 0
         places = jnp.arange(tokens.shape[1])
         norm = partial(nn.LayerNorm, epsilon=1e-12)

@@ -79,7 +79,7 @@ class StyleGenerator(nn.Module):
         first, second, place, noise = jnp.split(latent, [size, 2 * size, 2 * size + 1], axis=-1)
         return first, second, place, noise
 
-    def styles(self, z: Array, condition: Array | None = None, *, train: bool = False) -> Array:
+    def styles(self, z: Array, condition: Array | None = None) -> Array:
         """The w [B, L, W] of z [B, W], the same for all layers."""
         w = self.mapping(z, condition)
         return jnp.broadcast_to(w[:, None], (w.shape[0], len(self.sides), w.shape[-1]))
