@@ -13,7 +13,7 @@ from jaxgen.losses.adversarial import (
     wasserstein_generator,
 )
 from jaxgen.losses.contrastive import symmetric_cross_entropy
-from jaxgen.losses.divergence import gaussian_kl, gaussian_log_density
+from jaxgen.losses.divergence import gaussian_kl, gaussian_log_densities, gaussian_log_density
 from jaxgen.losses.likelihood import (
     Likelihood,
     bernoulli,
@@ -53,6 +53,7 @@ __all__ = [
     "finite_difference_penalty",
     "gaussian",
     "gaussian_kl",
+    "gaussian_log_densities",
     "gaussian_log_density",
     "gram_matrix",
     "gram_style_loss",

@@ -4,11 +4,13 @@
     (2) KL(N(m, v) || N(0, 1))          =  1/2 sum m^2 + v - log v - 1
     (3) KL(N(m, v) || N(n, w))          =  1/2 sum (m - n)^2 / w + v / w - log v / w - 1
 
-Variances come as logarithms.  Nothing is summed: results have the shape of the arguments, in nats a dimension.
+Variances come as logarithms.  Nothing is summed unless a function says so: results have the shape of the arguments, in
+nats a dimension.
 """
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from jaxgen.types import Array
@@ -17,6 +19,19 @@ from jaxgen.types import Array
 def gaussian_log_density(z: Array, mean: Array | float = 0.0, log_variance: Array | float = 0.0) -> Array:
     """The terms of (1)."""
     return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_variance)) + log_variance + math.log(2 * math.pi))
+
+
+def gaussian_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
+    """The sums (1) of each vector [..., Z] under each of K normals [K, Z]: [..., K], as matrix products."""
+    precisions = jnp.exp(-log_variances)
+
+    def product(vectors: Array, matrix: Array) -> Array:
+        # Large terms cancel: fewer bits, as accelerators take by default, would be too few.
+        return jnp.matmul(vectors, matrix.T, precision=jax.lax.Precision.HIGHEST)
+
+    distances = product(jnp.square(z), precisions) - 2 * product(z, means * precisions)
+    constants = (jnp.square(means) * precisions + log_variances + math.log(2 * math.pi)).sum(-1)
+    return -0.5 * (distances + constants)
 
 
 def gaussian_kl(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.losses import gaussian_kl, gaussian_log_density
+from jaxgen.losses import gaussian_kl, gaussian_log_densities, gaussian_log_density
 from jaxgen.nets import Module, forward
 from jaxgen.types import Array, Networks, Variables
 
@@ -60,8 +60,7 @@ def vamp_prior(components: int) -> Prior:
         return forward(encoder, networks["encoder"], pseudo_inputs, train=False)[0]
 
     def log_prob(networks: Networks, encoder: Module, latent: Array) -> Array:
-        means, log_variances = posteriors(networks, encoder)
-        per_component = gaussian_log_density(latent[..., None, :], means, log_variances).sum(-1)
+        per_component = gaussian_log_densities(latent, *posteriors(networks, encoder))
         return jax.nn.logsumexp(per_component, axis=-1) - jnp.log(components)
 
     def kl(networks: Networks, encoder: Module, mean: Array, log_variance: Array, latent: Array) -> Array:
