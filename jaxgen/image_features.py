@@ -4,7 +4,7 @@
                  to 1 and the share of the pixels, [N, 24]
     edges        how strongly it changes from place to place: the largest Sobel gradient of each two by two pixels,
                  1 for a step from black to white, [N, H/2 W/2]
-    embedding    what the packaged classifier sees in a digit, [N, 64]
+    embedding    what a packaged classifier sees: [N, 64] of digits 28x28x1, [N, 128] of images 32x32x3
 
 With `jaxgen.condition.features` they are a condition, and images drawn for those of a given image are "more like this".
 """
@@ -17,7 +17,8 @@ from scipy import ndimage
 
 from jaxgen.data import Dataset, shrink, with_field
 from jaxgen.errors import InputError
-from jaxgen.evaluation import digit_network
+from jaxgen.evaluation import packaged_network
+from jaxgen.image import ImageSpec
 
 Kind = Literal["palette", "edges", "embedding"]
 
@@ -35,7 +36,11 @@ def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
     if kind == "edges":
         return _edges(images)
     if kind == "embedding":
-        return np.asarray(digit_network().look(images).features)
+        network = packaged_network(ImageSpec(*images.shape[1:]))
+        if network is None:
+            given = "x".join(map(str, images.shape[1:]))
+            raise InputError(f"--kind embedding is of images of 28x28x1 or 32x32x3; these are {given}.")
+        return np.asarray(network.look(images).features)
     raise InputError(f"No features are called {kind!r}: expected {', '.join(get_args(Kind))}.")
 
 

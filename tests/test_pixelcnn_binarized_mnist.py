@@ -8,6 +8,7 @@ import pytest
 from jaxgen.data import load
 from jaxgen.experiment import best_networks
 from jaxgen.report import RunDirectory
+from tests.prepared import write_binarized
 from tests.programs import ROOT, load_program, run_here
 
 program = load_program(ROOT / "experiments" / "pixelcnn_binarized_mnist.py")
@@ -16,9 +17,7 @@ program = load_program(ROOT / "experiments" / "pixelcnn_binarized_mnist.py")
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """Runs the experiment here; returns its exit code."""
-    bits = np.random.default_rng(0).random((40, 784)) < np.linspace(0, 1, 784)
-    splits = {"train": bits[:24], "valid": bits[24:32], "test": bits[32:]}
-    np.savez(tmp_path / "binarized_mnist.npz", **{name: np.packbits(part, axis=1) for name, part in splits.items()})
+    write_binarized(tmp_path)
 
     def run(*options):
         given = "--data-dir", tmp_path, "--out", tmp_path / "run", "--width", 2, "--batch-size", 4

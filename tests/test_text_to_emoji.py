@@ -13,7 +13,7 @@ from jaxgen.data import load
 from jaxgen.evaluation import Matcher, save_matcher
 from jaxgen.export import load_sampler
 from jaxgen.nets import Matching
-from jaxgen.report import save_image
+from tests.prepared import write_captioned
 from tests.programs import ROOT, load_program, run_here
 
 program = load_program(ROOT / "experiments" / "text_to_emoji.py")
@@ -24,14 +24,8 @@ THINGS = ("heart", "cat", "dog", "star", "house", "tree", "fish", "boat", "moon"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """All colours of all things, as pictures of noise."""
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    captions = [f"{colour} {thing}" for colour in COLOURS for thing in THINGS]
-    lines = []
-    for number, caption in enumerate(captions):
-        name = f"{number:03}.png"
-        save_image(folder / name, rng.integers(0, 256, (32, 32, 3), np.uint8))
-        lines.append(json.dumps({"file_name": name, "text": caption}))
-    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    folder = tmp_path_factory.mktemp("pictures")
+    write_captioned(folder, [f"{colour} {thing}" for colour in COLOURS for thing in THINGS])
     return folder
 
 

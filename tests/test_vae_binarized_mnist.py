@@ -12,6 +12,7 @@ from jaxgen.evaluation import negative_log_likelihood
 from jaxgen.experiment import best_networks
 from jaxgen.models import averaged, importance_weights
 from jaxgen.report import RunDirectory
+from tests.prepared import write_binarized
 from tests.programs import ROOT, load_program, run_here
 
 program = load_program(ROOT / "experiments" / "vae_binarized_mnist.py")
@@ -21,9 +22,7 @@ TINY = ("--batch-size", 8, "--latent-size", 3, "--evaluate-every", 20, "--test-s
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    bits = np.random.default_rng(0).random((40, 784)) < np.linspace(0, 1, 784)
-    splits = {"train": bits[:24], "valid": bits[24:32], "test": bits[32:]}
-    np.savez(folder / "binarized_mnist.npz", **{name: np.packbits(part, axis=1) for name, part in splits.items()})
+    write_binarized(folder)
     return folder
 
 

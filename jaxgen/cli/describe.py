@@ -21,8 +21,8 @@ class Describe:
     """A folder of images of one size, an .npz, or a data set's name (mnist, cifar10).  Squares of more than 32 pixels
     are made smaller first, as experiments/features_to_image.py does."""
     kind: Kind = "edges"
-    """palette: six colours and their shares; edges: the strength of contours; embedding: what the digit classifier
-    sees."""
+    """palette: six colours and their shares; edges: the strength of contours; embedding: what a packaged
+    classifier sees, of digits or of photographs of 32x32."""
     data_dir: Path | None = None
     """Where prepared data sets are."""
     num: Annotated[int, Bounds(least=1)] | None = None

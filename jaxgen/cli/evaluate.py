@@ -117,8 +117,8 @@ def evaluate(options: Evaluate) -> None:
         metrics=metrics,
         seed=options.seed,
         allow_few=options.allow_few,
-        # Of another data set's labels, the classes of the digit classifier are none.
-        labels=drawn.arrays.get("label") if (options.data or recorded.get("data")) == "mnist" else None,
+        # Of another data set's labels, the network's classes are none.
+        labels=drawn.arrays.get("label") if (options.data or recorded.get("data")) == network.labels_of else None,
     )
     console.print(_table(measures, network))
     write_whole(out, json.dumps(_record(options, drawn, real, network, measures), indent=2) + "\n")

@@ -3,7 +3,7 @@
 from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
 from jaxgen.evaluation.cache import cached_look
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
-from jaxgen.evaluation.digits import digit_features, digit_network
+from jaxgen.evaluation.classifiers import digit_features, digit_network, object_network, packaged_network
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.importance import negative_log_likelihood
@@ -54,6 +54,8 @@ __all__ = [
     "mutual_information_gap",
     "nats_per_example",
     "negative_log_likelihood",
+    "object_network",
+    "packaged_network",
     "provenance",
     "require_metrics",
     "retrieval_accuracy",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.evaluation.alignment import label_accuracy
 from jaxgen.evaluation.classes import class_score, count_classes
-from jaxgen.evaluation.digits import SPEC, digit_network
+from jaxgen.evaluation.classifiers import packaged_network
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import frechet_distance
 from jaxgen.evaluation.inception import inception_network
@@ -95,17 +95,18 @@ def require_metrics(metrics: tuple[str, ...]) -> None:
 
 
 def choose_network(spec: ImageSpec, source: str, inception: Path | None = None) -> FeatureNetwork:
-    """Inception with the weights in that file, or else the digit classifier if images from `source` are of its size.
+    """Inception with the weights in that file, or else the classifier of images of the size of those from `source`.
 
     Raises:
-      InputError: they are not, or the weights cannot be used.
+      InputError: there is none, or the weights cannot be used.
     """
     if inception is not None:
         return inception_network(inception)
-    if spec != SPEC:
+    network = packaged_network(spec)
+    if network is None:
         given = "x".join(map(str, spec))
-        raise InputError(f"{source} are {given}, and the digit classifier sees 28x28x1: give --inception.")
-    return digit_network()
+        raise InputError(f"{source} are {given}, the packaged classifiers see 28x28x1 and 32x32x3: give --inception.")
+    return network
 
 
 def provenance(network: FeatureNetwork) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from jaxgen.nets.autoencoder import (
     ResidualEncoder,
 )
 from jaxgen.nets.bert import SentenceEncoder
-from jaxgen.nets.classifier import DigitClassifier
+from jaxgen.nets.classifier import DigitClassifier, ObjectClassifier
 from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.dropout import Dropout
@@ -60,6 +60,7 @@ __all__ = [
     "ModernDiscriminator",
     "ModernGenerator",
     "Module",
+    "ObjectClassifier",
     "PatchDiscriminator",
     "PixelCNNPlusPlus",
     "Place",

@@ -1,9 +1,11 @@
-"""A small classifier of digits, whose last hidden layer serves as features to compare sets of digits by."""
+"""Small classifiers, whose last hidden layers serve as features to compare sets of images by."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from jaxgen.nets.conv import Conv
 from jaxgen.nets.dropout import Dropout
+from jaxgen.nets.normalization import batch_norm
 from jaxgen.nets.resizing import max_pool
 from jaxgen.types import Array
 
@@ -11,7 +13,7 @@ CLASSES, FEATURES, DROP = 10, 64, 0.5
 
 
 class DigitClassifier(nn.Module):
-    """Images float32 [B, 28, 28, 1] in [-1, 1] to features [B, 64], not negative, and logits [B, 10].
+    """Images float32 [B, 28, 28, 1] in [-1, 1] to features float32 [B, 64], not negative, and logits [B, 10].
 
     Three convolutions, the first two halved by maxima, and a dense layer; dropout only before the logits.
     """
@@ -24,3 +26,20 @@ class DigitClassifier(nn.Module):
                 image = max_pool(image)
         features = nn.relu(nn.Dense(FEATURES)(image.reshape(len(image), -1)))
         return features, nn.Dense(CLASSES)(Dropout(DROP)(features, train=train))
+
+
+class ObjectClassifier(nn.Module):
+    """Images float32 [B, 32, 32, 3] in [-1, 1] to features float32 [B, 128], not negative, and logits [B, 10].
+
+    Five convolutions with BatchNorm, halved by maxima after the first, the third and the fifth, whose maps are averaged
+    over the image.
+    """
+
+    @nn.compact
+    def __call__(self, image: Array, *, train: bool) -> tuple[Array, Array]:
+        for features, halve in ((32, True), (64, False), (64, True), (96, False), (128, True)):
+            image = Conv(features, (3, 3), use_bias=False, kernel_init=nn.initializers.he_normal())(image)
+            image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9)(image))
+            image = max_pool(image) if halve else image
+        features = jnp.mean(image, axis=(1, 2))
+        return features, nn.Dense(CLASSES)(features)

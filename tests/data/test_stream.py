@@ -1,4 +1,3 @@
-import io
 import json
 import subprocess
 import sys
@@ -6,14 +5,13 @@ import threading
 import time
 from contextlib import closing
 from functools import partial
-from importlib import import_module
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.data import Dataset, StreamedDataset, batch_indices, folder, load, sampling, stream_batches
+from tests.prepared import png, write_prepared
 from tests.programs import ROOT, load_program, run_here
 
 NUM, BATCH, SPEC = 20, 6, (8, 12, 3)
@@ -24,54 +22,12 @@ def images(num=NUM, shape=SPEC):
     return np.random.default_rng(0).integers(0, 256, (num, *shape), dtype=np.uint8)
 
 
-def png(array):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "PNG")
-    return file.getvalue()
-
-
 def write_folder(root):
     """Images in two classes, one of them with a folder of its own."""
     for number, array in enumerate(images()):
         path = root / ("b", "a", "a/more")[number % 3] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(array))
-
-
-def write_prepared(root):
-    """The images as TFDS prepares cifar10: two shards of array_record, and what is in them as JSON."""
-    proto = import_module("tensorflow_datasets.proto").tf_example_pb2
-    writer = import_module("array_record.python.array_record_module").ArrayRecordWriter
-    version = root / "cifar10" / "3.0.2"
-    version.mkdir(parents=True)
-    lengths = (NUM - 7, 7)
-    for shard, numbers in enumerate(np.split(np.arange(NUM), lengths[:1])):
-        file = writer(str(version / f"cifar10-train.array_record-{shard:05}-of-00002"), "group_size:1")
-        for number in numbers:
-            example = proto.Example()
-            example.features.feature["image"].bytes_list.value.append(png(images()[number]))
-            example.features.feature["label"].int64_list.value.append(number % 10)
-            file.write(example.SerializeToString())
-        file.close()
-    split = {
-        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-        "name": "train",
-        "shardLengths": [str(length) for length in lengths],
-    }
-    info = {"fileFormat": "array_record", "name": "cifar10", "splits": [split], "version": "3.0.2"}
-    kinds = "tensorflow_datasets.core.features"
-    shape = {"dimensions": [str(size) for size in SPEC]}
-    features = {
-        "image": {"image": {"dtype": "uint8", "shape": shape}, "pythonClassName": f"{kinds}.image_feature.Image"},
-        "label": {
-            "classLabel": {"numClasses": "10"},
-            "pythonClassName": f"{kinds}.class_label_feature.ClassLabel",
-        },
-    }
-    (version / "dataset_info.json").write_text(json.dumps(info))
-    (version / "features.json").write_text(
-        json.dumps({"featuresDict": {"features": features}, "pythonClassName": f"{kinds}.features_dict.FeaturesDict"})
-    )
 
 
 def silent(_):
@@ -84,7 +40,7 @@ def load_both(kind, root):
         write_folder(root)
         find = partial(load, str(root), announce=silent)
     else:
-        write_prepared(root)
+        write_prepared(root, train=images())
         find = partial(load, "cifar10", data_dir=root, announce=silent)
     return find(), find(most_bytes=0)
 

@@ -1,21 +1,22 @@
-"""The digit classifier that the package carries, and networks in general."""
+"""The classifiers that the package carries, and networks in general."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import InputError
+from jaxgen import ImageSpec, InputError
 from jaxgen.data import load
-from jaxgen.evaluation import cached_look, digit_network, feature_network, network
-from jaxgen.evaluation.digits import WEIGHTS
-from jaxgen.evaluation.weights import read_weights, write_weights
+from jaxgen.evaluation import cached_look, digit_network, feature_network, network, packaged_network
+from jaxgen.evaluation.classifiers import DIGITS, OBJECTS, carried_network
+from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
 from tests.programs import ROOT
 
-MNIST = ROOT.parent / "shared" / "data" / "tfds"
+PREPARED = ROOT.parent / "shared" / "data" / "tfds"
 
 
-def test_the_weights_are_small():
-    assert WEIGHTS.stat().st_size < 1_000_000
+@pytest.mark.parametrize("carried", [DIGITS, OBJECTS])
+def test_the_weights_are_small(carried):
+    assert carried.weights.stat().st_size < 1_000_000
 
 
 def test_the_classifier_knows_the_embedded_digits():
@@ -26,11 +27,12 @@ def test_the_classifier_knows_the_embedded_digits():
     assert (looked.probabilities.argmax(axis=1) == digits.arrays["label"]).mean() > 0.985
 
 
-@pytest.mark.skipif(not MNIST.is_dir(), reason=f"full MNIST is not in {MNIST}")
-def test_the_classifier_knows_the_test_digits_which_it_never_saw():
-    digits = load("mnist", split="test", data_dir=MNIST)
-    looked = digit_network().look(digits.arrays["image"])
-    assert (looked.probabilities.argmax(axis=1) == digits.arrays["label"]).mean() > 0.99
+@pytest.mark.skipif(not PREPARED.is_dir(), reason=f"no prepared data sets are in {PREPARED}")
+@pytest.mark.parametrize(("carried", "share"), [(DIGITS, 0.99), (OBJECTS, 0.85)])
+def test_the_classifiers_know_the_test_images_which_they_never_saw(carried, share):
+    images = load(carried.data, split="test", data_dir=PREPARED)
+    looked = carried_network(carried).look(images.arrays["image"])
+    assert (looked.probabilities.argmax(axis=1) == images.arrays["label"]).mean() > share
 
 
 def test_images_are_seen_alike_in_whatever_number():
@@ -72,7 +74,7 @@ def test_features_that_are_not_finite_are_refused():
 )
 def test_damaged_weights_are_refused(tmp_path, damage, message):
     path = tmp_path / "weights.safetensors"
-    path.write_bytes(damage(WEIGHTS.read_bytes()))
+    path.write_bytes(damage(DIGITS.weights.read_bytes()))
     with pytest.raises(InputError, match=message):
         digit_network(path)
 
@@ -101,3 +103,9 @@ def test_weights_of_another_network_are_refused(tmp_path):
 def test_images_of_another_size_are_refused():
     with pytest.raises(InputError, match="28x28x1; these are 32x32x3"):
         digit_network().look(np.zeros((2, 32, 32, 3), np.uint8))
+    assert packaged_network(ImageSpec(32, 32, 1)) is None
+
+
+@pytest.mark.parametrize("carried", [DIGITS, OBJECTS])
+def test_a_packaged_network_is_that_of_the_size(carried):
+    assert packaged_network(carried.spec).digest == digest_of(carried.weights)
