@@ -2,8 +2,8 @@
 
 Captions are written from the labels in several wordings.  Each network has an encoder of words of its own; the
 discriminator also learns to tell digits from digits with another digit's caption: Reed et al. (2016),
-https://arxiv.org/abs/1605.05396.  At the end the digit classifier says how often the digit asked for is the digit
-drawn.  Afterwards
+https://arxiv.org/abs/1605.05396.  At the end a classifier that has no part in training says how often the digit asked
+for is the digit drawn.  The same for the things of CIFAR-10: --data cifar10.  Afterwards
 
     python -m jaxgen sample runs/text_to_mnist --text "a handwritten seven" --num 64 --out sevens.png
 """
@@ -19,17 +19,8 @@ import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
 from jaxgen.condition import text
-from jaxgen.data import (
-    CIFAR10,
-    CIFAR10_WORDINGS,
-    DIGIT_WORDINGS,
-    DIGITS,
-    UNSEEN_DIGIT_WORDINGS,
-    Dataset,
-    caption_labels,
-    with_text,
-)
-from jaxgen.evaluation import digit_network, label_accuracy
+from jaxgen.data import CIFAR10, DIGITS, Dataset, caption_labels, with_text
+from jaxgen.evaluation import digit_network, label_accuracy, object_network
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.export import load_sampler
 from jaxgen.files import write_whole
@@ -47,6 +38,9 @@ from jaxgen.models import (
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
 from jaxgen.report import RunDirectory
 from jaxgen.tokenizer import train_tokenizer
+
+KINDS = {"mnist": (DIGITS, digit_network), "cifar10": (CIFAR10, object_network)}
+"""What captions say, and the network that judges."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +68,12 @@ class Config(RunConfig):
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalties R1 and R2."""
     judged: Annotated[int, Bounds(least=2)] = 1_000
-    """Digits that are judged at the end, for wordings of the training and as many for others."""
+    """Images that are judged at the end, for wordings of the training and as many for others."""
 
 
 def captioned(config: Config, dataset: Dataset) -> Dataset:
     """The data with captions and their tokens."""
-    names, wordings = (CIFAR10, CIFAR10_WORDINGS) if config.data == "cifar10" else (DIGITS, DIGIT_WORDINGS)
-    dataset = caption_labels(dataset, names, wordings)
+    dataset = caption_labels(dataset, KINDS[config.data][0])
     return with_text(dataset, train_tokenizer(dataset.captions, length=config.words, size=config.vocabulary))
 
 
@@ -121,15 +114,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
 
 def judge(config: Config, directory: RunDirectory) -> None:
-    """Prints and writes how often the digit asked for is the digit drawn."""
-    sampler, network, accuracy = load_sampler(directory.sampler), digit_network(), {}
-    labels = np.arange(config.judged) % 10
-    for kind, wordings in (("wordings of the training", DIGIT_WORDINGS), ("unseen wordings", UNSEEN_DIGIT_WORDINGS)):
-        ways = np.arange(config.judged) // 10 % len(wordings)
-        captions = [wordings[way].format(DIGITS[label]) for way, label in zip(ways, labels, strict=True)]
-        drawn = sampler.draw(config.seed, config.judged, text=captions)
-        accuracy[kind] = label_accuracy(np.asarray(network.look(drawn).probabilities), labels)
-        print(f"The digit asked for, {kind}: {accuracy[kind].value:.1%} ± {accuracy[kind].standard_error:.1%}")
+    """Prints and writes how often what was asked for is what was drawn."""
+    wordings, network = KINDS[config.data]
+    sampler, look, accuracy = load_sampler(directory.sampler), network().look, {}
+    labels = np.arange(config.judged) % len(wordings.names)
+    for kind, unseen in (("wordings of the training", False), ("unseen wordings", True)):
+        drawn = sampler.draw(config.seed, config.judged, text=wordings.ask(labels, unseen=unseen))
+        accuracy[kind] = label_accuracy(np.asarray(look(drawn).probabilities), labels)
+        print(f"What was asked for, {kind}: {accuracy[kind].value:.1%} ± {accuracy[kind].standard_error:.1%}")
     told = {kind: estimate._asdict() for kind, estimate in accuracy.items()}
     write_whole(directory.path / "alignment.json", json.dumps({**told, "judged": config.judged}, indent=2) + "\n")
 
@@ -142,7 +134,7 @@ def main() -> None:
         build,
         name="text_to_mnist",
         prepare=lambda dataset: captioned(config, dataset),
-        afterwards=(lambda directory: judge(config, directory)) if config.data == "mnist" else None,
+        afterwards=lambda directory: judge(config, directory),
     )
 
 

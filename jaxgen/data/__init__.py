@@ -3,10 +3,8 @@
 from jaxgen.data.archive import read_features
 from jaxgen.data.captions import (
     CIFAR10,
-    CIFAR10_WORDINGS,
-    DIGIT_WORDINGS,
     DIGITS,
-    UNSEEN_DIGIT_WORDINGS,
+    Wordings,
     caption_labels,
     hold_out,
     with_text,
@@ -18,12 +16,10 @@ from jaxgen.data.stream import stream_batches
 
 __all__ = [
     "CIFAR10",
-    "CIFAR10_WORDINGS",
     "DIGITS",
-    "DIGIT_WORDINGS",
-    "UNSEEN_DIGIT_WORDINGS",
     "Dataset",
     "StreamedDataset",
+    "Wordings",
     "batch_indices",
     "caption_labels",
     "hold_out",

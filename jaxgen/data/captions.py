@@ -2,10 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,37 +16,56 @@ from jaxgen.tokenizer import Tokenizer
 
 METADATA = "metadata.jsonl"
 
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-"""What MNIST's labels are called."""
 
-CIFAR10 = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-"""What CIFAR-10's labels are called."""
+class Wordings(NamedTuple):
+    """What labels are called, and ways to ask for them, with {} where the name goes: `unseen` are not among `seen`."""
 
-DIGIT_WORDINGS = (
-    "{}",
-    "a {}",
-    "the digit {}",
-    "the number {}",
-    "a handwritten {}",
-    "a {} written by hand",
-    "a picture of a {}",
-    "the handwritten number {}",
-    "an image of the digit {}",
-    "a white {} on black",
+    names: tuple[str, ...]
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
+
+    def ask(self, labels: Iterable[int], *, unseen: bool = False) -> list[str]:
+        """A caption for each label, the wordings one after the other, each for as many labels as there are names."""
+        ways = self.unseen if unseen else self.seen
+        turns = (ways[number // len(self.names) % len(ways)] for number in count())
+        return [way.format(self.names[label]) for way, label in zip(turns, labels, strict=False)]
+
+
+DIGITS = Wordings(
+    names=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    seen=(
+        "{}",
+        "a {}",
+        "the digit {}",
+        "the number {}",
+        "a handwritten {}",
+        "a {} written by hand",
+        "a picture of a {}",
+        "the handwritten number {}",
+        "an image of the digit {}",
+        "a white {} on black",
+    ),
+    unseen=(
+        "handwritten digit {}",
+        "a picture of the number {} written by hand",
+        "an image of a handwritten {}",
+        "the digit {} in white on black",
+        "please draw the number {} for me",
+    ),
 )
-"""Ways to ask for a digit."""
+"""MNIST's labels; the last of the unseen wordings has words that no other has."""
 
-CIFAR10_WORDINGS = ("{}", "a {}", "a photo of a {}", "a small picture of a {}", "one {} in colour", "this is a {}")
-"""Ways to ask for a picture of something."""
-
-UNSEEN_DIGIT_WORDINGS = (
-    "handwritten digit {}",
-    "a picture of the number {} written by hand",
-    "an image of a handwritten {}",
-    "the digit {} in white on black",
-    "please draw the number {} for me",
+CIFAR10 = Wordings(
+    names=("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    seen=("{}", "a {}", "a photo of a {}", "a small picture of a {}", "one {} in colour", "this is a {}"),
+    unseen=(
+        "a small photo of a {}",
+        "this is a photo of one {}",
+        "a picture of a {} in colour",
+        "please show me a {}",
+    ),
 )
-"""Ways that are not among `DIGIT_WORDINGS`; the last has words that are not either."""
+"""CIFAR-10's labels; the last of the unseen wordings has words that no other has."""
 
 
 def read_captions(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -78,21 +98,19 @@ def read_captions(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(captions[name] for name in names)
 
 
-def caption_labels(dataset: Dataset, names: Sequence[str], wordings: Sequence[str], *, seed: int = 0) -> Dataset:
-    """The data set with captions that say its labels: each in one of the wordings, chosen at random.
-
-    `names` are what the labels are called; a wording has {} where the name goes.
+def caption_labels(dataset: Dataset, wordings: Wordings, *, seed: int = 0) -> Dataset:
+    """The data set with captions that say its labels: each in one of the seen wordings, chosen at random.
 
     Raises:
       InputError: no labels, or one without a name.
     """
     if "label" not in dataset.arrays:
         raise InputError(f"{dataset.source} has no labels that captions could be made of.")
-    labels = dataset.arrays["label"]
+    labels, names, ways = dataset.arrays["label"], wordings.names, wordings.seen
     if labels.min() < 0 or labels.max() >= len(names):
         raise InputError(f"{dataset.source} has the label {labels.max()}: captions are for 0 to {len(names) - 1}.")
-    chosen = np.random.default_rng(seed).integers(0, len(wordings), dataset.size)
-    captions = (wordings[int(way)].format(names[int(label)]) for way, label in zip(chosen, labels, strict=True))
+    chosen = np.random.default_rng(seed).integers(0, len(ways), dataset.size)
+    captions = (ways[int(way)].format(names[int(label)]) for way, label in zip(chosen, labels, strict=True))
     return replace(dataset, captions=tuple(captions))
 
 

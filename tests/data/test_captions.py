@@ -6,9 +6,8 @@ from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.data import (
-    DIGIT_WORDINGS,
+    CIFAR10,
     DIGITS,
-    UNSEEN_DIGIT_WORDINGS,
     caption_labels,
     hold_out,
     load,
@@ -66,26 +65,35 @@ def digits(labels):
 
 
 def test_captions_say_the_label_in_all_wordings():
-    dataset = caption_labels(digits(np.arange(1_000) % 10), DIGITS, DIGIT_WORDINGS)
+    dataset = caption_labels(digits(np.arange(1_000) % 10), DIGITS)
     for caption, label in zip(dataset.captions, dataset.arrays["label"], strict=True):
-        assert DIGITS[label] in caption.split()
-    assert len(set(dataset.captions)) == len(DIGITS) * len(DIGIT_WORDINGS)
-    assert dataset.captions == caption_labels(digits(np.arange(1_000) % 10), DIGITS, DIGIT_WORDINGS).captions
-    assert not set(DIGIT_WORDINGS) & set(UNSEEN_DIGIT_WORDINGS)
+        assert DIGITS.names[label] in caption.split()
+    assert len(set(dataset.captions)) == len(DIGITS.names) * len(DIGITS.seen)
+    assert dataset.captions == caption_labels(digits(np.arange(1_000) % 10), DIGITS).captions
+
+
+@pytest.mark.parametrize("wordings", [DIGITS, CIFAR10])
+def test_each_label_is_asked_for_in_each_wording(wordings):
+    for unseen, ways in ((False, wordings.seen), (True, wordings.unseen)):
+        asked = wordings.ask(np.arange(10 * len(ways)) % 10, unseen=unseen)
+        assert asked[:2] == [ways[0].format(name) for name in wordings.names[:2]]
+        assert set(asked) == {way.format(name) for way in ways for name in wordings.names}
+        assert len(set(asked)) == len(asked)
+    assert not set(wordings.seen) & set(wordings.unseen)
 
 
 def test_labels_without_a_name_and_data_without_labels_have_no_captions():
     with pytest.raises(InputError, match="has the label 10: captions are for 0 to 9"):
-        caption_labels(digits([3, 10]), DIGITS, DIGIT_WORDINGS)
+        caption_labels(digits([3, 10]), DIGITS)
     bare = make_dataset(np.zeros((1, 4, 4, 1), np.uint8), None, source="bare", split="train")
     with pytest.raises(InputError, match="bare has no labels"):
-        caption_labels(bare, DIGITS, DIGIT_WORDINGS)
+        caption_labels(bare, DIGITS)
     with pytest.raises(InputError, match=r"bare has no captions: a folder needs a metadata.jsonl"):
         with_text(bare, train_tokenizer(["a"], length=2, size=8))
 
 
 def test_text_is_the_tokens_of_the_captions_and_follows_a_subset():
-    dataset = caption_labels(digits([1, 2, 3]), DIGITS, ("a {}",))
+    dataset = caption_labels(digits([1, 2, 3]), DIGITS._replace(seen=("a {}",)))
     tokenizer = train_tokenizer(dataset.captions, length=3, size=16)
     whole = with_text(dataset, tokenizer)
     assert tokenizer.decode(whole.arrays["text"]) == ["a one", "a two", "a three"]
