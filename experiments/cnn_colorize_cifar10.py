@@ -1,33 +1,47 @@
 """A network that colours grey images.  python experiments/cnn_colorize_cifar10.py --help
 
-It is given the luma of images and learns their colours.  It ends with the test images: a picture of inputs, of what the
-network makes of them and of the truth, and how near it is beside grey.  Grey images of your own are coloured by
+It is given the luma of images and learns their colours.  What is nearest on average is grey or brown, so a discriminator
+sees the images beside their luma, pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  It ends with the
+test images: a picture of inputs, of what the network makes of them and of the truth, and how near it is beside grey.
+Grey images of your own are coloured by
 
     python -m jaxgen restore runs/cnn_colorize_cifar10 --images photographs --out coloured.png
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+import jax
 import jax.numpy as jnp
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize, to_uint8
+from jaxgen import ImageSpec, Networks, add, chain, ema, lazily, minimize, scale, to_uint8
 from jaxgen.condition import images
 from jaxgen.data import load
-from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.export import load_sampler
 from jaxgen.held_out import degraded, tell_held_out
-from jaxgen.losses import squared_error
-from jaxgen.models import ImageToImage, colourise, restoration_loss, warming_up
-from jaxgen.nets import UNet
+from jaxgen.losses import absolute_error, logistic_discriminator, non_saturating_generator
+from jaxgen.models import (
+    ImageToImage,
+    colourise,
+    discriminator_loss,
+    generator_loss,
+    r1_loss,
+    restoration_loss,
+    share_inputs,
+    translation_game,
+    translation_networks,
+    warming_up,
+)
+from jaxgen.nets import PatchDiscriminator, UNet
 from jaxgen.report import RunDirectory
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Colour CIFAR-10 with a U-Net."""
+    """Colour CIFAR-10 with a U-Net and a discriminator."""
 
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record; looked for in --data-dir."""
@@ -36,20 +50,45 @@ class Config(RunConfig):
     width: Count = 32
     """Channels of the maps of half the image's sides; each half of those has twice as many."""
     learning_rate: Positive = 2e-3
-    """Adam's at the start; it is half as much after 2,000 steps, a third after 4,000."""
+    """Adam's at the start, for both networks; it is half as much after 4,000 steps, a third after 8,000."""
+    nearness: Annotated[float, Bounds(least=0)] = 100.0
+    """Weight of the absolute error over what the discriminator says."""
+    gamma: Annotated[float, Bounds(least=0)] = 1.0
+    """Weight of the gradient penalty R1."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The network, how it trains, and how to colour images with it."""
+    """The networks, how they train, and how to colour images with them."""
     model = ImageToImage(UNet(spec.channels, config.width, folded=True), colourise())
-    adam = optax.adam(lambda step: config.learning_rate / (1 + step / 2_000))
+    gan = translation_game(model, PatchDiscriminator(config.width), spec)
+    adam = optax.adam(lambda step: config.learning_rate / (1 + step / 4_000), b1=0.0, b2=0.99)
+
+    def networks(key: jax.Array) -> Networks:
+        return translation_networks(model, gan, key, {"image": jnp.zeros((1, *spec), jnp.uint8)})
+
     update = chain(
-        cnn=minimize(restoration_loss(model, squared_error), adam, wrt="generator"),
+        discriminator=minimize(
+            add(
+                adversarial=discriminator_loss(gan, logistic_discriminator),
+                r1=lazily(4, r1_loss(gan, gamma=config.gamma, one_in=4)),
+            ),
+            adam,
+            wrt="discriminator",
+        ),
+        generator=minimize(
+            add(
+                adversarial=generator_loss(gan, non_saturating_generator),
+                near=scale(config.nearness, restoration_loss(model, absolute_error)),
+            ),
+            adam,
+            wrt="generator",
+        ),
         average=ema("generator", into="generator_ema", decay=warming_up(0.999)),
     )
     return Recipe(
-        networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
-        update=update,
+        networks=networks,
+        update=share_inputs(model, update),
+        discriminator_loss="discriminator/adversarial",
         sampler=model.sampler("generator_ema"),
         condition=images(spec),
         restorer=model.restorer("generator_ema"),

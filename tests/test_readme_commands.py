@@ -45,7 +45,8 @@ def at_home(tmp_path, monkeypatch):
         **{name: rng.integers(0, 256, (64, 32, 32, 3), np.uint8) for name in ("train", "test")},
     )
     (tmp_path / "folder").mkdir()
-    write_binarized(tmp_path / "folder")
+    for folder in ("tfds", "folder"):
+        write_binarized(tmp_path / folder)
     colours = ("red", "green", "blue", "black", "white", "pink", "grey", "brown", "teal", "gold")
     things = ("heart", "cat", "dog", "star", "house", "tree", "fish", "boat", "moon", "cup", "hat", "key")
     write_captioned(tmp_path / "folder", [f"{colour} {thing}" for colour in colours for thing in things])
