@@ -1,9 +1,9 @@
 """A network that colours grey images.  python experiments/cnn_colorize_cifar10.py --help
 
-It is given the luma of images and learns their colours.  What is nearest on average is grey or brown, so a discriminator
-sees the images beside their luma, pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  It ends with the
-test images: a picture of inputs, of what the network makes of them and of the truth, and how near it is beside grey.
-Grey images of your own are coloured by
+It is given the luma of images and learns their colours.  What is nearest on average is grey or brown, so that a
+discriminator sees the images beside their luma, pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  It
+ends with the test images: a picture of inputs, of what the network makes of them and of the truth, and how near it is
+beside grey.  Grey images of your own are coloured by
 
     python -m jaxgen restore runs/cnn_colorize_cifar10 --images photographs --out coloured.png
 """

@@ -102,7 +102,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     loss = elbo_loss(model, beta=optax.linear_schedule(0.0, 1.0, config.warm_up) if config.warm_up else 1.0)
     if config.samples > 1:
         loss = importance_weighted_loss(model, samples=config.samples, backward=config.backward)
-    adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life))
+    # Epsilon as in the IWAE paper: weights of pixels that are rarely white are not moved far by the few that are.
+    adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life), eps=1e-4)
     averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=warming_up(0.999)) for name in trained}
     k = max(config.samples, 10)  # a bound of fewer samples is not what training makes tight
     held_out = load(config.data, split="validation", data_dir=config.data_dir).arrays["image"]
