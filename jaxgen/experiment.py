@@ -86,8 +86,9 @@ def run(
         directory.close()
     display.say(f"Stopped at step {int(state.step):,} of {config.steps:,}; see {directory.samples}, {directory.losses}")
     if scores := Best(directory.best).scores():
+        step = scores.pop("step")
         told = ", ".join(f"{name} {value:,.4g}" for name, value in scores.items())
-        display.say(f"The best state that was evaluated is in {directory.best}: {told}")
+        display.say(f"The best state that was evaluated is in {directory.best}: step {step:,.0f}, {told}")
     display.say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
     if code:
         sys.exit(128 + code)

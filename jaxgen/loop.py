@@ -16,7 +16,7 @@ from jaxgen.config import RunConfig
 from jaxgen.controls import Controls
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.dispatch import diverged_leaves, feed_from, train
-from jaxgen.export import Restorer, Stylizer, save_controls, save_restorer, save_sampler, save_stylizer, seeded
+from jaxgen.export import Restorer, Stylizer, held, save_controls, save_restorer, save_sampler, save_stylizer, seeded
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
@@ -198,14 +198,14 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
     look(state.networks, int(state.step))
     if is_first():
         plot_metrics(run.directory.losses, run.directory.rows())
-        of = run.dataset.spec, run.recipe.condition
-        save_sampler(run.directory.sampler, run.recipe.sampler, state.networks, *of)
+        of, networks = (run.dataset.spec, run.recipe.condition), held(state.networks)
+        save_sampler(run.directory.sampler, run.recipe.sampler, networks, *of)
         if run.recipe.controls is not None:
-            save_controls(run.directory.controls, run.recipe.controls(jax.device_get(state.networks)), *of)
+            save_controls(run.directory.controls, run.recipe.controls(networks), *of)
         if run.recipe.stylizer is not None:
-            save_stylizer(run.directory.stylizer, run.recipe.stylizer(jax.device_get(state.networks)), of[0])
+            save_stylizer(run.directory.stylizer, run.recipe.stylizer(networks), of[0])
         if run.recipe.restorer is not None:
-            save_restorer(run.directory.restorer, run.recipe.restorer(jax.device_get(state.networks)), of[0])
+            save_restorer(run.directory.restorer, run.recipe.restorer(networks), of[0])
         _draw_pictures(run, state.networks)  # last: no picture may cost the model
 
 

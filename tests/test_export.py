@@ -32,6 +32,16 @@ def test_the_exported_sampler_is_the_live_one(folder):
     np.testing.assert_array_equal(load_sampler(folder).draw(7, BATCH), live)
 
 
+def test_a_sampler_may_index_what_it_reads(tmp_path):
+    def look_up(networks, keys):
+        return networks["book"][jax.vmap(lambda key: jax.random.randint(key, (5, 4), 0, 7))(keys)]
+
+    networks = {"book": jax.random.normal(jax.random.key(0), (7, 3))}
+    save_sampler(tmp_path / "sampler", look_up, networks, SPEC)
+    live = jax.jit(seeded(look_up, networks))(jnp.uint32(7), jnp.arange(BATCH, dtype=jnp.int32))
+    np.testing.assert_array_equal(load_sampler(tmp_path / "sampler").draw(7, BATCH), live)
+
+
 def test_an_image_depends_on_seed_and_index_alone(folder):
     sampler = load_sampler(folder)
     images = sampler.draw(7, 2 * BATCH + 3)

@@ -18,8 +18,6 @@ TINY = {
     "width": 4,
     "hidden": 8,
     "latent_size": 8,
-    "samples": 2,
-    "backward": 1,
     "test_samples": 2,
     "judged": 20,
     "evaluate_every": 0,

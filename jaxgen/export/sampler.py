@@ -18,7 +18,7 @@ from jax import export
 from jaxgen.condition import Condition, require_labels
 from jaxgen.controls import image_keys
 from jaxgen.errors import InputError
-from jaxgen.export.stored import Told, load_functions, save_functions, told_argument, told_of
+from jaxgen.export.stored import Told, held, load_functions, save_functions, told_argument, told_of
 from jaxgen.image import ImageSpec, to_uint8
 from jaxgen.types import Array, Networks, Sampler
 
@@ -100,7 +100,7 @@ def save_sampler(
     )
     if told is not None:
         inputs[told.field] = f"{told.dtype} [{', '.join(map(str, ('B', *told.shape)))}]"
-    function = seeded(sampler, jax.device_get(networks))
+    function = seeded(sampler, held(networks))
     output = f"uint8 [B, {spec.height}, {spec.width}, {spec.channels}]"
     save_functions(folder, {NAME: (function, arguments)}, spec, told, inputs=inputs, output=output)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import export
 
 from jaxgen.condition import Condition
@@ -17,7 +18,7 @@ from jaxgen.errors import InputError, first_line
 from jaxgen.files import write_whole
 from jaxgen.image import ImageSpec
 from jaxgen.tokenizer import Tokenizer
-from jaxgen.types import Array
+from jaxgen.types import Array, Networks
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FUNCTION_SUFFIX, SIGNATURE, TOKENIZER = ".stablehlo", "signature.json", "tokenizer.json"
@@ -42,6 +43,11 @@ class Stored(NamedTuple):
     functions: dict[str, Callable[..., Array]]
     spec: ImageSpec
     told: Told | None
+
+
+def held(networks: Networks) -> Networks:
+    """The networks as they go into a file: whole, on one device, and JAX's arrays as in training."""
+    return jax.tree.map(jnp.asarray, jax.device_get(networks))
 
 
 def told_of(condition: Condition | None) -> Told | None:
