@@ -1,11 +1,15 @@
 """Data sets as others leave them on a disk."""
 
+import gzip
 import io
 import json
+import struct
 from importlib import import_module
 
 import numpy as np
 from PIL import Image
+
+from jaxgen.data import mnist_files
 
 
 def png(array):
@@ -13,6 +17,21 @@ def png(array):
     file = io.BytesIO()
     Image.fromarray(array).save(file, "PNG")
     return file.getvalue()
+
+
+def idx(array, *, compress=False):
+    """The bytes of an array in the format of the original MNIST."""
+    content = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return gzip.compress(content) if compress else content
+
+
+def write_mnist(root, *, compress=False, **splits):
+    """Images uint8 [N, H, W] as the original MNIST files, whose labels go round."""
+    root.mkdir(parents=True, exist_ok=True)
+    for split, images in splits.items():
+        arrays = images, (np.arange(len(images)) % 10).astype(np.uint8)
+        for name, array in zip(mnist_files.FILES[split], arrays, strict=True):
+            (root / f"{name}{'.gz' * compress}").write_bytes(idx(array, compress=compress))
 
 
 def write_prepared(root, **splits):

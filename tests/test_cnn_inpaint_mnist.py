@@ -7,11 +7,10 @@ import pytest
 from PIL import Image
 
 from jaxgen.cli import main as jaxgen
-from jaxgen.data import mnist_files
 from jaxgen.evaluation import compare_pairs
 from jaxgen.export import load_restorer, load_sampler
 from jaxgen.report import RunDirectory
-from tests.data.test_sources import idx
+from tests.prepared import write_mnist
 from tests.programs import ROOT, load_program, loaded, run_here, write_images
 
 program = load_program(ROOT / "experiments" / "cnn_inpaint_mnist.py")
@@ -22,9 +21,7 @@ TRUTH = np.random.default_rng(1).integers(0, 256, (40, 28, 28), dtype=np.uint8)
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    for split, images in (("train", TRUTH[::-1]), ("test", TRUTH)):
-        for name, array in zip(mnist_files.FILES[split], (images, np.zeros(40, np.uint8)), strict=True):
-            (folder / name).write_bytes(idx(array))
+    write_mnist(folder, train=TRUTH[::-1], test=TRUTH)
     return folder
 
 

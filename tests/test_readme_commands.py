@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgen import cli
-from tests.prepared import png, write_binarized, write_captioned, write_prepared
+from tests.prepared import png, write_binarized, write_captioned, write_mnist, write_prepared
 from tests.programs import ROOT, load_program, run_here, write_images
 from tests.test_readme import COMMANDS, WHOLE
 
@@ -23,7 +23,7 @@ TINY = {
     "evaluate_every": 0,
     "encoder_steps": 1,
 }
-FEWER = {"sample": ("--num", "4"), "evaluate": ("--split", "train", "--num", "600", "--allow-few")}
+FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600")}
 ELSEWHERE = re.compile(r"benchmarks/|--distributed")  # have tests of their own
 
 
@@ -38,6 +38,8 @@ def home(tmp_path_factory):
     home, rng = tmp_path_factory.mktemp("home"), np.random.default_rng(0)
     photographs = {name: rng.integers(0, 256, (64, 32, 32, 3), np.uint8) for name in ("train", "test")}
     write_prepared(home / "tfds", **photographs)
+    digits = {name: rng.integers(0, 256, (640, 28, 28), np.uint8) for name in ("train", "test")}
+    write_mnist(home / "tfds", **digits)
     (home / "folder").mkdir()
     for folder in ("tfds", "folder"):
         write_binarized(home / folder)

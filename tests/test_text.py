@@ -10,12 +10,11 @@ import pytest
 from jaxgen import Context, ImageSpec, InputError
 from jaxgen.cli import main as jaxgen
 from jaxgen.condition import example, text, told
-from jaxgen.data import mnist_files
 from jaxgen.export import load_controls, load_sampler, save_sampler
 from jaxgen.losses import logistic_discriminator
 from jaxgen.models import GAN, mismatched_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
-from tests.data.test_sources import idx
+from tests.prepared import write_mnist
 from tests.programs import ROOT, TINY, load_program, loaded, run_here
 
 SPEC = ImageSpec(28, 28, 1)
@@ -71,8 +70,7 @@ def run(tmp_path_factory):
     """A tiny run on random images with the captions of digits."""
     folder = tmp_path_factory.mktemp("text")
     image = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
-    for name, array in zip(mnist_files.FILES["train"], (image, np.arange(64, dtype=np.uint8) % 10), strict=True):
-        (folder / name).write_bytes(idx(array))
+    write_mnist(folder, train=image)
     with pytest.MonkeyPatch.context() as monkeypatch:
         arguments = (*TINY, "--data-dir", folder, "--out", folder / "run", "--steps", 60, "--judged", 10)
         assert run_here(monkeypatch, text_to_mnist.main, *arguments) == 0

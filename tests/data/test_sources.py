@@ -1,5 +1,3 @@
-import gzip
-import struct
 from contextlib import suppress
 from functools import partial
 from hashlib import md5
@@ -15,6 +13,7 @@ from jaxgen import ImageSpec, InputError
 from jaxgen.data import load, mnist_files
 from jaxgen.data.idx import read_idx
 from jaxgen.files import cache_folder
+from tests.prepared import idx, write_mnist
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no prepared data sets in {SHARED}")
@@ -22,18 +21,6 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no prepared data
 
 def images(num=3, shape=(28, 28), seed=0):
     return np.random.default_rng(seed).integers(0, 256, (num, *shape), dtype=np.uint8)
-
-
-def idx(array, *, compress=False):
-    content = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-    return gzip.compress(content) if compress else content
-
-
-def write_idx(folder, split="train", *, compress=False, seed=0):
-    folder.mkdir(parents=True, exist_ok=True)
-    ending = ".gz" if compress else ""
-    for name, array in zip(mnist_files.FILES[split], (images(seed=seed), np.arange(3, dtype=np.uint8)), strict=True):
-        (folder / (name + ending)).write_bytes(idx(array, compress=compress))
 
 
 def silent(_):
@@ -75,7 +62,7 @@ def test_a_damaged_idx_file_is_named(tmp_path, content, message):
 @pytest.mark.parametrize("compress", [True, False])
 @pytest.mark.parametrize("inside", [".", "mnist"])
 def test_the_original_files_are_found_in_the_given_folder(tmp_path, inside, compress):
-    write_idx(tmp_path / inside, compress=compress)
+    write_mnist(tmp_path / inside, compress=compress, train=images())
     data = find("mnist", data_dir=tmp_path)
     np.testing.assert_array_equal(data.arrays["image"][..., 0], images())
     assert data.arrays["label"].tolist() == [0, 1, 2]
@@ -83,7 +70,7 @@ def test_the_original_files_are_found_in_the_given_folder(tmp_path, inside, comp
 
 
 def test_one_set_is_never_taken_for_the_other(tmp_path, monkeypatch):
-    write_idx(tmp_path, compress=True)
+    write_mnist(tmp_path, compress=True, train=images())
     name = mnist_files.FILES["train"][0]
     checksum = md5((tmp_path / f"{name}.gz").read_bytes()).hexdigest()
     monkeypatch.setitem(mnist_files.CHECKSUMS["fashion_mnist"], name, checksum)
@@ -112,7 +99,7 @@ def test_a_download_that_does_not_come_is_announced_and_does_no_harm(monkeypatch
 def server(tmp_path):
     """A server on this machine of the files in a folder; its address and the folder."""
     served = tmp_path / "served"
-    write_idx(served, compress=True)
+    write_mnist(served, compress=True, train=images())
     handler = partial(SimpleHTTPRequestHandler, directory=served)
     handler.log_message = silent
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
@@ -275,7 +262,7 @@ def test_a_file_of_another_kind_is_told(tmp_path):
 def test_the_digest_is_of_the_data(tmp_path):
     digests = []
     for seed in (0, 0, 1):
-        write_idx(tmp_path, seed=seed)
+        write_mnist(tmp_path, train=images(seed=seed))
         digests.append(find("mnist", data_dir=tmp_path).digest)
     assert digests[0] == digests[1] != digests[2]
 
