@@ -39,8 +39,8 @@ class Config(RunConfig):
     """Draw images for what is known of images, with a conditional VAE."""
 
     kind: Kind = "edges"
-    """palette: six colours and their shares; edges: the strength of contours; embedding: what the digit classifier
-    sees."""
+    """palette: six colours and their shares; edges: the strength of contours; embedding: what a packaged
+    classifier sees, of digits or of photographs of 32x32."""
     batch_size: Count = 64
     """Images a step."""
     latent_size: Count = 16

@@ -5,7 +5,7 @@
     r3gan     modern residual networks with the relativistic loss, R1 and R2: Huang et al. (2024),
               https://arxiv.org/abs/2501.05441
 
-With --evaluate-every and --inception the FID is measured on the way.
+With --evaluate-every the Fréchet distance is measured on the way; with --inception too it is the FID.
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import Array, Aux, Loss, Variables, init_state, make_step, mean, minimize, to_float
+from jaxgen import Aux, Loss, init_state, make_step, mean, minimize, to_float
 from jaxgen.command import command
 from jaxgen.data import Dataset, load
 from jaxgen.dispatch import feed_from, train
@@ -24,6 +24,7 @@ from jaxgen.evaluation.classifiers import DIGITS, OBJECTS, Carried, carried_netw
 from jaxgen.evaluation.weights import write_weights
 from jaxgen.nets import Module, forward
 from jaxgen.parallel import by_jit, make_mesh
+from jaxgen.types import Array, Variables
 
 BATCH = 128
 

