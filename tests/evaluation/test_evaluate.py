@@ -8,8 +8,7 @@ from PIL import Image
 
 from jaxgen.cli import main
 from jaxgen.data import load
-from jaxgen.evaluation import frechet_distance
-from jaxgen.evaluation.digits import digit_network
+from jaxgen.evaluation import digit_network, frechet_distance
 from tests.programs import run_here, write_images
 
 
