@@ -48,11 +48,11 @@ class Config(RunConfig):
     batch_size: Count = 32
     """Images a step."""
     width: Count = 32
-    """Channels of the maps of half the image's sides; each half of those has twice as many."""
+    """Channels of both networks' maps of half the image's sides; each half of those has twice as many."""
     learning_rate: Positive = 2e-3
     """Adam's at the start, for both networks; it is half as much after 4,000 steps, a third after 8,000."""
     nearness: Annotated[float, Bounds(least=0)] = 100.0
-    """Weight of the absolute error over what the discriminator says."""
+    """Weight of the absolute error; that of the adversarial loss is 1.  pix2pix has 100."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalty R1."""
 

@@ -84,12 +84,7 @@ def run(
         code, state = train_on(whole, state)
     finally:
         directory.close()
-    display.say(f"Stopped at step {int(state.step):,} of {config.steps:,}; see {directory.samples}, {directory.losses}")
-    if scores := Best(directory.best).scores():
-        step = scores.pop("step")
-        told = ", ".join(f"{name} {value:,.4g}" for name, value in scores.items())
-        display.say(f"The best state that was evaluated is in {directory.best}: step {step:,.0f}, {told}")
-    display.say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
+    tell_end(display, directory, f"step {int(state.step):,} of {config.steps:,}")
     if code:
         sys.exit(128 + code)
     if afterwards is not None:
@@ -207,6 +202,16 @@ def tell(display: Display, prepared: Prepared, directory: RunDirectory, step: in
     devices = f"{count} x {jax.devices()[0].device_kind}" if count > 1 else jax.devices()[0].device_kind
     display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
     display.say(f"Training on {devices} in {directory.path} from step {step:,}")
+
+
+def tell_end(display: Display, directory: RunDirectory, where: str) -> None:
+    """Says where training stopped, and what it left."""
+    display.say(f"Stopped at {where}; see {directory.samples}, {directory.losses}")
+    if scores := Best(directory.best).scores():
+        step = scores.pop("step")
+        told = ", ".join(f"{name} {value:,.4g}" for name, value in scores.items())
+        display.say(f"The best state that was evaluated is in {directory.best}: step {step:,.0f}, {told}")
+    display.say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
 
 
 def train_on(run: Run, state: TrainState) -> tuple[int, TrainState]:

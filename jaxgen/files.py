@@ -7,12 +7,16 @@ from typing import BinaryIO
 
 import platformdirs
 
+AnyPath = str | Path
+"""Whatever names a file or a folder."""
 
-def write_whole(path: Path, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+
+def write_whole(path: AnyPath, content: bytes | str | Callable[[BinaryIO], object]) -> None:
     """Writes a file beside its place and moves it there: a reader sees the old one or the new one.
 
     `content` may be a function that writes to the open file.  The folder is made if it is not there.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

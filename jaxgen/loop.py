@@ -16,7 +16,16 @@ from jaxgen.config import RunConfig
 from jaxgen.controls import Controls
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.dispatch import diverged_leaves, feed_from, train
-from jaxgen.export import Restorer, Stylizer, held, save_controls, save_restorer, save_sampler, save_stylizer, seeded
+from jaxgen.export import (
+    Restorer,
+    Stylizer,
+    exportable,
+    save_controls,
+    save_restorer,
+    save_sampler,
+    save_stylizer,
+    seeded,
+)
 from jaxgen.pace import Pace
 from jaxgen.parallel import Strategy
 from jaxgen.processes import AgreedError, agree, from_first, is_first, process_rows
@@ -198,7 +207,7 @@ def _finish(run: Run, state: TrainState, signs: Signs, look: Callable[[Networks,
     look(state.networks, int(state.step))
     if is_first():
         plot_metrics(run.directory.losses, run.directory.rows())
-        of, networks = (run.dataset.spec, run.recipe.condition), held(state.networks)
+        of, networks = (run.dataset.spec, run.recipe.condition), exportable(state.networks)
         save_sampler(run.directory.sampler, run.recipe.sampler, networks, *of)
         if run.recipe.controls is not None:
             save_controls(run.directory.controls, run.recipe.controls(networks), *of)

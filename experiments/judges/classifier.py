@@ -1,7 +1,8 @@
-"""Trains a classifier that the package carries.  python experiments/judges/classifier.py --help
+"""Trains a classifier as the package carries it.  python experiments/judges/classifier.py --help
 
 Only the training set is seen, all of it, each image moved by a few pixels, those of CIFAR-10 mirrored too.  Digits need
-a minute or two, CIFAR-10 twenty.
+a minute or two, CIFAR-10 twenty.  What it writes is used by the package once it takes the place of the file of that
+name in jaxgen/evaluation, and distances are then no longer comparable with those before.
 """
 
 from collections.abc import Callable
@@ -16,11 +17,12 @@ import optax
 import tyro
 
 from jaxgen import Aux, Loss, init_state, make_step, mean, minimize, to_float
+from jaxgen.cli.files import writing
 from jaxgen.command import command
 from jaxgen.data import Dataset, load
 from jaxgen.dispatch import feed_from, train
 from jaxgen.errors import InputError
-from jaxgen.evaluation.classifiers import DIGITS, OBJECTS, Carried, carried_network
+from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, Carried, carried_network
 from jaxgen.evaluation.weights import write_weights
 from jaxgen.nets import Module, forward
 from jaxgen.parallel import by_jit, make_mesh
@@ -45,8 +47,8 @@ class Options:
     """What it learns to tell apart."""
     data_dir: Path | None = None
     """The folder of full MNIST, or of prepared CIFAR-10."""
-    out: Path | None = None
-    """Where the weights go; into the package if not given."""
+    out: Path = Path("runs")
+    """The folder that the weights go to."""
 
 
 def moved(key: Array, image: Array, most: int) -> Array:
@@ -63,8 +65,8 @@ def moved_or_mirrored(key: Array, image: Array) -> Array:
 
 
 TRAININGS = {
-    "mnist": Training(DIGITS, 4, lambda key, image: moved(key, image, 2)),
-    "cifar10": Training(OBJECTS, 10, moved_or_mirrored),
+    "mnist": Training(DIGIT_CLASSIFIER, 4, lambda key, image: moved(key, image, 2)),
+    "cifar10": Training(CIFAR10_CLASSIFIER, 10, moved_or_mirrored),
 }
 
 
@@ -100,13 +102,15 @@ def train_classifier(dataset: Dataset, training: Training) -> Variables:
 def main() -> None:
     """Trains, writes and tests as the command line says."""
     options = tyro.cli(Options)
-    training, test = (load(options.data, split=split, data_dir=options.data_dir) for split in ("train", "test"))
-    recipe = TRAININGS[options.data]
-    if training.size != recipe.carried.trained:
-        expected = f"all {recipe.carried.trained:,}: give --data-dir"
-        raise InputError(f"--data {options.data}: {training.source} has {training.size:,} images; expected {expected}.")
-    carried = recipe.carried._replace(weights=options.out or recipe.carried.weights)
-    write_weights(carried.weights, train_classifier(training, recipe))
+    seen, test = (load(options.data, split=split, data_dir=options.data_dir) for split in ("train", "test"))
+    training = TRAININGS[options.data]
+    if seen.size != training.carried.trained:
+        expected = f"all {training.carried.trained:,}: give --data-dir"
+        raise InputError(f"--data {options.data}: {seen.source} has {seen.size:,} images; expected {expected}.")
+    carried = training.carried._replace(weights=options.out / training.carried.weights.name)
+    with writing(carried.weights):
+        options.out.mkdir(parents=True, exist_ok=True)
+    write_weights(carried.weights, train_classifier(seen, training))
     probabilities = carried_network(carried).look(test.arrays["image"]).probabilities
     assert probabilities is not None
     right = np.mean(probabilities.argmax(axis=1) == test.arrays["label"])

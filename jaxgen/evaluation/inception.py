@@ -18,7 +18,7 @@ import numpy as np
 from jaxgen.errors import InputError, first_line
 from jaxgen.evaluation.network import FeatureNetwork, in_chunks
 from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
-from jaxgen.files import cache_folder
+from jaxgen.files import AnyPath, cache_folder
 from jaxgen.nets import InceptionV3, forward
 from jaxgen.types import Array, Variables
 
@@ -44,13 +44,13 @@ LAYERS += [f"{block}.{branch}" for block, branches in BLOCKS.items() for branch 
 """The convolutions by pytorch-fid's names, in the order in which the TorchScript lists its own."""
 
 
-def inception_network(path: Path) -> FeatureNetwork:
+def inception_network(path: AnyPath) -> FeatureNetwork:
     """Features [N, 2048] of images of any size, grey ones repeated to three channels.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
     """
-    module = InceptionV3()
+    path, module = Path(path), InceptionV3()
     template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False))
     if path.suffix != ".safetensors":
         path = _converted(path)

@@ -29,13 +29,15 @@ RESAMPLES, SMALL = 20, 256
 class Reference(NamedTuple):
     """What drawn images are compared with: images uint8 [N, H, W, C], and what the network sees in them.
 
-    For memorisation: the images that the model was trained on, and others that it was not.
+    For memorisation: the images that the model was trained on, and others that it was not.  `data` is the data set's
+    name, if that is known: by default classes are counted where they are the network's.
     """
 
     images: np.ndarray
     looked: Looked
     train: np.ndarray | None = None
     held_out: np.ndarray | None = None
+    data: str | None = None
 
 
 class Judged(NamedTuple):
@@ -63,7 +65,7 @@ def judge(
     allow_few: bool = False,
     labels: np.ndarray | None = None,
 ) -> Measures:
-    """The measures by name, of drawn images uint8 [N, H, W, C]; those of `metrics`, all by default, that apply.
+    """The measures by name, of drawn images uint8 [N, H, W, C]; those of `metrics`, by default all that apply.
 
     `allow_few` allows fewer images than features.  `labels` [N] are the network's classes that the images were to have.
 
@@ -74,7 +76,7 @@ def judge(
     require_metrics(metrics)
     judged = Judged(images, network.look(images), reference, network, seed, allow_few, labels)
     measures: Measures = {}
-    for name in metrics or METRICS:
+    for name in metrics or _usual(judged):
         if missing := _missing(name, judged):
             if metrics:
                 raise InputError(f"--metrics {name} does not apply: {missing}.")
@@ -117,9 +119,16 @@ def provenance(network: FeatureNetwork) -> dict[str, Any]:
     }
 
 
+def _usual(judged: Judged) -> list[str]:
+    """All measures, but those of classes only where they are the network's: a shirt is no digit."""
+    data, known = judged.reference.data, judged.network.labels_of
+    is_foreign = data is not None and bool(known) and data not in known
+    return [name for name in METRICS if name != "classes" or not is_foreign]
+
+
 def _missing(name: str, judged: Judged) -> str | None:
     if name == "classes" and judged.looked.probabilities is None:
-        return f"{judged.network.name} gives no class probabilities"
+        return f"the {judged.network.name} gives no class probabilities"
     if name == "memorization" and (judged.reference.train is None or judged.reference.held_out is None):
         return "the data have no training and test split"
     if name == "diversity" and min(judged.images.shape[1:3]) < WINDOW:

@@ -11,7 +11,7 @@ from jaxgen.errors import InputError
 from jaxgen.evaluation.network import CHUNK
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.weights import read_weights, write_weights
-from jaxgen.files import write_whole
+from jaxgen.files import AnyPath, write_whole
 from jaxgen.image import ImageSpec, to_float
 from jaxgen.nets import Matching, forward
 from jaxgen.tokenizer import Tokenizer
@@ -44,19 +44,21 @@ class Matcher(NamedTuple):
         return tuple(np.concatenate([np.asarray(part[side]) for part in parts]) for side in (0, 1))  # pyright: ignore[reportReturnType]
 
 
-def save_matcher(folder: Path, matcher: Matcher) -> None:
+def save_matcher(folder: AnyPath, matcher: Matcher) -> None:
     """Writes a matching network into a folder."""
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / TOKENIZER, matcher.tokenizer.content)
     write_weights(folder / WEIGHTS, matcher.variables)
 
 
-def load_matcher(folder: Path) -> Matcher:
+def load_matcher(folder: AnyPath) -> Matcher:
     """The matching network in a folder.
 
     Raises:
       InputError: there is none, or it is damaged.
     """
+    folder = Path(folder)
     try:
         tokenizer = Tokenizer((folder / TOKENIZER).read_text())
     except (OSError, UnicodeDecodeError) as error:

@@ -25,7 +25,7 @@ class FeatureNetwork(NamedTuple):
 
     `look` takes images uint8 [N, H, W, C].  `name`, the SHA-256 `digest` of the weights, and `resize`, what is done to
     images before, say which network a number is of.  `is_inception`: it is that of the Fréchet inception distance.
-    `labels_of` is the data set whose labels its classes are.
+    `labels_of` are the data sets whose labels its classes are.
     """
 
     name: str
@@ -33,7 +33,7 @@ class FeatureNetwork(NamedTuple):
     resize: str
     look: Callable[[np.ndarray], Looked]
     is_inception: bool = False
-    labels_of: str | None = None
+    labels_of: tuple[str, ...] = ()
 
 
 def feature_network(name: str, function: Callable[[Array], Array], *, digest: str = "") -> FeatureNetwork:

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 
 from jaxgen.errors import InputError, first_line
-from jaxgen.files import write_whole
+from jaxgen.files import AnyPath, write_whole
 from jaxgen.leaves import by_path
 from jaxgen.types import Variables
 
 
-def write_weights(path: Path, variables: Variables) -> None:
+def write_weights(path: AnyPath, variables: Variables) -> None:
     """Writes a network's variables."""
     from safetensors.numpy import save
 
@@ -21,7 +21,7 @@ def write_weights(path: Path, variables: Variables) -> None:
     write_whole(path, save({name: np.array(leaf, order="C") for name, leaf in by_path(variables).items()}))
 
 
-def read_weights(path: Path, template: Variables) -> Variables:
+def read_weights(path: AnyPath, template: Variables) -> Variables:
     """A network's variables, of the structure, shapes and types of the template.
 
     Raises:
@@ -31,7 +31,7 @@ def read_weights(path: Path, template: Variables) -> Variables:
     from safetensors.numpy import load
 
     try:
-        arrays = load(path.read_bytes())
+        arrays = load(Path(path).read_bytes())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -46,9 +46,9 @@ def read_weights(path: Path, template: Variables) -> Variables:
     return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: AnyPath) -> str:
     """The SHA-256 of a file."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 

@@ -3,7 +3,7 @@
 from jaxgen.export.controls import ExportedControls, load_controls, save_controls
 from jaxgen.export.restorer import ExportedRestorer, Restorer, load_restorer, save_restorer
 from jaxgen.export.sampler import BATCH, ExportedSampler, load_sampler, save_sampler, seeded
-from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, Told, held
+from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, Told, exportable
 from jaxgen.export.stylizer import ExportedStylizer, Stylizer, load_stylizer, save_stylizer
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Restorer",
     "Stylizer",
     "Told",
-    "held",
+    "exportable",
     "load_controls",
     "load_restorer",
     "load_sampler",

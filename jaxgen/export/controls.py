@@ -3,7 +3,6 @@
 `generate` and `judge` can be differentiated once.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ from jaxgen.condition import Condition
 from jaxgen.controls import Controls
 from jaxgen.errors import InputError
 from jaxgen.export.stored import Told, load_functions, save_functions, told_argument, told_of
+from jaxgen.files import AnyPath
 from jaxgen.image import ImageSpec
 
 
@@ -25,8 +25,8 @@ class ExportedControls(NamedTuple):
     told: Told | None
 
 
-def save_controls(folder: Path, controls: Controls, spec: ImageSpec, condition: Condition | None = None) -> None:
-    """Writes controls into a folder."""
+def save_controls(folder: AnyPath, controls: Controls, spec: ImageSpec, condition: Condition | None = None) -> None:
+    """Writes controls, of `exportable` networks, into a folder."""
     (batch,) = export.symbolic_shape("B")
     told = told_of(condition)
     field = told_argument(told, batch)
@@ -46,7 +46,7 @@ def save_controls(folder: Path, controls: Controls, spec: ImageSpec, condition: 
     save_functions(folder, functions, spec, told, gradients=("generate", "judge"))
 
 
-def load_controls(folder: Path) -> ExportedControls:
+def load_controls(folder: AnyPath) -> ExportedControls:
     """The controls in a folder.
 
     Raises:

@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from jax import export
 
 from jaxgen.errors import InputError
 from jaxgen.export.stored import load_functions, save_functions
+from jaxgen.files import AnyPath
 from jaxgen.image import ImageSpec, to_float, to_uint8
 from jaxgen.types import Array
 
@@ -47,8 +47,8 @@ class ExportedRestorer(NamedTuple):
         return np.asarray(self.call(images, np.broadcast_to(known, (len(images), *mask))))
 
 
-def save_restorer(folder: Path, restorer: Restorer, spec: ImageSpec) -> None:
-    """Writes a function that restores images of a size into a folder."""
+def save_restorer(folder: AnyPath, restorer: Restorer, spec: ImageSpec) -> None:
+    """Writes a function that restores images of a size, of `exportable` networks, into a folder."""
     (batch,) = export.symbolic_shape("B")
     arguments = tuple(jax.ShapeDtypeStruct((batch, *spec[:2], channels), jnp.uint8) for channels in (spec.channels, 1))
 
@@ -60,7 +60,7 @@ def save_restorer(folder: Path, restorer: Restorer, spec: ImageSpec) -> None:
     save_functions(folder, {NAME: (restore, arguments)}, spec, None, inputs=inputs, output=shapes[0])
 
 
-def load_restorer(folder: Path) -> ExportedRestorer:
+def load_restorer(folder: AnyPath) -> ExportedRestorer:
     """The restoring function in a folder.
 
     Raises:

@@ -7,7 +7,6 @@ float32 [B, F] or the tokens text int32 [B, T].  Image i depends on (seed, i) an
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -18,7 +17,8 @@ from jax import export
 from jaxgen.condition import Condition, require_labels
 from jaxgen.controls import image_keys
 from jaxgen.errors import InputError
-from jaxgen.export.stored import Told, held, load_functions, save_functions, told_argument, told_of
+from jaxgen.export.stored import Told, exportable, load_functions, save_functions, told_argument, told_of
+from jaxgen.files import AnyPath
 from jaxgen.image import ImageSpec, to_uint8
 from jaxgen.types import Array, Networks, Sampler
 
@@ -88,7 +88,7 @@ def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
 
 
 def save_sampler(
-    folder: Path, sampler: Sampler, networks: Networks, spec: ImageSpec, condition: Condition | None = None
+    folder: AnyPath, sampler: Sampler, networks: Networks, spec: ImageSpec, condition: Condition | None = None
 ) -> None:
     """Writes a sampler with the networks that it reads into a folder."""
     (batch,) = export.symbolic_shape("B")
@@ -100,12 +100,12 @@ def save_sampler(
     )
     if told is not None:
         inputs[told.field] = f"{told.dtype} [{', '.join(map(str, ('B', *told.shape)))}]"
-    function = seeded(sampler, held(networks))
+    function = seeded(sampler, exportable(networks))
     output = f"uint8 [B, {spec.height}, {spec.width}, {spec.channels}]"
     save_functions(folder, {NAME: (function, arguments)}, spec, told, inputs=inputs, output=output)
 
 
-def load_sampler(folder: Path) -> ExportedSampler:
+def load_sampler(folder: AnyPath) -> ExportedSampler:
     """The sampler in a folder.
 
     Raises:

@@ -15,7 +15,7 @@ from jax import export
 
 from jaxgen.condition import Condition
 from jaxgen.errors import InputError, first_line
-from jaxgen.files import write_whole
+from jaxgen.files import AnyPath, write_whole
 from jaxgen.image import ImageSpec
 from jaxgen.tokenizer import Tokenizer
 from jaxgen.types import Array, Networks
@@ -45,9 +45,14 @@ class Stored(NamedTuple):
     told: Told | None
 
 
-def held(networks: Networks) -> Networks:
-    """The networks as they go into a file: whole, on one device, and JAX's arrays as in training."""
-    return jax.tree.map(jnp.asarray, jax.device_get(networks))
+def exportable(networks: Networks) -> Networks:
+    """The networks as functions of them can be exported: each array whole on one device, and JAX's as in training."""
+
+    def on_one_device(array: Array) -> Array:
+        is_whole = isinstance(array, jax.Array) and len(array.devices()) == 1
+        return array if is_whole else jnp.asarray(jax.device_get(array))
+
+    return jax.tree.map(on_one_device, networks)
 
 
 def told_of(condition: Condition | None) -> Told | None:
@@ -61,7 +66,7 @@ def told_argument(told: Told | None, batch: Any) -> tuple[jax.ShapeDtypeStruct, 
 
 
 def save_functions(
-    folder: Path,
+    folder: AnyPath,
     functions: Mapping[str, tuple[Callable[..., Array], Sequence[Any]]],
     spec: ImageSpec,
     told: Told | None,
@@ -73,7 +78,7 @@ def save_functions(
 
     Those that `gradients` names can be differentiated once when they are read.
     """
-    digests = {}
+    digests, folder = {}, Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, (function, arguments) in functions.items():
         exported = export.export(jax.jit(function), platforms=PLATFORMS)(*arguments)
@@ -94,12 +99,13 @@ def save_functions(
     write_whole(folder / SIGNATURE, json.dumps(record, indent=2) + "\n")
 
 
-def load_functions(folder: Path, what: str) -> Stored:
+def load_functions(folder: AnyPath, what: str) -> Stored:
     """The functions in a folder, each compiled when it is called.
 
     Raises:
       InputError: there are none, one is damaged, or this JAX cannot read it; the message says of what they are.
     """
+    folder = Path(folder)
     try:
         signature = json.loads((folder / SIGNATURE).read_text())
         spec, digests = ImageSpec(**signature["image"]), dict(signature["sha256"])

@@ -6,7 +6,6 @@ sizes.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ from jax import export
 
 from jaxgen.errors import InputError
 from jaxgen.export.stored import load_functions, save_functions
+from jaxgen.files import AnyPath
 from jaxgen.image import ImageSpec, to_float, to_uint8
 from jaxgen.types import Array
 
@@ -53,8 +53,11 @@ class ExportedStylizer(NamedTuple):
         return np.asarray(result)[0]
 
 
-def save_stylizer(folder: Path, stylizer: Stylizer, spec: ImageSpec) -> None:
-    """Writes a function that transfers styles into a folder; `spec` is what it was trained on."""
+def save_stylizer(folder: AnyPath, stylizer: Stylizer, spec: ImageSpec) -> None:
+    """Writes a function that transfers styles, of `exportable` networks, into a folder.
+
+    `spec` is that of the images it was trained on.
+    """
     batch, height, width, *style = export.symbolic_shape("B, H, W, V, U")
     arguments = (
         jax.ShapeDtypeStruct((batch, height, width, spec.channels), jnp.uint8),
@@ -76,7 +79,7 @@ def save_stylizer(folder: Path, stylizer: Stylizer, spec: ImageSpec) -> None:
     save_functions(folder, {NAME: (stylize, arguments)}, spec, None, inputs=inputs, output=output)
 
 
-def load_stylizer(folder: Path) -> ExportedStylizer:
+def load_stylizer(folder: AnyPath) -> ExportedStylizer:
     """The function that transfers styles in a folder.
 
     Raises:

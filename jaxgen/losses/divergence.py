@@ -21,17 +21,33 @@ def gaussian_log_density(z: Array, mean: Array | float = 0.0, log_variance: Arra
     return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_variance)) + log_variance + math.log(2 * math.pi))
 
 
+@jax.custom_vjp
 def gaussian_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
-    """The sums (1) of each vector [..., Z] under each of K normals [K, Z]: [..., K], as matrix products."""
+    """The sums (1) of each vector [..., Z] under each of K normals [K, Z]: [..., K].
+
+    The gradient is made of matrix products, many times as fast as that of all pairs' differences; its relative error is
+    about 1e-6 over the variances.
+    """
+    differences = (z[..., None, :] - means) * jnp.exp(-log_variances / 2)
+    return -0.5 * (jnp.square(differences).sum(-1) + (log_variances + math.log(2 * math.pi)).sum(-1))
+
+
+def _multiplied_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
+    # Of narrow normals large terms cancel: that suits a gradient, but neither a value nor products of fewer bits.
     precisions = jnp.exp(-log_variances)
 
     def product(vectors: Array, matrix: Array) -> Array:
-        # Large terms cancel: fewer bits, as accelerators take by default, would be too few.
         return jnp.matmul(vectors, matrix.T, precision=jax.lax.Precision.HIGHEST)
 
     distances = product(jnp.square(z), precisions) - 2 * product(z, means * precisions)
     constants = (jnp.square(means) * precisions + log_variances + math.log(2 * math.pi)).sum(-1)
     return -0.5 * (distances + constants)
+
+
+gaussian_log_densities.defvjp(
+    lambda *given: (gaussian_log_densities(*given), given),
+    lambda given, cotangent: jax.vjp(_multiplied_log_densities, *given)[1](cotangent),
+)
 
 
 def gaussian_kl(

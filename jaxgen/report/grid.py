@@ -2,12 +2,11 @@
 
 import io
 import math
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from jaxgen.files import write_whole
+from jaxgen.files import AnyPath, write_whole
 
 GAP = 2
 MIN_SIDE = 56
@@ -35,21 +34,21 @@ def picture(images: np.ndarray, columns: int | None = None) -> Image.Image:
     return Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
 
 
-def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:
+def save_grid(path: AnyPath, images: np.ndarray, columns: int | None = None) -> None:
     """Writes the picture of a grid as PNG."""
     file = io.BytesIO()
     picture(images, columns).save(file, "PNG")
     write_whole(path, file.getvalue())
 
 
-def save_image(path: Path, image: np.ndarray) -> None:
+def save_image(path: AnyPath, image: np.ndarray) -> None:
     """Writes one image uint8 [H, W, C] as PNG, pixel by pixel."""
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
     write_whole(path, file.getvalue())
 
 
-def save_animation(path: Path, frames: np.ndarray, *, milliseconds: int = 80) -> None:
+def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80) -> None:
     """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that goes there and back for ever."""
     there = [picture(images, None) for images in frames]
     first, *others = [*there, *there[-2:0:-1]]

@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from jaxgen.errors import InputError
-from jaxgen.files import write_whole
+from jaxgen.files import AnyPath, write_whole
 
 ADVICE = "choose another --out, or start over with --no-resume"
 
@@ -19,8 +19,8 @@ ADVICE = "choose another --out, or start over with --no-resume"
 class RunDirectory:
     """The files of one run."""
 
-    def __init__(self, path: Path):
-        self.path = path.expanduser()
+    def __init__(self, path: AnyPath):
+        self.path = Path(path).expanduser()
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples"

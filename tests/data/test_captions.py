@@ -83,8 +83,15 @@ def test_each_label_is_asked_for_in_each_wording(wordings):
 
 
 def test_labels_without_a_name_and_data_without_labels_have_no_captions():
-    with pytest.raises(InputError, match="has the label 10: captions are for 0 to 9"):
-        caption_labels(digits([3, 10]), DIGITS)
+    for label in (10, -1):
+        with pytest.raises(InputError, match=f"The label {label} is no class: expected 0 to 9"):
+            caption_labels(digits([3, label]), DIGITS)
+        with pytest.raises(InputError, match=f"The label {label} is no class: expected 0 to 9"):
+            DIGITS.ask([3, label])
+    with pytest.raises(InputError, match="no unseen wordings to ask for 'zero'"):
+        DIGITS._replace(unseen=()).ask([3], unseen=True)
+    with pytest.raises(InputError, match="no seen wordings"):
+        caption_labels(digits([3]), DIGITS._replace(seen=()))
     bare = make_dataset(np.zeros((1, 4, 4, 1), np.uint8), None, source="bare", split="train")
     with pytest.raises(InputError, match="bare has no labels"):
         caption_labels(bare, DIGITS)

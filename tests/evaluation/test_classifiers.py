@@ -4,17 +4,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import ImageSpec, InputError
-from jaxgen.data import load
+from jaxgen import ImageSpec, InputError, to_float
+from jaxgen.data import load, make_dataset
 from jaxgen.evaluation import cached_look, digit_network, feature_network, network, packaged_network
-from jaxgen.evaluation.classifiers import DIGITS, OBJECTS, carried_network
+from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, carried_network
 from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
-from tests.programs import ROOT
+from jaxgen.nets import forward
+from tests.programs import ROOT, load_program
 
 PREPARED = ROOT.parent / "shared" / "data" / "tfds"
 
 
-@pytest.mark.parametrize("carried", [DIGITS, OBJECTS])
+@pytest.mark.parametrize("carried", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
 def test_the_weights_are_small(carried):
     assert carried.weights.stat().st_size < 1_000_000
 
@@ -28,9 +29,9 @@ def test_the_classifier_knows_the_embedded_digits():
 
 
 @pytest.mark.skipif(not PREPARED.is_dir(), reason=f"no prepared data sets are in {PREPARED}")
-@pytest.mark.parametrize(("carried", "share"), [(DIGITS, 0.99), (OBJECTS, 0.83)])
+@pytest.mark.parametrize(("carried", "share"), [(DIGIT_CLASSIFIER, 0.99), (CIFAR10_CLASSIFIER, 0.83)])
 def test_the_classifiers_know_the_test_images_which_they_never_saw(carried, share):
-    images = load(carried.data, split="test", data_dir=PREPARED)
+    images = load(carried.shown[0], split="test", data_dir=PREPARED)
     looked = carried_network(carried).look(images.arrays["image"])
     assert (looked.probabilities.argmax(axis=1) == images.arrays["label"]).mean() > share
 
@@ -74,7 +75,7 @@ def test_features_that_are_not_finite_are_refused():
 )
 def test_damaged_weights_are_refused(tmp_path, damage, message):
     path = tmp_path / "weights.safetensors"
-    path.write_bytes(damage(DIGITS.weights.read_bytes()))
+    path.write_bytes(damage(DIGIT_CLASSIFIER.weights.read_bytes()))
     with pytest.raises(InputError, match=message):
         digit_network(path)
 
@@ -106,6 +107,18 @@ def test_images_of_another_size_are_refused():
     assert packaged_network(ImageSpec(32, 32, 1)) is None
 
 
-@pytest.mark.parametrize("carried", [DIGITS, OBJECTS])
+@pytest.mark.parametrize("carried", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
 def test_a_packaged_network_is_that_of_the_size(carried):
     assert packaged_network(carried.spec).digest == digest_of(carried.weights)
+
+
+@pytest.mark.long
+def test_a_classifier_learns_to_tell_black_from_white():
+    program = load_program(ROOT / "experiments" / "judges" / "classifier.py")
+    label = np.arange(512) % 2
+    image = np.broadcast_to(255 * label[:, None, None, None], (512, 28, 28, 1)).astype(np.uint8)
+    dataset = make_dataset(image, label, source="black and white", split="train")
+    training = program.TRAININGS["mnist"]._replace(epochs=10)
+    variables = program.train_classifier(dataset, training)
+    (_, logits), _ = forward(DIGIT_CLASSIFIER.module, variables, to_float(image[:64]), train=False)
+    np.testing.assert_array_equal(logits.argmax(1), label[:64])

@@ -58,6 +58,33 @@ def test_metrics_are_chosen(files, monkeypatch):
     assert record["drawn"]["n"] == record["real"]["n"] == 100
 
 
+def test_classes_are_counted_where_they_are_the_networks_or_asked_for(files, monkeypatch):
+    judged = "evaluate", "drawn.npz", "--num", 150, "--allow-few", "--data"
+    for data, counted in (
+        (("real.npz",), False),
+        (("real.npz", "--metrics", "classes"), True),
+        (("mnist", "--split", "train", "--offline"), True),
+    ):
+        assert run_here(monkeypatch, main, *judged, *data) == 0
+        assert ("classes covered" in json.loads((files / "evaluation.json").read_text())["measures"]) == counted
+
+
+def test_accuracy_is_that_of_labels_which_are_the_classifiers(files, monkeypatch):
+    digits = load("mnist", offline=True)
+    image, label = (digits.arrays[name][::25] for name in ("image", "label"))
+    np.savez("told.npz", image=image, label=label)
+    for name in ("zero", "one"):  # which come in the order of the alphabet
+        (files / "folder" / name).mkdir(parents=True)
+    for number, (one, of) in enumerate(zip(image, label, strict=True)):
+        Image.fromarray(one[..., 0]).save(files / "folder" / ("zero", "one")[of % 2] / f"{number}.png")
+    against = "--data", "mnist", "--split", "train", "--offline", "--metrics", "classes", "--num"
+    for given, num, expected in (("told.npz", 200, True), ("told.npz", 150, True), ("folder", 200, False)):
+        assert run_here(monkeypatch, main, "evaluate", given, *against, num) == 0
+        measures = json.loads((files / "evaluation.json").read_text())["measures"]
+        assert ("label accuracy" in measures) == expected
+        assert not expected or measures["label accuracy"]["value"] > 0.95
+
+
 def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
     options = ("evaluate", "drawn.npz", "--data", "mnist", "--offline", "--num", 200)
     assert run_here(monkeypatch, main, *options) == 2

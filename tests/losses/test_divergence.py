@@ -1,7 +1,10 @@
 """Divergences against SciPy and by sampling."""
 
+from functools import partial
+
 import jax
 import numpy as np
+import pytest
 from scipy import integrate, stats
 
 from jaxgen.losses import gaussian_kl, gaussian_log_densities, gaussian_log_density
@@ -15,15 +18,44 @@ def test_densities_are_those_of_scipy():
     np.testing.assert_allclose(gaussian_log_density(z), stats.norm.logpdf(z), rtol=1e-5)
 
 
-def test_densities_by_matrix_products_are_the_sums_of_all_pairs():
-    z, *normals = (jax.random.normal(jax.random.key(i), (size, 50)) for i, size in enumerate((20, 7, 7)))
-    means, log_variances = 3 * normals[0], 2 * normals[1]
-    expected = [
-        stats.norm(mean, np.exp(log_variance / 2)).logpdf(z).sum(-1)
-        for mean, log_variance in zip(np.float64(means), np.float64(log_variances), strict=True)
-    ]
-    told = gaussian_log_densities(z.reshape(4, 5, 50), means, log_variances)
-    np.testing.assert_allclose(told, np.stack(expected, axis=-1).reshape(4, 5, 7), rtol=1e-5)
+def narrow_normals(deviation):
+    """Twenty vectors, each of them drawn from one of seven normals [7, 50] of about the given deviation."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    means, log_variances = (jax.random.normal(key, (7, 50)) for key in keys[:2])
+    log_variances = log_variances / 2 + 2 * np.log(deviation)
+    own = np.arange(20) % 7
+    z = means[own] + np.exp(log_variances[own] / 2) * jax.random.normal(keys[2], (20, 50))
+    return z, means, log_variances
+
+
+@pytest.mark.parametrize("deviation", [1.0, 0.1, 0.01])
+def test_densities_of_all_pairs_are_those_of_scipy_however_narrow(deviation):
+    z, means, log_variances = narrow_normals(deviation)
+    expected = stats.norm(np.float64(means), np.exp(np.float64(log_variances) / 2)).logpdf(np.float64(z)[:, None])
+    told = gaussian_log_densities(z.reshape(4, 5, 50), means, log_variances).reshape(20, 7)
+    own = np.arange(20), np.arange(20) % 7
+    # float32 holds a difference of numbers about 1 to 1e-7, and that over the deviation, fifty times.
+    np.testing.assert_allclose(told[own], expected.sum(-1)[own], atol=2e-5 / deviation)
+    np.testing.assert_allclose(told, expected.sum(-1), rtol=1e-5, atol=2e-5 / deviation)
+
+
+@pytest.mark.parametrize("deviation", [1.0, 0.1, 0.01])
+def test_gradients_by_matrix_products_are_those_of_all_pairs(deviation):
+    normals = narrow_normals(deviation)
+
+    def mixture(densities, z, means, log_variances):
+        return jax.nn.logsumexp(densities(z, means, log_variances), axis=-1).sum()
+
+    def all_pairs(z, means, log_variances):
+        return gaussian_log_density(z[:, None], means, log_variances).sum(-1)
+
+    for told, expected in zip(
+        jax.grad(partial(mixture, gaussian_log_densities), argnums=(0, 1, 2))(*normals),
+        jax.grad(partial(mixture, all_pairs), argnums=(0, 1, 2))(*normals),
+        strict=True,
+    ):
+        # Products of about 1 over the variance cancel, and float32 holds them to 1e-7.
+        np.testing.assert_allclose(told, expected, atol=2e-6 / deviation**2 * float(abs(expected).max()))
 
 
 def test_divergences_are_integrals_of_their_definition():
