@@ -15,6 +15,7 @@ from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
 from jaxgen.evaluation.matcher import Matcher, load_matcher, save_matcher
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
 from jaxgen.evaluation.network import FeatureNetwork, Looked, feature_network
+from jaxgen.evaluation.perceptual import learned_perceptual_error, vgg_features
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
 from jaxgen.evaluation.similarity import diversity, multi_scale_similarity, structural_similarity
 
@@ -48,6 +49,7 @@ __all__ = [
     "judge",
     "kernel_distance",
     "label_accuracy",
+    "learned_perceptual_error",
     "load_matcher",
     "mean_of",
     "memorization",
@@ -61,4 +63,5 @@ __all__ = [
     "retrieval_accuracy",
     "save_matcher",
     "structural_similarity",
+    "vgg_features",
 ]

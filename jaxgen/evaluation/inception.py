@@ -7,7 +7,6 @@
 PyTorch is needed once, to convert one of its files; the result is kept in the user's cache folder.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError, first_line
+from jaxgen.evaluation.from_torch import Tensors, read_converted
 from jaxgen.evaluation.network import FeatureNetwork, in_chunks
-from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
-from jaxgen.files import AnyPath, cache_folder
+from jaxgen.evaluation.weights import digest_of
+from jaxgen.files import AnyPath
 from jaxgen.nets import InceptionV3, forward
 from jaxgen.types import Array, Variables
 
@@ -52,67 +51,33 @@ def inception_network(path: AnyPath) -> FeatureNetwork:
     """
     path, module = Path(path), InceptionV3()
     template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False))
-    if path.suffix != ".safetensors":
-        path = _converted(path)
-    variables = read_weights(path, template)
+    variables, place = read_converted(path, template, _variables, name="inception", option="--inception")
 
     def look(image: Array) -> tuple[Array, None]:
         colour = jnp.broadcast_to(image, (*image.shape[:3], 3)).astype(jnp.float32)
         return forward(module, variables, colour, train=False)[0], None
 
     resize = "bilinear to 299x299 (TensorFlow 1)"
-    return FeatureNetwork("Inception-v3 of 2015-12-05", digest_of(path), resize, in_chunks(look, CHUNK), True)
+    return FeatureNetwork("Inception-v3 of 2015-12-05", digest_of(place), resize, in_chunks(look, CHUNK), True)
 
 
-def _converted(path: Path) -> Path:
-    """The file's weights as safetensors, converted now or before."""
-    try:
-        place = cache_folder() / "weights" / f"inception-{digest_of(path)[:16]}.safetensors"
-    except OSError as error:
-        raise InputError(f"--inception {path} cannot be read: {error.strerror}.") from error
-    if not place.is_file():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_weights(place, _variables(path, _tensors(path)))
-    return place
-
-
-def _tensors(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file of PyTorch's, none of which is unpickled as anything else."""
-    try:
-        import torch
-    except ImportError as error:
-        advice = "pip install 'jaxgen[inception]', or give the .safetensors of an earlier conversion"
-        raise InputError(f"--inception {path} is PyTorch's, which is needed to convert it once: {advice}.") from error
-    try:
-        if path.suffix == ".pt":
-            tensors: Mapping[str, Any] = torch.jit.load(str(path), map_location="cpu").state_dict()
-        else:
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.numpy() for name, tensor in tensors.items()}
-    except Exception as error:  # of whatever kind: the file can be anything
-        raise InputError(f"--inception {path} holds no weights of PyTorch's: {first_line(error)}") from error
-
-
-def _variables(path: Path, tensors: Mapping[str, np.ndarray]) -> Variables:
+def _variables(tensors: Tensors) -> Variables:
     """The convolutions, each with its BatchNorm folded in."""
     kernels = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight") and tensors[name].ndim == 4]
     is_script = any(name.endswith(".beta") for name in tensors)
     params: dict[str, Any] = {}
-    try:
-        for layer, kernel in zip(LAYERS, kernels if is_script else [f"{layer}.conv" for layer in LAYERS], strict=True):
-            norm, names = (kernel, ("beta", "mean", "var")) if is_script else (f"{layer}.bn", _NORM)
-            bias, mean, variance = (tensors[f"{norm}.{name}"].astype(np.float64) for name in names)
-            gamma = 1.0 if is_script else tensors[f"{norm}.weight"].astype(np.float64)
-            factor = gamma / np.sqrt(variance + EPSILON)
-            folded = {
-                "kernel": tensors[f"{kernel}.weight"].transpose(2, 3, 1, 0) * factor,
-                "bias": bias - mean * factor,
-            }
-            *block, name = layer.split(".")
-            place = params.setdefault(block[0], {}) if block else params
-            place[name] = {part: array.astype(np.float32) for part, array in folded.items()}
-    except (KeyError, ValueError) as error:
-        raise InputError(f"--inception {path} holds another network: {first_line(error)} is not there.") from error
+    for layer, kernel in zip(LAYERS, kernels if is_script else [f"{layer}.conv" for layer in LAYERS], strict=True):
+        norm, names = (kernel, ("beta", "mean", "var")) if is_script else (f"{layer}.bn", _NORM)
+        bias, mean, variance = (tensors[f"{norm}.{name}"].astype(np.float64) for name in names)
+        gamma = 1.0 if is_script else tensors[f"{norm}.weight"].astype(np.float64)
+        factor = gamma / np.sqrt(variance + EPSILON)
+        folded = {
+            "kernel": tensors[f"{kernel}.weight"].transpose(2, 3, 1, 0) * factor,
+            "bias": bias - mean * factor,
+        }
+        *block, name = layer.split(".")
+        place = params.setdefault(block[0], {}) if block else params
+        place[name] = {part: array.astype(np.float32) for part, array in folded.items()}
     return {"params": params}
 
 

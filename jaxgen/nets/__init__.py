@@ -35,8 +35,10 @@ from jaxgen.nets.shifted import Place, empty_memory, recall, with_ones
 from jaxgen.nets.style import StyleGenerator
 from jaxgen.nets.text import TextEncoder, WithText
 from jaxgen.nets.unet import ClassicCNN, UNet
+from jaxgen.nets.vgg import VGG16
 
 __all__ = [
+    "VGG16",
     "ClassicCNN",
     "ConditionalBatchNorm",
     "Conv",

@@ -1,0 +1,55 @@
+"""Arrays from files of PyTorch's, which is needed for that alone; no file is unpickled as anything but arrays."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgen.errors import InputError, first_line
+from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
+from jaxgen.files import cache_folder
+from jaxgen.types import Variables
+
+Tensors = Mapping[str, np.ndarray]
+
+
+def read_converted(
+    path: Path, template: Variables, convert: Callable[[Tensors], Variables], *, name: str, option: str
+) -> tuple[Variables, Path]:
+    """A network's variables of a .safetensors, or of a file of PyTorch's that is converted once, and where they are.
+
+    What comes of a conversion is kept in the user's cache folder.
+
+    Raises:
+      InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
+    """
+    if path.suffix == ".safetensors":
+        return read_weights(path, template), path
+    try:
+        place = cache_folder() / "weights" / f"{name}-{digest_of(path)[:16]}.safetensors"
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be read: {error.strerror}.") from error
+    if not place.is_file():
+        try:
+            variables = convert(_tensors(path, option))
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{option} {path} holds another network: {first_line(error)} is not there.") from error
+        write_weights(place, variables)
+    return read_weights(place, template), place
+
+
+def _tensors(path: Path, option: str) -> Tensors:
+    try:
+        import torch
+    except ImportError as error:
+        advice = "pip install 'jaxgen[inception]', or give the .safetensors of an earlier conversion"
+        raise InputError(f"{option} {path} is PyTorch's, which is needed to convert it once: {advice}.") from error
+    try:
+        if path.suffix == ".pt":
+            tensors: Mapping[str, Any] = torch.jit.load(str(path), map_location="cpu").state_dict()
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
+    except Exception as error:  # of whatever kind: the file can be anything
+        raise InputError(f"{option} {path} holds no weights of PyTorch's: {first_line(error)}") from error
