@@ -30,6 +30,7 @@ from jaxgen.files import write_whole
 from jaxgen.report import RunDirectory
 
 ALL, NOISE = "all", "noise"
+TELLING = {"text": '--text "a red heart"', "features": "--features features.npz", "image": "--images images.npz"}
 HINTS = {
     "Fréchet distance": "0 is the same Gaussian",
     "kernel distance": "0 is the same distribution",
@@ -183,6 +184,9 @@ def _drawn(options: Evaluate, run: Path | None, real: Dataset) -> Dataset:
     """The images to judge, of the size of the real ones."""
     if run:
         sampler = load_sampler(run / "sampler")
+        if sampler.told and not sampler.told.classes:
+            advice = f"python -m jaxgen sample {run} {TELLING[sampler.told.field]} --num {options.num} --out drawn.npz"
+            raise InputError(f"{run} must be told what to draw: {advice}, and then evaluate drawn.npz.")
         label = np.arange(options.num) % sampler.told.classes if sampler.told and sampler.told.classes else None
         images = sampler.draw(options.seed, options.num, field=label)
         drawn = make_dataset(images, label, source=f"{options.num:,} images drawn from {run}", split="drawn")

@@ -2,14 +2,20 @@
 
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen import ImageSpec
 from jaxgen.cli import main
+from jaxgen.condition import features
 from jaxgen.data import load
 from jaxgen.evaluation import digit_network, frechet_distance
+from jaxgen.export import save_sampler
 from tests.programs import run_here, write_images
+
+SPEC = ImageSpec(28, 28, 1)
 
 
 @pytest.fixture
@@ -26,6 +32,7 @@ def files(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir()
         for side in sides:
             Image.new("1", (side, side)).save(tmp_path / folder / f"{side}.png")
+    save_sampler("told/sampler", lambda _, keys, told: jnp.zeros((*keys.shape, 28, 28, 1)), {}, SPEC, features(2))
     (tmp_path / "not.pth").write_bytes(b"no weights")
     (tmp_path / "torn.npz").write_bytes((tmp_path / "drawn.npz").read_bytes()[:5_000])
     return tmp_path
@@ -112,6 +119,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("torn.npz", "--data", "real.npz"), "cannot be read as an .npz"),
         (("mixed", "--data", "real.npz"), "29"),
         (("drawn.npz", "--data", "bomb"), "9000 x 9000 pixels"),
+        (("told", "--data", "real.npz"), "sample told --features features.npz --num 10000 --out drawn.npz, and then"),
         (("drawn.npz", "--data", "real.npz", "--inception", "absent.pth"), "absent.pth cannot be read"),
         (("drawn.npz", "--data", "real.npz", "--inception", "not.pth"), "--inception not.pth"),
         (("drawn.npz", "--data", "real.npz", "--inception", "not.safetensors"), "not.safetensors cannot be read"),
