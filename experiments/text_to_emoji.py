@@ -2,8 +2,8 @@
 
 A variational autoencoder whose encoder and decoder are told the caption: Sohn et al. (2015), "Learning structured
 output representation using deep conditional generative models".  A tenth of the captions is held out, each a new
-combination of known words.  With --matcher, a folder that experiments/judges/emoji_matcher.py wrote, it is measured at
-the end how often the caption asked for is found among ten.  Afterwards
+combination of known words, and some of them are drawn at the end.  With --matcher, a folder that
+experiments/judges/emoji_matcher.py wrote, it is measured how often the caption asked for is found among ten.  Afterwards
 
     python -m jaxgen sample runs/text_to_emoji --text "red heart" --num 16 --out hearts.png
 """
@@ -18,7 +18,7 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.captioned import hold_out_captions, tell_retrieval, with_embeddings
+from jaxgen.captioned import hold_out_captions, judge_captions, with_embeddings
 from jaxgen.condition import features, text
 from jaxgen.data import Dataset, load, read_features
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
@@ -102,8 +102,8 @@ def main() -> None:
         return split(with_embeddings(dataset, config.text_embeddings))
 
     def judge(directory: RunDirectory) -> None:
-        if config.matcher:
-            tell_retrieval(directory, config.matcher, prepare(load(config.data, offline=True)), seed=config.seed)
+        parts = prepare(load(config.data, offline=True))
+        judge_captions(directory, parts, matcher=config.matcher, seed=config.seed)
 
     run(
         config,

@@ -3,7 +3,8 @@
 A VQ-VAE makes a small map of codes of an image; at the same time a gated PixelCNN that is told the caption learns which
 codes follow which.  For one caption in ten it is told nothing, so that drawing can go beyond the caption:
 classifier-free guidance, Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.  A tenth of the captions is held
-out.  With --matcher it is measured at the end how often the caption asked for is found among ten.  Afterwards
+out, and some are drawn at the end.  With --matcher it is measured how often the caption asked for is found among ten.
+Afterwards
 
     python -m jaxgen sample runs/text_to_emoji_codes --text "red heart" --num 16 --out hearts.png
 """
@@ -19,7 +20,7 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
-from jaxgen.captioned import hold_out_captions, tell_retrieval
+from jaxgen.captioned import hold_out_captions, judge_captions
 from jaxgen.condition import text
 from jaxgen.data import load
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
@@ -118,8 +119,8 @@ def main() -> None:
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
     def judge(directory: RunDirectory) -> None:
-        if config.matcher:
-            tell_retrieval(directory, config.matcher, split(load(config.data, offline=True)), seed=config.seed)
+        parts = split(load(config.data, offline=True))
+        judge_captions(directory, parts, matcher=config.matcher, seed=config.seed)
 
     run(
         config,

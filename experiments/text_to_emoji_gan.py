@@ -2,8 +2,8 @@
 
 Each network has an encoder of words of its own, and the discriminator also learns to tell emoji from emoji with another
 one's caption: Reed et al. (2016), https://arxiv.org/abs/1605.05396.  There are few emoji, so it sees them augmented:
-Zhao et al. (2020), https://arxiv.org/abs/2006.10738.  A tenth of the captions is held out.  With --matcher it is
-measured at the end how often the caption asked for is found among ten.  Afterwards
+Zhao et al. (2020), https://arxiv.org/abs/2006.10738.  A tenth of the captions is held out, and some are
+drawn at the end.  With --matcher it is measured how often the caption asked for is found among ten.  Afterwards
 
     python -m jaxgen sample runs/text_to_emoji_gan --text "red heart" --num 16 --out hearts.png
 """
@@ -18,7 +18,7 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
-from jaxgen.captioned import hold_out_captions, tell_retrieval
+from jaxgen.captioned import hold_out_captions, judge_captions
 from jaxgen.condition import text
 from jaxgen.data import load
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
@@ -114,8 +114,8 @@ def main() -> None:
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
     def judge(directory: RunDirectory) -> None:
-        if config.matcher:
-            tell_retrieval(directory, config.matcher, split(load(config.data, offline=True)), seed=config.seed)
+        parts = split(load(config.data, offline=True))
+        judge_captions(directory, parts, matcher=config.matcher, seed=config.seed)
 
     run(config, build, name="text_to_emoji_gan", prepare=lambda dataset: split(dataset)[0], afterwards=judge)
 

@@ -1,5 +1,6 @@
-"""Small captioned pictures, and how often what was drawn for a caption is found by it.
+"""Small captioned pictures, what is drawn for captions that were held out, and how often a caption is found by it.
 
+<run>/held_out.png    drawn for held-out captions, and below them the real ones
 <run>/alignment.json  retrieval accuracy of drawn and of real pictures, for captions of the training and held-out ones
 """
 
@@ -11,15 +12,15 @@ import numpy as np
 
 from jaxgen.data import Dataset, hold_out, read_features, shrink, subset, with_field, with_text
 from jaxgen.errors import InputError
-from jaxgen.evaluation import load_matcher, retrieval_accuracy
-from jaxgen.export import load_sampler
+from jaxgen.evaluation import Matcher, load_matcher, retrieval_accuracy
+from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.files import write_whole
-from jaxgen.report import RunDirectory
+from jaxgen.report import RunDirectory, save_grid
 from jaxgen.tokenizer import train_tokenizer
 
-SIDE, SHARE, JUDGED, CANDIDATES = 32, 0.1, 500, 10
+SIDE, SHARE, JUDGED, CANDIDATES, SHOWN = 32, 0.1, 500, 10, 12
 """Pixels of a side, the share of captions that is held out, how many of either kind are judged at most, and among how
-many captions each is to be found."""
+many captions each is to be found; and how many held-out ones are shown."""
 
 
 def hold_out_captions(
@@ -58,20 +59,43 @@ def with_embeddings(dataset: Dataset, path: Path | None) -> Dataset:
     return with_field(dataset, features=features)
 
 
-def tell_retrieval(directory: RunDirectory, matcher: Path, parts: Iterable[Dataset], *, seed: int) -> None:
-    """Prints and writes how often the caption asked for is found among ten, by pictures drawn and by real ones."""
-    sampler, judge, told = load_sampler(directory.sampler), load_matcher(matcher), {}
+def judge_captions(directory: RunDirectory, parts: tuple[Dataset, Dataset], *, matcher: Path | None, seed: int) -> None:
+    """Leaves a picture for captions that were held out; with a matching network, tells how often captions are found."""
+    sampler = load_sampler(directory.sampler)
+    if parts[1].size:
+        _show(directory, sampler, parts[1], seed)
+    if matcher is not None:
+        _tell_retrieval(directory, sampler, load_matcher(matcher), parts, seed)
+
+
+def _show(directory: RunDirectory, sampler: ExportedSampler, held_out: Dataset, seed: int) -> None:
+    captions, drawn, real = _drawn(sampler, held_out, SHOWN, seed)
+    path = directory.path / "held_out.png"
+    save_grid(path, np.concatenate([drawn, real]), columns=len(captions))
+    print(f"Drawn for captions that were held out, and below them real, in {path}: {', '.join(captions)}")
+
+
+def _tell_retrieval(
+    directory: RunDirectory, sampler: ExportedSampler, judge: Matcher, parts: Iterable[Dataset], seed: int
+) -> None:
+    told = {}
     for part in parts:
-        captions, first = np.unique(part.captions, return_index=True)
-        chosen = np.random.default_rng(seed).permutation(len(captions))[:JUDGED]
-        asked = captions[chosen].tolist()
-        if sampler.told is not None and sampler.told.field == "features":
-            drawn = sampler.draw(seed, len(asked), field=part.arrays["features"][first[chosen]])
-        else:
-            drawn = sampler.draw(seed, len(asked), text=asked)
-        for kind, images in (("drawn", drawn), ("real", part.arrays["image"][first[chosen]])):
+        asked, *pictures = _drawn(sampler, part, JUDGED, seed)
+        for kind, images in zip(("drawn", "real"), pictures, strict=True):
             accuracy = retrieval_accuracy(*judge.look(images, asked), candidates=CANDIDATES, seed=seed)
             told[f"{part.split}, {kind}"] = {**accuracy._asdict(), "captions": len(asked)}
             value = f"{accuracy.value:.1%} ± {accuracy.standard_error:.1%}"
             print(f"Found among ten, captions {part.split}, {kind}: {value}")
     write_whole(directory.path / "alignment.json", json.dumps(told, indent=2) + "\n")
+
+
+def _drawn(sampler: ExportedSampler, part: Dataset, most: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Some different captions, what is drawn for each, and the first real picture of each."""
+    captions, first = np.unique(part.captions, return_index=True)
+    chosen = np.random.default_rng(seed).permutation(len(captions))[:most]
+    asked, first = captions[chosen].tolist(), first[chosen]
+    if sampler.told is not None and sampler.told.field == "features":
+        drawn = sampler.draw(seed, len(asked), field=part.arrays["features"][first])
+    else:
+        drawn = sampler.draw(seed, len(asked), text=asked)
+    return asked, drawn, part.arrays["image"][first]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.captioned import hold_out_captions, with_embeddings
@@ -59,7 +60,15 @@ def test_a_run_that_is_told_embeddings_is_judged_by_its_captions(folder, matcher
     told = json.loads((tmp_path / "run" / "alignment.json").read_text())
     assert list(told) == ["train, drawn", "train, real", "held out, drawn", "held out, real"]
     assert told["held out, real"]["captions"] == 144 - told["train, real"]["captions"]
-    assert f"Found among ten, captions train, real: {told['train, real']['value']:.1%}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"Found among ten, captions train, real: {told['train, real']['value']:.1%}" in out
+    shown = out.split("held_out.png: ")[1].splitlines()[0].split(", ")
+    _, held_out = hold_out_captions(load(str(folder)), words=3, vocabulary=64)
+    assert len(shown) == 12
+    assert set(shown) <= set(held_out.captions)
+    with Image.open(tmp_path / "run" / "held_out.png") as picture:
+        below = np.asarray(picture)[2 + 32 + 2 :, 2:][:32, :32]  # gaps are two wide
+    np.testing.assert_array_equal(below, held_out.arrays["image"][held_out.captions.index(shown[0])])
     sampler = load_sampler(tmp_path / "run" / "sampler")
     assert sampler.told.field == "features"
     assert sampler.draw(0, 2, field=embeddings[:2]).shape == (2, 32, 32, 3)
