@@ -3,7 +3,9 @@
 A variational autoencoder whose encoder and decoder are told the caption: Sohn et al. (2015), "Learning structured
 output representation using deep conditional generative models".  A tenth of the captions is held out, each a new
 combination of known words, and some of them are drawn at the end.  With --matcher, a folder that
-experiments/judges/emoji_matcher.py wrote, it is measured how often the caption asked for is found among ten.  Afterwards
+experiments/judges/emoji_matcher.py wrote, it is measured how often the caption asked for is found among ten.
+
+Afterwards
 
     python -m jaxgen sample runs/text_to_emoji --text "red heart" --num 16 --out hearts.png
 """
