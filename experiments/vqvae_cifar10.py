@@ -1,19 +1,26 @@
 """A VQ-VAE of colour images with a prior of its codes.  python experiments/vqvae_cifar10.py --help
 
 An encoder makes a small map of codes of an image and a decoder makes the image of that again; at the same time a gated
-PixelCNN learns which codes follow which, and draws maps for the decoder.  It leaves pictures of both.
+PixelCNN learns which codes follow which, and draws maps for the decoder.  It leaves pictures of both, and tells how
+near test images come to themselves, and how many bits their codes take.
 """
 
+import json
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
+from jaxgen.data import load
+from jaxgen.evaluation import compare_pairs, mean_of
+from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
+from jaxgen.files import write_whole
 from jaxgen.losses import gaussian
 from jaxgen.models import (
     VQVAE,
@@ -26,6 +33,7 @@ from jaxgen.models import (
     warming_up,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder
+from jaxgen.report import RunDirectory
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -56,15 +64,21 @@ class Config(RunConfig):
     """Of samples: below 1, what is likely is more so."""
 
 
-def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+def make_models(config: Config, spec: ImageSpec) -> tuple[VQVAE, CodePrior]:
+    """The networks and what they mean."""
     model = VQVAE(
         encoder=MapEncoder(config.vector_size, config.width),
         decoder=MapDecoder(spec, config.width),
         likelihood=gaussian(0.05),
         codes=config.codes,
     )
-    prior = CodePrior(GatedPixelCNN(config.codes, config.width), config.codes, (spec.height // 4, spec.width // 4))
+    network = GatedPixelCNN(config.codes, config.width)
+    return model, CodePrior(network, config.codes, (spec.height // 4, spec.width // 4))
+
+
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, and how to draw from them."""
+    model, prior = make_models(config, spec)
 
     def networks(key: jax.Array):
         images, codes = jax.random.split(key)
@@ -87,9 +101,36 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
+def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndarray) -> dict[str, dict[str, float]]:
+    """How near images come to themselves through their codes, and the bits that the prior takes for these."""
+    model, prior = models
+
+    @jax.jit
+    def look(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        codes = model.encode(networks, image)[0]
+        return to_uint8(model.likelihood.mean(model.decode(networks, codes))), prior.log_prob(networks, codes)
+
+    seen = [look(part) for part in np.array_split(images, math.ceil(len(images) / 100))]
+    made, log_prob = (np.concatenate([np.asarray(part[which]) for part in seen]) for which in (0, 1))
+    _, psnr, ssim = compare_pairs(made, images)
+    told = {"PSNR, dB": psnr, "SSIM": ssim, "bits an image": mean_of(-log_prob / math.log(2))}
+    return {name: estimate._asdict() for name, estimate in told.items()}
+
+
 def main() -> None:
-    """Trains as the command line says."""
-    run(tyro.cli(Config), build, name="vqvae_cifar10")
+    """Trains and tests as the command line says."""
+    config = tyro.cli(Config)
+    # Read first: what is missing is told before training, not after.
+    test = load(config.data, split="test", data_dir=config.data_dir)
+
+    def test_codes(directory: RunDirectory) -> None:
+        networks = averaged(best_networks(config, build, directory, test.spec))
+        told = measure(make_models(config, test.spec), networks, test.arrays["image"])
+        values = ", ".join(f"{name} {one['value']:.3f} ± {one['standard_error']:.3f}" for name, one in told.items())
+        print(f"{test.size:,} test images and their codes: {values}")
+        write_whole(directory.path / "test.json", json.dumps({**told, "data": test.source}, indent=2) + "\n")
+
+    run(config, build, name="vqvae_cifar10", afterwards=test_codes)
 
 
 if __name__ == "__main__":

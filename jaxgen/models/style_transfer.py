@@ -30,6 +30,8 @@ from jaxgen.nets import Module, forward
 from jaxgen.types import Array, Aux, Batch, Context, Loss, Networks, Sampler, Variables
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MOVES = 4
+"""Places to see an image from, in either direction: as many as pixels that an encoder makes one of."""
 
 Features = Callable[[Array], Sequence[Array]]
 """Images float32 [B, H, W, C] in [-1, 1] to the maps [B, h, w, F] of each level, the last of which says the content."""
@@ -120,8 +122,19 @@ def swapped(images: Array) -> Array:
     return images.reshape(-1, 2, *images.shape[1:])[:, ::-1].reshape(images.shape)
 
 
+def moved(key: Array, images: Array) -> Array:
+    """The images [B, H, W, C] without 0 to 3 rows and columns at their start, and what is missing to 4 at their end."""
+    row, column = jax.random.randint(key, (2,), 0, MOVES)
+    height, width = (side - MOVES for side in images.shape[1:3])
+    return jax.lax.dynamic_slice(images, (0, row, column, 0), (len(images), height, width, images.shape[-1]))
+
+
 def style_transfer_loss(model: StyleTransfer, *, weight: float = 10.0) -> Loss:
-    """(3), averaged over the batch: each image takes its neighbour's style.  No gradient flows into the encoder."""
+    """(3), averaged over the batch: each image takes its neighbour's style.  No gradient flows into the encoder.
+
+    What the style is asked of is moved by a few pixels: an encoder with strides sees every fourth pixel in one way, and
+    a pattern of that period, which no eye takes for the style, would do as well.
+    """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         networks = {**networks, "encoder": jax.lax.stop_gradient(networks["encoder"])}
@@ -129,8 +142,9 @@ def style_transfer_loss(model: StyleTransfer, *, weight: float = 10.0) -> Loss:
         maps = model.encode(networks, images)
         styles = [swapped(level) for level in maps]
         target = adaptive_instance_norm(maps[-1], styles[-1])
-        results = model.encode(networks, model.decode(networks, target, images.shape[1:3]))
-        content, style = squared_error(results[-1], target), moment_style_loss(results, styles)
+        made = model.decode(networks, target, images.shape[1:3])
+        content = squared_error(model.encode(networks, made)[-1], target)
+        style = moment_style_loss(model.encode(networks, moved(context.key, made)), styles)
         return (content + weight * style).mean(), Aux({"content": mean(content), "style": mean(style)})
 
     return loss

@@ -23,6 +23,7 @@ from jaxgen.models import (
     style_transfer_loss,
     swapped,
 )
+from jaxgen.models.style_transfer import moved
 from jaxgen.nets import PyramidDecoder, PyramidEncoder
 from jaxgen.nets.resizing import mean_pool, upsample
 
@@ -120,6 +121,14 @@ def test_neighbours_of_a_batch_are_swapped_and_an_odd_one_is_told():
     np.testing.assert_array_equal(swapped(jnp.arange(6)), [1, 0, 3, 2, 5, 4])
     with pytest.raises(InputError, match="of 3 images"):
         swapped(jnp.arange(3))
+
+
+def test_a_result_is_seen_from_every_place():
+    place = jnp.arange(12 * 8).reshape(1, 12, 8, 1)
+    seen = jax.jit(jax.vmap(lambda key: moved(key, place)))(jax.random.split(jax.random.key(0), 300))
+    assert seen.shape == (300, 1, 8, 4, 1)
+    assert set(seen[:, 0, 0, 0, 0].tolist()) == {8 * row + column for row in range(4) for column in range(4)}
+    np.testing.assert_array_equal(seen - seen[:, :, :1, :1], jnp.broadcast_to(place[:, :8, :4], seen.shape))
 
 
 def test_the_encoder_is_trained_first_and_then_stays_while_the_decoder_learns():
