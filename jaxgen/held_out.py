@@ -1,7 +1,8 @@
 """How a network from image to image does on images that it has not seen, beside what is made without it.
 
 <run>/held_out.png   rows of inputs, of what the network made of them, and of the truth
-<run>/held_out.json  PSNR and SSIM, for each way of making images of the same inputs
+<run>/held_out.json  MSE, PSNR, SSIM and, of images in colour, colourfulness, for each way of making images of the same
+                     inputs
 """
 
 import json
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen.controls import image_keys
-from jaxgen.evaluation import Reconstruction, compare_pairs
+from jaxgen.evaluation import Estimate, colourfulness, compare_pairs, mean_of
 from jaxgen.files import write_whole
 from jaxgen.image import to_float, to_uint8
 from jaxgen.models import Task
@@ -22,6 +23,8 @@ from jaxgen.types import Array
 
 ROWS, COLUMNS = 3, 12
 """Of a picture: so many times three rows."""
+TOLD = {"psnr": ("PSNR (dB)", ".2f"), "ssim": ("SSIM", ".4f"), "colourfulness": ("colourfulness", ".2f")}
+"""The title of each column of the table, and how its numbers are written."""
 
 
 def degraded(task: Task, images: np.ndarray, seed: int) -> Array:
@@ -32,8 +35,8 @@ def degraded(task: Task, images: np.ndarray, seed: int) -> Array:
 
 def tell_held_out(
     directory: RunDirectory, inputs: Array, made: Mapping[str, Array | np.ndarray], truth: np.ndarray
-) -> dict[str, Reconstruction]:
-    """Prints the table and writes both files; returns the measures by name.
+) -> None:
+    """Prints the table and writes both files.
 
     `made` are images uint8 [N, H, W, C] by the name of what made them, those of the network first; `inputs` are the
     task's.
@@ -42,19 +45,32 @@ def tell_held_out(
       InputError: images that cannot be compared.
       OutsideError: the machine would not write.
     """
-    table, measures = Table(f"{len(truth):,} held-out images", "PSNR (dB)", "SSIM"), {}
-    for name, images in made.items():
-        measures[name] = compare_pairs(np.asarray(images), truth)
-        _, psnr, ssim = measures[name]
-        table.add_row(
-            name, *(f"{value:{form}} ± {error:{form}}" for (value, error), form in ((psnr, ".2f"), (ssim, ".4f")))
-        )
+    measures = {name: measured(np.asarray(images), truth) for name, images in made.items()}
+    if truth.shape[-1] == 3:
+        measures["truth"] = {"colourfulness": mean_of(colourfulness(truth))}
+    columns = {key: told for key, told in TOLD.items() if any(key in of for of in measures.values())}
+    table = Table(f"{len(truth):,} held-out images", *(title for title, _ in columns.values()))
+    for name, of in measures.items():
+        table.add_row(name, *(written(of.get(key), form) for key, (_, form) in columns.items()))
     Console().print(table)
-    told = {name: {key: value._asdict() for key, value in of._asdict().items()} for name, of in measures.items()}
+    told = {name: {key: estimate._asdict() for key, estimate in of.items()} for name, of in measures.items()}
     write_whole(directory.path / "held_out.json", json.dumps({"images": len(truth), **told}, indent=2) + "\n")
     rows = comparison(inputs, np.asarray(next(iter(made.values()))), truth)
     save_grid(directory.path / "held_out.png", rows, columns=COLUMNS)
-    return measures
+
+
+def measured(images: np.ndarray, truth: np.ndarray) -> dict[str, Estimate]:
+    """How near images uint8 [N, H, W, C] are to the truth and, in colour, how colourful."""
+    colours = {"colourfulness": mean_of(colourfulness(images))} if truth.shape[-1] == 3 else {}
+    return {**compare_pairs(images, truth)._asdict(), **colours}
+
+
+def written(estimate: Estimate | None, form: str) -> str:
+    """An estimate with its standard error, and nothing where there is none."""
+    if estimate is None:
+        return ""
+    error = "" if estimate.standard_error is None else f" ± {estimate.standard_error:{form}}"
+    return f"{estimate.value:{form}}{error}"
 
 
 def comparison(inputs: Array, made: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
 from jaxgen.evaluation.cache import cached_look
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.classifiers import cifar10_network, digit_features, digit_network, packaged_network
+from jaxgen.evaluation.colour import colourfulness
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.importance import negative_log_likelihood
@@ -34,6 +35,7 @@ __all__ = [
     "choose_network",
     "cifar10_network",
     "class_score",
+    "colourfulness",
     "compare_manifolds",
     "compare_pairs",
     "count_active_units",
