@@ -106,11 +106,11 @@ def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndar
     model, prior = models
 
     @jax.jit
-    def look(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def look(networks: Networks, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         codes = model.encode(networks, image)[0]
         return to_uint8(model.likelihood.mean(model.decode(networks, codes))), prior.log_prob(networks, codes)
 
-    seen = [look(part) for part in np.array_split(images, math.ceil(len(images) / 100))]
+    seen = [look(networks, part) for part in np.array_split(images, math.ceil(len(images) / 100))]
     made, log_prob = (np.concatenate([np.asarray(part[which]) for part in seen]) for which in (0, 1))
     _, psnr, ssim = compare_pairs(made, images)
     told = {"PSNR, dB": psnr, "SSIM": ssim, "bits an image": mean_of(-log_prob / math.log(2))}
@@ -128,7 +128,8 @@ def main() -> None:
         told = measure(make_models(config, test.spec), networks, test.arrays["image"])
         values = ", ".join(f"{name} {one['value']:.3f} ± {one['standard_error']:.3f}" for name, one in told.items())
         print(f"{test.size:,} test images and their codes: {values}")
-        write_whole(directory.path / "test.json", json.dumps({**told, "data": test.source}, indent=2) + "\n")
+        of = {"images": test.size, "data": test.source}
+        write_whole(directory.path / "test.json", json.dumps({**told, **of}, indent=2) + "\n")
 
     run(config, build, name="vqvae_cifar10", afterwards=test_codes)
 

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError, first_line, outside
+from jaxgen.files import AnyPath
 from jaxgen.leaves import by_path, like, raw
 from jaxgen.types import Array, TrainState
 
@@ -45,8 +46,8 @@ class Retention(NamedTuple):
 class Checkpoints:
     """The checkpoints of one run, by step; for one process at a time."""
 
-    def __init__(self, folder: Path, retention: Retention = Retention()):  # noqa: B008
-        self._folder, self._retention = folder.absolute(), retention
+    def __init__(self, folder: AnyPath, retention: Retention = Retention()):  # noqa: B008
+        self._folder, self._retention = Path(folder).absolute(), retention
 
     def steps(self) -> list[int]:
         """The steps that are saved, ascending; whether they are sound is found out by `restore`."""
@@ -162,9 +163,9 @@ class Checkpoints:
         return unflatten({name: jnp.array(array) for name, array in arrays.items()}, target)
 
 
-def find_damage(folder: Path) -> str | None:
+def find_damage(folder: AnyPath) -> str | None:
     """What is wrong with one checkpoint, in words; None if every byte is as it was written."""
-    name = MANIFEST
+    name, folder = MANIFEST, Path(folder)
     try:
         content = _read_manifest(folder / name)
         for name, digest in content["files"].items():

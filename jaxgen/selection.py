@@ -19,7 +19,7 @@ from jaxgen.condition import Condition
 from jaxgen.data import Dataset, StreamedDataset, batch_indices, make_dataset
 from jaxgen.evaluation import cached_look, choose_network, fit_gaussian, gaussian_distance
 from jaxgen.export import save_sampler, seeded
-from jaxgen.files import write_whole
+from jaxgen.files import AnyPath, write_whole
 from jaxgen.image import ImageSpec
 from jaxgen.types import Networks, Sampler, TrainState
 
@@ -34,9 +34,9 @@ DRAW = 250
 class Best:
     """The best state of a run, in a folder of its own; for one process at a time."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self._record = folder / "scores.json"
+    def __init__(self, folder: AnyPath):
+        self.folder = Path(folder)
+        self._record = self.folder / "scores.json"
 
     def scores(self) -> dict[str, float]:
         """The scores of the best state and its step; nothing if there is none yet."""
@@ -75,7 +75,7 @@ def frechet_score(
     *,
     num: int,
     seed: int,
-    inception: Path | None = None,
+    inception: AnyPath | None = None,
     condition: Condition | None = None,
 ) -> Score:
     """The Fréchet distance of `num` drawn images to as many training images, or to all if there are fewer.

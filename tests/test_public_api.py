@@ -12,8 +12,10 @@ import jaxgen.losses
 import jaxgen.models
 import jaxgen.nets
 import jaxgen.report
+from jaxgen.checkpoint import Checkpoints, find_damage
 from jaxgen.export import load_controls, load_restorer, load_sampler, load_stylizer
 from jaxgen.report.archive import save_archive
+from jaxgen.selection import Best
 
 PACKAGES = [jaxgen, jaxgen.data, jaxgen.evaluation, jaxgen.losses, jaxgen.models, jaxgen.nets, jaxgen.report]
 
@@ -54,6 +56,9 @@ def test_a_path_may_be_a_string(tmp_path):
     np.savez(f"{tmp_path}/features.npz", features=np.ones((2, 3)))
     np.testing.assert_array_equal(jaxgen.data.read_features(f"{tmp_path}/features.npz"), np.ones((2, 3)))
     assert jaxgen.report.RunDirectory(str(tmp_path)).path == tmp_path
+    assert Checkpoints(str(tmp_path)).steps() == []
+    assert find_damage(str(tmp_path)) == "manifest.json is missing"
+    assert Best(str(tmp_path)).scores() == {}
     for read in (load_sampler, load_controls, load_restorer, load_stylizer, jaxgen.evaluation.load_matcher):
         with pytest.raises(jaxgen.InputError, match=f"{tmp_path} holds no"):
             read(str(tmp_path))

@@ -8,6 +8,7 @@ name in jaxgen/evaluation, and distances are then no longer comparable with thos
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal, NamedTuple
 
 import jax
@@ -109,8 +110,12 @@ def main() -> None:
         raise InputError(f"--data {options.data}: {seen.source} has {seen.size:,} images; expected {expected}.")
     carried = training.carried._replace(weights=options.out / training.carried.weights.name)
     with writing(carried.weights):
+        # A folder that cannot be written to is told before training, not after.
         options.out.mkdir(parents=True, exist_ok=True)
-    write_weights(carried.weights, train_classifier(seen, training))
+        TemporaryFile(dir=options.out).close()
+    variables = train_classifier(seen, training)
+    with writing(carried.weights):
+        write_weights(carried.weights, variables)
     probabilities = carried_network(carried).look(test.arrays["image"]).probabilities
     assert probabilities is not None
     right = np.mean(probabilities.argmax(axis=1) == test.arrays["label"])

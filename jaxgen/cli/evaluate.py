@@ -25,7 +25,7 @@ from jaxgen.evaluation import (
     provenance,
     require_metrics,
 )
-from jaxgen.export import load_sampler
+from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.files import write_whole
 from jaxgen.report import RunDirectory
 
@@ -99,10 +99,11 @@ def evaluate(options: Evaluate) -> None:
     console = Console()
     recorded = _recorded(drawer) if drawer else {}
     name = _compared_with(options, recorded)
+    sampler = _sampler(drawer, options, name) if drawer else None
     both = not metrics or "memorization" in metrics
     real, train, test = _real(name, options, recorded, console, both_splits=both)
     network = choose_network(real.spec, real.source, options.inception)
-    drawn = _drawn(options, drawer, real)
+    drawn = _drawn(options, sampler, real)
     console.print(f"Judging {drawn.size:,} images by {real.size:,} of {real.source} ({real.split})", soft_wrap=True)
     measures = judge(
         drawn.arrays["image"],
@@ -117,7 +118,7 @@ def evaluate(options: Evaluate) -> None:
         metrics=metrics,
         seed=options.seed,
         allow_few=options.allow_few,
-        labels=_labels(options, recorded, drawn, network),
+        labels=_labels(options, recorded, name, drawn, network),
     )
     console.print(_table(measures, network))
     write_whole(out, json.dumps(_record(options, drawn, real, network, measures), indent=2) + "\n")
@@ -180,16 +181,23 @@ def _recorded(folder: Path) -> dict[str, Any]:
     return (RunDirectory(run).earlier() or {}).get("config", {}) if (run / "config.json").is_file() else {}
 
 
-def _drawn(options: Evaluate, run: Path | None, real: Dataset) -> Dataset:
+def _sampler(run: Path, options: Evaluate, name: str) -> ExportedSampler:
+    """The sampler of a run that needs to be told classes at most."""
+    sampler = load_sampler(run / "sampler")
+    if sampler.told and not sampler.told.classes:
+        size = "x".join(map(str, sampler.spec))
+        advice = f"python -m jaxgen sample {run} {TELLING[sampler.told.field]} --num {options.num} --out drawn.npz"
+        judged = f"evaluate drawn.npz --data {name}; its images are {size}"
+        raise InputError(f"{run} must be told what to draw: {advice}, and then {judged}.")
+    return sampler
+
+
+def _drawn(options: Evaluate, sampler: ExportedSampler | None, real: Dataset) -> Dataset:
     """The images to judge, of the size of the real ones."""
-    if run:
-        sampler = load_sampler(run / "sampler")
-        if sampler.told and not sampler.told.classes:
-            advice = f"python -m jaxgen sample {run} {TELLING[sampler.told.field]} --num {options.num} --out drawn.npz"
-            raise InputError(f"{run} must be told what to draw: {advice}, and then evaluate drawn.npz.")
+    if sampler:
         label = np.arange(options.num) % sampler.told.classes if sampler.told and sampler.told.classes else None
         images = sampler.draw(options.seed, options.num, field=label)
-        drawn = make_dataset(images, label, source=f"{options.num:,} images drawn from {run}", split="drawn")
+        drawn = make_dataset(images, label, source=f"{options.num:,} images drawn from {options.images}", split="drawn")
     elif options.images == NOISE:
         images = np.random.default_rng(options.seed).integers(0, 256, (options.num, *real.spec), np.uint8)
         drawn = make_dataset(images, None, source="uniform noise", split="drawn")
@@ -204,14 +212,13 @@ def _drawn(options: Evaluate, run: Path | None, real: Dataset) -> Dataset:
 
 
 def _labels(
-    options: Evaluate, recorded: Mapping[str, Any], drawn: Dataset, network: FeatureNetwork
+    options: Evaluate, recorded: Mapping[str, Any], name: str, drawn: Dataset, network: FeatureNetwork
 ) -> np.ndarray | None:
     """The labels that images were drawn for, where they are the network's classes."""
-    if recorded:
-        are_known = recorded.get("data") in network.labels_of
-    else:
-        # A folder's labels are the numbers of its subfolders, whatever these are called.
-        are_known = options.images in network.labels_of or options.images.endswith(".npz")
+    of = recorded.get("data") if recorded else options.images
+    # A file's labels are taken for those of the data that it is compared with; a folder's are the numbers of its
+    # subfolders, whatever these are called.
+    are_known = (name if options.images.endswith(".npz") else of) in network.labels_of
     return drawn.arrays.get("label") if are_known else None
 
 

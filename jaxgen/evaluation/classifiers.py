@@ -22,14 +22,14 @@ HERE = Path(__file__).parent
 class Carried(NamedTuple):
     """A network to features and logits, and the images that it sees.
 
-    The weights are of all the `trained` training images of the first data set whose classes these are; no test image
-    was seen.
+    `labels_of` are the data sets whose labels its classes are; the weights are of all the `trained` training images of
+    the first, and no test image was seen.
     """
 
     name: str
     module: Module
     spec: ImageSpec
-    shown: tuple[str, ...]
+    labels_of: tuple[str, ...]
     trained: int
     weights: Path
 
@@ -82,7 +82,8 @@ def carried_network(carried: Carried) -> FeatureNetwork:
         features, logits = classify(to_float(image))
         return features, jax.nn.softmax(logits)
 
-    return FeatureNetwork(carried.name, digest_of(carried.weights), "none", in_chunks(look), labels_of=carried.shown)
+    digest = digest_of(carried.weights)
+    return FeatureNetwork(carried.name, digest, "none", in_chunks(look), labels_of=carried.labels_of)
 
 
 @cache

@@ -16,7 +16,9 @@ from jaxgen.evaluation.require import require_images
 
 
 def colourfulness(images: np.ndarray) -> np.ndarray:
-    """The colourfulness M float64 [N] of images uint8 [N, H, W, 3], (1): 0 of grey, about 30 of most photographs.
+    """The colourfulness M float64 [N] of images uint8 [N, H, W, 3], (1).
+
+    It is 0 of grey, and 34 on average of the test images of CIFAR-10.
 
     Raises:
       InputError: no uint8 images, or not of three channels.

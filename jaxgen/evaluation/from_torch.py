@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from jaxgen.errors import InputError, first_line
-from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
+from jaxgen.evaluation.weights import digest_of, read_weights, require_same_network, write_weights
 from jaxgen.files import cache_folder
+from jaxgen.leaves import by_path
 from jaxgen.types import Variables
 
 Tensors = Mapping[str, np.ndarray]
@@ -31,10 +32,14 @@ def read_converted(
     except OSError as error:
         raise InputError(f"{option} {path} cannot be read: {error.strerror}.") from error
     if not place.is_file():
+        tensors = _tensors(path, option)
         try:
-            variables = convert(_tensors(path, option))
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{option} {path} holds another network: {first_line(error)} is not there.") from error
+            variables = convert(tensors)
+        except KeyError as error:
+            raise InputError(f"{option} {path} holds another network: {error} is not there.") from error
+        except ValueError as error:
+            raise InputError(f"{option} {path} holds another network: {first_line(error)}.") from error
+        require_same_network(f"{option} {path}", by_path(variables), template)
         write_weights(place, variables)
     return read_weights(place, template), place
 

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from jaxgen.evaluation.neighbours import compare_manifolds, memorization
 from jaxgen.evaluation.network import FeatureNetwork, Looked
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import WINDOW, diversity
+from jaxgen.files import AnyPath
 from jaxgen.image import ImageSpec
 
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "numpy", "scipy")
@@ -30,7 +30,7 @@ class Reference(NamedTuple):
     """What drawn images are compared with: images uint8 [N, H, W, C], and what the network sees in them.
 
     For memorisation: the images that the model was trained on, and others that it was not.  `data` is the data set's
-    name, if that is known: by default classes are counted where they are the network's.
+    name, if that is known: by default classes are counted where they are the network's, or the name is not known.
     """
 
     images: np.ndarray
@@ -96,7 +96,7 @@ def require_metrics(metrics: tuple[str, ...]) -> None:
             raise InputError(f"--metrics {name} is unknown: expected {', '.join(METRICS)}.")
 
 
-def choose_network(spec: ImageSpec, source: str, inception: Path | None = None) -> FeatureNetwork:
+def choose_network(spec: ImageSpec, source: str, inception: AnyPath | None = None) -> FeatureNetwork:
     """Inception with the weights in that file, or else the classifier of images of the size of those from `source`.
 
     Raises:

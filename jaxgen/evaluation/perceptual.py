@@ -34,14 +34,15 @@ def vgg_features(weights: AnyPath) -> Callable[[Array], tuple[Array, ...]]:
     """The function from images float32 [B, H, W, 1 or 3] in [-1, 1] to the last maps of VGG16's five blocks.
 
     `weights` are torchvision's, a .pth that is converted once (PyTorch is needed for that) or a .safetensors that came
-    of it.  It goes with `perceptual_error` and `optimized_transfer_loss`.
+    of it.  Jit the function, or what it becomes a part of: `perceptual_error`, `optimized_transfer_loss`.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
     """
     module = VGG16()
     template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, LEAST, LEAST, 3)), train=False))
-    variables, _ = read_converted(Path(weights), template, _convolutions, name="vgg16", option="The file")
+    read, _ = read_converted(Path(weights), template, _convolutions, name="vgg16", option="The file")
+    variables = jax.device_put(read)
 
     def features(image: Array) -> tuple[Array, ...]:
         if min(image.shape[1:3]) < LEAST:

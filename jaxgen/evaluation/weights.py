@@ -1,5 +1,6 @@
 """Weights of feature networks as safetensors: arrays by path, nothing that could be executed."""
 
+from collections.abc import Mapping
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,23 @@ def read_weights(path: AnyPath, template: Variables) -> Variables:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no sound safetensors: {first_line(error)}") from error
+    require_same_network(path, arrays, template)
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise InputError(f"{path} holds numbers that are not finite.")
+    return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in by_path(template)])
+
+
+def require_same_network(path: AnyPath, arrays: Mapping[str, Any], template: Variables) -> None:
+    """Refuses arrays by path that have other names, shapes or types than the template.
+
+    Raises:
+      InputError: naming the file that they come from and the first that differs.
+    """
     expected = by_path(template)
     for name in {**expected, **arrays}:
         there, here = (_described(leaves.get(name)) for leaves in (arrays, expected))
         if there != here:
             raise InputError(f"{path} holds another network: {name} is {there}; expected {here}.")
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise InputError(f"{path} holds numbers that are not finite.")
-    return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])
 
 
 def digest_of(path: AnyPath) -> str:

@@ -21,15 +21,22 @@ def gaussian_log_density(z: Array, mean: Array | float = 0.0, log_variance: Arra
     return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_variance)) + log_variance + math.log(2 * math.pi))
 
 
-@jax.custom_vjp
+@jax.custom_jvp
 def gaussian_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
     """The sums (1) of each vector [..., Z] under each of K normals [K, Z]: [..., K].
 
-    The gradient is made of matrix products, many times as fast as that of all pairs' differences; its relative error is
-    about 1e-6 over the variances.
+    Neither needs memory for all K Z differences of a vector: the value goes through the Z dimensions one by one, and
+    the gradient is made of matrix products, whose relative error is about 1e-6 over the variances.
     """
-    differences = (z[..., None, :] - means) * jnp.exp(-log_variances / 2)
-    return -0.5 * (jnp.square(differences).sum(-1) + (log_variances + math.log(2 * math.pi)).sum(-1))
+
+    def add(distances: Array, dimension: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        value, mean, deviation = dimension
+        return distances + jnp.square((value[..., None] - mean) / deviation), None
+
+    columns = jnp.moveaxis(z, -1, 0), means.T, jnp.exp(log_variances / 2).T
+    nothing = jnp.zeros((*z.shape[:-1], len(means)), jnp.result_type(z, means, log_variances))
+    distances, _ = jax.lax.scan(add, nothing, columns)
+    return -0.5 * (distances + (log_variances + math.log(2 * math.pi)).sum(-1))
 
 
 def _multiplied_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
@@ -44,10 +51,9 @@ def _multiplied_log_densities(z: Array, means: Array, log_variances: Array) -> A
     return -0.5 * (distances + constants)
 
 
-gaussian_log_densities.defvjp(
-    lambda *given: (gaussian_log_densities(*given), given),
-    lambda given, cotangent: jax.vjp(_multiplied_log_densities, *given)[1](cotangent),
-)
+@gaussian_log_densities.defjvp
+def _tangent(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    return gaussian_log_densities(*primals), jax.jvp(_multiplied_log_densities, primals, tangents)[1]
 
 
 def gaussian_kl(

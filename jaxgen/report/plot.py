@@ -4,15 +4,14 @@ import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from jaxgen.files import write_whole
+from jaxgen.files import AnyPath, write_whole
 
 WIDTH, ROW_HEIGHT = 9.0, 2.4
 
 
-def plot_metrics(path: Path, rows: Sequence[dict[str, Any]], *, mark: int | None = None) -> None:
+def plot_metrics(path: AnyPath, rows: Sequence[dict[str, Any]], *, mark: int | None = None) -> None:
     """Writes a PNG of every metric against the step: a panel for each kind, the losses first.
 
     The kind of `discriminator/adversarial/real_logit` is `logit`: the last word of its name.  Numbers that are not

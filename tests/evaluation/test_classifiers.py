@@ -1,5 +1,7 @@
 """The classifiers that the package carries, and networks in general."""
 
+import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from jaxgen.evaluation import cached_look, digit_network, feature_network, netwo
 from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, carried_network
 from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
 from jaxgen.nets import forward
-from tests.programs import ROOT, load_program
+from tests.programs import ROOT, load_program, run_here
 
 PREPARED = ROOT.parent / "shared" / "data" / "tfds"
 
@@ -29,9 +31,11 @@ def test_the_classifier_knows_the_embedded_digits():
 
 
 @pytest.mark.skipif(not PREPARED.is_dir(), reason=f"no prepared data sets are in {PREPARED}")
-@pytest.mark.parametrize(("carried", "share"), [(DIGIT_CLASSIFIER, 0.99), (CIFAR10_CLASSIFIER, 0.83)])
+@pytest.mark.parametrize(
+    ("carried", "share"), [(DIGIT_CLASSIFIER, 0.99), pytest.param(CIFAR10_CLASSIFIER, 0.83, marks=pytest.mark.long)]
+)
 def test_the_classifiers_know_the_test_images_which_they_never_saw(carried, share):
-    images = load(carried.shown[0], split="test", data_dir=PREPARED)
+    images = load(carried.labels_of[0], split="test", data_dir=PREPARED)
     looked = carried_network(carried).look(images.arrays["image"])
     assert (looked.probabilities.argmax(axis=1) == images.arrays["label"]).mean() > share
 
@@ -110,6 +114,26 @@ def test_images_of_another_size_are_refused():
 @pytest.mark.parametrize("carried", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
 def test_a_packaged_network_is_that_of_the_size(carried):
     assert packaged_network(carried.spec).digest == digest_of(carried.weights)
+
+
+def test_a_judge_is_trained_of_all_that_there_is_and_written_whole(tmp_path, monkeypatch, capsys):
+    program = load_program(ROOT / "experiments" / "judges" / "classifier.py")
+    out = "--out", tmp_path / "new"
+    monkeypatch.setattr(program, "load", lambda *_, **__: load("mnist", offline=True))
+    assert run_here(monkeypatch, program.main, *out) == 2
+    assert "has 5,000 images; expected all 60,000: give --data-dir" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    carried = DIGIT_CLASSIFIER._replace(trained=5_000)
+    template = jax.eval_shape(lambda: carried.module.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)), train=False))
+    learned = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
+    monkeypatch.setitem(program.TRAININGS, "mnist", program.Training(carried, 1, None))
+    monkeypatch.setattr(program, "train_classifier", lambda *_: learned)
+    assert run_here(monkeypatch, program.main, "--out", tmp_path / "new" / "file") == 0
+    assert "10.00% of 5,000 test images right" in capsys.readouterr().out
+    written = tmp_path / "new" / "file" / carried.weights.name
+    chex.assert_trees_all_equal(read_weights(written, learned), learned)
+    assert run_here(monkeypatch, program.main, "--out", written) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 @pytest.mark.long

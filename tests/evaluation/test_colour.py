@@ -1,3 +1,5 @@
+"""Colourfulness against its definition."""
+
 import numpy as np
 import pytest
 

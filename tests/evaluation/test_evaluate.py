@@ -90,6 +90,14 @@ def test_accuracy_is_that_of_labels_which_are_the_classifiers(files, monkeypatch
         measures = json.loads((files / "evaluation.json").read_text())["measures"]
         assert ("label accuracy" in measures) == expected
         assert not expected or measures["label accuracy"]["value"] > 0.95
+    against = "--data", "real.npz", "--metrics", "classes"  # whose labels are whatever they are
+    assert run_here(monkeypatch, main, "evaluate", "told.npz", *against) == 0
+    assert "label accuracy" not in json.loads((files / "evaluation.json").read_text())["measures"]
+
+
+def test_a_run_that_must_be_told_is_not_asked_what_it_is_compared_with(files, monkeypatch, capsys):
+    assert run_here(monkeypatch, main, "evaluate", "told", "--data", "absent") == 2
+    assert "drawn.npz, and then evaluate drawn.npz --data absent; its images are 28x28x1" in capsys.readouterr().err
 
 
 def test_without_test_images_training_images_serve(files, monkeypatch, capsys):

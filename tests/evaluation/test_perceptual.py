@@ -121,3 +121,17 @@ def test_another_network_of_pytorch_is_refused(torch, theirs):
         vgg_features(fitted)
     with pytest.raises(InputError, match=r"vgg16.pth holds another network: 'lin0.model.1.weight' is not there"):
         learned_perceptual_error(vgg, vgg)
+
+
+@pytest.mark.agreement
+def test_a_fit_of_another_network_is_refused_and_not_kept(torch, theirs, tmp_path):
+    alex = {
+        f"lin{level}.model.1.weight": torch.ones(1, depth, 1, 1) for level, depth in enumerate((64, 192, 384, 256, 256))
+    }
+    torch.save(alex, tmp_path / "alex.pth")
+    for _ in range(2):
+        with pytest.raises(
+            InputError, match=r"alex.pth holds another network: block2 is float32\[192\]; expected .*128"
+        ):
+            learned_perceptual_error(theirs[2][0], tmp_path / "alex.pth")
+    assert not list((tmp_path / "cache").rglob("lpips*"))

@@ -58,6 +58,16 @@ def test_gradients_by_matrix_products_are_those_of_all_pairs(deviation):
         np.testing.assert_allclose(told, expected, atol=2e-6 / deviation**2 * float(abs(expected).max()))
 
 
+def test_derivatives_forward_are_those_backward():
+    normals = narrow_normals(1.0)
+    for told, expected in zip(
+        jax.jacfwd(gaussian_log_densities, argnums=(0, 1, 2))(*normals),
+        jax.jacrev(gaussian_log_densities, argnums=(0, 1, 2))(*normals),
+        strict=True,
+    ):
+        np.testing.assert_allclose(told, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_divergences_are_integrals_of_their_definition():
     parameters = np.asarray(jax.random.normal(jax.random.key(0), (6, 4)), np.float64)
     for mean, log_variance, other_mean, other_log_variance in parameters:

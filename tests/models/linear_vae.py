@@ -8,9 +8,7 @@ from scipy import stats
 
 from jaxgen import Context, to_float
 from jaxgen.losses import gaussian
-from jaxgen.models import (
-    VAE,
-)
+from jaxgen.models import VAE
 
 SIDE, LATENTS, VARIANCE = 2, 1, 0.25
 IMAGES = jax.random.randint(jax.random.key(5), (6, SIDE, SIDE, 1), 0, 256).astype(jnp.uint8)

@@ -12,7 +12,7 @@ import pytest
 
 from jaxgen import Context, ImageSpec, InputError, chain, init_state, make_step, minimize, to_float, until
 from jaxgen.export import load_stylizer, save_stylizer
-from jaxgen.losses import channel_moments, gram_matrix, gram_style_loss
+from jaxgen.losses import channel_moments, gram_matrix, gram_style_loss, moment_style_loss
 from jaxgen.models import (
     StyleTransfer,
     adaptive_instance_norm,
@@ -131,6 +131,27 @@ def test_a_result_is_seen_from_every_place():
     np.testing.assert_array_equal(seen - seen[:, :, :1, :1], jnp.broadcast_to(place[:, :8, :4], seen.shape))
 
 
+def test_nothing_is_left_of_small_images_to_be_moved():
+    with pytest.raises(InputError, match="more than 4x4, not 4x8"):
+        moved(jax.random.key(0), jnp.zeros((2, 4, 8, 3)))
+
+
+def test_the_style_and_it_alone_is_asked_of_the_moved_result():
+    styles = swapped(CONTENT)
+    made = IDEAL.transfer(NOTHING, CONTENT, styles)
+    found = []
+    for key in jax.random.split(jax.random.key(0)):
+        total, aux = style_transfer_loss(IDEAL, weight=3.0)(NOTHING, Context({"image": IMAGES}, key, jnp.int32(0)))
+        expected = moment_style_loss(IDEAL.encode(NOTHING, moved(key, made)), IDEAL.encode(NOTHING, styles)).mean()
+        content, style = (aux.metrics[name].total / aux.metrics[name].count for name in ("content", "style"))
+        np.testing.assert_allclose(style, expected, rtol=1e-5)
+        np.testing.assert_allclose(total, content + 3 * style, rtol=1e-5)
+        found.append((content, style))
+    (content, style), (other_content, other_style) = found
+    assert content == other_content
+    assert abs(style - other_style) > 1e-4
+
+
 def test_the_encoder_is_trained_first_and_then_stays_while_the_decoder_learns():
     model, networks = linear()
     update = chain(
@@ -144,10 +165,10 @@ def test_the_encoder_is_trained_first_and_then_stays_while_the_decoder_learns():
         state, metrics = step(state, batch)
         encoders.append(state.networks["encoder"])
         losses.append(float(metrics["decoder/loss"].total))
-    moved = [
+    has_changed = [
         any(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), *pair))) for pair in pairwise(encoders)
     ]
-    assert moved == [True, True] + [False] * 18
+    assert has_changed == [True, True] + [False] * 18
     assert losses[-1] < losses[2]
 
 
