@@ -109,12 +109,12 @@ def main() -> None:
         expected = f"all {training.carried.trained:,}: give --data-dir"
         raise InputError(f"--data {options.data}: {seen.source} has {seen.size:,} images; expected {expected}.")
     carried = training.carried._replace(weights=options.out / training.carried.weights.name)
-    with writing(carried.weights):
+    with writing(options.out):
         # A folder that cannot be written to is told before training, not after.
         options.out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=options.out).close()
     variables = train_classifier(seen, training)
-    with writing(carried.weights):
+    with writing(options.out):
         write_weights(carried.weights, variables)
     probabilities = carried_network(carried).look(test.arrays["image"]).probabilities
     assert probabilities is not None

@@ -98,8 +98,9 @@ def evaluate(options: Evaluate) -> None:
         raise InputError(f"--out {out} cannot be written: {out.parent} is no folder.")
     console = Console()
     recorded = _recorded(drawer) if drawer else {}
+    sampler = _sampler(drawer, options, recorded) if drawer else None
     name = _compared_with(options, recorded)
-    sampler = _sampler(drawer, options, name) if drawer else None
+    labelled_by = _labelled_by(options, drawer, recorded, name)
     both = not metrics or "memorization" in metrics
     real, train, test = _real(name, options, recorded, console, both_splits=both)
     network = choose_network(real.spec, real.source, options.inception)
@@ -118,7 +119,7 @@ def evaluate(options: Evaluate) -> None:
         metrics=metrics,
         seed=options.seed,
         allow_few=options.allow_few,
-        labels=_labels(options, recorded, name, drawn, network),
+        labels=drawn.arrays.get("label") if labelled_by in network.labels_of else None,
     )
     console.print(_table(measures, network))
     write_whole(out, json.dumps(_record(options, drawn, real, network, measures), indent=2) + "\n")
@@ -142,13 +143,18 @@ def _compared_with(options: Evaluate, recorded: Mapping[str, Any]) -> str:
     return name
 
 
+def _data_folder(options: Evaluate, recorded: Mapping[str, Any]) -> Path | None:
+    """Where the data set to compare with is looked for."""
+    if options.data_dir is None and options.data is None and recorded.get("data_dir"):
+        return Path(recorded["data_dir"])
+    return options.data_dir
+
+
 def _real(
     name: str, options: Evaluate, config: Mapping[str, Any], console: Console, *, both_splits: bool
 ) -> tuple[Dataset, Dataset | None, Dataset | None]:
     """The images to compare with, and the training and the test images if both are asked for and there."""
-    folder = options.data_dir
-    if folder is None and options.data is None and config.get("data_dir"):
-        folder = Path(config["data_dir"])
+    folder = _data_folder(options, config)
 
     def read(split: str) -> Dataset:
         return load(name, split=split, data_dir=folder, offline=options.offline, announce=console.print)
@@ -181,14 +187,15 @@ def _recorded(folder: Path) -> dict[str, Any]:
     return (RunDirectory(run).earlier() or {}).get("config", {}) if (run / "config.json").is_file() else {}
 
 
-def _sampler(run: Path, options: Evaluate, name: str) -> ExportedSampler:
+def _sampler(run: Path, options: Evaluate, recorded: Mapping[str, Any]) -> ExportedSampler:
     """The sampler of a run that needs to be told classes at most."""
     sampler = load_sampler(run / "sampler")
     if sampler.told and not sampler.told.classes:
-        size = "x".join(map(str, sampler.spec))
-        advice = f"python -m jaxgen sample {run} {TELLING[sampler.told.field]} --num {options.num} --out drawn.npz"
-        judged = f"evaluate drawn.npz --data {name}; its images are {size}"
-        raise InputError(f"{run} must be told what to draw: {advice}, and then {judged}.")
+        folder = _data_folder(options, recorded)
+        drawing = f"python -m jaxgen sample {run} {TELLING[sampler.told.field]} --num {options.num} --out drawn.npz"
+        judging = f"python -m jaxgen evaluate drawn.npz --data {options.data or recorded.get('data', '<data>')}"
+        judging += f" --data-dir {folder}" if folder else ""
+        raise InputError(f"{run} must be told what to draw: {drawing}; and then {judging}")
     return sampler
 
 
@@ -211,15 +218,12 @@ def _drawn(options: Evaluate, sampler: ExportedSampler | None, real: Dataset) ->
     return drawn
 
 
-def _labels(
-    options: Evaluate, recorded: Mapping[str, Any], name: str, drawn: Dataset, network: FeatureNetwork
-) -> np.ndarray | None:
-    """The labels that images were drawn for, where they are the network's classes."""
-    of = recorded.get("data") if recorded else options.images
-    # A file's labels are taken for those of the data that it is compared with; a folder's are the numbers of its
-    # subfolders, whatever these are called.
-    are_known = (name if options.images.endswith(".npz") else of) in network.labels_of
-    return drawn.arrays.get("label") if are_known else None
+def _labelled_by(options: Evaluate, drawer: Path | None, recorded: Mapping[str, Any], name: str) -> str:
+    """The data set whose labels those of the judged images are; a path where they are no data set's."""
+    if drawer:
+        return recorded.get("data", name)
+    # A folder's labels are the numbers of its subfolders, whatever these are called.
+    return name if options.images.endswith(".npz") else options.images
 
 
 def _table(measures: Mapping[str, Estimate], network: FeatureNetwork) -> Table:

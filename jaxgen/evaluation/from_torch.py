@@ -38,7 +38,7 @@ def read_converted(
         except KeyError as error:
             raise InputError(f"{option} {path} holds another network: {error} is not there.") from error
         except ValueError as error:
-            raise InputError(f"{option} {path} holds another network: {first_line(error)}.") from error
+            raise InputError(f"{option} {path} holds another network than {name}, of other layers.") from error
         require_same_network(f"{option} {path}", by_path(variables), template)
         write_weights(place, variables)
     return read_weights(place, template), place

@@ -34,7 +34,7 @@ def vgg_features(weights: AnyPath) -> Callable[[Array], tuple[Array, ...]]:
     """The function from images float32 [B, H, W, 1 or 3] in [-1, 1] to the last maps of VGG16's five blocks.
 
     `weights` are torchvision's, a .pth that is converted once (PyTorch is needed for that) or a .safetensors that came
-    of it.  Jit the function, or what it becomes a part of: `perceptual_error`, `optimized_transfer_loss`.
+    of it.  Without `jit` it runs operation by operation, slowly, as does `perceptual_error`, `optimized_transfer_loss`.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
@@ -64,7 +64,8 @@ def learned_perceptual_error(vgg: AnyPath, weights: AnyPath) -> Distance:
     """
     features = vgg_features(vgg)
     template = {f"block{block}": jnp.zeros(channels) for block, (channels, _) in enumerate(BLOCKS, start=1)}
-    fitted, _ = read_converted(Path(weights), template, _fitted, name="lpips-vgg", option="The file")
+    read, _ = read_converted(Path(weights), template, _fitted, name="lpips-vgg", option="The file")
+    fitted = jax.device_put(read)
 
     def distance(made: Array, truth: Array) -> Array:
         levels = zip(features(made), features(truth), fitted.values(), strict=True)

@@ -37,23 +37,23 @@ def read_weights(path: AnyPath, template: Variables) -> Variables:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no sound safetensors: {first_line(error)}") from error
-    require_same_network(path, arrays, template)
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise InputError(f"{path} holds numbers that are not finite.")
+    require_same_network(str(path), arrays, template)
     return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in by_path(template)])
 
 
-def require_same_network(path: AnyPath, arrays: Mapping[str, Any], template: Variables) -> None:
-    """Refuses arrays by path that have other names, shapes or types than the template.
+def require_same_network(source: str, arrays: Mapping[str, Any], template: Variables) -> None:
+    """Refuses arrays by path that have other names, shapes or types than the template, or are not finite.
 
     Raises:
-      InputError: naming the file that they come from and the first that differs.
+      InputError: naming the source and the first that differs.
     """
     expected = by_path(template)
     for name in {**expected, **arrays}:
         there, here = (_described(leaves.get(name)) for leaves in (arrays, expected))
         if there != here:
-            raise InputError(f"{path} holds another network: {name} is {there}; expected {here}.")
+            raise InputError(f"{source} holds another network: {name} is {there}; expected {here}.")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise InputError(f"{source} holds numbers that are not finite.")
 
 
 def digest_of(path: AnyPath) -> str:

@@ -2,13 +2,14 @@
 
 By adaptive instance normalisation, Huang and Belongie (2017), https://arxiv.org/abs/1703.06868.  The networks are
 "encoder", from images to maps of several levels, the last of which is f, and "decoder", g, from there to images.  With
-mu, sigma the moments of each channel over an image, c the content, s the style and a the strength:
+mu, sigma the moments of each channel over an image, c the content, s the style, a the strength, and move a crop at a
+random place:
 
     (1) AdaIN(x, y) = sigma(y) (x - mu(x)) / sigma(x) + mu(y)
     (2) t           = (1 - a) f(c) + a AdaIN(f(c), f(s)),   result g(t)
     (3) loss        = content(f(g(t)), t) + weight style(move(g(t)), s)    with a = 1
 
-Equations (8), (14) and (11) there, where nothing is moved.  Where a mask m is given the result is m g(t) + (1 - m) c.
+Equations (8), (14) and (11) there, without move.  Where a mask m is given the result is m g(t) + (1 - m) c.
 
 By optimisation, Gatys et al. (2016): the image itself is the network "image", and its pixels descend
 
@@ -79,7 +80,7 @@ class StyleTransfer(NamedTuple):
         return result if mask is None else mask * result + (1 - mask) * content
 
     def losses(self, networks: Networks, images: Array, content: Array, style: Array) -> tuple[Array, Array]:
-        """How far images [B, H, W, C] are from what a transfer is to be: the two terms [B] of (3), nothing moved."""
+        """How far images [B, H, W, C] are from what a transfer is to be: the two terms [B] of (3), without move."""
         maps, features, styles = (self.encode(networks, given) for given in (images, content, style))
         return squared_error(maps[-1], adaptive_instance_norm(features[-1], styles[-1])), moment_style_loss(
             maps, styles
@@ -123,16 +124,14 @@ def swapped(images: Array) -> Array:
 
 
 def moved(key: Array, images: Array) -> Array:
-    """The part [B, H - 4, W - 4, C] of images [B, H, W, C] that is left without 0 to 3 rows and columns at their start.
+    """A crop [B, H - 4, W - 4, C] of images [B, H, W, C] at a random place, the same for all.
 
     Raises:
       InputError: images of which nothing would be left.
     """
     if min(images.shape[1:3]) <= MOVES:
-        size = "x".join(map(str, images.shape[1:3]))
-        raise InputError(
-            f"The style is asked of images that are moved: expected more than {MOVES}x{MOVES}, not {size}."
-        )
+        size, least = "x".join(map(str, images.shape[1:3])), MOVES + 1
+        raise InputError(f"Images of {size}: crops are {MOVES} pixels smaller; expected at least {least}x{least}.")
     row, column = jax.random.randint(key, (2,), 0, MOVES)
     height, width = (side - MOVES for side in images.shape[1:3])
     return jax.lax.dynamic_slice(images, (0, row, column, 0), (len(images), height, width, images.shape[-1]))

@@ -116,24 +116,50 @@ def test_a_packaged_network_is_that_of_the_size(carried):
     assert packaged_network(carried.spec).digest == digest_of(carried.weights)
 
 
-def test_a_judge_is_trained_of_all_that_there_is_and_written_whole(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def judges(monkeypatch):
+    """The program that trains classifiers, with the embedded digits and without training, and what it would learn."""
     program = load_program(ROOT / "experiments" / "judges" / "classifier.py")
-    out = "--out", tmp_path / "new"
+    module, given = DIGIT_CLASSIFIER.module, jnp.zeros((1, 28, 28, 1))
+    template = jax.eval_shape(lambda: module.init(jax.random.key(0), given, train=False))
+    learned = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
     monkeypatch.setattr(program, "load", lambda *_, **__: load("mnist", offline=True))
-    assert run_here(monkeypatch, program.main, *out) == 2
+    monkeypatch.setattr(program, "train_classifier", lambda *_: learned)
+    return program, learned
+
+
+@pytest.fixture
+def content_with_few(judges, monkeypatch):
+    training = judges[0].TRAININGS["mnist"]
+    few = training._replace(carried=training.carried._replace(trained=5_000))
+    monkeypatch.setitem(judges[0].TRAININGS, "mnist", few)
+
+
+def test_a_part_of_the_training_images_is_refused(tmp_path, monkeypatch, capsys, judges):
+    assert run_here(monkeypatch, judges[0].main, "--out", tmp_path / "new") == 2
     assert "has 5,000 images; expected all 60,000: give --data-dir" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
-    carried = DIGIT_CLASSIFIER._replace(trained=5_000)
-    template = jax.eval_shape(lambda: carried.module.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)), train=False))
-    learned = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
-    monkeypatch.setitem(program.TRAININGS, "mnist", program.Training(carried, 1, None))
-    monkeypatch.setattr(program, "train_classifier", lambda *_: learned)
-    assert run_here(monkeypatch, program.main, "--out", tmp_path / "new" / "file") == 0
-    assert "10.00% of 5,000 test images right" in capsys.readouterr().out
-    written = tmp_path / "new" / "file" / carried.weights.name
+
+
+@pytest.mark.usefixtures("content_with_few")
+def test_what_was_learned_is_written_and_tested(tmp_path, monkeypatch, capsys, judges):
+    program, learned = judges
+    assert run_here(monkeypatch, program.main, "--out", tmp_path / "new" / "folder") == 0
+    assert "10.00% of 5,000 test images right" in capsys.readouterr().out  # zeros make every digit a zero
+    written = tmp_path / "new" / "folder" / DIGIT_CLASSIFIER.weights.name
     chex.assert_trees_all_equal(read_weights(written, learned), learned)
-    assert run_here(monkeypatch, program.main, "--out", written) == 2
-    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("content_with_few")
+def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path, monkeypatch, capsys, judges):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    program, _ = judges
+    monkeypatch.setattr(program, "TemporaryFile", refuse)
+    monkeypatch.setattr(program, "train_classifier", lambda *_: pytest.fail("it was trained"))
+    assert run_here(monkeypatch, program.main, "--out", tmp_path) == 2
+    assert f"--out {tmp_path} cannot be written: Permission denied." in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -95,9 +95,11 @@ def test_accuracy_is_that_of_labels_which_are_the_classifiers(files, monkeypatch
     assert "label accuracy" not in json.loads((files / "evaluation.json").read_text())["measures"]
 
 
-def test_a_run_that_must_be_told_is_not_asked_what_it_is_compared_with(files, monkeypatch, capsys):
-    assert run_here(monkeypatch, main, "evaluate", "told", "--data", "absent") == 2
-    assert "drawn.npz, and then evaluate drawn.npz --data absent; its images are 28x28x1" in capsys.readouterr().err
+def test_a_run_that_must_be_told_is_answered_before_data_are_looked_for(files, monkeypatch, capsys):
+    for options, advised in ((("--data", "absent", "--data-dir", "a"), "absent --data-dir a\n"), ((), "<data>\n")):
+        assert run_here(monkeypatch, main, "evaluate", "told", *options) == 2
+        error = capsys.readouterr().err
+        assert error.endswith(f"--out drawn.npz; and then python -m jaxgen evaluate drawn.npz --data {advised}")
 
 
 def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
@@ -127,7 +129,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("torn.npz", "--data", "real.npz"), "cannot be read as an .npz"),
         (("mixed", "--data", "real.npz"), "29"),
         (("drawn.npz", "--data", "bomb"), "9000 x 9000 pixels"),
-        (("told", "--data", "real.npz"), "sample told --features features.npz --num 10000 --out drawn.npz, and then"),
+        (("told", "--data", "real.npz"), "sample told --features features.npz --num 10000 --out drawn.npz; and then"),
         (("drawn.npz", "--data", "real.npz", "--inception", "absent.pth"), "absent.pth cannot be read"),
         (("drawn.npz", "--data", "real.npz", "--inception", "not.pth"), "--inception not.pth"),
         (("drawn.npz", "--data", "real.npz", "--inception", "not.safetensors"), "not.safetensors cannot be read"),

@@ -135,3 +135,14 @@ def test_a_fit_of_another_network_is_refused_and_not_kept(torch, theirs, tmp_pat
         ):
             learned_perceptual_error(theirs[2][0], tmp_path / "alex.pth")
     assert not list((tmp_path / "cache").rglob("lpips*"))
+
+
+@pytest.mark.agreement
+def test_numbers_that_are_not_finite_are_said_to_be_in_the_file_that_was_given(torch, theirs, tmp_path):
+    vgg, fitted = theirs[2]
+    broken = torch.load(fitted, weights_only=True)
+    broken["lin3.model.1.weight"][:] = torch.nan
+    torch.save(broken, tmp_path / "broken.pth")
+    with pytest.raises(InputError, match=r"broken.pth holds numbers that are not finite"):
+        learned_perceptual_error(vgg, tmp_path / "broken.pth")
+    assert not list((tmp_path / "cache").rglob("lpips*"))
