@@ -7,10 +7,10 @@ import shlex
 import numpy as np
 import pytest
 
-from jaxgen import cli
+from jaxgen import cli, compute
 from tests.prepared import png, write_binarized, write_captioned, write_mnist, write_prepared
 from tests.programs import ROOT, load_program, run_here, write_images
-from tests.test_readme import COMMANDS, WHOLE
+from tests.test_readme import COMMANDS, README, WHOLE
 
 TINY = {
     "steps": 2,
@@ -72,3 +72,12 @@ def test_the_commands_of_the_readme_run_one_after_the_other(line, home, monkeypa
     fewer = [(f"--{name.replace('_', '-')}", str(value)) for name, value in TINY.items() if name in fields]
     offline = ("--offline",) if "offline" in fields else ()
     assert run_here(monkeypatch, program.main, *words[1:], *sum(fewer, ()), *offline) == 0
+
+
+@pytest.mark.long
+def test_the_kernel_of_the_front_page_trains():
+    names: dict = {}
+    exec(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0], names)
+    assert names["state"].step == 1
+    losses = compute(names["metrics"])
+    assert losses["discriminator/loss"] == pytest.approx(losses["discriminator/game"] + losses["discriminator/r1"])
