@@ -10,6 +10,7 @@ from jaxgen.losses import (
     squared_slopes,
     zero_centred_penalty,
 )
+from tests.programs import float64
 
 SHAPE = (5, 4, 4, 1)
 
@@ -75,7 +76,7 @@ def curved(image):
 
 
 def test_slopes_are_those_of_finite_differences():
-    with jax.enable_x64(True):
+    with float64():
         image = np.asarray(images(), np.float64)
         slopes = np.zeros(len(image))
         for place in np.ndindex(*image.shape[1:]):

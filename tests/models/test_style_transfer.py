@@ -213,8 +213,8 @@ def linear_features(images):
     return [images @ LINEAR, mean_pool(images) @ LINEAR]
 
 
-def optimized(start, content, style, weight, steps=150):
-    update = minimize(optimized_transfer_loss(linear_features, weight=weight), optax.adam(0.05), wrt="image")
+def optimized(start, content, style, weight, steps=150, descent=optax.adam(0.05)):  # noqa: B008
+    update = minimize(optimized_transfer_loss(linear_features, weight=weight), descent, wrt="image")
     batch = {"content": content, "style": style}
     state = init_state(update, {"image": image_network(start)}, jax.random.key(0), batch)
     step, losses = jax.jit(make_step(update)), []
@@ -235,9 +235,10 @@ def test_optimisation_recovers_the_gram_matrix_of_a_texture():
 
 def test_optimisation_without_weight_on_style_is_the_content_and_weight_brings_the_style():
     start = to_float(IMAGES[:1])
-    stays, losses = optimized(start, IMAGES[:1], IMAGES[1:2], weight=0.0, steps=3)
-    np.testing.assert_array_equal(stays, start)
-    assert losses == [0.0] * 3
+    # The features of content and image may be rounded differently, which Adam would take for a slope.
+    stays, losses = optimized(start, IMAGES[:1], IMAGES[1:2], weight=0.0, steps=3, descent=optax.sgd(0.05))
+    np.testing.assert_allclose(stays, start, atol=1e-6)
+    np.testing.assert_allclose(losses, 0, atol=1e-12)
     styles = linear_features(to_float(IMAGES[1:2]))
     found, _ = optimized(start, IMAGES[:1], IMAGES[1:2], weight=10.0, steps=60)
     assert gram_style_loss(linear_features(found), styles) < 0.2 * gram_style_loss(linear_features(start), styles)

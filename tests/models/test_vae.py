@@ -40,6 +40,7 @@ from jaxgen.nets import (
 )
 from jaxgen.objective import stream
 from tests.models.linear_vae import IMAGES, SIDE, context, linear_vae, made
+from tests.programs import float64
 
 SPEC = ImageSpec(8, 12, 1)
 BATCH = {
@@ -217,7 +218,7 @@ def test_the_bound_and_its_gradients_are_those_of_pytorch(torch):
     spec = ImageSpec(4, 4, 1)
     vae = VAE(MLPEncoder(2, (6, 5)), MLPDecoder(spec, (6, 5)), bernoulli(), 2)
     images = (255 * jax.random.bernoulli(jax.random.key(3), shape=(7, *spec))).astype(jnp.uint8)
-    with jax.enable_x64(True):
+    with float64():
         networks = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), vae.init(jax.random.key(0), {"image": images}))
         here = Context({"image": images}, jax.random.key(1), jnp.int32(0))
         noise = np.asarray(jax.random.normal(here.key, (7, 1, 2)))[:, 0]
