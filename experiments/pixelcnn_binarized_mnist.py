@@ -95,7 +95,7 @@ def main() -> None:
         images = test.arrays["image"]
         nll = measure(model, networks, images)
         bits = bits_per_dim(nll.value, math.prod(test.spec))
-        console.print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats ({bits:.4f} bits/dim)")
+        console.print(f"Test NLL {nll:.2f} nats ({bits:.4f} bits/dim)")
         told = {"test_nll": nll.value, "standard_error": nll.standard_error, "bits_per_dim": bits, "data": test.source}
         write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
         some = images[:: max(1, len(images) // 8)][:8]  # the files are sorted by digit

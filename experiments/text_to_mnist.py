@@ -122,7 +122,7 @@ def judge(config: Config, directory: RunDirectory) -> None:
     for kind, unseen in (("wordings of the training", False), ("unseen wordings", True)):
         drawn = sampler.draw(config.seed, config.judged, text=wordings.ask(labels, unseen=unseen))
         accuracy[kind] = label_accuracy(np.asarray(look(drawn).probabilities), labels)
-        print(f"What was asked for, {kind}: {accuracy[kind].value:.1%} ± {accuracy[kind].standard_error:.1%}")
+        print(f"What was asked for, {kind}: {accuracy[kind]:.1%}")
     told = {kind: estimate._asdict() for kind, estimate in accuracy.items()}
     write_whole(directory.path / "alignment.json", json.dumps({**told, "judged": config.judged}, indent=2) + "\n")
 

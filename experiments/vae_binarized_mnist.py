@@ -139,7 +139,7 @@ def main() -> None:
         weigh, images = importance_weights(model, networks), test.arrays["image"]
         print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
         nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
-        print(f"Test NLL {nll.value:.2f} ± {nll.standard_error:.2f} nats")
+        print(f"Test NLL {nll:.2f} nats")
         told = {"test_nll": nll.value, "standard_error": nll.standard_error, "samples": config.test_samples}
         write_whole(directory.path / "test.json", json.dumps({**told, "data": test.source}, indent=2) + "\n")
 

@@ -18,7 +18,7 @@ import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.data import load
-from jaxgen.evaluation import compare_pairs, mean_of
+from jaxgen.evaluation import Estimate, compare_pairs, mean_of
 from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
 from jaxgen.files import write_whole
 from jaxgen.losses import gaussian
@@ -101,7 +101,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
-def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndarray) -> dict[str, dict[str, float]]:
+def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndarray) -> dict[str, Estimate]:
     """How near images come to themselves through their codes, and the bits that the prior takes for these."""
     model, prior = models
 
@@ -113,8 +113,7 @@ def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndar
     seen = [look(networks, part) for part in np.array_split(images, math.ceil(len(images) / 100))]
     made, log_prob = (np.concatenate([np.asarray(part[which]) for part in seen]) for which in (0, 1))
     _, psnr, ssim = compare_pairs(made, images)
-    told = {"PSNR, dB": psnr, "SSIM": ssim, "bits an image": mean_of(-log_prob / math.log(2))}
-    return {name: estimate._asdict() for name, estimate in told.items()}
+    return {"PSNR, dB": psnr, "SSIM": ssim, "bits an image": mean_of(-log_prob / math.log(2))}
 
 
 def main() -> None:
@@ -125,9 +124,10 @@ def main() -> None:
 
     def test_codes(directory: RunDirectory) -> None:
         networks = averaged(best_networks(config, build, directory, test.spec))
-        told = measure(make_models(config, test.spec), networks, test.arrays["image"])
-        values = ", ".join(f"{name} {one['value']:.3f} ± {one['standard_error']:.3f}" for name, one in told.items())
+        measures = measure(make_models(config, test.spec), networks, test.arrays["image"])
+        values = ", ".join(f"{name} {estimate:.3f}" for name, estimate in measures.items())
         print(f"{test.size:,} test images and their codes: {values}")
+        told = {name: estimate._asdict() for name, estimate in measures.items()}
         of = {"images": test.size, "data": test.source}
         write_whole(directory.path / "test.json", json.dumps({**told, **of}, indent=2) + "\n")
 

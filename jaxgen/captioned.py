@@ -84,8 +84,7 @@ def _tell_retrieval(
         for kind, images in zip(("drawn", "real"), pictures, strict=True):
             accuracy = retrieval_accuracy(*judge.look(images, asked), candidates=CANDIDATES, seed=seed)
             told[f"{part.split}, {kind}"] = {**accuracy._asdict(), "captions": len(asked)}
-            value = f"{accuracy.value:.1%} ± {accuracy.standard_error:.1%}"
-            print(f"Found among ten, captions {part.split}, {kind}: {value}")
+            print(f"Found among ten, captions {part.split}, {kind}: {accuracy:.1%}")
     write_whole(directory.path / "alignment.json", json.dumps(told, indent=2) + "\n")
 
 

@@ -51,7 +51,7 @@ def tell_held_out(
     columns = {key: told for key, told in TOLD.items() if any(key in of for of in measures.values())}
     table = Table(f"{len(truth):,} held-out images", *(title for title, _ in columns.values()))
     for name, of in measures.items():
-        table.add_row(name, *(written(of.get(key), form) for key, (_, form) in columns.items()))
+        table.add_row(name, *(format(of[key], form) if key in of else "" for key, (_, form) in columns.items()))
     Console().print(table)
     told = {name: {key: estimate._asdict() for key, estimate in of.items()} for name, of in measures.items()}
     write_whole(directory.path / "held_out.json", json.dumps({"images": len(truth), **told}, indent=2) + "\n")
@@ -63,14 +63,6 @@ def measured(images: np.ndarray, truth: np.ndarray) -> dict[str, Estimate]:
     """How near images uint8 [N, H, W, C] are to the truth and, in colour, how colourful."""
     colours = {"colourfulness": mean_of(colourfulness(images))} if truth.shape[-1] == 3 else {}
     return {**compare_pairs(images, truth)._asdict(), **colours}
-
-
-def written(estimate: Estimate | None, form: str) -> str:
-    """An estimate with its standard error, and nothing where there is none."""
-    if estimate is None:
-        return ""
-    error = "" if estimate.standard_error is None else f" ± {estimate.standard_error:{form}}"
-    return f"{estimate.value:{form}}{error}"
 
 
 def comparison(inputs: Array, made: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -8,10 +8,18 @@ import numpy as np
 
 
 class Estimate(NamedTuple):
-    """A value and its standard error, None where it was not estimated."""
+    """A value and its standard error, None where it was not estimated.
+
+    >>> print(f"{Estimate(0.5, 0.02):.1%} and {Estimate(3.0):.2f}")
+    50.0% ± 2.0% and 3.00
+    """
 
     value: float
     standard_error: float | None = None
+
+    def __format__(self, spec: str) -> str:
+        error = "" if self.standard_error is None else f" ± {self.standard_error:{spec}}"
+        return f"{self.value:{spec}}{error}"
 
 
 def mean_of(values: Sequence[float] | np.ndarray) -> Estimate:
