@@ -43,11 +43,12 @@ def load_program(path):
 @contextmanager
 def float64():
     """JAX with float64; a function, since its own context has another name in older versions."""
+    earlier = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)
     try:
         yield
     finally:
-        jax.config.update("jax_enable_x64", False)
+        jax.config.update("jax_enable_x64", earlier)
 
 
 def run_here(monkeypatch, main, *arguments):

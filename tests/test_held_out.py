@@ -12,12 +12,13 @@ from jaxgen.report import RunDirectory
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_colourfulness_is_told_of_images_in_colour_and_of_their_truth(tmp_path, channels):
+def test_colourfulness_is_told_of_images_in_colour_and_of_their_truth(tmp_path, monkeypatch, capsys, channels):
+    monkeypatch.setenv("COLUMNS", "200")
     truth, made = np.random.default_rng(0).integers(0, 256, (2, 40, 12, 12, channels), np.uint8)
     tell_held_out(RunDirectory(tmp_path), jnp.zeros(truth.shape), {"network": made}, truth)
     told = json.loads((tmp_path / "held_out.json").read_text())
     assert told["network"]["psnr"]["value"] == pytest.approx(compare_pairs(made, truth).psnr.value)
-    assert ("truth" in told) == (channels == 3)
+    assert ("colourfulness" in capsys.readouterr().out) == ("truth" in told) == (channels == 3)
     if channels == 3:
         assert told["network"]["colourfulness"]["value"] == pytest.approx(colourfulness(made).mean())
         assert told["truth"]["colourfulness"]["value"] == pytest.approx(colourfulness(truth).mean())

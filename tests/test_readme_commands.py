@@ -3,6 +3,8 @@
 import dataclasses
 import re
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -72,6 +74,15 @@ def test_the_commands_of_the_readme_run_one_after_the_other(line, home, monkeypa
     fewer = [(f"--{name.replace('_', '-')}", str(value)) for name, value in TINY.items() if name in fields]
     offline = ("--offline",) if "offline" in fields else ()
     assert run_here(monkeypatch, program.main, *words[1:], *sum(fewer, ()), *offline) == 0
+
+
+@pytest.mark.long
+def test_the_experiment_of_ones_own_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "mine.py").write_text(next(block for block in blocks if "class Config" in block))
+    tiny = "--steps", "2", "--batch-size", "8", "--width", "4", "--offline", "--out", str(tmp_path / "run")
+    subprocess.run([sys.executable, tmp_path / "mine.py", *tiny], check=True, timeout=300)
+    assert (tmp_path / "run" / "sampler").is_dir()
 
 
 @pytest.mark.long

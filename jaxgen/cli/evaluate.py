@@ -100,7 +100,7 @@ def evaluate(options: Evaluate) -> None:
     recorded = _recorded(drawer) if drawer else {}
     sampler = _sampler(drawer, options, recorded) if drawer else None
     name = _compared_with(options, recorded)
-    labelled_by = _labelled_by(options, drawer, recorded, name)
+    labelled_by = _labelled_by(options, recorded, name)
     both = not metrics or "memorization" in metrics
     real, train, test = _real(name, options, recorded, console, both_splits=both)
     network = choose_network(real.spec, real.source, options.inception)
@@ -194,7 +194,8 @@ def _sampler(run: Path, options: Evaluate, recorded: Mapping[str, Any]) -> Expor
         folder = _data_folder(options, recorded)
         drawing = f"python -m jaxgen sample {run} {TELLING[sampler.told.field]} --num {options.num} --out drawn.npz"
         judging = f"python -m jaxgen evaluate drawn.npz --data {options.data or recorded.get('data', '<data>')}"
-        judging += f" --data-dir {folder}" if folder else ""
+        given = {"--data-dir": folder, "--inception": options.inception, "--split": options.split, "--num": options.num}
+        judging += "".join(f" {option} {value}" for option, value in given.items() if value is not None)
         raise InputError(f"{run} must be told what to draw: {drawing}; and then {judging}")
     return sampler
 
@@ -218,12 +219,12 @@ def _drawn(options: Evaluate, sampler: ExportedSampler | None, real: Dataset) ->
     return drawn
 
 
-def _labelled_by(options: Evaluate, drawer: Path | None, recorded: Mapping[str, Any], name: str) -> str:
+def _labelled_by(options: Evaluate, recorded: Mapping[str, Any], name: str) -> str:
     """The data set whose labels those of the judged images are; a path where they are no data set's."""
-    if drawer:
-        return recorded.get("data", name)
+    if options.images.endswith(".npz"):
+        return name
     # A folder's labels are the numbers of its subfolders, whatever these are called.
-    return name if options.images.endswith(".npz") else options.images
+    return recorded.get("data", options.images)
 
 
 def _table(measures: Mapping[str, Estimate], network: FeatureNetwork) -> Table:

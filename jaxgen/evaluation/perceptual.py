@@ -34,7 +34,7 @@ def vgg_features(weights: AnyPath) -> Callable[[Array], tuple[Array, ...]]:
     """The function from images float32 [B, H, W, 1 or 3] in [-1, 1] to the last maps of VGG16's five blocks.
 
     `weights` are torchvision's, a .pth that is converted once (PyTorch is needed for that) or a .safetensors that came
-    of it.  Without `jit` it runs operation by operation, slowly, as does `perceptual_error`, `optimized_transfer_loss`.
+    of it.  `perceptual_error` and `optimized_transfer_loss` take the function; without `jit` it is slow.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.

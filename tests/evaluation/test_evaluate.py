@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgen import ImageSpec
 from jaxgen.cli import main
-from jaxgen.condition import features
+from jaxgen.condition import features, labels
 from jaxgen.data import load
 from jaxgen.evaluation import digit_network, frechet_distance
 from jaxgen.export import save_sampler
@@ -96,10 +96,23 @@ def test_accuracy_is_that_of_labels_which_are_the_classifiers(files, monkeypatch
 
 
 def test_a_run_that_must_be_told_is_answered_before_data_are_looked_for(files, monkeypatch, capsys):
-    for options, advised in ((("--data", "absent", "--data-dir", "a"), "absent --data-dir a\n"), ((), "<data>\n")):
+    for options, advised in ((("--data", "absent", "--data-dir", "a"), "absent --data-dir a"), ((), "<data>")):
         assert run_here(monkeypatch, main, "evaluate", "told", *options) == 2
         error = capsys.readouterr().err
-        assert error.endswith(f"--out drawn.npz; and then python -m jaxgen evaluate drawn.npz --data {advised}")
+        judging = f"python -m jaxgen evaluate drawn.npz --data {advised} --split test --num 10000"
+        assert error.endswith(f"--out drawn.npz; and then {judging}\n")
+
+
+def test_what_a_run_was_told_is_a_label_of_its_own_data(files, monkeypatch):
+    save_sampler("run/sampler", lambda _, keys, told: jnp.zeros((*keys.shape, 28, 28, 1)), {}, SPEC, labels(10))
+    against = "--data", "mnist", "--split", "train", "--offline", "--metrics", "classes", "--num", 20
+    for data, expected in ((None, False), ("fashion_mnist", False), ("mnist", True)):
+        if data:
+            record = {"experiment": "", "config": {"data": data}, "data": {}, "recipe": "", "sessions": []}
+            (files / "run" / "config.json").write_text(json.dumps(record))
+        assert run_here(monkeypatch, main, "evaluate", "run", *against) == 0
+        measures = json.loads((files / "run" / "evaluation.json").read_text())["measures"]
+        assert ("label accuracy" in measures) == expected
 
 
 def test_without_test_images_training_images_serve(files, monkeypatch, capsys):

@@ -78,7 +78,7 @@ def test_densities_in_few_bits_are_summed_in_many():
     np.testing.assert_allclose(told.astype(jnp.float32), exact, rtol=2**-7)
 
 
-def test_devices_may_share_the_vectors():
+def test_densities_can_be_mapped_over_devices():
     mesh = jax.sharding.Mesh(jax.devices()[:1], ("data",))
     vectors = jax.sharding.PartitionSpec("data")
     everywhere = jax.sharding.PartitionSpec()
@@ -86,7 +86,8 @@ def test_devices_may_share_the_vectors():
     shared = jax.shard_map(
         gaussian_log_densities, mesh=mesh, in_specs=(vectors, everywhere, everywhere), out_specs=vectors
     )
-    np.testing.assert_allclose(jax.jit(shared)(*normals), gaussian_log_densities(*normals), rtol=1e-6)
+    expected = gaussian_log_densities(*normals)
+    np.testing.assert_allclose(jax.jit(shared)(*normals), expected, atol=1e-6 * float(abs(expected).max()))
 
 
 def test_divergences_are_integrals_of_their_definition():
