@@ -235,6 +235,13 @@ def test_starting_over_keeps_the_earlier_run_beside(data, tmp_path, monkeypatch)
     assert seeds == [3, 4]
 
 
+def test_colour_trains_too(tmp_path, monkeypatch):
+    data = write_images(tmp_path / "colour.npz", num=8, shape=(32, 32, 3))
+    assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", tmp_path / "run", "--steps", 2) == 0
+    with Image.open(tmp_path / "run" / "samples" / "step_0000002.png") as grid:
+        assert grid.mode == "RGB"
+
+
 def test_the_file_is_short_enough_to_read():
     assert len(PATH.read_text().splitlines()) <= 150
     assert gan_mnist.build(gan_mnist.Config(), ImageSpec(28, 28, 1)).update.wrt == (

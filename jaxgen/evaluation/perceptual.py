@@ -41,8 +41,7 @@ def vgg_features(weights: AnyPath) -> Callable[[Array], tuple[Array, ...]]:
     """
     module = VGG16()
     template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, LEAST, LEAST, 3)), train=False))
-    read, _ = read_converted(Path(weights), template, _convolutions, name="vgg16", option="The file")
-    variables = jax.device_put(read)
+    variables, _ = read_converted(Path(weights), template, _convolutions, name="vgg16", option="The file")
 
     def features(image: Array) -> tuple[Array, ...]:
         if min(image.shape[1:3]) < LEAST:
@@ -64,8 +63,7 @@ def learned_perceptual_error(vgg: AnyPath, weights: AnyPath) -> Distance:
     """
     features = vgg_features(vgg)
     template = {f"block{block}": jnp.zeros(channels) for block, (channels, _) in enumerate(BLOCKS, start=1)}
-    read, _ = read_converted(Path(weights), template, _fitted, name="lpips-vgg", option="The file")
-    fitted = jax.device_put(read)
+    fitted, _ = read_converted(Path(weights), template, _fitted, name="lpips-vgg", option="The file")
 
     def distance(made: Array, truth: Array) -> Array:
         levels = zip(features(made), features(truth), fitted.values(), strict=True)

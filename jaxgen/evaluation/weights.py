@@ -38,7 +38,9 @@ def read_weights(path: AnyPath, template: Variables) -> Variables:
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no sound safetensors: {first_line(error)}") from error
     require_same_network(str(path), arrays, template)
-    return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in by_path(template)])
+    variables = jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in by_path(template)])
+    # NumPy's arrays would go to the device at each call that is not compiled.
+    return jax.device_put(variables)
 
 
 def require_same_network(source: str, arrays: Mapping[str, Any], template: Variables) -> None:

@@ -129,7 +129,7 @@ def judges(monkeypatch):
 
 
 @pytest.fixture
-def content_with_few(judges, monkeypatch):
+def few_are_enough(judges, monkeypatch):
     training = judges[0].TRAININGS["mnist"]
     few = training._replace(carried=training.carried._replace(trained=5_000))
     monkeypatch.setitem(judges[0].TRAININGS, "mnist", few)
@@ -141,7 +141,7 @@ def test_a_part_of_the_training_images_is_refused(tmp_path, monkeypatch, capsys,
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.usefixtures("content_with_few")
+@pytest.mark.usefixtures("few_are_enough")
 def test_what_was_learned_is_written_and_tested(tmp_path, monkeypatch, capsys, judges):
     program, learned = judges
     assert run_here(monkeypatch, program.main, "--out", tmp_path / "new" / "folder") == 0
@@ -150,7 +150,7 @@ def test_what_was_learned_is_written_and_tested(tmp_path, monkeypatch, capsys, j
     chex.assert_trees_all_equal(read_weights(written, learned), learned)
 
 
-@pytest.mark.usefixtures("content_with_few")
+@pytest.mark.usefixtures("few_are_enough")
 def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path, monkeypatch, capsys, judges):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
