@@ -13,11 +13,10 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
-from jaxgen.condition import labels
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
-from jaxgen.models import GAN, discriminator_loss, generator_loss, r1_loss, r2_loss, share_images, warming_up
+from jaxgen.models import GAN, discriminator_loss, ema_warmup, generator_loss, labels, r1_loss, r2_loss, share_images
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             wrt="discriminator",
         ),
         generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
     return Recipe(
         networks=gan.init,

@@ -17,26 +17,25 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, Networks, add, chain, ema, lazily, minimize, scale, to_uint8
-from jaxgen.condition import images
 from jaxgen.data import load
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.evaluation import degraded, report_restoration
 from jaxgen.export import load_sampler
-from jaxgen.held_out import degraded, tell_held_out
 from jaxgen.losses import absolute_error, logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     ImageToImage,
     colourise,
     discriminator_loss,
+    ema_warmup,
     generator_loss,
+    images,
     r1_loss,
     restoration_loss,
     share_inputs,
     translation_game,
     translation_networks,
-    warming_up,
 )
 from jaxgen.nets import PatchDiscriminator, UNet
-from jaxgen.report import RunDirectory
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             adam,
             wrt="generator",
         ),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.999)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
         networks=networks,
@@ -109,7 +108,7 @@ def main() -> None:
             "network": load_sampler(directory.sampler).draw(config.seed, len(truth), field=truth),
             "grey": to_uint8(task.baseline(inputs)),
         }
-        tell_held_out(directory, inputs, made, truth)
+        report_restoration(directory.path, inputs, made, truth)
 
     run(config, build, name="cnn_colorize_cifar10", afterwards=judge)
 

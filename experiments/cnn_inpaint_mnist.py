@@ -15,24 +15,23 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize, to_float, to_uint8
-from jaxgen.condition import images
 from jaxgen.data import load
-from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.evaluation import degraded, report_restoration
 from jaxgen.export import load_sampler
-from jaxgen.held_out import degraded, tell_held_out
 from jaxgen.losses import charbonnier_error
 from jaxgen.models import (
     ImageToImage,
     denoise,
+    ema_warmup,
+    images,
     inpaint,
     random_block,
     random_half,
     restoration_loss,
     super_resolve,
-    warming_up,
 )
 from jaxgen.nets import UNet
-from jaxgen.report import RunDirectory
+from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 TASKS = {
     "inpaint": (inpaint(random_block()), "mean fill"),
@@ -68,7 +67,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 2_000))
     update = chain(
         cnn=minimize(restoration_loss(model, charbonnier_error()), adam, wrt="generator"),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.999)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
         networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
@@ -95,7 +94,7 @@ def main() -> None:
         }
         if config.task in ("inpaint", "complete"):
             made["mean of the test images"] = to_uint8(task.complete(inputs, to_float(jnp.asarray(truth)).mean(0)))
-        tell_held_out(directory, inputs, made, truth)
+        report_restoration(directory.path, inputs, made, truth)
 
     run(config, build, name="cnn_inpaint_mnist", afterwards=judge)
 

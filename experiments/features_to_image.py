@@ -17,18 +17,15 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
-from jaxgen.condition import features
+from jaxgen import Array, Batch, ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.data import Dataset, load, subset
-from jaxgen.experiment import Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.evaluation import Kind, describe, described, likeness
 from jaxgen.export import load_sampler
-from jaxgen.files import write_whole
-from jaxgen.image_features import Kind, describe, described, likeness
+from jaxgen.io.files import write_whole
 from jaxgen.losses import gaussian
-from jaxgen.models import VAE, averaged, elbo_loss, warming_up
+from jaxgen.models import VAE, elbo_loss, ema_warmup, features, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
-from jaxgen.report import RunDirectory
-from jaxgen.types import Array, Batch
+from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 JUDGED, ROWS, COLUMNS = 1_000, 8, 7
 """Images that are judged at most, and the picture's size."""
@@ -80,20 +77,20 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         rows = min(ROWS, len(batch["image"]))
         keys = jax.random.split(jax.random.key(0), rows * COLUMNS)
         field = jnp.repeat(batch["features"][:rows], COLUMNS, axis=0)
-        drawn = to_uint8(vae.sampler()(averaged(networks), keys, field)).reshape(rows, COLUMNS, *spec)
+        drawn = to_uint8(vae.sampler()(use_ema(networks), keys, field)).reshape(rows, COLUMNS, *spec)
         return jnp.concatenate([batch["image"][:rows, None], drawn], axis=1)
 
     return Recipe(
         networks=lambda key: vae.init(key, example),
         update=chain(
             vae=minimize(elbo_loss(vae), adam, wrt=("encoder", "decoder")),
-            encoder_average=ema("encoder", into="encoder_ema", decay=warming_up(0.999)),
-            decoder_average=ema("decoder", into="decoder_ema", decay=warming_up(0.999)),
+            encoder_average=ema("encoder", into="encoder_ema", decay=ema_warmup(0.999)),
+            decoder_average=ema("decoder", into="decoder_ema", decay=ema_warmup(0.999)),
         ),
-        sampler=lambda networks, *given: vae.sampler()(averaged(networks), *given),
+        sampler=lambda networks, *given: vae.sampler()(use_ema(networks), *given),
         condition=vae.condition,
         pictures=lambda networks, batch: {"likenesses": likenesses(networks, batch)},
-        controls=lambda networks: vae.controls(averaged(networks)),
+        controls=lambda networks: vae.controls(use_ema(networks)),
     )
 
 

@@ -14,21 +14,20 @@ from typing import Annotated, Literal
 import optax
 import tyro
 
-from jaxgen import ImageSpec, Loss, add, chain, ema, every, lazily, minimize
-from jaxgen.condition import labels
-from jaxgen.errors import InputError
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen import ImageSpec, InputError, Loss, add, chain, ema, every, lazily, minimize
 from jaxgen.losses import hinge_discriminator, relativistic_paired, wasserstein_generator
 from jaxgen.models import (
     GAN,
     discriminator_loss,
+    ema_warmup,
     generator_loss,
+    labels,
     r1_loss,
     r2_loss,
     relativistic_generator_loss,
-    warming_up,
 )
-from jaxgen.nets import ModernDiscriminator, ModernGenerator, ResidualDiscriminator, ResidualGenerator
+from jaxgen.nets import R3GANDiscriminator, R3GANGenerator, ResidualDiscriminator, ResidualGenerator
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def make_gan(config: Config, spec: ImageSpec) -> GAN:
     if config.preset == "sngan":
         networks = ResidualGenerator(spec, config.width), ResidualDiscriminator(max(config.width // 2, 1))
     else:
-        networks = ModernGenerator(spec, config.width), ModernDiscriminator(config.width)
+        networks = R3GANGenerator(spec, config.width), R3GANDiscriminator(config.width)
     return GAN(*networks, latent_size=config.latent_size, condition=condition)
 
 
@@ -99,7 +98,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         discriminator=minimize(discriminator, adam(config.decay_steps), wrt="discriminator"),
         # Its optimiser counts its own steps.
         generator=every(k, minimize(generator, adam(-(-config.decay_steps // k)), wrt="generator")),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.9995)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.9995)),
     )
     return Recipe(
         networks=gan.init,

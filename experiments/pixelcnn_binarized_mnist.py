@@ -20,12 +20,12 @@ from rich.console import Console
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
 from jaxgen.data import load
 from jaxgen.evaluation import Estimate, bits_per_dim, mean_of
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
-from jaxgen.files import write_whole
+from jaxgen.export import save_grid
+from jaxgen.io.files import write_whole
 from jaxgen.losses import bernoulli
-from jaxgen.models import PixelCNN, averaged, completions, pixelcnn_loss, warming_up
+from jaxgen.models import PixelCNN, completions, ema_warmup, pixelcnn_loss, use_ema
 from jaxgen.nets import GatedPixelCNN
-from jaxgen.report import RunDirectory, save_grid
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Config(RunConfig):
 def make_model(config: Config, spec: ImageSpec) -> PixelCNN:
     """The network and what it means."""
     likelihood = bernoulli()
-    network = GatedPixelCNN(likelihood.numbers(spec.channels), config.width, config.dilations)
+    network = GatedPixelCNN(likelihood.dist_params(spec.channels), config.width, config.dilations)
     return PixelCNN(network, likelihood, spec)
 
 
@@ -70,16 +70,16 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=chain(
             pixelcnn=minimize(pixelcnn_loss(model), adam, wrt="pixelcnn"),
-            average=ema("pixelcnn", into="pixelcnn_ema", decay=warming_up(0.999)),
+            average=ema("pixelcnn", into="pixelcnn_ema", decay=ema_warmup(0.999)),
         ),
-        sampler=lambda networks, keys: model.sampler(config.temperature)(averaged(networks), keys),
+        sampler=lambda networks, keys: model.sampler(config.temperature)(use_ema(networks), keys),
         score=lambda networks: {"validation_nll": measure(model, networks, held_out).value},
     )
 
 
 def measure(model: PixelCNN, networks: Networks, images: np.ndarray) -> Estimate:
     """The mean negative log-likelihood of images under the averaged network, in nats."""
-    log_prob = jax.jit(lambda networks, images: model.log_prob(averaged(networks), {"image": images}))
+    log_prob = jax.jit(lambda networks, images: model.log_prob(use_ema(networks), {"image": images}))
     parts = np.array_split(images, math.ceil(len(images) / 100))
     return mean_of(-np.concatenate([np.asarray(log_prob(networks, part)) for part in parts]))
 
@@ -99,7 +99,7 @@ def main() -> None:
         told = {"test_nll": nll.value, "standard_error": nll.standard_error, "bits_per_dim": bits, "data": test.source}
         write_whole(directory.path / "test.json", json.dumps(told, indent=2) + "\n")
         some = images[:: max(1, len(images) // 8)][:8]  # the files are sorted by digit
-        table = completions(model, averaged(networks), {"image": some}, temperature=config.temperature)
+        table = completions(model, use_ema(networks), {"image": some}, temperature=config.temperature)
         save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])
 
     run(config, build, name="pixelcnn_binarized_mnist", afterwards=test_and_draw)

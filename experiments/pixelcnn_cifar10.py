@@ -19,12 +19,12 @@ from rich.console import Console
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import load
 from jaxgen.evaluation import bits_per_dim, mean_of
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
-from jaxgen.files import write_whole
+from jaxgen.export import save_grid
+from jaxgen.io.files import write_whole
 from jaxgen.losses import discretized_logistic_mixture
-from jaxgen.models import PixelCNN, averaged, completions, pixelcnn_loss, warming_up
+from jaxgen.models import PixelCNN, completions, ema_warmup, pixelcnn_loss, use_ema
 from jaxgen.nets import PixelCNNPlusPlus
-from jaxgen.report import RunDirectory, save_grid
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def make_model(config: Config, spec: ImageSpec) -> PixelCNN:
     """The network and what it means."""
     likelihood = discretized_logistic_mixture(config.components)
     sizes = config.width, config.levels, config.blocks, config.dropout
-    return PixelCNN(PixelCNNPlusPlus(likelihood.numbers(spec.channels), *sizes), likelihood, spec)
+    return PixelCNN(PixelCNNPlusPlus(likelihood.dist_params(spec.channels), *sizes), likelihood, spec)
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -75,9 +75,9 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=chain(
             pixelcnn=minimize(pixelcnn_loss(model), adam, wrt="pixelcnn"),
-            average=ema("pixelcnn", into="pixelcnn_ema", decay=warming_up(0.999)),
+            average=ema("pixelcnn", into="pixelcnn_ema", decay=ema_warmup(0.999)),
         ),
-        sampler=lambda networks, keys: model.sampler(config.temperature)(averaged(networks), keys),
+        sampler=lambda networks, keys: model.sampler(config.temperature)(use_ema(networks), keys),
     )
 
 
@@ -89,7 +89,7 @@ def main() -> None:
 
     def test_and_draw(directory: RunDirectory) -> None:
         model, images = make_model(config, test.spec), test.arrays["image"][: config.test_images]
-        networks = averaged(best_networks(config, build, directory, test.spec))
+        networks = use_ema(best_networks(config, build, directory, test.spec))
         log_prob = jax.jit(lambda images: model.log_prob(networks, {"image": images}))
         parts = np.array_split(images, math.ceil(len(images) / 50))
         nll = mean_of(-np.concatenate([np.asarray(log_prob(part)) for part in parts]))

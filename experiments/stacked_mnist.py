@@ -15,23 +15,22 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, Networks, add, chain, ema, lazily, minimize
+from jaxgen import ImageSpec, InputError, Networks, add, chain, ema, lazily, minimize
 from jaxgen.data import Dataset, make_dataset
-from jaxgen.errors import InputError
 from jaxgen.evaluation import count_classes, digit_network
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.export import seeded
 from jaxgen.losses import relativistic_paired
 from jaxgen.models import (
     GAN,
     discriminator_loss,
+    ema_warmup,
     r1_loss,
     r2_loss,
     relativistic_generator_loss,
     share_images,
-    warming_up,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 DRAW = 500
 """Samples a call."""
@@ -100,7 +99,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             wrt="discriminator",
         ),
         generator=minimize(relativistic_generator_loss(gan, relativistic_paired), adam, wrt="generator"),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
     sampler, network = gan.sampler("generator_ema"), digit_network()
     draw = jax.jit(lambda networks, index: seeded(sampler, networks)(jnp.uint32(config.seed), index))
@@ -109,7 +108,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         starts = range(0, config.evaluate_num, DRAW)
         images = np.concatenate([np.asarray(draw(networks, start + jnp.arange(DRAW))) for start in starts])
         images = images[: config.evaluate_num]
-        seen = [network.look(images[..., [channel]]).probabilities for channel in range(3)]
+        seen = [network.extract(images[..., [channel]]).probabilities for channel in range(3)]
         digits = [np.asarray(probabilities).argmax(axis=1) for probabilities in seen]
         modes = count_classes(np.eye(1_000, dtype=np.float32)[np.array([100, 10, 1]) @ np.stack(digits)])
         shares = modes.shares[modes.shares > 0]

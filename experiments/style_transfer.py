@@ -17,14 +17,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen import ImageSpec, add, chain, ema, minimize, scale, to_float, to_uint8, until
+from jaxgen import ImageSpec, InputError, add, chain, ema, minimize, scale, to_float, to_uint8, until
 from jaxgen.data import Dataset, load, make_dataset
-from jaxgen.errors import InputError
-from jaxgen.experiment import Count, Positive, Recipe, RunConfig, best_networks, command, run
-from jaxgen.files import write_whole
-from jaxgen.models import StyleTransfer, averaged, identity_loss, strengths, style_transfer_loss, warming_up
+from jaxgen.export import save_grid
+from jaxgen.io.files import write_whole
+from jaxgen.models import StyleTransfer, ema_warmup, identity_loss, strengths, style_transfer_loss, use_ema
 from jaxgen.nets import PyramidDecoder, PyramidEncoder
-from jaxgen.report import RunDirectory, save_grid
+from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
 
 HELD_OUT, EXAMPLES, PAIRS, SHOWN = 10, 64, 100, 10
 """One image in so many is held out; how many of these are drawn from, are judged in pairs, and are shown."""
@@ -69,14 +68,14 @@ def build(config: Config, spec: ImageSpec, examples: np.ndarray | None = None) -
     update = chain(
         encoder=until(config.encoder_steps, minimize(identity_loss(model), adam, wrt="encoder")),
         decoder=minimize(loss, adam, wrt="decoder"),
-        average=ema("decoder", into="decoder_ema", decay=warming_up(0.999)),
+        average=ema("decoder", into="decoder_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
         networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=update,
-        sampler=lambda networks, keys: model.sampler(jnp.asarray(examples))(averaged(networks), keys),
-        pictures=lambda networks, batch: {"strengths": strengths(model, averaged(networks), batch)},
-        stylizer=lambda networks: partial(model.transfer, averaged(networks)),
+        sampler=lambda networks, keys: model.sampler(jnp.asarray(examples))(use_ema(networks), keys),
+        pictures=lambda networks, batch: {"strengths": strengths(model, use_ema(networks), batch)},
+        stylizer=lambda networks: partial(model.transfer, use_ema(networks)),
     )
 
 
@@ -111,7 +110,7 @@ def main() -> None:
         raise InputError(f"--data {config.data} has {data.size} images; expected {expected}.")
 
     def judge(directory: RunDirectory) -> None:
-        networks = averaged(best_networks(config, build, directory, data.spec))
+        networks = use_ema(best_networks(config, build, directory, data.spec))
         content, style = held_out[:pairs], held_out[pairs : 2 * pairs]
         given = (to_float(jnp.asarray(images)) for images in (content, style))
         result, losses = compare(make_model(config, data.spec), networks, *given)

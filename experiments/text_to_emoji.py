@@ -20,14 +20,12 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.captioned import hold_out_captions, judge_captions, with_embeddings
-from jaxgen.condition import features, text
 from jaxgen.data import Dataset, load, read_features
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.evaluation import evaluate_captions, hold_out_captions, with_embeddings
 from jaxgen.losses import gaussian
-from jaxgen.models import VAE, averaged, elbo_loss, warming_up
+from jaxgen.models import VAE, elbo_loss, ema_warmup, features, text, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder, TextEncoder, WithText
-from jaxgen.report import RunDirectory
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,12 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         networks=lambda key: vae.init(key, example),
         update=chain(
             vae=minimize(elbo_loss(vae, beta=config.beta), adam, wrt=("encoder", "decoder")),
-            encoder_average=ema("encoder", into="encoder_ema", decay=warming_up(0.999)),
-            decoder_average=ema("decoder", into="decoder_ema", decay=warming_up(0.999)),
+            encoder_average=ema("encoder", into="encoder_ema", decay=ema_warmup(0.999)),
+            decoder_average=ema("decoder", into="decoder_ema", decay=ema_warmup(0.999)),
         ),
-        sampler=lambda networks, *given: vae.sampler()(averaged(networks), *given),
+        sampler=lambda networks, *given: vae.sampler()(use_ema(networks), *given),
         condition=vae.condition,
-        controls=lambda networks: vae.controls(averaged(networks)),
+        controls=lambda networks: vae.controls(use_ema(networks)),
     )
 
 
@@ -105,7 +103,7 @@ def main() -> None:
 
     def judge(directory: RunDirectory) -> None:
         parts = prepare(load(config.data, offline=True))
-        judge_captions(directory, parts, matcher=config.matcher, seed=config.seed)
+        evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
     run(
         config,

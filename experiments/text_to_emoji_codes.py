@@ -20,25 +20,24 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
-from jaxgen.captioned import hold_out_captions, judge_captions
-from jaxgen.condition import text
 from jaxgen.data import load
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.evaluation import evaluate_captions, hold_out_captions
 from jaxgen.losses import gaussian
 from jaxgen.models import (
     VQVAE,
     CodePrior,
-    averaged,
     code_prior_loss,
+    drop_condition,
+    ema_warmup,
     guided,
     reconstructions,
-    sometimes_untold,
+    text,
+    use_ema,
     vector_quantized_loss,
     vqvae_sampler,
-    warming_up,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, TextEncoder, WithText
-from jaxgen.report import RunDirectory
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -99,17 +98,17 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         optax.clip_by_global_norm(500.0),  # nats of thousands of values: the first steps would throw it far
         optax.adam(lambda step: config.learning_rate / (1 + step / 8_000)),
     )
-    codes = sometimes_untold(code_prior_loss(model, prior), text(config.words))
+    codes = drop_condition(code_prior_loss(model, prior), text(config.words))
     return Recipe(
         networks=networks,
         update=chain(
             vqvae=minimize(vector_quantized_loss(model), adam, wrt=("encoder", "decoder")),
             prior=minimize(codes, adam, wrt="prior"),
-            **{f"average_{name}": ema(name, into=f"{name}_ema", decay=warming_up(0.999)) for name in NETWORKS},
+            **{f"average_{name}": ema(name, into=f"{name}_ema", decay=ema_warmup(0.999)) for name in NETWORKS},
         ),
-        sampler=lambda networks, *given: vqvae_sampler(model, beyond, config.temperature)(averaged(networks), *given),
+        sampler=lambda networks, *given: vqvae_sampler(model, beyond, config.temperature)(use_ema(networks), *given),
         condition=prior.condition,
-        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, averaged(networks), batch)},
+        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, use_ema(networks), batch)},
     )
 
 
@@ -120,7 +119,7 @@ def main() -> None:
 
     def judge(directory: RunDirectory) -> None:
         parts = split(load(config.data, offline=True))
-        judge_captions(directory, parts, matcher=config.matcher, seed=config.seed)
+        evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
     run(
         config,

@@ -18,10 +18,8 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
-from jaxgen.captioned import hold_out_captions, judge_captions
-from jaxgen.condition import text
 from jaxgen.data import load
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.evaluation import evaluate_captions, hold_out_captions
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
@@ -29,16 +27,17 @@ from jaxgen.models import (
     cut_out,
     differentiable_augment,
     discriminator_loss,
+    ema_warmup,
     generator_loss,
     mismatched_loss,
     r1_loss,
     r2_loss,
     share_images,
+    text,
     translate,
-    warming_up,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
-from jaxgen.report import RunDirectory
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             wrt="discriminator",
         ),
         generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.9995)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.9995)),
     )
     return Recipe(
         networks=gan.init,
@@ -115,7 +114,7 @@ def main() -> None:
 
     def judge(directory: RunDirectory) -> None:
         parts = split(load(config.data, offline=True))
-        judge_captions(directory, parts, matcher=config.matcher, seed=config.seed)
+        evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
     run(config, build, name="text_to_emoji_gan", prepare=lambda dataset: split(dataset)[0], afterwards=judge)
 

@@ -18,26 +18,25 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
-from jaxgen.condition import text
 from jaxgen.data import CIFAR10, DIGITS, Dataset, caption_labels, with_text
+from jaxgen.data.tokenizer import train_tokenizer
 from jaxgen.evaluation import cifar10_network, digit_network, label_accuracy
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.export import load_sampler
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
     discriminator_loss,
+    ema_warmup,
     generator_loss,
     mismatched_loss,
     r1_loss,
     r2_loss,
     share_images,
-    warming_up,
+    text,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
-from jaxgen.report import RunDirectory
-from jaxgen.tokenizer import train_tokenizer
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 KINDS = {"mnist": (DIGITS, digit_network), "cifar10": (CIFAR10, cifar10_network)}
 """What captions say, and the network that judges: of test images it is right about 99.1% of the digits and 83.8% of the
@@ -102,7 +101,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             wrt="discriminator",
         ),
         generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
     return Recipe(
         networks=gan.init,
@@ -117,11 +116,11 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 def judge(config: Config, directory: RunDirectory) -> None:
     """Prints and writes how often what was asked for is what was drawn."""
     wordings, network = KINDS[config.data]
-    sampler, look, accuracy = load_sampler(directory.sampler), network().look, {}
+    sampler, extract, accuracy = load_sampler(directory.sampler), network().extract, {}
     labels = np.arange(config.judged) % len(wordings.names)
     for kind, unseen in (("wordings of the training", False), ("unseen wordings", True)):
         drawn = sampler.draw(config.seed, config.judged, text=wordings.ask(labels, unseen=unseen))
-        accuracy[kind] = label_accuracy(np.asarray(look(drawn).probabilities), labels)
+        accuracy[kind] = label_accuracy(np.asarray(extract(drawn).probabilities), labels)
         print(f"What was asked for, {kind}: {accuracy[kind]:.1%}")
     told = {kind: estimate._asdict() for kind, estimate in accuracy.items()}
     write_whole(directory.path / "alignment.json", json.dumps({**told, "judged": config.judged}, indent=2) + "\n")

@@ -15,27 +15,25 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, Networks, chain, ema, minimize
+from jaxgen import ImageSpec, InputError, Networks, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.errors import InputError
 from jaxgen.evaluation import negative_log_likelihood
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
 from jaxgen.losses import bernoulli
 from jaxgen.models import (
     VAE,
     LadderVAE,
-    averaged,
     elbo_loss,
+    ema_warmup,
     importance_weighted_loss,
     importance_weights,
     reconstructions,
     standard_normal,
+    use_ema,
     vamp_prior,
-    warming_up,
 )
 from jaxgen.nets import LadderDecoder, LadderEncoder, MLPDecoder, MLPEncoder, ResidualDecoder, ResidualEncoder
-from jaxgen.report import RunDirectory
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
 
 
 @dataclass(frozen=True)
@@ -104,13 +102,13 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         loss = importance_weighted_loss(model, samples=config.samples, backward=config.backward)
     # Epsilon as in the IWAE paper: weights of pixels that are rarely white are not moved far by the few that are.
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life), eps=1e-4)
-    averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=warming_up(0.999)) for name in trained}
+    averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=ema_warmup(0.999)) for name in trained}
     k = max(config.samples, 10)  # a bound of fewer samples is not what training makes tight
     held_out = load(config.data, split="validation", data_dir=config.data_dir).arrays["image"]
 
     @jax.jit
     def bounds(networks: Networks, images: jax.Array) -> jax.Array:
-        weights = importance_weights(model, averaged(networks))(images, jax.random.key(0), k)
+        weights = importance_weights(model, use_ema(networks))(images, jax.random.key(0), k)
         return jnp.log(k) - jax.nn.logsumexp(weights, axis=0)
 
     def score(networks: Networks) -> dict[str, float]:
@@ -120,11 +118,11 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     return Recipe(
         networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=chain(vae=minimize(loss, adam, wrt=trained), **averages),
-        sampler=lambda networks, keys: model.sampler()(averaged(networks), keys),
+        sampler=lambda networks, keys: model.sampler()(use_ema(networks), keys),
         score=score,
         start=(lambda: best_networks(config, build, RunDirectory(first), spec)) if first else None,
-        controls=(lambda networks: model.controls(averaged(networks))) if isinstance(model, VAE) else None,
-        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, averaged(networks), batch)},
+        controls=(lambda networks: model.controls(use_ema(networks))) if isinstance(model, VAE) else None,
+        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, use_ema(networks), batch)},
     )
 
 
@@ -135,7 +133,7 @@ def main() -> None:
     test = load(config.data, split="test", data_dir=config.data_dir)
 
     def measure(directory: RunDirectory) -> None:
-        model, networks = make_model(config, test.spec), averaged(best_networks(config, build, directory, test.spec))
+        model, networks = make_model(config, test.spec), use_ema(best_networks(config, build, directory, test.spec))
         weigh, images = importance_weights(model, networks), test.arrays["image"]
         print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
         nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)

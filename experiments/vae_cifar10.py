@@ -17,20 +17,19 @@ from rich.console import Console
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import load
 from jaxgen.evaluation import bits_per_dim, negative_log_likelihood
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
 from jaxgen.losses import discretized_logistic_mixture
 from jaxgen.models import (
     VAE,
-    averaged,
     elbo_loss,
+    ema_warmup,
+    image_interpolations,
     importance_weights,
-    interpolations,
     reconstructions,
-    warming_up,
+    use_ema,
 )
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
-from jaxgen.report import RunDirectory
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Config(RunConfig):
 def make_model(config: Config, spec: ImageSpec) -> VAE:
     """The networks and what they mean."""
     likelihood = discretized_logistic_mixture(config.components)
-    output = spec._replace(channels=likelihood.numbers(spec.channels))
+    output = spec._replace(channels=likelihood.dist_params(spec.channels))
     return VAE(
         encoder=ResidualEncoder(config.latent_size, config.width, config.blocks),
         decoder=ResidualDecoder(output, config.width, config.blocks),
@@ -80,17 +79,18 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
     update = chain(
         vae=minimize(elbo_loss(vae), adam, wrt=("encoder", "decoder")),
-        encoder_average=ema("encoder", into="encoder_ema", decay=warming_up(0.999)),
-        decoder_average=ema("decoder", into="decoder_ema", decay=warming_up(0.999)),
+        encoder_average=ema("encoder", into="encoder_ema", decay=ema_warmup(0.999)),
+        decoder_average=ema("decoder", into="decoder_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
         networks=lambda key: vae.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=update,
-        sampler=lambda networks, keys: vae.sampler()(averaged(networks), keys),
+        sampler=lambda networks, keys: vae.sampler()(use_ema(networks), keys),
         pictures=lambda networks, batch: {
-            picture.__name__: picture(vae, averaged(networks), batch) for picture in (reconstructions, interpolations)
+            picture.__name__: picture(vae, use_ema(networks), batch)
+            for picture in (reconstructions, image_interpolations)
         },
-        controls=lambda networks: vae.controls(averaged(networks)),
+        controls=lambda networks: vae.controls(use_ema(networks)),
     )
 
 
@@ -102,7 +102,7 @@ def main() -> None:
 
     def measure(directory: RunDirectory) -> None:
         vae = make_model(config, test.spec)
-        weigh = importance_weights(vae, averaged(best_networks(config, build, directory, test.spec)))
+        weigh = importance_weights(vae, use_ema(best_networks(config, build, directory, test.spec)))
         nll = negative_log_likelihood(
             weigh, test.arrays["image"], samples=config.test_samples, chunk=10, seed=config.seed
         )

@@ -13,10 +13,10 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import bernoulli
-from jaxgen.models import VAE, averaged, elbo_loss, interpolations, latent_map, reconstructions, warming_up
+from jaxgen.models import VAE, elbo_loss, ema_warmup, image_interpolations, latent_map, reconstructions, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Config(RunConfig):
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to draw from them."""
     likelihood = bernoulli()
-    output = spec._replace(channels=likelihood.numbers(spec.channels))
+    output = spec._replace(channels=likelihood.dist_params(spec.channels))
     vae = VAE(
         encoder=ResidualEncoder(config.latent_size, config.width, config.blocks),
         decoder=ResidualDecoder(output, config.width, config.blocks),
@@ -51,18 +51,18 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     beta = optax.linear_schedule(0.0, config.beta, 2_000)
     update = chain(
         vae=minimize(elbo_loss(vae, beta=beta), adam, wrt=("encoder", "decoder")),
-        encoder_average=ema("encoder", into="encoder_ema", decay=warming_up(0.999)),
-        decoder_average=ema("decoder", into="decoder_ema", decay=warming_up(0.999)),
+        encoder_average=ema("encoder", into="encoder_ema", decay=ema_warmup(0.999)),
+        decoder_average=ema("decoder", into="decoder_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
         networks=lambda key: vae.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
         update=update,
-        sampler=lambda networks, keys: vae.sampler()(averaged(networks), keys),
+        sampler=lambda networks, keys: vae.sampler()(use_ema(networks), keys),
         pictures=lambda networks, batch: {
-            picture.__name__: picture(vae, averaged(networks), batch)
-            for picture in (reconstructions, interpolations, latent_map)
+            picture.__name__: picture(vae, use_ema(networks), batch)
+            for picture in (reconstructions, image_interpolations, latent_map)
         },
-        controls=lambda networks: vae.controls(averaged(networks)),
+        controls=lambda networks: vae.controls(use_ema(networks)),
     )
 
 

@@ -19,21 +19,20 @@ import tyro
 from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.data import load
 from jaxgen.evaluation import Estimate, compare_pairs, mean_of
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, best_networks, command, run
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
 from jaxgen.losses import gaussian
 from jaxgen.models import (
     VQVAE,
     CodePrior,
-    averaged,
     code_prior_loss,
+    ema_warmup,
     reconstructions,
+    use_ema,
     vector_quantized_loss,
     vqvae_sampler,
-    warming_up,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder
-from jaxgen.report import RunDirectory
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -94,10 +93,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=chain(
             vqvae=minimize(loss, adam, wrt=("encoder", "decoder")),
             prior=minimize(code_prior_loss(model, prior), adam, wrt="prior"),
-            **{f"average_{name}": ema(name, into=f"{name}_ema", decay=warming_up(0.999)) for name in NETWORKS},
+            **{f"average_{name}": ema(name, into=f"{name}_ema", decay=ema_warmup(0.999)) for name in NETWORKS},
         ),
-        sampler=lambda networks, keys: vqvae_sampler(model, prior, config.temperature)(averaged(networks), keys),
-        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, averaged(networks), batch)},
+        sampler=lambda networks, keys: vqvae_sampler(model, prior, config.temperature)(use_ema(networks), keys),
+        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, use_ema(networks), batch)},
     )
 
 
@@ -106,11 +105,11 @@ def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndar
     model, prior = models
 
     @jax.jit
-    def look(networks: Networks, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def extract(networks: Networks, image: jax.Array) -> tuple[jax.Array, jax.Array]:
         codes = model.encode(networks, image)[0]
         return to_uint8(model.likelihood.mean(model.decode(networks, codes))), prior.log_prob(networks, codes)
 
-    seen = [look(networks, part) for part in np.array_split(images, math.ceil(len(images) / 100))]
+    seen = [extract(networks, part) for part in np.array_split(images, math.ceil(len(images) / 100))]
     made, log_prob = (np.concatenate([np.asarray(part[which]) for part in seen]) for which in (0, 1))
     _, psnr, ssim = compare_pairs(made, images)
     return {"PSNR, dB": psnr, "SSIM": ssim, "bits an image": mean_of(-log_prob / math.log(2))}
@@ -123,7 +122,7 @@ def main() -> None:
     test = load(config.data, split="test", data_dir=config.data_dir)
 
     def test_codes(directory: RunDirectory) -> None:
-        networks = averaged(best_networks(config, build, directory, test.spec))
+        networks = use_ema(best_networks(config, build, directory, test.spec))
         measures = measure(make_models(config, test.spec), networks, test.arrays["image"])
         values = ", ".join(f"{name} {estimate:.3f}" for name, estimate in measures.items())
         print(f"{test.size:,} test images and their codes: {values}")

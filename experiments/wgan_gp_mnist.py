@@ -12,10 +12,10 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, every, minimize
-from jaxgen.experiment import Bounds, Count, Positive, Recipe, RunConfig, command, run
 from jaxgen.losses import wasserstein_critic, wasserstein_generator
-from jaxgen.models import GAN, discriminator_loss, generator_loss, gradient_penalty_loss, share_images, warming_up
+from jaxgen.models import GAN, discriminator_loss, ema_warmup, generator_loss, gradient_penalty_loss, share_images
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=every(
             config.critic_steps, minimize(generator_loss(gan, wasserstein_generator), slower, wrt="generator")
         ),
-        average=ema("generator", into="generator_ema", decay=warming_up(0.9998)),
+        average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
     return Recipe(
         networks=gan.init,

@@ -1,6 +1,6 @@
 """`python -m jaxgen`."""
 
 from jaxgen.cli import main
-from jaxgen.command import command
+from jaxgen.io.program import command
 
 command(main)

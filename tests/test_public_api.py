@@ -11,13 +11,13 @@ import jaxgen.evaluation
 import jaxgen.losses
 import jaxgen.models
 import jaxgen.nets
-import jaxgen.report
-from jaxgen.checkpoint import Checkpoints, find_damage
+import jaxgen.training
 from jaxgen.export import load_controls, load_restorer, load_sampler, load_stylizer
-from jaxgen.report.archive import save_archive
-from jaxgen.selection import Best
+from jaxgen.io.archive import save_archive
+from jaxgen.training.best import Best
+from jaxgen.training.checkpoint import Checkpoints, find_damage
 
-PACKAGES = [jaxgen, jaxgen.data, jaxgen.evaluation, jaxgen.losses, jaxgen.models, jaxgen.nets, jaxgen.report]
+PACKAGES = [jaxgen, jaxgen.data, jaxgen.evaluation, jaxgen.losses, jaxgen.models, jaxgen.nets, jaxgen.training]
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
@@ -51,11 +51,11 @@ def test_a_path_may_be_a_string(tmp_path):
     images, archive = np.zeros((2, 4, 4, 1), np.uint8), f"{tmp_path}/images.npz"
     save_archive(archive, images)
     np.testing.assert_array_equal(jaxgen.data.load(archive).arrays["image"], images)
-    jaxgen.report.save_grid(f"{tmp_path}/new/images.png", images)
+    jaxgen.training.save_grid(f"{tmp_path}/new/images.png", images)
     assert (tmp_path / "new" / "images.png").is_file()
     np.savez(f"{tmp_path}/features.npz", features=np.ones((2, 3)))
     np.testing.assert_array_equal(jaxgen.data.read_features(f"{tmp_path}/features.npz"), np.ones((2, 3)))
-    assert jaxgen.report.RunDirectory(str(tmp_path)).path == tmp_path
+    assert jaxgen.training.RunDirectory(str(tmp_path)).path == tmp_path
     assert Checkpoints(str(tmp_path)).steps() == []
     assert find_damage(str(tmp_path)) == "manifest.json is missing"
     assert Best(str(tmp_path)).scores() == {}

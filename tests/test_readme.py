@@ -7,7 +7,7 @@ import pytest
 import tyro
 
 from jaxgen.cli import read
-from jaxgen.config import require_bounds
+from jaxgen.training.config import require_bounds
 from tests.programs import ROOT, load_program
 
 README = (ROOT / "README.md").read_text()

@@ -20,17 +20,14 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen import ImageSpec, init_state, make_step, minimize, scan_steps
-from jaxgen.config import require_bounds
+from jaxgen import ImageSpec, InputError, Loss, init_state, make_step, minimize, scan_steps
 from jaxgen.data import batch_indices
-from jaxgen.errors import InputError
 from jaxgen.evaluation import mutual_information_gap
-from jaxgen.experiment import Count, Positive, Seed, command
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
 from jaxgen.losses import bernoulli
 from jaxgen.models import VAE, elbo_loss, total_correlation_loss
 from jaxgen.nets import MLPDecoder, MLPEncoder
-from jaxgen.types import Loss
+from jaxgen.training import Count, Positive, Seed, command, require_bounds
 
 SIDE = 28
 FACTORS = {

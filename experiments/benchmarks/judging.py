@@ -18,9 +18,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.command import command
-from jaxgen.config import Bounds, Count, require_bounds
 from jaxgen.evaluation import compare_manifolds, frechet_distance, kernel_distance
+from jaxgen.training import Bounds, Count, command, require_bounds
 
 NEAREST = 5
 SUBSET = 1_000

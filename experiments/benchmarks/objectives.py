@@ -17,13 +17,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen import add, chain, init_state, make_step, minimize
-from jaxgen.config import require_bounds
+from jaxgen import InputError, Update, add, chain, init_state, make_step, minimize
 from jaxgen.data import Dataset, batch_indices, load
-from jaxgen.errors import InputError
-from jaxgen.experiment import Count, Positive, Seed, command
 from jaxgen.export import seeded
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
 from jaxgen.losses import (
     hinge_discriminator,
     least_squares_discriminator,
@@ -45,9 +42,9 @@ from jaxgen.models import (
     relativistic_generator_loss,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
-from jaxgen.selection import frechet_score
-from jaxgen.types import Update
-from jaxgen.watchdog import diversity
+from jaxgen.training import Count, Positive, Seed, command, require_bounds
+from jaxgen.training.best import frechet_score
+from jaxgen.training.watchdog import diversity
 
 OBJECTIVES = {
     "non-saturating": (logistic_discriminator, non_saturating_generator),

@@ -15,19 +15,18 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen import ImageSpec, add, init_state, make_step, minimize
-from jaxgen.config import require_bounds
-from jaxgen.experiment import Count, command
 from jaxgen.losses import logistic_discriminator
 from jaxgen.models import GAN, discriminator_loss, r1_loss, r2_loss
 from jaxgen.nets import (
     DCGANDiscriminator,
     DCGANGenerator,
-    ModernDiscriminator,
-    ModernGenerator,
     Module,
+    R3GANDiscriminator,
+    R3GANGenerator,
     ResidualDiscriminator,
     ResidualGenerator,
 )
+from jaxgen.training import Count, command, require_bounds
 
 SMALL, COLOUR = ImageSpec(28, 28, 1), ImageSpec(32, 32, 3)
 
@@ -51,7 +50,7 @@ def networks(width: int) -> dict[str, tuple[ImageSpec, Module, Module]]:
     return {
         "DCGAN, 28x28x1": (SMALL, DCGANGenerator(SMALL, width), DCGANDiscriminator(width, normalize=False)),
         "residual, 32x32x3": (COLOUR, ResidualGenerator(COLOUR, width), ResidualDiscriminator(width)),
-        "R3GAN's, 32x32x3": (COLOUR, ModernGenerator(COLOUR, width), ModernDiscriminator(width)),
+        "R3GAN's, 32x32x3": (COLOUR, R3GANGenerator(COLOUR, width), R3GANDiscriminator(width)),
     }
 
 

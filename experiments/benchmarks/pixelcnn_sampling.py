@@ -17,12 +17,11 @@ import tyro
 from rich.console import Console
 
 from jaxgen import ImageSpec
-from jaxgen.command import command
-from jaxgen.config import Count, Seed, require_bounds
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
 from jaxgen.losses import bernoulli
 from jaxgen.models import PixelCNN, draw_incrementally, draw_naively
 from jaxgen.nets import GatedPixelCNN
+from jaxgen.training import Count, Seed, command, require_bounds
 
 DRAWS = {"incremental": draw_incrementally, "naive": draw_naively}
 

@@ -20,15 +20,26 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen import ImageSpec, TrainState, Update, chain, init_state, make_step, minimize
-from jaxgen.config import require_bounds
-from jaxgen.dispatch import many_steps
-from jaxgen.experiment import Count, command
-from jaxgen.files import write_whole
+from jaxgen import (
+    Device,
+    ImageSpec,
+    Strategy,
+    TrainState,
+    Update,
+    by_jit,
+    by_pmap,
+    chain,
+    init_state,
+    make_mesh,
+    make_step,
+    minimize,
+)
+from jaxgen.io.files import write_whole
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import GAN, discriminator_loss, generator_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
-from jaxgen.parallel import Device, Strategy, by_jit, by_pmap, make_mesh
+from jaxgen.training import Count, command, require_bounds
+from jaxgen.training.dispatch import many_steps
 
 COUNTS = (1, 2, 4, 8)
 SPEC = ImageSpec(28, 28, 1)
@@ -101,8 +112,8 @@ def main() -> None:
         alone = next(other for other in rows if other["strategy"] == row["strategy"])
         row["efficiency"] = alone["gigaflop"] / row["gigaflop"]
         kinds = ", ".join(f"{number} {kind}" for kind, number in row["collectives"].items())
-        numbers = f"{row['gigaflop']:.3f}", f"{row['efficiency']:.3f}", kinds, f"{row['megabytes']:.2f}"
-        table.add_row(row["strategy"], str(row["devices"]), *numbers)
+        dist_params = f"{row['gigaflop']:.3f}", f"{row['efficiency']:.3f}", kinds, f"{row['megabytes']:.2f}"
+        table.add_row(row["strategy"], str(row["devices"]), *dist_params)
     Console(width=100).print(table)
     if config.out:
         write_whole(config.out, json.dumps(rows, indent=2) + "\n")

@@ -29,13 +29,11 @@ from jax import lax
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen import ImageSpec, init_state, make_step, to_float
-from jaxgen.command import command
-from jaxgen.config import Bounds, Count, require_bounds
-from jaxgen.dispatch import many_steps
-from jaxgen.files import write_whole
-from jaxgen.nets.conv import LAYOUT
-from jaxgen.parallel import by_jit, make_mesh
+from jaxgen import ImageSpec, by_jit, init_state, make_mesh, make_step, to_float
+from jaxgen.io.files import write_whole
+from jaxgen.nets.layers.conv import LAYOUT
+from jaxgen.training import Bounds, Count, command, require_bounds
+from jaxgen.training.dispatch import many_steps
 
 IMAGES = 1_024
 TOLERANCE = 1e-6
@@ -88,7 +86,7 @@ def stock(operation: Any) -> Any:
 def on_stock_convolutions(function: Callable[[], Any]) -> Any:
     """What a function makes while the layers call XLA's own convolutions."""
     names = {"conv": stock(lax.conv_general_dilated), "conv_transpose": stock(lax.conv_transpose)}
-    with mock.patch.multiple("jaxgen.nets.conv", **names):
+    with mock.patch.multiple("jaxgen.nets.layers.conv", **names):
         return function()
 
 

@@ -23,11 +23,10 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.command import command
-from jaxgen.config import Count, require_bounds
+from jaxgen import InputError
 from jaxgen.data import StreamedDataset, batch_indices, load, stream_batches
-from jaxgen.errors import InputError
-from jaxgen.files import write_whole
+from jaxgen.io.files import write_whole
+from jaxgen.training import Count, command, require_bounds
 
 SIDE, CLASSES, QUARTERS = 32, 10, 4
 STATM = Path("/proc/self/statm")

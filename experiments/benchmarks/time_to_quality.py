@@ -22,18 +22,13 @@ import textbook
 import torch
 import tyro
 
-from jaxgen import ImageSpec
-from jaxgen.command import command
-from jaxgen.config import Count, Positive, RunConfig, Seed, require_bounds
+from jaxgen import ImageSpec, by_jit, make_mesh, make_step
 from jaxgen.data import Dataset, batch_indices, load
-from jaxgen.dispatch import feed_from, train
 from jaxgen.evaluation import count_classes, digit_network, frechet_distance
-from jaxgen.experiment import Recipe, first_state
-from jaxgen.export import seeded
-from jaxgen.files import write_whole
-from jaxgen.parallel import by_jit, make_mesh
-from jaxgen.report import save_grid
-from jaxgen.step import make_step
+from jaxgen.export import save_grid, seeded
+from jaxgen.io.files import write_whole
+from jaxgen.training import Count, Positive, Recipe, RunConfig, Seed, command, first_state, require_bounds
+from jaxgen.training.dispatch import feed_from, train
 
 MAIN_JOB = Path(__file__).parents[1] / "gan_mnist.py"
 TEXTBOOK_BATCH, DRAW = 64, 500
@@ -154,7 +149,7 @@ def main() -> None:
     options = tyro.cli(Options)
     require_bounds(options)
     training, test = (load("mnist", split=split, data_dir=options.data_dir) for split in ("train", "test"))
-    judge = digit_network().look
+    judge = digit_network().extract
     reference = judge(test.arrays["image"]).features
     floor = frechet_distance(judge(training.arrays["image"][: options.num]).features, reference)
     main_job = runpy.run_path(str(MAIN_JOB))
@@ -170,10 +165,10 @@ def main() -> None:
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
     for place, (name, begin) in enumerate(runs.items()):
         for seconds, steps, images in begin(Clock()):
-            looked = judge(images)
-            assert looked.probabilities is not None
-            rarest = count_classes(looked.probabilities).rarest
-            distance = frechet_distance(looked.features, reference)
+            extracted = judge(images)
+            assert extracted.probabilities is not None
+            rarest = count_classes(extracted.probabilities).rarest
+            distance = frechet_distance(extracted.features, reference)
             curves[name].append({"minutes": seconds / 60, "steps": steps, "frechet": distance, "rarest": rarest})
             print(f"{name}: {json.dumps(curves[name][-1])}", flush=True)
             save_grid(options.out / f"{place}_{steps:07}.png", images[:64])

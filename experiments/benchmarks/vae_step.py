@@ -25,15 +25,13 @@ from rich.table import Table
 from step_time import Turn, take_turns
 from torch import nn
 
-from jaxgen import ImageSpec, init_state, make_step, minimize
-from jaxgen.command import command
-from jaxgen.config import Bounds, Count, require_bounds
-from jaxgen.dispatch import many_steps
-from jaxgen.files import write_whole
+from jaxgen import ImageSpec, by_jit, init_state, make_mesh, make_step, minimize
+from jaxgen.io.files import write_whole
 from jaxgen.losses import bernoulli
 from jaxgen.models import VAE, elbo_loss
 from jaxgen.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
-from jaxgen.parallel import by_jit, make_mesh
+from jaxgen.training import Bounds, Count, command, require_bounds
+from jaxgen.training.dispatch import many_steps
 
 SPEC, LATENTS, IMAGES, RATE = ImageSpec(28, 28, 1), 50, 1_024, 1e-3
 

@@ -15,12 +15,10 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from jaxgen import ImageSpec, make_step
-from jaxgen.config import require_bounds
-from jaxgen.dispatch import has_diverged, many_steps, numbers_of
-from jaxgen.experiment import Count, command, first_state
-from jaxgen.parallel import by_jit, make_mesh
-from jaxgen.watchdog import Signs, diagnose, diversity, observe
+from jaxgen import ImageSpec, by_jit, make_mesh, make_step
+from jaxgen.training import Count, command, first_state, require_bounds
+from jaxgen.training.dispatch import has_diverged, many_steps, numbers_of
+from jaxgen.training.watchdog import Signs, diagnose, diversity, observe
 
 MAIN_JOB = Path(__file__).parents[1] / "gan_mnist.py"
 IMAGES = 1_000
@@ -67,8 +65,8 @@ def main() -> None:
     dispatch, state_look = median(times[1:]), median(looks[1:])
     row = {f"metric {n}": 1.0 for n in range(20)} | {"step": 50, "discriminator/adversarial": 1.0}
     rows = median(seconds(lambda: diagnose(observe(Signs(), row, "discriminator/adversarial"))) for _ in range(99))
-    look = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
-    per_dispatch = state_look + rows + look * config.log_every / config.sample_every
+    extract = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
+    per_dispatch = state_look + rows + extract * config.log_every / config.sample_every
     console = Console()
     console.print(f"{config.log_every} steps, one dispatch: {1e3 * dispatch:.1f} ms")
     console.print(f"a look at the state: {1e3 * state_look:.2f} ms; at a row of metrics: {1e3 * rows:.3f} ms")

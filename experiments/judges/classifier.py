@@ -17,17 +17,27 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import Aux, Loss, init_state, make_step, mean, minimize, to_float
-from jaxgen.cli.files import writing
-from jaxgen.command import command
+from jaxgen import (
+    Array,
+    Aux,
+    InputError,
+    Loss,
+    Variables,
+    by_jit,
+    init_state,
+    make_mesh,
+    make_step,
+    mean,
+    minimize,
+    to_float,
+)
+from jaxgen.cli.arguments import writing
 from jaxgen.data import Dataset, load
-from jaxgen.dispatch import feed_from, train
-from jaxgen.errors import InputError
 from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, Carried, carried_network
 from jaxgen.evaluation.weights import write_weights
 from jaxgen.nets import Module, forward
-from jaxgen.parallel import by_jit, make_mesh
-from jaxgen.types import Array, Variables
+from jaxgen.training import command
+from jaxgen.training.dispatch import feed_from, train
 
 BATCH = 128
 
@@ -76,8 +86,8 @@ def classification_loss(module: Module, augment: Callable[[Array, Array], Array]
 
     def loss(networks, context):
         image, label = to_float(context.batch["image"]), context.batch["label"]
-        look, drop = jax.random.split(context.key)
-        image = jax.vmap(augment)(jax.random.split(look, len(image)), image)
+        extract, drop = jax.random.split(context.key)
+        image = jax.vmap(augment)(jax.random.split(extract, len(image)), image)
         (_, logits), changes = forward(module, networks["classifier"], image, train=True, key=drop)
         value = optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
         return value, Aux({"right": mean(logits.argmax(1) == label)}, {"classifier": changes})
@@ -116,7 +126,7 @@ def main() -> None:
     variables = train_classifier(seen, training)
     with writing(options.out):
         write_weights(carried.weights, variables)
-    probabilities = carried_network(carried).look(test.arrays["image"]).probabilities
+    probabilities = carried_network(carried).extract(test.arrays["image"]).probabilities
     assert probabilities is not None
     right = np.mean(probabilities.argmax(axis=1) == test.arrays["label"])
     print(f"{right:.2%} of {test.size:,} test images right: {carried.weights}")

@@ -14,18 +14,15 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import Aux, init_state, make_step, mean, minimize, to_float
-from jaxgen.axis import devices, own_share
-from jaxgen.captioned import hold_out_captions
-from jaxgen.command import command
-from jaxgen.config import Bounds, Count, require_bounds
+from jaxgen import Aux, by_jit, init_state, make_mesh, make_step, mean, minimize, to_float
+from jaxgen.core.batch import devices, shard_batch
 from jaxgen.data import Dataset, load
-from jaxgen.dispatch import feed_from, train
-from jaxgen.evaluation import Matcher, retrieval_accuracy, save_matcher
+from jaxgen.evaluation import Matcher, hold_out_captions, retrieval_accuracy, save_matcher
 from jaxgen.losses import symmetric_cross_entropy
 from jaxgen.models import change_colour, translate
 from jaxgen.nets import Matching, forward
-from jaxgen.parallel import by_jit, make_mesh
+from jaxgen.training import Bounds, Count, command, require_bounds
+from jaxgen.training.dispatch import feed_from, train
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def matching_loss(module):
 
     def loss(networks, context):
         image = to_float(context.batch["image"])
-        keys = own_share(jax.random.split(context.key, devices() * len(image)))
+        keys = shard_batch(jax.random.split(context.key, devices() * len(image)))
         image = jax.vmap(lambda key, one: translate(key, 0.7 * one + 0.3 * change_colour(key, one)))(keys, image)
         (images, texts, temperature), _ = forward(module, networks["matcher"], image, context.batch["text"], train=True)
         found = (images @ texts.T).argmax(1) == jnp.arange(len(image))
@@ -83,7 +80,7 @@ def main() -> None:
     save_matcher(options.out, matcher)
     for part in (training, test):
         captions, first = np.unique(part.captions, return_index=True)
-        accuracy = retrieval_accuracy(*matcher.look(part.arrays["image"][first], captions.tolist()))
+        accuracy = retrieval_accuracy(*matcher.extract(part.arrays["image"][first], captions.tolist()))
         print(f"{accuracy.value:.1%} of {len(first):,} real pictures, {part.split}: their caption is found among 10")
 
 

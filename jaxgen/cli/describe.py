@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.cli.files import read_images, require_suffix, save_features
-from jaxgen.config import Bounds, require_bounds
+from jaxgen.cli.arguments import read_images, require_suffix, save_features
 from jaxgen.data import subset
-from jaxgen.image_features import Kind, described
+from jaxgen.evaluation.image_features import Kind, described
+from jaxgen.training.config import Bounds, require_bounds
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxgen.cli.files import read_images, require_suffix, save_features
-from jaxgen.errors import InputError
-from jaxgen.sentences import load_sentences
+from jaxgen.cli.arguments import read_images, require_suffix, save_features
+from jaxgen.data.text_encoder import load_sentences
+from jaxgen.io.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,6 @@ def embed(options: Embed) -> None:
         texts = read_images(str(options.captions), option="--captions").captions
         if not texts:
             raise InputError(f"--captions {options.captions} has no captions: a folder needs a metadata.jsonl.")
-    features = load_sentences(options.encoder).look(texts)
+    features = load_sentences(options.encoder).extract(texts)
     save_features(options.out, features)
     print(f"{len(features):,} sentences as {features.shape[1]} features each, in {options.out}")

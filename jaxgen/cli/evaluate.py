@@ -11,23 +11,23 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.config import Bounds, Seed, require_bounds
 from jaxgen.data import Dataset, load, make_dataset
 from jaxgen.data.sources import NAMES
-from jaxgen.errors import InputError
 from jaxgen.evaluation import (
     Estimate,
     FeatureNetwork,
     Reference,
-    cached_look,
+    cached_features,
     choose_network,
     judge,
     provenance,
     require_metrics,
 )
 from jaxgen.export import ExportedSampler, load_sampler
-from jaxgen.files import write_whole
-from jaxgen.report import RunDirectory
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import write_whole
+from jaxgen.training.config import Bounds, Seed, require_bounds
+from jaxgen.training.run_directory import RunDirectory
 
 ALL, NOISE = "all", "noise"
 TELLING = {"text": '--text "a red heart"', "features": "--features features.npz", "image": "--images images.npz"}
@@ -110,7 +110,7 @@ def evaluate(options: Evaluate) -> None:
         drawn.arrays["image"],
         Reference(
             images=real.arrays["image"],
-            looked=cached_look(network, real.arrays["image"], real.digest),
+            extracted=cached_features(network, real.arrays["image"], real.digest),
             train=train and train.arrays["image"],
             held_out=test and chosen(test, options.num, options.seed).arrays["image"],
             data=name,

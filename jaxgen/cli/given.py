@@ -11,18 +11,18 @@ import optax
 import tyro
 from rich.progress import track
 
-from jaxgen.cli.files import read_images, require_suffix
+from jaxgen.cli.arguments import read_images, require_suffix
 from jaxgen.cli.steer import latents_of, read_controls, save_rows, told_rows
-from jaxgen.config import Bounds, Count, Positive, Seed, require_bounds
-from jaxgen.controls import Controls
-from jaxgen.errors import InputError
+from jaxgen.core.image import to_float, to_uint8
+from jaxgen.core.step import init_state, make_step
+from jaxgen.core.types import Array, Networks
+from jaxgen.core.update import minimize
 from jaxgen.evaluation import compare_pairs
 from jaxgen.export import ExportedControls
-from jaxgen.image import to_float, to_uint8
+from jaxgen.io.errors import InputError
 from jaxgen.models import inversion_loss, latent_network, saliency
-from jaxgen.step import init_state, make_step
-from jaxgen.types import Array, Networks
-from jaxgen.update import minimize
+from jaxgen.models.latents.controls import Controls
+from jaxgen.training.config import Bounds, Count, Positive, Seed, require_bounds
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.cli.files import read_images, require_suffix, writing
+from jaxgen.cli.arguments import read_images, require_suffix, writing
+from jaxgen.core.image import ImageSpec
 from jaxgen.data.folder import read_image
-from jaxgen.errors import InputError
 from jaxgen.export import load_restorer
-from jaxgen.image import ImageSpec
-from jaxgen.report import save_archive, save_grid, save_image
+from jaxgen.io.archive import save_archive
+from jaxgen.io.errors import InputError
+from jaxgen.io.pictures import save_grid, save_image
 
 
 @dataclass(frozen=True)

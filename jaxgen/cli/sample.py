@@ -7,12 +7,13 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.cli.files import require_suffix, writing
-from jaxgen.cli.told import given_field
-from jaxgen.config import Bounds, Seed, require_bounds
-from jaxgen.errors import InputError
+from jaxgen.cli.arguments import require_suffix, writing
+from jaxgen.cli.conditions import fields_from_options
 from jaxgen.export import load_sampler
-from jaxgen.report import save_archive, save_grid
+from jaxgen.io.archive import save_archive
+from jaxgen.io.errors import InputError
+from jaxgen.io.pictures import save_grid
+from jaxgen.training.config import Bounds, Seed, require_bounds
 
 MOST_IN_A_GRID = 10_000
 
@@ -54,7 +55,7 @@ def sample(options: Sample) -> None:
         raise InputError(f"{options.run} is no run directory.")
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    field = given_field(
+    field = fields_from_options(
         options.run,
         sampler.told,
         options.num,

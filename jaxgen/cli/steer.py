@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen.cli.files import require_suffix, writing
-from jaxgen.cli.told import given_field
-from jaxgen.config import Bounds, Count, Seed, require_bounds
-from jaxgen.controls import Controls
-from jaxgen.errors import InputError
+from jaxgen.cli.arguments import require_suffix, writing
+from jaxgen.cli.conditions import fields_from_options
+from jaxgen.core.types import Array
 from jaxgen.export import ExportedControls, load_controls
-from jaxgen.models import find_directions, style_mixtures, truncations, walks, ways
-from jaxgen.report import save_animation, save_grid
-from jaxgen.types import Array
+from jaxgen.io.errors import InputError
+from jaxgen.io.pictures import save_animation, save_grid
+from jaxgen.models import find_directions, interpolations, style_mixtures, traversals, truncations
+from jaxgen.models.latents.controls import Controls
+from jaxgen.training.config import Bounds, Count, Seed, require_bounds
 
 SAMPLES = 2_000
 """Latents that directions are found from."""
@@ -139,7 +139,7 @@ def save_rows(path: Path, images: np.ndarray) -> None:
 
 def told_rows(options: Steered, exported: ExportedControls, rows: int) -> tuple[Array, ...]:
     """What each row is told, [rows, ...], if there is anything to tell."""
-    field = given_field(
+    field = fields_from_options(
         options.run, exported.told, rows, label=options.label, features=options.features, text=options.text
     )
     return () if field is None else (jnp.asarray(field),)
@@ -153,7 +153,7 @@ def latents_of(controls: Controls, seed: int, first: int, number: int) -> Array:
 def _interpolate(options: Interpolate, exported: ExportedControls) -> Array:
     field = told_rows(options, exported, options.rows)
     latents = latents_of(exported.controls, options.seed, 0, 2 * options.rows)
-    return ways(exported.controls, latents, *field, columns=options.columns, spherical=options.spherical)
+    return interpolations(exported.controls, latents, *field, columns=options.columns, spherical=options.spherical)
 
 
 def _truncate(options: Truncate, exported: ExportedControls) -> Array:
@@ -180,4 +180,4 @@ def _directions(options: Directions, exported: ExportedControls) -> Array:
     latents = latents_of(controls, options.seed + 1, 0, SAMPLES)
     found = find_directions(controls, latents, *everything, number=options.rows, method=options.method)
     steps = jnp.linspace(-options.reach, options.reach, options.columns)
-    return walks(controls, latents_of(controls, options.seed, options.image, 1)[0], found, *one, steps=steps)
+    return traversals(controls, latents_of(controls, options.seed, options.image, 1)[0], found, *one, steps=steps)

@@ -7,12 +7,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.cli.files import require_suffix, writing
-from jaxgen.config import Bounds, require_bounds
+from jaxgen.cli.arguments import require_suffix, writing
 from jaxgen.data.folder import read_image
-from jaxgen.errors import InputError
 from jaxgen.export import ExportedStylizer, load_stylizer
-from jaxgen.report import save_image
+from jaxgen.io.errors import InputError
+from jaxgen.io.pictures import save_image
+from jaxgen.training.config import Bounds, require_bounds
 
 MOST_PIXELS = 2**20
 """Of an image: each pixel takes about 2 kB of memory on the way."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, as_features, make_dataset
-from jaxgen.errors import InputError, first_line
-from jaxgen.files import AnyPath
+from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.files import AnyPath
 
 NAMES = {"image": ("image", "arr_0"), "label": ("label", "arr_1"), "features": ("features",)}
 """What the arrays may be called."""

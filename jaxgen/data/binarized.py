@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, make_dataset
-from jaxgen.errors import InputError, first_line
+from jaxgen.io.errors import InputError, first_line
 
 FILES = {"train": "train", "validation": "valid", "test": "test"}
 """What the files call a split."""

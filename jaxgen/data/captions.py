@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.condition import require_labels
+from jaxgen.core.condition import require_labels
 from jaxgen.data.dataset import Dataset, with_field
-from jaxgen.errors import InputError
-from jaxgen.tokenizer import Tokenizer
+from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.io.errors import InputError
 
 METADATA = "metadata.jsonl"
 

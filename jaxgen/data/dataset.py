@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from jaxgen.errors import InputError
-from jaxgen.image import ImageSpec
-from jaxgen.tokenizer import Tokenizer
+from jaxgen.core.image import ImageSpec
+from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.io.errors import InputError
 
 Fields = dict[str, tuple[tuple[int, ...], np.dtype]]
 """Shape and dtype of one example, by name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, make_dataset
-from jaxgen.errors import InputError
+from jaxgen.io.errors import InputError
 
 
 def read_digits() -> Dataset:

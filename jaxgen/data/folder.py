@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from jaxgen.core.image import ImageSpec
 from jaxgen.data.captions import METADATA, read_captions
 from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
-from jaxgen.errors import InputError, first_line
-from jaxgen.image import ImageSpec
+from jaxgen.io.errors import InputError, first_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

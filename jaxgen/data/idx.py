@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.io.errors import InputError
 
 UINT8 = 0x08
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from jaxgen.data.dataset import Dataset, make_dataset
 from jaxgen.data.idx import read_idx
-from jaxgen.errors import InputError
-from jaxgen.files import cache_folder
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import cache_folder
 
 CONNECT_SECONDS = 5
 FILES = {

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
-from jaxgen.errors import InputError, first_line
-from jaxgen.files import cache_folder, write_whole
+from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.files import cache_folder, write_whole
 
 
 def default_folder() -> Path:

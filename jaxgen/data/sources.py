@@ -18,8 +18,8 @@ from jaxgen.data.digits import read_digits
 from jaxgen.data.folder import read_folder, stream_folder
 from jaxgen.data.mnist_files import download_files, find_files, read_files
 from jaxgen.data.prepared import default_folder, find_prepared, read_prepared, stream_prepared
-from jaxgen.errors import InputError
-from jaxgen.files import AnyPath, cache_folder
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath, cache_folder
 
 NAMES = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
 SPLITS = ("train", "validation", "test")

@@ -10,7 +10,7 @@ from threading import Event, Lock
 import numpy as np
 
 from jaxgen.data.dataset import StreamedDataset
-from jaxgen.errors import InputError
+from jaxgen.io.errors import InputError
 
 THREADS, PREFETCH = 8, 16
 """Decoding is shared by the cores and waiting for a distant disk by more threads than those; two batches for each."""

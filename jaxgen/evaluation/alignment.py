@@ -8,9 +8,9 @@ retrieval accuracy    the share of images whose own caption, among as many candi
 
 import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.require import require_features, require_probabilities
+from jaxgen.io.errors import InputError
 
 
 def label_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Estimate:

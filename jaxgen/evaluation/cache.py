@@ -7,34 +7,34 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.evaluation.network import FeatureNetwork, Looked
-from jaxgen.files import cache_folder, write_whole
+from jaxgen.evaluation.network import FeatureNetwork, Features
+from jaxgen.io.files import cache_folder, write_whole
 
 
-def cached_look(network: FeatureNetwork, images: np.ndarray, digest: str) -> Looked:
+def cached_features(network: FeatureNetwork, images: np.ndarray, digest: str) -> Features:
     """The network's look at images uint8 [N, H, W, C] with this SHA-256, from the cache where it is there.
 
     The key is the images, the network with its weights and resize, and the versions of jaxgen and JAX.
     """
     told = (digest, network.name, network.digest, network.resize, version("jaxgen"), version("jax"))
     path = cache_folder() / "features" / f"{sha256(repr(told).encode()).hexdigest()}.npz"
-    looked = _read(path)
-    if looked is None or len(looked.features) != len(images):
-        looked = network.look(images)
-        _write(path, looked)
-    return looked
+    extracted = _read(path)
+    if extracted is None or len(extracted.features) != len(images):
+        extracted = network.extract(images)
+        _write(path, extracted)
+    return extracted
 
 
-def _read(path: Path) -> Looked | None:
+def _read(path: Path) -> Features | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return Looked(archive["features"], archive.get("probabilities"))
+            return Features(archive["features"], archive.get("probabilities"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
-def _write(path: Path, looked: Looked) -> None:
-    arrays = {name: array for name, array in looked._asdict().items() if array is not None}
+def _write(path: Path, extracted: Features) -> None:
+    arrays = {name: array for name, array in extracted._asdict().items() if array is not None}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda file: np.savez(file, **arrays))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.require import require_probabilities
+from jaxgen.io.errors import InputError
 
 
 class Classes(NamedTuple):

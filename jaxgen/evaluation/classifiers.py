@@ -8,13 +8,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.errors import InputError
+from jaxgen.core.image import ImageSpec, to_float
+from jaxgen.core.types import Array
 from jaxgen.evaluation.network import FeatureNetwork, in_chunks
 from jaxgen.evaluation.weights import digest_of, read_weights
-from jaxgen.files import AnyPath
-from jaxgen.image import ImageSpec, to_float
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
 from jaxgen.nets import DigitClassifier, Module, ObjectClassifier, forward
-from jaxgen.types import Array
 
 HERE = Path(__file__).parent
 
@@ -78,12 +78,12 @@ def carried_network(carried: Carried) -> FeatureNetwork:
     """
     classify = _classify(carried)
 
-    def look(image: Array) -> tuple[Array, Array]:
+    def extract(image: Array) -> tuple[Array, Array]:
         features, logits = classify(to_float(image))
         return features, jax.nn.softmax(logits)
 
     digest = digest_of(carried.weights)
-    return FeatureNetwork(carried.name, digest, "none", in_chunks(look), labels_of=carried.labels_of)
+    return FeatureNetwork(carried.name, digest, "none", in_chunks(extract), labels_of=carried.labels_of)
 
 
 @cache

@@ -12,8 +12,8 @@ that colours from one that does not.
 
 import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.evaluation.require import require_images
+from jaxgen.io.errors import InputError
 
 
 def colourfulness(images: np.ndarray) -> np.ndarray:

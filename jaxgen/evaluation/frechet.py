@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.evaluation.require import require_features
+from jaxgen.io.errors import InputError
 
 CHUNK = 4096
 """Rows that are held in float64 at a time."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.errors import InputError, first_line
+from jaxgen.core.tree import by_path
+from jaxgen.core.types import Variables
 from jaxgen.evaluation.weights import digest_of, read_weights, require_same_network, write_weights
-from jaxgen.files import cache_folder
-from jaxgen.leaves import by_path
-from jaxgen.types import Variables
+from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.files import cache_folder
 
 Tensors = Mapping[str, np.ndarray]
 

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
-from jaxgen.types import Array
+from jaxgen.io.errors import InputError
 
 LogWeights = Callable[[Array, Array, int], Array]
 """Images uint8 [B, H, W, C], a key and k to log w [k, B]."""

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.types import Array, Variables
 from jaxgen.evaluation.from_torch import Tensors, read_converted
 from jaxgen.evaluation.network import FeatureNetwork, in_chunks
 from jaxgen.evaluation.weights import digest_of
-from jaxgen.files import AnyPath
+from jaxgen.io.files import AnyPath
 from jaxgen.nets import InceptionV3, forward
-from jaxgen.types import Array, Variables
 
 CHUNK = 32
 EPSILON = 1e-3
@@ -53,12 +53,12 @@ def inception_network(path: AnyPath) -> FeatureNetwork:
     template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False))
     variables, place = read_converted(path, template, _variables, name="inception", option="--inception")
 
-    def look(image: Array) -> tuple[Array, None]:
+    def extract(image: Array) -> tuple[Array, None]:
         colour = jnp.broadcast_to(image, (*image.shape[:3], 3)).astype(jnp.float32)
         return forward(module, variables, colour, train=False)[0], None
 
     resize = "bilinear to 299x299 (TensorFlow 1)"
-    return FeatureNetwork("Inception-v3 of 2015-12-05", digest_of(place), resize, in_chunks(look, CHUNK), True)
+    return FeatureNetwork("Inception-v3 of 2015-12-05", digest_of(place), resize, in_chunks(extract, CHUNK), True)
 
 
 def _variables(tensors: Tensors) -> Variables:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.core.image import ImageSpec
 from jaxgen.evaluation.alignment import label_accuracy
 from jaxgen.evaluation.classes import class_score, count_classes
 from jaxgen.evaluation.classifiers import packaged_network
@@ -15,11 +15,11 @@ from jaxgen.evaluation.frechet import frechet_distance
 from jaxgen.evaluation.inception import inception_network
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.neighbours import compare_manifolds, memorization
-from jaxgen.evaluation.network import FeatureNetwork, Looked
+from jaxgen.evaluation.network import FeatureNetwork, Features
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import WINDOW, diversity
-from jaxgen.files import AnyPath
-from jaxgen.image import ImageSpec
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
 
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "numpy", "scipy")
 RESAMPLES, SMALL = 20, 256
@@ -34,17 +34,17 @@ class Reference(NamedTuple):
     """
 
     images: np.ndarray
-    looked: Looked
+    extracted: Features
     train: np.ndarray | None = None
     held_out: np.ndarray | None = None
     data: str | None = None
 
 
-class Judged(NamedTuple):
+class Evaluated(NamedTuple):
     """The images that are judged and what the network sees in them."""
 
     images: np.ndarray
-    looked: Looked
+    extracted: Features
     reference: Reference
     network: FeatureNetwork
     seed: int
@@ -74,7 +74,7 @@ def judge(
     """
     require_images(images, reference.images)
     require_metrics(metrics)
-    judged = Judged(images, network.look(images), reference, network, seed, allow_few, labels)
+    judged = Evaluated(images, network.extract(images), reference, network, seed, allow_few, labels)
     measures: Measures = {}
     for name in metrics or _usual(judged):
         if missing := _missing(name, judged):
@@ -119,15 +119,15 @@ def provenance(network: FeatureNetwork) -> dict[str, Any]:
     }
 
 
-def _usual(judged: Judged) -> list[str]:
+def _usual(judged: Evaluated) -> list[str]:
     """All measures, but those of classes only where they are the network's: a shirt is no digit."""
     data, known = judged.reference.data, judged.network.labels_of
     is_foreign = data is not None and bool(known) and data not in known
     return [name for name in METRICS if name != "classes" or not is_foreign]
 
 
-def _missing(name: str, judged: Judged) -> str | None:
-    if name == "classes" and judged.looked.probabilities is None:
+def _missing(name: str, judged: Evaluated) -> str | None:
+    if name == "classes" and judged.extracted.probabilities is None:
         return f"the {judged.network.name} gives no class probabilities"
     if name == "memorization" and (judged.reference.train is None or judged.reference.held_out is None):
         return "the data have no training and test split"
@@ -136,8 +136,8 @@ def _missing(name: str, judged: Judged) -> str | None:
     return None
 
 
-def _frechet(judged: Judged) -> Measures:
-    drawn, real = judged.looked.features, judged.reference.looked.features
+def _frechet(judged: Evaluated) -> Measures:
+    drawn, real = judged.extracted.features, judged.reference.extracted.features
     name = "FID" if judged.network.is_inception else "Fréchet distance"
     value = frechet_distance(drawn, real, allow_few=judged.allow_few)
     if drawn.shape[1] > SMALL:
@@ -150,17 +150,17 @@ def _frechet(judged: Judged) -> Measures:
     return {name: Estimate(value, float(np.std(again, ddof=1)))}
 
 
-def _kernel(judged: Judged) -> Measures:
+def _kernel(judged: Evaluated) -> Measures:
     name = "KID" if judged.network.is_inception else "kernel distance"
-    return {name: kernel_distance(judged.looked.features, judged.reference.looked.features, seed=judged.seed)}
+    return {name: kernel_distance(judged.extracted.features, judged.reference.extracted.features, seed=judged.seed)}
 
 
-def _manifold(judged: Judged) -> Measures:
-    return compare_manifolds(judged.reference.looked.features, judged.looked.features)._asdict()
+def _manifold(judged: Evaluated) -> Measures:
+    return compare_manifolds(judged.reference.extracted.features, judged.extracted.features)._asdict()
 
 
-def _classes(judged: Judged) -> Measures:
-    probabilities = judged.looked.probabilities
+def _classes(judged: Evaluated) -> Measures:
+    probabilities = judged.extracted.probabilities
     assert probabilities is not None
     classes, size = count_classes(probabilities), len(probabilities)
     told = {} if judged.labels is None else {"label accuracy": label_accuracy(probabilities, judged.labels)}
@@ -172,7 +172,7 @@ def _classes(judged: Judged) -> Measures:
     }
 
 
-def _memorization(judged: Judged) -> Measures:
+def _memorization(judged: Evaluated) -> Measures:
     train, held_out = judged.reference.train, judged.reference.held_out
     assert train is not None
     assert held_out is not None
@@ -180,12 +180,12 @@ def _memorization(judged: Judged) -> Measures:
     return {"memorization": memorization(*flat)}
 
 
-def _diversity(judged: Judged) -> Measures:
+def _diversity(judged: Evaluated) -> Measures:
     drawn, real = (diversity(images, seed=judged.seed) for images in (judged.images, judged.reference.images))
     return {"diversity": drawn, "diversity of real": real}
 
 
-METRICS: Mapping[str, Callable[[Judged], Measures]] = {
+METRICS: Mapping[str, Callable[[Evaluated], Measures]] = {
     "frechet": _frechet,
     "kernel": _kernel,
     "manifold": _manifold,

@@ -8,9 +8,9 @@ Binkowski et al. (2018), https://arxiv.org/abs/1801.01401; Gretton et al. (2012)
 
 import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.require import require_features
+from jaxgen.io.errors import InputError
 
 
 def kernel_distance(first: np.ndarray, second: np.ndarray, *, subset: int = 1_000, seed: int = 0) -> Estimate:

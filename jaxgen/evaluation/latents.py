@@ -9,7 +9,7 @@ https://arxiv.org/abs/1509.00519, https://arxiv.org/abs/1802.04942
 
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.io.errors import InputError
 
 ACTIVE = 0.01
 

@@ -3,7 +3,7 @@
 import math
 from typing import TypeVar
 
-from jaxgen.types import Array
+from jaxgen.core.types import Array
 
 Number = TypeVar("Number", float, Array)
 

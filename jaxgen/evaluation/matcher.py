@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.core.image import ImageSpec, to_float
+from jaxgen.core.types import Variables
+from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.evaluation.network import CHUNK
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.weights import read_weights, write_weights
-from jaxgen.files import AnyPath, write_whole
-from jaxgen.image import ImageSpec, to_float
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath, write_whole
 from jaxgen.nets import Matching, forward
-from jaxgen.tokenizer import Tokenizer
-from jaxgen.types import Variables
 
 WEIGHTS, TOKENIZER = "matcher.safetensors", "tokenizer.json"
 SPEC = ImageSpec(32, 32, 3)
@@ -28,7 +28,7 @@ class Matcher(NamedTuple):
     variables: Variables
     tokenizer: Tokenizer
 
-    def look(self, images: np.ndarray, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def extract(self, images: np.ndarray, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The features of images uint8 [N, 32, 32, 3] and of as many texts.
 
         Raises:

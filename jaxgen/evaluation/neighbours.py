@@ -24,10 +24,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.require import require_features
-from jaxgen.types import Array
+from jaxgen.io.errors import InputError
 
 CHUNK = 1_000
 """Rows of a matrix of distances that exist at a time."""

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.core.types import Array
 from jaxgen.evaluation.require import require_images
-from jaxgen.types import Array
+from jaxgen.io.errors import InputError
 
 CHUNK = 500
 
 
-class Looked(NamedTuple):
+class Features(NamedTuple):
     """What a network sees in images: features float32 [N, F], and class probabilities [N, K] if it is a classifier."""
 
     features: np.ndarray
@@ -31,7 +31,7 @@ class FeatureNetwork(NamedTuple):
     name: str
     digest: str
     resize: str
-    look: Callable[[np.ndarray], Looked]
+    extract: Callable[[np.ndarray], Features]
     is_inception: bool = False
     labels_of: tuple[str, ...] = ()
 
@@ -45,16 +45,16 @@ def feature_network(name: str, function: Callable[[Array], Array], *, digest: st
 
 
 def in_chunks(
-    look: Callable[[Array], tuple[Array, Array | None]], chunk: int = CHUNK
-) -> Callable[[np.ndarray], Looked]:
+    extract: Callable[[Array], tuple[Array, Array | None]], chunk: int = CHUNK
+) -> Callable[[np.ndarray], Features]:
     """A function of so many images at a time, to features and probabilities, as one of any number of images.
 
     It raises:
       InputError: no such images, or features that are not finite.
     """
-    compiled = jax.jit(look)
+    compiled = jax.jit(extract)
 
-    def look_at(images: np.ndarray) -> Looked:
+    def look_at(images: np.ndarray) -> Features:
         require_images(images)
         size, parts = min(chunk, len(images)), []
         for start in range(0, len(images), size):
@@ -62,9 +62,9 @@ def in_chunks(
             missing = np.zeros((size - len(part), *part.shape[1:]), np.uint8)
             seen = jax.device_get(compiled(np.concatenate([part, missing])))
             parts.append(seen)
-        looked = Looked(*jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(images)], *parts))
-        if not np.isfinite(looked.features).all():
+        extracted = Features(*jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(images)], *parts))
+        if not np.isfinite(extracted.features).all():
             raise InputError("The feature network gives values that are not finite.")
-        return looked
+        return extracted
 
     return look_at

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.core.types import Array, Variables
 from jaxgen.evaluation.from_torch import Tensors, read_converted
-from jaxgen.files import AnyPath
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
 from jaxgen.losses import Distance
 from jaxgen.nets import VGG16, forward
-from jaxgen.nets.vgg import BLOCKS
-from jaxgen.types import Array, Variables
+from jaxgen.nets.features.vgg import BLOCKS
 
 LEAST = 1 << (len(BLOCKS) - 1)
 """Pixels of a side at least: as many as become one."""

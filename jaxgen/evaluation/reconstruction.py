@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import structural_similarity
+from jaxgen.io.errors import InputError
 
 
 class Reconstruction(NamedTuple):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.io.errors import InputError
 
 
 def require_features(*sets: np.ndarray, least: int = 1) -> None:

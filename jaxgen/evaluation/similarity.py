@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.require import require_images
-from jaxgen.types import Array
+from jaxgen.io.errors import InputError
 
 WINDOW, SIGMA = 11, 1.5
 CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgen.errors import InputError, first_line
-from jaxgen.files import AnyPath, write_whole
-from jaxgen.leaves import by_path
-from jaxgen.types import Variables
+from jaxgen.core.tree import by_path
+from jaxgen.core.types import Variables
+from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.files import AnyPath, write_whole
 
 
 def write_weights(path: AnyPath, variables: Variables) -> None:

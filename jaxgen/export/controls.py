@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from jaxgen.condition import Condition
-from jaxgen.controls import Controls
-from jaxgen.errors import InputError
-from jaxgen.export.stored import Told, load_functions, save_functions, told_argument, told_of
-from jaxgen.files import AnyPath
-from jaxgen.image import ImageSpec
+from jaxgen.core.condition import Condition
+from jaxgen.core.image import ImageSpec
+from jaxgen.export.stored import ConditionSpec, condition_spec, load_functions, save_functions, told_argument
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
+from jaxgen.models.latents.controls import Controls
 
 
 class ExportedControls(NamedTuple):
@@ -22,13 +22,13 @@ class ExportedControls(NamedTuple):
 
     controls: Controls
     spec: ImageSpec
-    told: Told | None
+    told: ConditionSpec | None
 
 
 def save_controls(folder: AnyPath, controls: Controls, spec: ImageSpec, condition: Condition | None = None) -> None:
     """Writes controls, of `exportable` networks, into a folder."""
     (batch,) = export.symbolic_shape("B")
-    told = told_of(condition)
+    told = condition_spec(condition)
     field = told_argument(told, batch)
     numbers = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((batch,), jnp.int32)
     latents = jax.eval_shape(controls.draw, *numbers)

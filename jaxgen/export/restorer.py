@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from jaxgen.errors import InputError
+from jaxgen.core.image import ImageSpec, to_float, to_uint8
+from jaxgen.core.types import Array
 from jaxgen.export.stored import load_functions, save_functions
-from jaxgen.files import AnyPath
-from jaxgen.image import ImageSpec, to_float, to_uint8
-from jaxgen.types import Array
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
 
 NAME = "restore"
 

@@ -14,13 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from jaxgen.condition import Condition, require_labels
-from jaxgen.controls import image_keys
-from jaxgen.errors import InputError
-from jaxgen.export.stored import Told, exportable, load_functions, save_functions, told_argument, told_of
-from jaxgen.files import AnyPath
-from jaxgen.image import ImageSpec, to_uint8
-from jaxgen.types import Array, Networks, Sampler
+from jaxgen.core.condition import Condition, require_labels
+from jaxgen.core.image import ImageSpec, to_uint8
+from jaxgen.core.types import Array, Networks, Sampler
+from jaxgen.export.stored import (
+    ConditionSpec,
+    condition_spec,
+    exportable,
+    load_functions,
+    save_functions,
+    told_argument,
+)
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
+from jaxgen.models.latents.controls import image_keys
 
 NAME = "sampler"
 BATCH = 64
@@ -32,7 +39,7 @@ class ExportedSampler(NamedTuple):
 
     spec: ImageSpec
     call: Callable[..., Array]
-    told: Told | None = None
+    told: ConditionSpec | None = None
 
     def draw(
         self, seed: int, num: int, *, start: int = 0, field: np.ndarray | None = None, text: Sequence[str] | None = None
@@ -92,7 +99,7 @@ def save_sampler(
 ) -> None:
     """Writes a sampler with the networks that it reads into a folder."""
     (batch,) = export.symbolic_shape("B")
-    told, inputs = told_of(condition), {"seed": "uint32 []", "index": "int32 [B]"}
+    told, inputs = condition_spec(condition), {"seed": "uint32 []", "index": "int32 [B]"}
     arguments = (
         jax.ShapeDtypeStruct((), jnp.uint32),
         jax.ShapeDtypeStruct((batch,), jnp.int32),

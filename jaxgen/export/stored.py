@@ -13,18 +13,18 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from jaxgen.condition import Condition
-from jaxgen.errors import InputError, first_line
-from jaxgen.files import AnyPath, write_whole
-from jaxgen.image import ImageSpec
-from jaxgen.tokenizer import Tokenizer
-from jaxgen.types import Array, Networks
+from jaxgen.core.condition import Condition
+from jaxgen.core.image import ImageSpec
+from jaxgen.core.types import Array, Networks
+from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.files import AnyPath, write_whole
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FUNCTION_SUFFIX, SIGNATURE, TOKENIZER = ".stablehlo", "signature.json", "tokenizer.json"
 
 
-class Told(NamedTuple):
+class ConditionSpec(NamedTuple):
     """What conditional functions are told of an image: a field, its shape and type, how many classes it has, if any.
 
     `tokenizer` makes tokens of words, if it is told them.
@@ -42,7 +42,7 @@ class Stored(NamedTuple):
 
     functions: dict[str, Callable[..., Array]]
     spec: ImageSpec
-    told: Told | None
+    told: ConditionSpec | None
 
 
 def exportable(networks: Networks) -> Networks:
@@ -55,12 +55,14 @@ def exportable(networks: Networks) -> Networks:
     return jax.tree.map(on_one_device, networks)
 
 
-def told_of(condition: Condition | None) -> Told | None:
+def condition_spec(condition: Condition | None) -> ConditionSpec | None:
     """What a condition tells, without the function that encodes it."""
-    return condition and Told(condition.field, condition.shape, condition.dtype, condition.classes, condition.tokenizer)
+    return condition and ConditionSpec(
+        condition.field, condition.shape, condition.dtype, condition.classes, condition.tokenizer
+    )
 
 
-def told_argument(told: Told | None, batch: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
+def told_argument(told: ConditionSpec | None, batch: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
     """The field's argument [B, ...], if there is one."""
     return () if told is None else (jax.ShapeDtypeStruct((batch, *told.shape), told.dtype),)
 
@@ -69,7 +71,7 @@ def save_functions(
     folder: AnyPath,
     functions: Mapping[str, tuple[Callable[..., Array], Sequence[Any]]],
     spec: ImageSpec,
-    told: Told | None,
+    told: ConditionSpec | None,
     *,
     gradients: Collection[str] = (),
     **signature: Any,
@@ -109,7 +111,7 @@ def load_functions(folder: AnyPath, what: str) -> Stored:
     try:
         signature = json.loads((folder / SIGNATURE).read_text())
         spec, digests = ImageSpec(**signature["image"]), dict(signature["sha256"])
-        told = Told(**signature["told"]) if signature.get("told") else None
+        told = ConditionSpec(**signature["told"]) if signature.get("told") else None
         contents = {name: (folder / f"{name}{FUNCTION_SUFFIX}").read_bytes() for name in digests}
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no {what}: {error.filename} is missing.") from error

@@ -20,7 +20,7 @@ from jaxgen.losses.likelihood import (
     categorical,
     gaussian,
     learned_gaussian,
-    require_numbers,
+    require_num_params,
     require_temperature,
     tempered,
 )
@@ -70,7 +70,7 @@ __all__ = [
     "perceptual_error",
     "relativistic_average",
     "relativistic_paired",
-    "require_numbers",
+    "require_num_params",
     "require_temperature",
     "squared_error",
     "squared_slopes",

@@ -20,8 +20,8 @@ Logits are [B]; every loss is [B], not reduced.
 import jax
 import jax.numpy as jnp
 
-from jaxgen.axis import mean_over_devices
-from jaxgen.types import Array
+from jaxgen.core.batch import mean_over_devices
+from jaxgen.core.types import Array
 
 
 def logistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:

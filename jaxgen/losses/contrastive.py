@@ -9,12 +9,12 @@ al. (2021), https://arxiv.org/abs/2103.00020, figure 3:
 import jax
 import jax.numpy as jnp
 
-from jaxgen.axis import own_share, whole_batch
-from jaxgen.types import Array
+from jaxgen.core.batch import gather_batch, shard_batch
+from jaxgen.core.types import Array
 
 
 def symmetric_cross_entropy(images: Array, texts: Array, temperature: Array | float) -> Array:
     """Cost [B] of finding the text of each image and the image of each text, (1), in nats, in the whole batch."""
-    likeness = whole_batch(images) @ whole_batch(texts).T / temperature
+    likeness = gather_batch(images) @ gather_batch(texts).T / temperature
     costs = -0.5 * jnp.diag(jax.nn.log_softmax(likeness, axis=1) + jax.nn.log_softmax(likeness, axis=0))
-    return own_share(costs)
+    return shard_batch(costs)

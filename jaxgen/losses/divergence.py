@@ -13,7 +13,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxgen.types import Array
+from jaxgen.core.types import Array
 
 
 def gaussian_log_density(z: Array, mean: Array | float = 0.0, log_variance: Array | float = 0.0) -> Array:

@@ -20,9 +20,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.image import to_float
+from jaxgen.core.image import to_float
+from jaxgen.core.types import Array
 from jaxgen.losses.divergence import gaussian_log_density
-from jaxgen.types import Array
 
 LEVELS = 256
 LEAST_LOG_SCALE = -7.0
@@ -36,20 +36,20 @@ class Likelihood(NamedTuple):
     `temper` makes of numbers those at a temperature, at which all logits are divided by it; densities have none.
     """
 
-    numbers: Callable[[int], int]
+    dist_params: Callable[[int], int]
     log_prob: Callable[[Array, Array], Array]
     mean: Callable[[Array], Array]
     sample: Callable[[Array, Array], Array]
     temper: Callable[[Array, float], Array] | None = None
 
 
-def require_numbers(likelihood: Likelihood, numbers: Array, channels: int) -> None:
+def require_num_params(likelihood: Likelihood, dist_params: Array, channels: int) -> None:
     """Refuses a network's outputs [..., H, W, P] that are not as many a pixel as the likelihood takes.
 
     Raises:
       ValueError: naming both.
     """
-    if numbers.shape[-1] != (expected := likelihood.numbers(channels)):
+    if dist_params.shape[-1] != (expected := likelihood.dist_params(channels)):
         given = f"{numbers.shape[-1]} numbers a pixel"
         raise ValueError(f"The network gives {given}; its likelihood takes {expected}: likelihood.numbers(channels).")
 
@@ -64,14 +64,14 @@ def tempered(likelihood: Likelihood, temperature: float) -> Likelihood:
     if (temper := likelihood.temper) is None:
         raise ValueError("A density was given; expected bernoulli, categorical or discretized_logistic_mixture.")
 
-    def log_prob(numbers: Array, images: Array) -> Array:
-        return likelihood.log_prob(temper(numbers, temperature), images)
+    def log_prob(dist_params: Array, images: Array) -> Array:
+        return likelihood.log_prob(temper(dist_params, temperature), images)
 
-    def mean(numbers: Array) -> Array:
-        return likelihood.mean(temper(numbers, temperature))
+    def mean(dist_params: Array) -> Array:
+        return likelihood.mean(temper(dist_params, temperature))
 
-    def sample(key: Array, numbers: Array) -> Array:
-        return likelihood.sample(key, temper(numbers, temperature))
+    def sample(key: Array, dist_params: Array) -> Array:
+        return likelihood.sample(key, temper(dist_params, temperature))
 
     return likelihood._replace(log_prob=log_prob, mean=mean, sample=sample)
 
@@ -130,18 +130,18 @@ def gaussian(variance: float = 0.5) -> Likelihood:
 def learned_gaussian(least_log_variance: float = -7.0) -> Likelihood:
     """A normal distribution whose variance is learned, (2): means, then log variances, soft-clipped from below."""
 
-    def split(numbers: Array) -> tuple[Array, Array]:
-        mean, log_variance = jnp.split(numbers, 2, axis=-1)
+    def split(dist_params: Array) -> tuple[Array, Array]:
+        mean, log_variance = jnp.split(dist_params, 2, axis=-1)
         return mean, least_log_variance + jax.nn.softplus(log_variance - least_log_variance)
 
-    def log_prob(numbers: Array, images: Array) -> Array:
-        return gaussian_log_density(flat(to_float(images)), *map(flat, split(numbers))).sum(-1)
+    def log_prob(dist_params: Array, images: Array) -> Array:
+        return gaussian_log_density(flat(to_float(images)), *map(flat, split(dist_params))).sum(-1)
 
-    def sample(key: Array, numbers: Array) -> Array:
-        mean, log_variance = split(numbers)
+    def sample(key: Array, dist_params: Array) -> Array:
+        mean, log_variance = split(dist_params)
         return mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape)
 
-    return Likelihood(lambda channels: 2 * channels, log_prob, lambda numbers: split(numbers)[0], sample)
+    return Likelihood(lambda channels: 2 * channels, log_prob, lambda dist_params: split(dist_params)[0], sample)
 
 
 def categorical(levels: int = LEVELS) -> Likelihood:
@@ -153,20 +153,20 @@ def categorical(levels: int = LEVELS) -> Likelihood:
     if not 2 <= levels <= LEVELS:
         raise ValueError(f"categorical was given {levels} levels; expected from 2 to {LEVELS}.")
 
-    def apart(numbers: Array) -> Array:
-        return jax.nn.log_softmax(numbers.reshape(*numbers.shape[:-1], -1, levels))
+    def apart(dist_params: Array) -> Array:
+        return jax.nn.log_softmax(dist_params.reshape(*dist_params.shape[:-1], -1, levels))
 
-    def log_prob(numbers: Array, images: Array) -> Array:
+    def log_prob(dist_params: Array, images: Array) -> Array:
         index = jnp.round(images.astype(jnp.float32) * ((levels - 1) / 255)).astype(jnp.int32)
-        logs = apart(numbers)
+        logs = apart(dist_params)
         shape = jnp.broadcast_shapes(logs.shape[:-1], index.shape)
         logs, index = jnp.broadcast_to(logs, (*shape, levels)), jnp.broadcast_to(index, shape)
         return jnp.take_along_axis(logs, index[..., None], axis=-1)[..., 0].sum((-3, -2, -1))
 
-    def mean(numbers: Array) -> Array:
-        return jnp.exp(apart(numbers)) @ jnp.linspace(-1.0, 1.0, levels)
+    def mean(dist_params: Array) -> Array:
+        return jnp.exp(apart(dist_params)) @ jnp.linspace(-1.0, 1.0, levels)
 
-    def sample(key: Array, numbers: Array) -> Array:
-        return jnp.linspace(-1.0, 1.0, levels)[jax.random.categorical(key, apart(numbers))]
+    def sample(key: Array, dist_params: Array) -> Array:
+        return jnp.linspace(-1.0, 1.0, levels)[jax.random.categorical(key, apart(dist_params))]
 
     return Likelihood(lambda channels: levels * channels, log_prob, mean, sample, divided)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.image import to_float
+from jaxgen.core.image import to_float
+from jaxgen.core.types import Array
 from jaxgen.losses.likelihood import LEAST_LOG_SCALE, LEVELS, Likelihood
-from jaxgen.types import Array
 
 HALF = 1 / (LEVELS - 1)
 """Half a level."""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen.types import Array
+from jaxgen.core.types import Array
 
 Judge = Callable[[Array], Array]
 """Images [B, H, W, C] to logits [B]."""

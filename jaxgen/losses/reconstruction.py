@@ -14,7 +14,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen.types import Array, PyTree
+from jaxgen.core.types import Array, PyTree
 
 Distance = Callable[[Array, Array], Array]
 """Images that were made and true ones, float32 [B, H, W, C], to a cost [B]."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
-from jaxgen.types import Array
+from jaxgen.core.types import Array
 
 EPSILON = 1e-5
 """Added to variances: the root of 0 has no finite derivative."""

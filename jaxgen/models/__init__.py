@@ -1,48 +1,28 @@
 """Models: networks and losses bound into `Loss` functions and samplers."""
 
-from jaxgen.models.augmentation import (
+from jaxgen.core.condition import Condition, features, images, labels, text
+from jaxgen.models.autoregressive.code_prior import CodePrior, code_prior_loss, vqvae_sampler
+from jaxgen.models.autoregressive.guidance import drop_condition, guided
+from jaxgen.models.autoregressive.incremental import draw_incrementally, draw_naively
+from jaxgen.models.autoregressive.pixelcnn import PixelCNN, completions, pixelcnn_loss
+from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
+from jaxgen.models.ema import ema_networks, ema_warmup, use_ema
+from jaxgen.models.gan.augmentation import (
     adapt_probability,
     adaptive_augment,
     augmentation_probability,
     differentiable_augment,
 )
-from jaxgen.models.auxiliary import code_latents, generated_class_loss, information_loss, real_class_loss
-from jaxgen.models.averaged import averaged, warming_up
-from jaxgen.models.cnn import (
-    ImageToImage,
-    likelihood_loss,
-    restoration_loss,
-    share_inputs,
-    translation_game,
-    translation_networks,
-)
-from jaxgen.models.code_prior import CodePrior, code_prior_loss, vqvae_sampler
-from jaxgen.models.doubly_reparameterized import doubly_reparameterized_loss
-from jaxgen.models.exploration import (
-    along,
-    closed_form_directions,
-    interpolate,
-    inversion_loss,
-    latent_network,
-    principal_directions,
-    saliency,
-)
-from jaxgen.models.gan import (
+from jaxgen.models.gan.auxiliary import code_latents, generated_class_loss, information_loss, real_class_loss
+from jaxgen.models.gan.mismatch import mismatched_loss
+from jaxgen.models.gan.model import (
     GAN,
     adversarial_game,
     discriminator_loss,
     generator_loss,
     relativistic_generator_loss,
 )
-from jaxgen.models.guidance import guided, sometimes_untold
-from jaxgen.models.importance_weighted import importance_weighted_loss
-from jaxgen.models.ladder import LadderVAE
-from jaxgen.models.latent_space import interpolations, latent_map, reconstructions
-from jaxgen.models.matching import mismatched_loss
-from jaxgen.models.pixelcnn import PixelCNN, completions, pixelcnn_loss
-from jaxgen.models.prior import Prior, standard_normal, vamp_prior
-from jaxgen.models.reading_order import draw_incrementally, draw_naively
-from jaxgen.models.regularizers import (
+from jaxgen.models.gan.regularizers import (
     clip_weights,
     consistency_loss,
     dragan_loss,
@@ -52,20 +32,18 @@ from jaxgen.models.regularizers import (
     r1_loss,
     r2_loss,
 )
-from jaxgen.models.shared_images import share_images
-from jaxgen.models.steering import find_directions, mix_styles, style_mixtures, truncations, walks, ways
-from jaxgen.models.style import style_controls
-from jaxgen.models.style_transfer import (
-    StyleTransfer,
-    adaptive_instance_norm,
-    identity_loss,
-    image_network,
-    optimized_transfer_loss,
-    strengths,
-    style_transfer_loss,
-    swapped,
+from jaxgen.models.gan.shared_images import share_images
+from jaxgen.models.gan.style_controls import style_controls
+from jaxgen.models.gan.transforms import change_colour, cut_out, mirror, translate
+from jaxgen.models.image_to_image.model import (
+    ImageToImage,
+    likelihood_loss,
+    restoration_loss,
+    share_inputs,
+    translation_game,
+    translation_networks,
 )
-from jaxgen.models.tasks import (
+from jaxgen.models.image_to_image.tasks import (
     Task,
     colourise,
     denoise,
@@ -76,16 +54,47 @@ from jaxgen.models.tasks import (
     random_half,
     super_resolve,
 )
-from jaxgen.models.total_correlation import total_correlation_loss
-from jaxgen.models.transforms import change_colour, cut_out, mirror, translate
-from jaxgen.models.vae import VAE, Inference, elbo_loss, importance_weights
-from jaxgen.models.vqvae import VQVAE, vector_quantized_loss
+from jaxgen.models.latents.directions import (
+    along,
+    closed_form_directions,
+    interpolate,
+    inversion_loss,
+    latent_network,
+    principal_directions,
+    saliency,
+)
+from jaxgen.models.latents.traversals import (
+    find_directions,
+    interpolations,
+    mix_styles,
+    style_mixtures,
+    traversals,
+    truncations,
+)
+from jaxgen.models.style_transfer.model import (
+    StyleTransfer,
+    adaptive_instance_norm,
+    identity_loss,
+    image_network,
+    optimized_transfer_loss,
+    strengths,
+    style_transfer_loss,
+    swapped,
+)
+from jaxgen.models.vae.doubly_reparameterized import doubly_reparameterized_loss
+from jaxgen.models.vae.importance_weighted import importance_weighted_loss
+from jaxgen.models.vae.ladder import LadderVAE
+from jaxgen.models.vae.latent_space import image_interpolations, latent_map, reconstructions
+from jaxgen.models.vae.model import VAE, Inference, elbo_loss, importance_weights
+from jaxgen.models.vae.prior import Prior, standard_normal, vamp_prior
+from jaxgen.models.vae.total_correlation import total_correlation_loss
 
 __all__ = [
     "GAN",
     "VAE",
     "VQVAE",
     "CodePrior",
+    "Condition",
     "ImageToImage",
     "Inference",
     "LadderVAE",
@@ -99,7 +108,6 @@ __all__ = [
     "adversarial_game",
     "along",
     "augmentation_probability",
-    "averaged",
     "change_colour",
     "clip_weights",
     "closed_form_directions",
@@ -116,7 +124,10 @@ __all__ = [
     "dragan_loss",
     "draw_incrementally",
     "draw_naively",
+    "drop_condition",
     "elbo_loss",
+    "ema_warmup",
+    "features",
     "find_directions",
     "fixed_mask",
     "generated_class_loss",
@@ -124,7 +135,9 @@ __all__ = [
     "gradient_penalty_loss",
     "guided",
     "identity_loss",
+    "image_interpolations",
     "image_network",
+    "images",
     "importance_weighted_loss",
     "importance_weights",
     "information_loss",
@@ -132,6 +145,7 @@ __all__ = [
     "interpolate",
     "interpolations",
     "inversion_loss",
+    "labels",
     "latent_map",
     "latent_network",
     "lecam_averages",
@@ -155,7 +169,6 @@ __all__ = [
     "saliency",
     "share_images",
     "share_inputs",
-    "sometimes_untold",
     "standard_normal",
     "strengths",
     "style_controls",
@@ -163,15 +176,15 @@ __all__ = [
     "style_transfer_loss",
     "super_resolve",
     "swapped",
+    "text",
     "total_correlation_loss",
     "translate",
     "translation_game",
     "translation_networks",
+    "traversals",
     "truncations",
+    "use_ema",
     "vamp_prior",
     "vector_quantized_loss",
     "vqvae_sampler",
-    "walks",
-    "warming_up",
-    "ways",
 ]

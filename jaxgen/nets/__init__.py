@@ -5,7 +5,8 @@ Where a network has a `dtype` it computes in that; its parameters, statistics an
 
 from flax.linen import Module
 
-from jaxgen.nets.autoencoder import (
+from jaxgen.nets.autoencoder.ladder import LadderDecoder, LadderEncoder
+from jaxgen.nets.autoencoder.networks import (
     ConvDecoder,
     ConvEncoder,
     MLPDecoder,
@@ -13,29 +14,28 @@ from jaxgen.nets.autoencoder import (
     ResidualDecoder,
     ResidualEncoder,
 )
-from jaxgen.nets.bert import SentenceEncoder
-from jaxgen.nets.classifier import DigitClassifier, ObjectClassifier
-from jaxgen.nets.conv import Conv, ConvTranspose, conv, conv_transpose
-from jaxgen.nets.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.nets.dropout import Dropout
-from jaxgen.nets.forward import dense_outputs, forward
-from jaxgen.nets.inception import InceptionV3
-from jaxgen.nets.ladder import LadderDecoder, LadderEncoder
-from jaxgen.nets.matching import Matching
-from jaxgen.nets.modern import ModernDiscriminator, ModernGenerator
-from jaxgen.nets.normalization import ConditionalBatchNorm, batch_norm
-from jaxgen.nets.patch import PatchDiscriminator
-from jaxgen.nets.pixelcnn import GatedPixelCNN
-from jaxgen.nets.pixelcnn_plus import PixelCNNPlusPlus
-from jaxgen.nets.pyramid import PyramidDecoder, PyramidEncoder
-from jaxgen.nets.quantizer import MapDecoder, MapEncoder
-from jaxgen.nets.residual_gan import ResidualDiscriminator, ResidualGenerator
-from jaxgen.nets.resized_conv import ConvMeanPool, UpsampleConv
-from jaxgen.nets.shifted import Place, empty_memory, recall, with_ones
-from jaxgen.nets.style import StyleGenerator
-from jaxgen.nets.text import TextEncoder, WithText
-from jaxgen.nets.unet import ClassicCNN, UNet
-from jaxgen.nets.vgg import VGG16
+from jaxgen.nets.autoencoder.pyramid import PyramidDecoder, PyramidEncoder
+from jaxgen.nets.autoencoder.vqvae import MapDecoder, MapEncoder
+from jaxgen.nets.autoregressive.pixelcnn import GatedPixelCNN
+from jaxgen.nets.autoregressive.pixelcnn_plus import PixelCNNPlusPlus
+from jaxgen.nets.features.bert import SentenceEncoder
+from jaxgen.nets.features.classifier import DigitClassifier, ObjectClassifier
+from jaxgen.nets.features.inception import InceptionV3
+from jaxgen.nets.features.matching import Matching
+from jaxgen.nets.features.vgg import VGG16
+from jaxgen.nets.gan.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.nets.gan.r3gan import R3GANDiscriminator, R3GANGenerator
+from jaxgen.nets.gan.residual import ResidualDiscriminator, ResidualGenerator
+from jaxgen.nets.gan.style import StyleGenerator
+from jaxgen.nets.image_to_image.patch import PatchDiscriminator
+from jaxgen.nets.image_to_image.unet import ClassicCNN, UNet
+from jaxgen.nets.layers.conv import Conv, ConvTranspose, conv, conv_transpose
+from jaxgen.nets.layers.dropout import Dropout
+from jaxgen.nets.layers.forward import dense_outputs, forward
+from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
+from jaxgen.nets.layers.resized_conv import ConvMeanPool, UpsampleConv
+from jaxgen.nets.layers.shifted import Place, empty_memory, recall, with_ones
+from jaxgen.nets.layers.text import TextEncoder, WithText
 
 __all__ = [
     "VGG16",
@@ -59,8 +59,6 @@ __all__ = [
     "MapDecoder",
     "MapEncoder",
     "Matching",
-    "ModernDiscriminator",
-    "ModernGenerator",
     "Module",
     "ObjectClassifier",
     "PatchDiscriminator",
@@ -68,6 +66,8 @@ __all__ = [
     "Place",
     "PyramidDecoder",
     "PyramidEncoder",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
     "ResidualDecoder",
     "ResidualDiscriminator",
     "ResidualEncoder",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxgen.data import load
-from jaxgen.errors import InputError
+from jaxgen.io.errors import InputError
 
 BITS = np.random.default_rng(0).integers(0, 2, (5, 784), np.uint8)
 

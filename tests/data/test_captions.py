@@ -15,7 +15,7 @@ from jaxgen.data import (
     subset,
     with_text,
 )
-from jaxgen.tokenizer import train_tokenizer
+from jaxgen.data.tokenizer import train_tokenizer
 
 
 def write_folder(folder, captions, lines=None):
@@ -74,10 +74,10 @@ def test_captions_say_the_label_in_all_wordings():
 
 @pytest.mark.parametrize("wordings", [DIGITS, CIFAR10])
 def test_each_label_is_asked_for_in_each_wording(wordings):
-    for unseen, ways in ((False, wordings.seen), (True, wordings.unseen)):
-        asked = wordings.ask(np.arange(10 * len(ways)) % 10, unseen=unseen)
-        assert asked[:2] == [ways[0].format(name) for name in wordings.names[:2]]
-        assert set(asked) == {way.format(name) for way in ways for name in wordings.names}
+    for unseen, interpolations in ((False, wordings.seen), (True, wordings.unseen)):
+        asked = wordings.ask(np.arange(10 * len(interpolations)) % 10, unseen=unseen)
+        assert asked[:2] == [interpolations[0].format(name) for name in wordings.names[:2]]
+        assert set(asked) == {way.format(name) for way in interpolations for name in wordings.names}
         assert len(set(asked)) == len(asked)
     assert not set(wordings.seen) & set(wordings.unseen)
 

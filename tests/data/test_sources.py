@@ -12,7 +12,7 @@ from PIL import Image
 from jaxgen import ImageSpec, InputError
 from jaxgen.data import load, mnist_files
 from jaxgen.data.idx import read_idx
-from jaxgen.files import cache_folder
+from jaxgen.io.files import cache_folder
 from tests.prepared import idx, write_mnist
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

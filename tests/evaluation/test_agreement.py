@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from jaxgen.data import load
-from jaxgen.errors import InputError
 from jaxgen.evaluation import (
     compare_manifolds,
     digit_network,
@@ -16,6 +15,7 @@ from jaxgen.evaluation import (
     kernel_distance,
 )
 from jaxgen.evaluation.inception import LAYERS
+from jaxgen.io.errors import InputError
 
 pytestmark = [
     pytest.mark.agreement,
@@ -39,7 +39,7 @@ def other(request, torch):
 def real_features():
     digits = load("mnist", offline=True).arrays["image"]
     order = np.random.default_rng(0).permutation(len(digits))[:2_000]
-    return np.split(digit_network().look(digits[order]).features, 2)
+    return np.split(digit_network().extract(digits[order]).features, 2)
 
 
 @pytest.fixture(params=["random", "real"])
@@ -112,7 +112,7 @@ def test_inception_is_the_original(torch, torchscript):
         )
         with torch.no_grad():
             expected = original((as_tensorflow_resizes(torch, colour) - 128) / 128).numpy().reshape(len(images), -1)
-        features = network.look(images).features
+        features = network.extract(images).features
         assert features.shape == (len(images), 2048)
         assert np.linalg.norm(features - expected) < 1e-3 * np.linalg.norm(expected)
 
@@ -129,7 +129,7 @@ def test_the_other_form_of_the_weights_is_the_same_network(torch, torchscript, t
         plain[f"{layer}.bn.running_var"] = script[f"{kernel}.var"]
     torch.save(plain, tmp_path / "plain.pth")
     image = np.random.default_rng(0).integers(0, 256, (1, 40, 31, 3), np.uint8)
-    features = [inception_network(path).look(image).features for path in (torchscript, tmp_path / "plain.pth")]
+    features = [inception_network(path).extract(image).features for path in (torchscript, tmp_path / "plain.pth")]
     np.testing.assert_allclose(*features, rtol=1e-4, atol=1e-5)
     del plain["Mixed_7c.branch_pool.bn.bias"]
     torch.save(plain, tmp_path / "lacking.pth")

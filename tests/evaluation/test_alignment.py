@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from jaxgen import InputError
+from jaxgen.data.tokenizer import train_tokenizer
 from jaxgen.evaluation import Matcher, label_accuracy, load_matcher, retrieval_accuracy, save_matcher
 from jaxgen.losses import symmetric_cross_entropy
 from jaxgen.nets import Matching
-from jaxgen.tokenizer import train_tokenizer
 
 
 def test_label_accuracy_is_the_share_of_labels_that_are_most_probable():
@@ -61,13 +61,13 @@ def test_a_matching_network_is_the_same_after_it_was_stored(tmp_path):
     variables = Matching(tokenizer.size).init(jax.random.key(0), *given, train=False)
     save_matcher(tmp_path, Matcher(variables, tokenizer))
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    before = Matcher(variables, tokenizer).look(images, ["red heart", "blue car"])
-    after = load_matcher(tmp_path).look(images, ["red heart", "blue car"])
+    before = Matcher(variables, tokenizer).extract(images, ["red heart", "blue car"])
+    after = load_matcher(tmp_path).extract(images, ["red heart", "blue car"])
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1, rtol=1e-4)
     with pytest.raises(InputError, match="32x32x3 and a text each"):
-        load_matcher(tmp_path).look(images, ["red heart"])
+        load_matcher(tmp_path).extract(images, ["red heart"])
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(InputError, match="holds no matching network"):
         load_matcher(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from jaxgen import ImageSpec, InputError, to_float
 from jaxgen.data import load, make_dataset
-from jaxgen.evaluation import cached_look, digit_network, feature_network, network, packaged_network
+from jaxgen.evaluation import cached_features, digit_network, feature_network, network, packaged_network
 from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, carried_network
 from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
 from jaxgen.nets import forward
@@ -24,10 +24,10 @@ def test_the_weights_are_small(carried):
 
 def test_the_classifier_knows_the_embedded_digits():
     digits = load("mnist", offline=True)
-    looked = digit_network().look(digits.arrays["image"])
-    assert looked.features.shape == (5_000, 64)
-    np.testing.assert_allclose(looked.probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert (looked.probabilities.argmax(axis=1) == digits.arrays["label"]).mean() > 0.985
+    extracted = digit_network().extract(digits.arrays["image"])
+    assert extracted.features.shape == (5_000, 64)
+    np.testing.assert_allclose(extracted.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (extracted.probabilities.argmax(axis=1) == digits.arrays["label"]).mean() > 0.985
 
 
 @pytest.mark.skipif(not PREPARED.is_dir(), reason=f"no prepared data sets are in {PREPARED}")
@@ -36,16 +36,16 @@ def test_the_classifier_knows_the_embedded_digits():
 )
 def test_the_classifiers_know_the_test_images_which_they_never_saw(carried, share):
     images = load(carried.labels_of[0], split="test", data_dir=PREPARED)
-    looked = carried_network(carried).look(images.arrays["image"])
-    assert (looked.probabilities.argmax(axis=1) == images.arrays["label"]).mean() > share
+    extracted = carried_network(carried).extract(images.arrays["image"])
+    assert (extracted.probabilities.argmax(axis=1) == images.arrays["label"]).mean() > share
 
 
 def test_images_are_seen_alike_in_whatever_number():
     images = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 1), np.uint8)
     double = feature_network("double", lambda image: 2.0 * image.reshape(len(image), -1))
-    np.testing.assert_array_equal(double.look(images).features, 2.0 * images.reshape(7, -1))
+    np.testing.assert_array_equal(double.extract(images).features, 2.0 * images.reshape(7, -1))
     in_twos = network.in_chunks(lambda image: (2.0 * image.reshape(len(image), -1), None), chunk=2)
-    np.testing.assert_array_equal(in_twos(images).features, double.look(images).features)
+    np.testing.assert_array_equal(in_twos(images).features, double.extract(images).features)
 
 
 def test_a_reference_is_looked_at_once_and_by_each_network():
@@ -53,20 +53,20 @@ def test_a_reference_is_looked_at_once_and_by_each_network():
 
     def counting(name, value):
         made = feature_network(name, lambda image: jnp.full((len(image), 2), value))
-        return made._replace(look=lambda images: looks.append(name) or made.look(images))
+        return made._replace(extract=lambda images: looks.append(name) or made.extract(images))
 
     one, two = counting("one", 1.0), counting("two", 2.0)
     for given, value in ((one, 1), (two, 2), (one, 1)):
-        np.testing.assert_array_equal(cached_look(given, images, "digest").features, np.full((3, 2), value))
+        np.testing.assert_array_equal(cached_features(given, images, "digest").features, np.full((3, 2), value))
     assert looks == ["one", "two"]
-    assert cached_look(one, images, "another digest").features.shape == (3, 2)
+    assert cached_features(one, images, "another digest").features.shape == (3, 2)
     assert looks == ["one", "two", "one"]
 
 
 def test_features_that_are_not_finite_are_refused():
     broken = feature_network("broken", lambda image: jnp.full((len(image), 2), jnp.nan))
     with pytest.raises(InputError, match="not finite"):
-        broken.look(np.zeros((3, 4, 4, 1), np.uint8))
+        broken.extract(np.zeros((3, 4, 4, 1), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 def test_images_of_another_size_are_refused():
     with pytest.raises(InputError, match="28x28x1; these are 32x32x3"):
-        digit_network().look(np.zeros((2, 32, 32, 3), np.uint8))
+        digit_network().extract(np.zeros((2, 32, 32, 3), np.uint8))
     assert packaged_network(ImageSpec(32, 32, 1)) is None
 
 

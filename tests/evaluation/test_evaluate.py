@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgen import ImageSpec
 from jaxgen.cli import main
-from jaxgen.condition import features, labels
+from jaxgen.core.condition import features, labels
 from jaxgen.data import load
 from jaxgen.evaluation import digit_network, frechet_distance
 from jaxgen.export import save_sampler
@@ -42,8 +42,8 @@ def test_numbers_come_with_what_they_are_of(files, monkeypatch, capsys):
     options = ("evaluate", "drawn.npz", "--data", "real.npz", "--seed", 3)
     assert run_here(monkeypatch, main, *options) == 0
     record = json.loads((files / "evaluation.json").read_text())
-    look = [digit_network().look(load(name).arrays["image"]).features for name in ("drawn.npz", "real.npz")]
-    assert record["measures"]["Fréchet distance"]["value"] == pytest.approx(frechet_distance(*look), rel=1e-6)
+    extract = [digit_network().extract(load(name).arrays["image"]).features for name in ("drawn.npz", "real.npz")]
+    assert record["measures"]["Fréchet distance"]["value"] == pytest.approx(frechet_distance(*extract), rel=1e-6)
     assert record["drawn"] | {"sha256": ""} == {"source": "drawn.npz", "split": "all", "n": 200, "sha256": ""}
     assert record["real"]["sha256"] == load("real.npz").digest
     assert record["network"]["name"] == "digit classifier"

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import special
 
-from jaxgen.errors import InputError
 from jaxgen.evaluation import (
     compare_pairs,
     count_active_units,
@@ -17,6 +16,7 @@ from jaxgen.evaluation import (
 )
 from jaxgen.evaluation.importance import negative_log_likelihoods
 from jaxgen.evaluation.similarity import scale_weights
+from jaxgen.io.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 1), np.uint8)
 

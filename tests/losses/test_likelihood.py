@@ -13,7 +13,7 @@ from jaxgen.losses import (
     discretized_logistic_mixture,
     gaussian,
     learned_gaussian,
-    require_numbers,
+    require_num_params,
 )
 
 ALL_LEVELS = jnp.arange(256, dtype=jnp.uint8)[:, None, None, None]
@@ -33,15 +33,15 @@ EVERY = {
 LOG_PROB = {name: jax.jit(likelihood.log_prob) for name, (likelihood, _) in EVERY.items()}
 
 
-def numbers(likelihood, channels, shape=(), scale=1.0, seed=0):
-    return scale * jax.random.normal(jax.random.key(seed), (*shape, likelihood.numbers(channels)))
+def dist_params(likelihood, channels, shape=(), scale=1.0, seed=0):
+    return scale * jax.random.normal(jax.random.key(seed), (*shape, likelihood.dist_params(channels)))
 
 
 @pytest.mark.parametrize("name", DISCRETE)
 @pytest.mark.parametrize("seed", range(3))
 def test_levels_have_probabilities_that_sum_to_one(name, seed):
     likelihood, scale = DISCRETE[name]
-    log_prob = LOG_PROB[name](numbers(likelihood, 1, (1, 1), scale, seed), ALL_LEVELS)
+    log_prob = LOG_PROB[name](dist_params(likelihood, 1, (1, 1), scale, seed), ALL_LEVELS)
     assert log_prob.shape == (256,)
     np.testing.assert_allclose(np.exp(np.asarray(log_prob, np.float64)).sum(), 1, rtol=1e-4)
 
@@ -50,13 +50,13 @@ def test_levels_have_probabilities_that_sum_to_one(name, seed):
 def test_fewer_levels_sum_to_one_too(levels):
     likelihood = categorical(levels)
     images = to_uint8(jnp.linspace(-1, 1, levels))[:, None, None, None]
-    log_prob = likelihood.log_prob(numbers(likelihood, 1, (1, 1)), images)
+    log_prob = likelihood.log_prob(dist_params(likelihood, 1, (1, 1)), images)
     np.testing.assert_allclose(jnp.exp(log_prob).sum(), 1, rtol=1e-5)
 
 
 def test_colours_have_probabilities_that_sum_to_one():
     likelihood = discretized_logistic_mixture(2)
-    given = numbers(likelihood, 3, (1, 1))
+    given = dist_params(likelihood, 3, (1, 1))
     green, blue = jnp.meshgrid(*[jnp.arange(256, dtype=jnp.uint8)] * 2)
 
     @jax.jit
@@ -101,7 +101,7 @@ def test_a_variance_of_a_half_is_the_squared_error():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pixels_are_summed_not_averaged(name, channels):
     likelihood, scale = EVERY[name]
-    given = numbers(likelihood, channels, (2, 1, 4, 4), scale)
+    given = dist_params(likelihood, channels, (2, 1, 4, 4), scale)
     images = jax.random.randint(jax.random.key(1), (2, 1, 4, 4, channels), 0, 256).astype(jnp.uint8)
     apart = [LOG_PROB[name](given[..., i : i + 1, :, :], images[..., i : i + 1, :, :]) for i in range(4)]
     whole = LOG_PROB[name](given, images)
@@ -113,7 +113,7 @@ def test_pixels_are_summed_not_averaged(name, channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_mean_is_that_of_samples(name, channels):
     likelihood, _ = EVERY[name]
-    given = numbers(likelihood, channels, (1, 1), 0.3)
+    given = dist_params(likelihood, channels, (1, 1), 0.3)
     if "mixture" in name:  # narrow components, whose mass is all within black and white or all beyond
         given = given - 5.0 * is_log_scale(likelihood, channels)
     drawn = jax.jit(jax.vmap(likelihood.sample, in_axes=(0, None)))(jax.random.split(jax.random.key(0), 10_000), given)
@@ -141,7 +141,7 @@ def test_a_component_beyond_black_is_black():
 )
 def test_a_network_with_too_few_or_too_many_outputs_is_told(likelihood, count, message):
     with pytest.raises(ValueError, match=message):
-        require_numbers(likelihood, jnp.zeros((1, 2, 2, count)), 1)
+        require_num_params(likelihood, jnp.zeros((1, 2, 2, count)), 1)
 
 
 def test_a_mixture_of_neither_grey_nor_colour_is_told():
@@ -150,7 +150,7 @@ def test_a_mixture_of_neither_grey_nor_colour_is_told():
 
 
 def is_log_scale(likelihood, channels):
-    total = likelihood.numbers(channels)
+    total = likelihood.dist_params(channels)
     components = total // {1: 3, 3: 10}[channels]
     place = jnp.arange(total) // components
     return ((place > channels) & (place <= 2 * channels)).astype(jnp.float32)
@@ -159,7 +159,7 @@ def is_log_scale(likelihood, channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_of_a_mixture_have_its_probabilities(channels):
     likelihood = discretized_logistic_mixture(2)
-    given = numbers(likelihood, channels, (1, 1), 0.5)
+    given = dist_params(likelihood, channels, (1, 1), 0.5)
     count = 50_000
     drawn = to_uint8(jax.vmap(likelihood.sample, in_axes=(0, None))(jax.random.split(jax.random.key(0), count), given))
     seen, often = np.unique(np.asarray(drawn).reshape(count, channels), axis=0, return_counts=True)
@@ -171,9 +171,9 @@ def test_samples_of_a_mixture_have_its_probabilities(channels):
 
 def test_floats_are_refused_since_their_range_cannot_be_known():
     for likelihood, _ in EVERY.values():
-        if likelihood.numbers(1) != 256:
+        if likelihood.dist_params(1) != 256:
             with pytest.raises(TypeError, match="expected uint8"):
-                likelihood.log_prob(numbers(likelihood, 1, (1, 2, 2)), jnp.zeros((1, 2, 2, 1)))
+                likelihood.log_prob(dist_params(likelihood, 1, (1, 2, 2)), jnp.zeros((1, 2, 2, 1)))
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_perceptual_error_adds_up_maps():
 def test_the_digit_classifier_sees_the_same_in_training_and_in_judging():
     images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), dtype=np.uint8)
     see = digit_features()
-    np.testing.assert_allclose(see(to_float(jnp.asarray(images))), digit_network().look(images).features, rtol=1e-4)
+    np.testing.assert_allclose(see(to_float(jnp.asarray(images))), digit_network().extract(images).features, rtol=1e-4)
     one, other = to_float(jnp.asarray(images)).reshape(2, 2, 28, 28, 1)
     slope = jax.grad(lambda given: perceptual_error(see)(given, other).sum())(one)
     assert jnp.isfinite(slope).all()
@@ -61,9 +61,9 @@ def test_distances_and_cross_entropy_are_those_of_pytorch(torch):
     for ours, theirs in [(squared_error, "mse_loss"), (absolute_error, "l1_loss")]:
         expected = getattr(torch.nn.functional, theirs)(made, truth)
         np.testing.assert_allclose(ours(MADE, TRUTH).mean(), expected, rtol=1e-5)
-    numbers = jax.random.normal(jax.random.key(1), (5, 4, 6, 3 * 256))
+    dist_params = jax.random.normal(jax.random.key(1), (5, 4, 6, 3 * 256))
     images = jax.random.randint(jax.random.key(2), (5, 4, 6, 3), 0, 256).astype(jnp.uint8)
-    logits = torch.tensor(np.asarray(numbers)).reshape(-1, 256)
+    logits = torch.tensor(np.asarray(dist_params)).reshape(-1, 256)
     levels = torch.tensor(np.asarray(images).astype(np.int64)).reshape(-1)
     expected = torch.nn.functional.cross_entropy(logits, levels, reduction="none").reshape(5, -1).sum(-1)
-    np.testing.assert_allclose(-categorical().log_prob(numbers, images), expected, rtol=1e-5)
+    np.testing.assert_allclose(-categorical().log_prob(dist_params, images), expected, rtol=1e-5)

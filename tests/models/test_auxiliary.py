@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen import Context, ImageSpec, to_float
-from jaxgen.condition import labels
+from jaxgen.core.condition import labels
 from jaxgen.models import GAN, code_latents, generated_class_loss, information_loss, real_class_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, forward
 
@@ -56,11 +56,11 @@ def test_a_discriminator_that_is_to_find_the_class_is_not_told():
 def test_codes_are_one_of_the_categories_and_numbers_from_minus_one_to_one():
     draw = code_latents(4, 2)
     latent = jax.vmap(lambda key: draw(key, 8))(jax.random.split(jax.random.key(0), 4_000))
-    category, numbers, noise = np.split(np.asarray(latent), [4, 6], axis=1)
+    category, dist_params, noise = np.split(np.asarray(latent), [4, 6], axis=1)
     np.testing.assert_array_equal(np.sort(category, axis=1), np.tile([0, 0, 0, 1], (4_000, 1)))
     np.testing.assert_allclose(category.mean(0), 0.25, atol=0.05)
-    assert np.abs(numbers).max() <= 1
-    np.testing.assert_allclose(numbers.var(0), 1 / 3, atol=0.03)
+    assert np.abs(dist_params).max() <= 1
+    np.testing.assert_allclose(dist_params.var(0), 1 / 3, atol=0.03)
     np.testing.assert_allclose(noise.var(0), 1, atol=0.1)
 
 
@@ -70,8 +70,8 @@ def test_information_is_that_of_the_codes_that_were_drawn():
     latent, (images, _) = gan.latents(CONTEXT), gan.draw(networks, CONTEXT)
     output, _ = forward(gan.discriminator, networks["discriminator"], images, train=False)
     value, _ = information_loss(gan, categories=3, continuous=2)(networks, CONTEXT)
-    numbers = 0.5 * np.square(output[:, 4:] - latent[:, 3:5]).sum(-1).mean()
-    np.testing.assert_allclose(value, cross_entropy(output[:, 1:4], latent[:, :3].argmax(-1)) + numbers, rtol=1e-5)
+    dist_params = 0.5 * np.square(output[:, 4:] - latent[:, 3:5]).sum(-1).mean()
+    np.testing.assert_allclose(value, cross_entropy(output[:, 1:4], latent[:, :3].argmax(-1)) + dist_params, rtol=1e-5)
 
 
 def test_codes_without_categories_are_numbers_alone():

@@ -21,8 +21,8 @@ from jaxgen.models import (
     total_correlation_loss,
     vamp_prior,
 )
-from jaxgen.models.importance_weighted import systematic
-from jaxgen.models.total_correlation import aggregate_densities
+from jaxgen.models.vae.importance_weighted import systematic
+from jaxgen.models.vae.total_correlation import aggregate_densities
 from tests.models.linear_vae import (
     IMAGES,
     context,

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from jaxgen import Context, ImageSpec, add, chain, ema, init_state, make_step, minimize, scale, to_float, to_uint8
-from jaxgen.condition import features, images, labels
+from jaxgen.core.condition import features, images, labels
 from jaxgen.export import load_sampler, save_sampler, seeded
 from jaxgen.losses import (
     absolute_error,

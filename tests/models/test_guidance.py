@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from jaxgen import Context, ImageSpec
-from jaxgen.condition import images, labels, text
+from jaxgen.core.condition import images, labels, text
 from jaxgen.losses import bernoulli
-from jaxgen.models import CodePrior, PixelCNN, draw_naively, guided, pixelcnn_loss, sometimes_untold
-from jaxgen.models.reading_order import draw_incrementally
+from jaxgen.models import CodePrior, PixelCNN, draw_naively, drop_condition, guided, pixelcnn_loss
+from jaxgen.models.autoregressive.incremental import draw_incrementally
 from jaxgen.nets import GatedPixelCNN, TextEncoder, WithText
 from tests.toys import lively
 
@@ -58,9 +58,9 @@ def test_a_share_of_the_batch_is_told_nothing():
 
     loss = pixelcnn_loss(plain)
     told, untold = value(loss), value(loss, label=jnp.full(400, LABELS.none))
-    assert value(sometimes_untold(loss, LABELS, 0.0)) == told
-    assert value(sometimes_untold(loss, LABELS, 1.0)) == untold
-    share = (value(sometimes_untold(loss, LABELS, 0.3)) - told) / (untold - told)
+    assert value(drop_condition(loss, LABELS, 0.0)) == told
+    assert value(drop_condition(loss, LABELS, 1.0)) == untold
+    share = (value(drop_condition(loss, LABELS, 0.3)) - told) / (untold - told)
     assert abs(share - 0.3) < 0.15
 
 
@@ -82,8 +82,8 @@ def test_codes_are_drawn_for_words_and_what_is_remembered_changes_none():
     [
         (lambda: guided(-1.0), "scale of -1.0"),
         (lambda: guided(float("inf")), "scale of inf"),
-        (lambda: sometimes_untold(lambda *_: None, LABELS, 1.5), "share of 1.5"),
-        (lambda: sometimes_untold(lambda *_: None, images(SPEC)), "'image', which cannot be left out"),
+        (lambda: drop_condition(lambda *_: None, LABELS, 1.5), "share of 1.5"),
+        (lambda: drop_condition(lambda *_: None, images(SPEC)), "'image', which cannot be left out"),
     ],
 )
 def test_what_cannot_be_is_told(make, told):

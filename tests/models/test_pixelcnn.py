@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from jaxgen import Context, ImageSpec, InputError, chain, init_state, make_step, minimize
-from jaxgen.condition import features, labels
-from jaxgen.image import to_float
+from jaxgen.core.condition import features, labels
+from jaxgen.core.image import to_float
 from jaxgen.losses import bernoulli, categorical, discretized_logistic_mixture, gaussian, tempered
 from jaxgen.models import (
     VQVAE,
@@ -35,11 +35,11 @@ KEYS = jax.random.split(jax.random.key(5), 3)
 
 def gated(likelihood=None, spec=GATED, **options):
     likelihood = likelihood or bernoulli()
-    return PixelCNN(GatedPixelCNN(likelihood.numbers(spec.channels), 3, (1, 2)), likelihood, spec, **options)
+    return PixelCNN(GatedPixelCNN(likelihood.dist_params(spec.channels), 3, (1, 2)), likelihood, spec, **options)
 
 
 def plus(**options):
-    return PixelCNN(PixelCNNPlusPlus(MIXTURE.numbers(3), 3, levels=3, blocks=1), MIXTURE, PLUS, **options)
+    return PixelCNN(PixelCNNPlusPlus(MIXTURE.dist_params(3), 3, levels=3, blocks=1), MIXTURE, PLUS, **options)
 
 
 def lively(model, seed=0):
@@ -54,10 +54,10 @@ def test_a_pixel_depends_on_all_pixels_before_it_in_its_reach_and_on_no_other(mo
     networks, spec = lively(model), model.spec
     image = jax.random.uniform(jax.random.key(1), (1, *spec), minval=-1)
 
-    def numbers(image):
+    def dist_params(image):
         return model.network.apply(networks["pixelcnn"], image, train=False)[0].sum(-1).ravel()
 
-    slopes = jax.jit(jax.jacrev(numbers))(image)[:, 0].reshape(spec.height * spec.width, -1, spec.channels)
+    slopes = jax.jit(jax.jacrev(dist_params))(image)[:, 0].reshape(spec.height * spec.width, -1, spec.channels)
     places = np.arange(spec.height * spec.width)
     is_before = places[None, :] < places[:, None]
     assert (np.asarray(slopes)[~is_before] == 0).all()
@@ -67,7 +67,7 @@ def test_a_pixel_depends_on_all_pixels_before_it_in_its_reach_and_on_no_other(mo
 
 
 def test_a_channel_of_the_mixture_depends_on_those_before_it_alone():
-    numbers = jax.random.normal(jax.random.key(0), (1, 1, MIXTURE.numbers(3)))
+    dist_params = jax.random.normal(jax.random.key(0), (1, 1, MIXTURE.dist_params(3)))
     levels = jnp.arange(256, dtype=jnp.uint8)
     red, green = jnp.uint8(100), jnp.uint8(200)
 
@@ -75,15 +75,19 @@ def test_a_channel_of_the_mixture_depends_on_those_before_it_alone():
         pixel = jnp.stack(jnp.broadcast_arrays(*channels), axis=-1)
         return pixel.reshape(-1, 1, 1, 3)
 
-    blue = jnp.exp(MIXTURE.log_prob(numbers, pixels(red, green, levels)))
-    of_green = [jnp.exp(MIXTURE.log_prob(numbers, pixels(red, level, levels))).sum() for level in (green, jnp.uint8(9))]
+    blue = jnp.exp(MIXTURE.log_prob(dist_params, pixels(red, green, levels)))
+    of_green = [
+        jnp.exp(MIXTURE.log_prob(dist_params, pixels(red, level, levels))).sum() for level in (green, jnp.uint8(9))
+    ]
     assert float(blue.sum()) == pytest.approx(float(of_green[0]), rel=1e-5)
     assert float(of_green[0]) != pytest.approx(float(of_green[1]), rel=1e-2)
     # Whatever blue is, red and green are as likely as without it.
-    every_green = jax.vmap(lambda level: jnp.exp(MIXTURE.log_prob(numbers, pixels(red, level, levels))).sum())(levels)
+    every_green = jax.vmap(lambda level: jnp.exp(MIXTURE.log_prob(dist_params, pixels(red, level, levels))).sum())(
+        levels
+    )
     red_alone = [every_green.sum()]
     channel = discretized_logistic_mixture(2)
-    weights, means, scales = numbers[..., :2], numbers[..., 2:4], numbers[..., 8:10]
+    weights, means, scales = dist_params[..., :2], dist_params[..., 2:4], dist_params[..., 8:10]
     alone = channel.log_prob(jnp.concatenate([weights, means, scales], axis=-1), red.reshape(1, 1, 1))
     assert float(red_alone[0]) == pytest.approx(float(jnp.exp(alone)), rel=1e-4)
 
@@ -164,16 +168,18 @@ def test_a_completion_keeps_what_is_given_and_draws_the_rest():
 
 
 def test_a_temperature_raises_probabilities_to_its_inverse_power():
-    numbers = jax.random.normal(jax.random.key(0), (1, 1, 5))
+    dist_params = jax.random.normal(jax.random.key(0), (1, 1, 5))
     images = np.linspace(0, 255, 5).round().astype(np.uint8).reshape(-1, 1, 1, 1)
-    plain, cold = (np.exp(given.log_prob(numbers, images)) for given in (categorical(5), tempered(categorical(5), 0.5)))
+    plain, cold = (
+        np.exp(given.log_prob(dist_params, images)) for given in (categorical(5), tempered(categorical(5), 0.5))
+    )
     np.testing.assert_allclose(cold, plain**2 / (plain**2).sum(), rtol=1e-5)
 
 
 def test_a_cold_mixture_is_narrower_and_its_mean_is_where_its_likeliest_component_is():
-    numbers = jnp.array([1.0, 0.0, -0.5, 0.5, -2.0, -2.0])[None, None]
+    dist_params = jnp.array([1.0, 0.0, -0.5, 0.5, -2.0, -2.0])[None, None]
     draws = [
-        jax.vmap(lambda key, likelihood=likelihood: likelihood.sample(key, numbers)[0, 0, 0])(
+        jax.vmap(lambda key, likelihood=likelihood: likelihood.sample(key, dist_params)[0, 0, 0])(
             jax.random.split(jax.random.key(0), 500)
         )
         for likelihood in (MIXTURE, tempered(MIXTURE, 0.05))

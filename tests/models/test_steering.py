@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from jaxgen import ImageSpec, InputError, to_uint8
-from jaxgen.condition import labels
+from jaxgen.core.condition import labels
 from jaxgen.export import load_controls, save_controls, seeded
 from jaxgen.models import (
     GAN,
     closed_form_directions,
     find_directions,
+    interpolations,
     style_controls,
     style_mixtures,
+    traversals,
     truncations,
-    walks,
-    ways,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, StyleGenerator
 
@@ -81,7 +81,7 @@ def test_exported_controls_are_the_live_ones_and_draw_what_the_sampler_draws(sty
 def test_ways_begin_and_end_at_images_of_the_sampler(plain):
     latents = latents_of(plain, 4)
     images = to_uint8(plain.generate(latents[:, None], latents))
-    drawn = ways(plain, latents, columns=3)
+    drawn = interpolations(plain, latents, columns=3)
     assert drawn.shape == (2, 3, *SPEC)
     np.testing.assert_allclose(drawn[:, 0].astype(int), images[:2].astype(int), atol=1)
     np.testing.assert_allclose(drawn[:, -1].astype(int), images[2:].astype(int), atol=1)
@@ -132,7 +132,7 @@ def test_the_directions_of_a_dense_layer_are_those_of_its_kernel(plain, plain_ne
 def test_a_walk_passes_the_image_that_it_is_of(plain):
     latents = latents_of(plain, 50)
     found = find_directions(plain, latents, number=3, method="sefa")
-    drawn = walks(plain, latents[0], found, steps=jnp.array([-1.0, 0.0, 1.0]))
+    drawn = traversals(plain, latents[0], found, steps=jnp.array([-1.0, 0.0, 1.0]))
     assert drawn.shape == (3, 3, *SPEC)
     image = to_uint8(plain.generate(latents[:1, None], latents[:1]))[0]
     np.testing.assert_allclose(drawn[:, 1].astype(int), jnp.broadcast_to(image, (3, *SPEC)).astype(int), atol=1)

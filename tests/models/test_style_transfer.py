@@ -23,9 +23,9 @@ from jaxgen.models import (
     style_transfer_loss,
     swapped,
 )
-from jaxgen.models.style_transfer import moved
+from jaxgen.models.style_transfer.model import moved
 from jaxgen.nets import PyramidDecoder, PyramidEncoder
-from jaxgen.nets.resizing import mean_pool, upsample
+from jaxgen.nets.layers.resizing import mean_pool, upsample
 
 SPEC = ImageSpec(12, 8, 3)
 IMAGES = jax.random.randint(jax.random.key(0), (4, *SPEC), 0, 256).astype(jnp.uint8)

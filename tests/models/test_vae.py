@@ -9,8 +9,9 @@ import optax
 import pytest
 
 from jaxgen import Context, ImageSpec, add, chain, init_state, make_step, minimize, renamed, scale
-from jaxgen.condition import images as whole_images
-from jaxgen.condition import labels, told
+from jaxgen.core.condition import images as whole_images
+from jaxgen.core.condition import labels, told
+from jaxgen.core.objective import stream
 from jaxgen.losses import bernoulli, gaussian, learned_gaussian, logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
@@ -21,7 +22,6 @@ from jaxgen.models import (
     elbo_loss,
     generator_loss,
     importance_weighted_loss,
-    interpolations,
     latent_map,
     reconstructions,
     vamp_prior,
@@ -38,7 +38,6 @@ from jaxgen.nets import (
     ResidualDecoder,
     ResidualEncoder,
 )
-from jaxgen.objective import stream
 from tests.models.linear_vae import IMAGES, SIDE, context, linear_vae, made
 from tests.programs import float64
 
@@ -115,7 +114,7 @@ def test_what_a_condition_says_reaches_both_networks():
     assert jnp.abs(drawn[0] - drawn[1]).max() > 1e-3
     value, _ = elbo_loss(vae, samples=2)(networks, Context(BATCH, jax.random.key(0), jnp.int32(0)))
     assert jnp.isfinite(value)
-    assert interpolations(vae, networks, BATCH, columns=3).shape == (2, 3, *SPEC)
+    assert image_interpolations(vae, networks, BATCH, columns=3).shape == (2, 3, *SPEC)
 
 
 def test_pictures_of_the_latent_space():
@@ -125,9 +124,9 @@ def test_pictures_of_the_latent_space():
     assert rows.shape == (4, 2, *SPEC)
     np.testing.assert_array_equal(rows[0], BATCH["image"][:2])
     np.testing.assert_array_equal(rows[2], BATCH["image"][2:])
-    ways = interpolations(vae, networks, BATCH, columns=5)
-    assert ways.shape == (2, 5, *SPEC)
-    np.testing.assert_array_equal(ways[:, 0], rows[1])  # a way begins at a reconstruction
+    interpolations = image_interpolations(vae, networks, BATCH, columns=5)
+    assert interpolations.shape == (2, 5, *SPEC)
+    np.testing.assert_array_equal(interpolations[:, 0], rows[1])  # a way begins at a reconstruction
     assert latent_map(vae, networks, BATCH, side=4).shape == (4, 4, *SPEC)
 
 
@@ -135,7 +134,7 @@ def test_pictures_of_few_images_and_of_one_latent():
     vae, few = linear_vae(), {"image": IMAGES[:3]}
     networks = made(vae)
     assert reconstructions(vae, networks, few).shape == (2, 3, SIDE, SIDE, 1)
-    assert interpolations(vae, networks, {"image": IMAGES[:1]}, columns=4).shape == (1, 4, SIDE, SIDE, 1)
+    assert image_interpolations(vae, networks, {"image": IMAGES[:1]}, columns=4).shape == (1, 4, SIDE, SIDE, 1)
     with pytest.raises(ValueError, match="a plane needs two"):
         latent_map(vae, networks, few)
 

@@ -8,7 +8,7 @@ import optax
 from jaxgen import Context, ImageSpec, init_state, make_step, minimize
 from jaxgen.losses import gaussian
 from jaxgen.models import VQVAE, vector_quantized_loss
-from jaxgen.models.vqvae import embeddings_of, followed, nearest
+from jaxgen.models.autoregressive.vqvae import embeddings_of, followed, nearest
 from jaxgen.nets import MapDecoder, MapEncoder
 
 SPEC = ImageSpec(8, 12, 3)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.nets.resizing import enlarge, max_pool, upsample
+from jaxgen.nets.layers.resizing import enlarge, max_pool, upsample
 
 IMAGE = jax.random.normal(jax.random.key(0), (2, 6, 8, 4))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jax import export, lax
 
 from jaxgen.nets import Conv, ConvTranspose, conv, conv_transpose
-from jaxgen.nets.conv import LAYOUT
+from jaxgen.nets.layers.conv import LAYOUT
 
 RANDOM = settings(
     max_examples=15,

@@ -15,17 +15,17 @@ from jaxgen.nets import (
     ConditionalBatchNorm,
     DCGANDiscriminator,
     DCGANGenerator,
-    ModernDiscriminator,
-    ModernGenerator,
+    R3GANDiscriminator,
+    R3GANGenerator,
     ResidualDiscriminator,
     ResidualGenerator,
     StyleGenerator,
     forward,
 )
-from jaxgen.nets.modern import Block
-from jaxgen.nets.residual_gan import normalized
-from jaxgen.nets.resizing import grouped_conv, mean_pool, smooth_downsample, smooth_upsample
-from jaxgen.nets.style import StyledConv
+from jaxgen.nets.gan.r3gan import Block
+from jaxgen.nets.gan.residual import normalized
+from jaxgen.nets.gan.style import StyledConv
+from jaxgen.nets.layers.resizing import grouped_conv, mean_pool, smooth_downsample, smooth_upsample
 
 MAP = jax.random.normal(jax.random.key(0), (2, 6, 8, 4))
 SPEC = ImageSpec(28, 28, 1)
@@ -105,7 +105,7 @@ def test_the_size_of_a_spectrally_normalised_projection_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    "network", [DCGANDiscriminator(2), ResidualDiscriminator(2, spectral=False), ModernDiscriminator(8)]
+    "network", [DCGANDiscriminator(2), ResidualDiscriminator(2, spectral=False), R3GANDiscriminator(8)]
 )
 def test_a_projection_adds_the_conditions_product_with_the_features(network):
     image = jax.random.normal(jax.random.key(1), (3, *SPEC))
@@ -153,7 +153,7 @@ def test_a_condition_is_told_in_no_third_way():
 def test_networks_are_of_any_size(spec, conditional):
     condition = (jnp.zeros((2, 5)),) if conditional else ()
     style = StyleGenerator(spec, 4, 8)
-    generators = [(ResidualGenerator(spec, 4), 3), (ModernGenerator(spec, 8), 3), (style, style.latent_size)]
+    generators = [(ResidualGenerator(spec, 4), 3), (R3GANGenerator(spec, 8), 3), (style, style.latent_size)]
     for generator, size in generators:
         images, _ = jax.eval_shape(
             lambda g=generator, s=size: g.init_with_output(
@@ -161,7 +161,7 @@ def test_networks_are_of_any_size(spec, conditional):
             )
         )
         assert images.shape == (2, *spec)
-    for discriminator in (ResidualDiscriminator(4), ModernDiscriminator(8)):
+    for discriminator in (ResidualDiscriminator(4), R3GANDiscriminator(8)):
         logits, _ = jax.eval_shape(
             lambda d=discriminator: d.init_with_output(
                 jax.random.key(0), jnp.zeros((2, *spec)), *condition, train=False

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxgen.nets import Conv, ConvMeanPool, UpsampleConv, conv
-from jaxgen.nets.resized_conv import conv_mean_pool, upsample_conv
-from jaxgen.nets.resizing import mean_pool, upsample
+from jaxgen.nets.layers.resized_conv import conv_mean_pool, upsample_conv
+from jaxgen.nets.layers.resizing import mean_pool, upsample
 from tests.rounding import assert_equal_sums
 
 PLAIN = {

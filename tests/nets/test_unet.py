@@ -7,7 +7,7 @@ import pytest
 
 from jaxgen import InputError
 from jaxgen.nets import ClassicCNN, Dropout, PatchDiscriminator, UNet, forward
-from jaxgen.nets.resizing import enlarge, fold
+from jaxgen.nets.layers.resizing import enlarge, fold
 
 IMAGES = jax.random.normal(jax.random.key(0), (2, 8, 12, 3))
 NETWORKS = {

@@ -1,0 +1,89 @@
+"""The batch over devices, as a step sees it.
+
+    jit     one program for all devices sees the global batch [B, ...]; XLA must be told how to shard what is drawn
+    pmap    the program of one device sees its shard [B / D, ...]: a mean over the batch is one over devices too, and
+            random arrays are drawn for the global batch, then sharded
+
+On one device every function here is the identity, so that one loss serves all three.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxgen.core.types import Array, PyTree
+
+AXIS = "jaxgen_devices"
+"""The axis of a mesh or of a pmap over which a batch is sharded."""
+
+_mesh: ContextVar[Mesh | None] = ContextVar("mesh", default=None)
+
+
+@contextmanager
+def use_mesh(mesh: Mesh) -> Iterator[None]:
+    """Steps that are traced in this context are programs for all devices of the mesh."""
+    token = _mesh.set(mesh)
+    try:
+        yield
+    finally:
+        _mesh.reset(token)
+
+
+def devices() -> int:
+    """The number of devices that hold shards of the batch that the program sees one shard of: 1 outside a pmap."""
+    try:
+        return jax.lax.psum(1, AXIS)
+    except NameError:  # what JAX raises where there is no such axis
+        return 1
+
+
+def draw_batch(draw: Callable[[Array, tuple[int, ...]], Array], key: Array, shape: tuple[int, ...]) -> Array:
+    """This device's shard [B, ...] of an array that `draw(key, shape)` draws for the global batch.
+
+    `shape` is the shard's, so that the number of devices changes no draw.
+
+    >>> draw_batch(jax.random.normal, jax.random.key(0), (4, 2)).shape
+    (4, 2)
+    """
+    return shard_batch(draw(key, (devices() * shape[0], *shape[1:])))
+
+
+def shard_batch(array: Array) -> Array:
+    """This device's shard [B, ...] of an array [devices() * B, ...] of the global batch."""
+    if (mesh := _mesh.get()) is not None:
+        return jax.lax.with_sharding_constraint(array, NamedSharding(mesh, PartitionSpec(AXIS)))
+    count = devices()
+    if count == 1:
+        return array
+    return array.reshape(count, -1, *array.shape[1:])[jax.lax.axis_index(AXIS)]
+
+
+def gather_batch(array: Array) -> Array:
+    """The global batch's array [devices() * B, ...] from each device's shard [B, ...]."""
+    return array if devices() == 1 else jax.lax.all_gather(array, AXIS, tiled=True)
+
+
+def next_examples(array: Array) -> Array:
+    """The global batch rolled by one: for each example of a shard [B, ...] the next one, for the last the first."""
+    rolled = jnp.roll(gather_batch(array), -1, axis=0)
+    return rolled if devices() == 1 else shard_batch(rolled)
+
+
+def replicate(tree: PyTree) -> PyTree:
+    """The tree with each array replicated on every device, gathered if the devices hold shards of it."""
+    if (mesh := _mesh.get()) is None:
+        return tree
+    return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def mean_over_devices(tree: PyTree) -> PyTree:
+    """The mean of each floating-point leaf over the devices of a pmap; other leaves are equal on all of them."""
+    if devices() == 1:
+        return tree
+    return jax.tree.map(
+        lambda leaf: jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf, tree
+    )

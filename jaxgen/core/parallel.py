@@ -1,0 +1,186 @@
+"""Steps on many devices.  Each strategy equals one device up to float32 rounding.
+
+    jit    one program for all devices: each has a share of the batch and the whole state
+    fsdp   the same, but each holds a share of parameters and moments too
+    pmap   one program a device, which averages gradients, statistics and metrics with the others
+
+Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  The only module that touches meshes,
+shardings and pmap.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxgen.core.batch import AXIS, use_mesh
+from jaxgen.core.step import Step
+from jaxgen.core.tree import like, raw
+from jaxgen.core.types import Array, PyTree, TrainState
+from jaxgen.io.errors import InputError
+
+Device = Any
+"""A `jax.Device`, which type checkers take for a variable."""
+
+SMALL = 1024
+"""Numbers in an array below which splitting it saves less than gathering it costs."""
+
+Dispatch = Callable[[TrainState, PyTree, PyTree, Any], tuple[TrainState, PyTree]]
+"""(state, shared, split [n, B, ...], count) -> (state, metrics): many steps as one program."""
+
+
+def make_mesh(devices: Sequence[Device] | None = None) -> Mesh:
+    """A mesh over the devices (all by default) in the order of their processes."""
+    ordered = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(ordered), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def data_parallel(step: Step, mesh: Mesh, *, fsdp: bool = False, batch_axes: Any = 0) -> Step:
+    """The step compiled as one program for all devices of a mesh; it uses up the state.
+
+    `batch_axes` says which axis of the batch is split, None for none; a prefix of its tree, as in `jax.vmap`.
+    `fsdp` splits each large array of the state too, along its longest axis that divides.
+    """
+    splits = jax.tree.map(partial(_split, mesh), batch_axes, is_leaf=lambda axis: axis is None)
+
+    def split_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
+        with use_mesh(mesh):
+            state, metrics = step(state, jax.lax.with_sharding_constraint(batch, splits))
+        state = jax.lax.with_sharding_constraint(state, state_sharding(state, mesh, fsdp=fsdp))
+        return state, jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
+
+    return jax.jit(split_step, donate_argnums=0)
+
+
+def pmapped(step: Step, devices: Sequence[Device] | None = None, *, batch_axes: Any = 0) -> Step:
+    """The step compiled as one program a device: (state [D, ...], batch [D, B / D, ...]) -> (state [D, ...], metrics).
+
+    Gradients, changed collections and BatchNorm's statistics are averaged over the devices by `minimize`,
+    `simultaneous` and `batch_norm`, metrics here.  `batch_axes` are `jax.pmap`'s in_axes; the state is used up.
+    """
+
+    def own_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
+        state, metrics = step(state, batch)
+        return state, jax.lax.psum(metrics, AXIS)
+
+    return jax.pmap(  # pyright: ignore[reportReturnType]
+        own_step, AXIS, in_axes=(0, batch_axes), out_axes=(0, None), devices=devices, donate_argnums=0
+    )
+
+
+def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
+    """Where each array of a state lies: whole on every device, or with `fsdp` in shares if it is large."""
+
+    def longest_axis(shape: tuple[int, ...]) -> int | None:
+        axes = [axis for axis, length in enumerate(shape) if length % mesh.size == 0]
+        return max(axes, key=lambda axis: shape[axis], default=None) if math.prod(shape) >= SMALL else None
+
+    return jax.tree.map(lambda leaf: _split(mesh, longest_axis(leaf.shape) if fsdp else None), state)
+
+
+class Strategy(NamedTuple):
+    """How programs run on the devices.
+
+    The functions put a state, what every device reads whole, and what devices share [n, B / P, ...] (the rows of this
+    process) where `compile`d programs want them, and `fetch` a state or a part of it as the host's arrays.  Every
+    process must call them alike.
+    """
+
+    devices: int
+    compile: Callable[[Dispatch], Dispatch]
+    put_state: Callable[[TrainState], TrainState]
+    put_shared: Callable[[PyTree], PyTree]
+    put_split: Callable[[PyTree], PyTree]
+    fetch: Callable[[PyTree], PyTree]
+
+
+def by_jit(mesh: Mesh, *, fsdp: bool = False) -> Strategy:
+    """One program for all devices, on any number of processes."""
+
+    def compile_dispatch(dispatch: Dispatch) -> Dispatch:
+        run = data_parallel(lambda state, batch: dispatch(state, *batch), mesh, fsdp=fsdp, batch_axes=(None, 1, None))
+        return lambda state, shared, split, count: run(state, (shared, split, count))
+
+    def put_split(tree: PyTree) -> PyTree:
+        return jax.tree.map(partial(jax.make_array_from_process_local_data, _split(mesh, 1)), tree)
+
+    return Strategy(
+        devices=mesh.size,
+        compile=compile_dispatch,
+        put_state=lambda state: _put(_copy(state), state_sharding(state, mesh, fsdp=fsdp)),
+        put_shared=lambda tree: _put(tree, jax.tree.map(lambda _: _split(mesh, None), tree)),
+        put_split=put_split,
+        fetch=partial(_fetch, jax.jit(lambda tree: tree, out_shardings=_split(mesh, None))),
+    )
+
+
+def by_pmap(devices: Sequence[Device]) -> Strategy:
+    """One program a device, in one process."""
+    count = len(devices)
+    each = NamedSharding(make_mesh(devices), PartitionSpec(AXIS))
+
+    def compile_dispatch(dispatch: Dispatch) -> Dispatch:
+        run = pmapped(lambda state, batch: dispatch(state, *batch), devices, batch_axes=(0, 1, None))
+        return lambda state, shared, split, count: run(state, (shared, split, count))
+
+    def replicate(tree: PyTree) -> PyTree:
+        copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)
+        return jax.device_put(copies, each)
+
+    def put_split(tree: PyTree) -> PyTree:
+        return jax.tree.map(lambda array: array.reshape(len(array), count, -1, *array.shape[2:]), tree)
+
+    def fetch(tree: PyTree) -> PyTree:
+        return _on_host(lambda leaf: np.array(leaf.addressable_data(0)).reshape(leaf.shape[1:]), tree)
+
+    return Strategy(count, compile_dispatch, replicate, replicate, put_split, fetch)
+
+
+def require_divisible(batch_size: int, devices: int) -> None:
+    """Refuses a batch that does not divide over the devices.
+
+    Raises:
+      InputError: naming the nearest sizes that do.
+    """
+    below = batch_size // devices * devices
+    if below != batch_size:
+        nearest = " and ".join(str(size) for size in (below, below + devices) if size)
+        those = "do are" if below else "does is"
+        raise InputError(
+            f"--batch-size {batch_size} does not divide over {devices} devices; the nearest that {those} {nearest}."
+        )
+
+
+def _split(mesh: Mesh, axis: int | None) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS))
+
+
+def _copy(state: TrainState) -> TrainState:
+    """Arrays of its own: a program uses up the state that it is given."""
+    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
+
+
+def _put(tree: PyTree, shardings: PyTree) -> PyTree:
+    if jax.process_count() == 1:
+        return jax.device_put(tree, shardings)
+
+    def put(leaf: Array | np.ndarray, sharding: NamedSharding) -> Array:
+        host = np.asarray(raw(leaf))
+        return like(leaf, jax.make_array_from_callback(host.shape, sharding, lambda index: host[index]))
+
+    return jax.tree.map(put, tree, shardings)
+
+
+def _fetch(gather: Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
+    if not all(leaf.is_fully_addressable or leaf.is_fully_replicated for leaf in jax.tree.leaves(tree)):
+        tree = gather(tree)
+    return _on_host(np.array, tree)  # copies: the next dispatch uses the memory again
+
+
+def _on_host(get: Callable[[Array], np.ndarray], tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: like(leaf, get(raw(leaf))), tree)

@@ -1,0 +1,1 @@
+"""What touches the terminal and the disk: errors, files, programs, pictures, archives."""

@@ -1,0 +1,57 @@
+"""Images side by side in one PNG."""
+
+import io
+import math
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.io.files import AnyPath, write_whole
+
+GAP = 2
+MIN_SIDE = 56
+
+
+def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Images uint8 [N, H, W, C] row by row in one image; as many columns as rows unless `columns` is given."""
+    num, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(num))
+    rows = math.ceil(num / columns)
+    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), 64, np.uint8)
+    for place, image in enumerate(images):
+        top, left = (
+            GAP + index * (side + GAP) for index, side in zip(divmod(place, columns), (height, width), strict=True)
+        )
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def picture(images: np.ndarray, columns: int | None = None) -> Image.Image:
+    """A grid as a picture, as a notebook shows it; small images are enlarged by a whole factor to 56 pixels or more."""
+    grid = image_grid(images, columns)
+    factor = max(1, MIN_SIDE // min(images.shape[1:3]))
+    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
+    return Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
+
+
+def save_grid(path: AnyPath, images: np.ndarray, columns: int | None = None) -> None:
+    """Writes the picture of a grid as PNG."""
+    file = io.BytesIO()
+    picture(images, columns).save(file, "PNG")
+    write_whole(path, file.getvalue())
+
+
+def save_image(path: AnyPath, image: np.ndarray) -> None:
+    """Writes one image uint8 [H, W, C] as PNG, pixel by pixel."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
+    write_whole(path, file.getvalue())
+
+
+def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80) -> None:
+    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that goes there and back for ever."""
+    there = [picture(images, None) for images in frames]
+    first, *others = [*there, *there[-2:0:-1]]
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    write_whole(path, file.getvalue())

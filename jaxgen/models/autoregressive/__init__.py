@@ -1,0 +1,1 @@
+"""Autoregressive models of pixels and of codes, drawn incrementally, with guidance."""

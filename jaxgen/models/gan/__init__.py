@@ -1,0 +1,1 @@
+"""Generative adversarial networks: the game, its regularisers, augmentation, conditions, shared images."""

@@ -1,0 +1,1 @@
+"""Latent spaces: what can be controlled, directions in them, pictures of them."""

@@ -1,0 +1,1 @@
+"""Style transfer by adaptive instance normalisation and by optimisation."""

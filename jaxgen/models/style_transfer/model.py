@@ -1,0 +1,201 @@
+"""Style transfer: the content of one image in the style of another.
+
+By adaptive instance normalisation, Huang and Belongie (2017), https://arxiv.org/abs/1703.06868.  The networks are
+"encoder", from images to maps of several levels, the last of which is f, and "decoder", g, from there to images.  With
+mu, sigma the moments of each channel over an image, c the content, s the style, a the strength, and move a crop at a
+random place:
+
+    (1) AdaIN(x, y) = sigma(y) (x - mu(x)) / sigma(x) + mu(y)
+    (2) t           = (1 - a) f(c) + a AdaIN(f(c), f(s)),   result g(t)
+    (3) loss        = content(f(g(t)), t) + weight style(move(g(t)), s)    with a = 1
+
+Equations (8), (14) and (11) there, without move.  Where a mask m is given the result is m g(t) + (1 - m) c.
+
+By optimisation, Gatys et al. (2016): the image itself is the network "image", and its pixels descend
+
+    (4) loss        = content(f(x), f(c)) + weight Gram(x, s)
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.batch import shard_batch
+from jaxgen.core.image import to_float, to_uint8
+from jaxgen.core.metrics import mean
+from jaxgen.core.sampler import Sampler
+from jaxgen.core.types import Array, Aux, Batch, Context, Loss, Networks, Variables
+from jaxgen.io.errors import InputError
+from jaxgen.losses import channel_moments, gram_style_loss, moment_style_loss, squared_error
+from jaxgen.nets import Module, forward
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MOVES = 4
+"""Places to see an image from, in either direction: as many as pixels that an encoder makes one of."""
+
+Features = Callable[[Array], Sequence[Array]]
+"""Images float32 [B, H, W, C] in [-1, 1] to the maps [B, h, w, F] of each level, the last of which says the content."""
+
+
+class StyleTransfer(NamedTuple):
+    """An encoder of images to maps [B, h, w, F] of several levels, and a decoder of the last of them to images."""
+
+    encoder: Module
+    decoder: Module
+
+    def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
+        """Both networks' variables; `batch` shows what an example is."""
+        encoder, decoder = jax.random.split(key)
+        maps, variables = self.encoder.init_with_output(encoder, to_float(batch["image"]), train=False)
+        return {"encoder": variables, "decoder": self.decoder.init(decoder, maps[-1], train=False)}
+
+    def encode(self, networks: Networks, images: Array) -> Sequence[Array]:
+        """The maps [B, h, w, F] of each level of images float32 [B, H, W, C] in [-1, 1]."""
+        return forward(self.encoder, networks["encoder"], images, train=False)[0]
+
+    def decode(self, networks: Networks, features: Array, size: Sequence[int]) -> Array:
+        """The images float32 [B, *size, C] of maps of the last level, what reaches over cut off."""
+        image = forward(self.decoder, networks["decoder"], features, train=False)[0]
+        for axis, side in enumerate(size, start=1):
+            image = jnp.take(image, jnp.arange(side), axis=axis)
+        return image
+
+    def transfer(
+        self,
+        networks: Networks,
+        content: Array,
+        style: Array,
+        strength: Array | float = 1.0,
+        mask: Array | None = None,
+    ) -> Array:
+        """The contents float32 [B, H, W, C] in [-1, 1] in the styles of [B, H', W', C], by (2).
+
+        `strength`, one or [B], goes from 0, the content as the decoder knows it, to 1.  Where a mask [B, H, W, 1] in
+        [0, 1] is 0 the content stays as it is.
+        """
+        features, styles = (self.encode(networks, images)[-1] for images in (content, style))
+        target = blended(features, adaptive_instance_norm(features, styles), strength)
+        result = self.decode(networks, target, content.shape[1:3])
+        return result if mask is None else mask * result + (1 - mask) * content
+
+    def losses(self, networks: Networks, images: Array, content: Array, style: Array) -> tuple[Array, Array]:
+        """How far images [B, H, W, C] are from what a transfer is to be: the two terms [B] of (3), without move."""
+        maps, features, styles = (self.encode(networks, given) for given in (images, content, style))
+        return squared_error(maps[-1], adaptive_instance_norm(features[-1], styles[-1])), moment_style_loss(
+            maps, styles
+        )
+
+    def sampler(self, examples: Array) -> Sampler:
+        """The function from networks and typed keys [B] to some of `examples` uint8 [N, H, W, C] in others' styles.
+
+        Which ones is random; two examples at least.
+        """
+
+        def sample(networks: Networks, keys: Array) -> Array:
+            pairs = jax.vmap(lambda key: jax.random.choice(key, len(examples), (2,), replace=False))(keys)
+            content, style = (to_float(jnp.asarray(examples)[pairs[:, which]]) for which in (0, 1))
+            return self.transfer(networks, content, style)
+
+        return sample
+
+
+def adaptive_instance_norm(content: Array, style: Array) -> Array:
+    """Maps [B, h, w, F] with the moments of others [B, h', w', F], (1)."""
+    (centre, deviation), (other_centre, other_deviation) = map(channel_moments, (content, style))
+    return other_deviation * (content - centre) / deviation + other_centre
+
+
+def blended(content: Array, styled: Array, strength: Array | float) -> Array:
+    """The maps [B, h, w, F] on the straight way from content to style, one strength or [B], (2)."""
+    share = jnp.reshape(jnp.asarray(strength, content.dtype), (-1, 1, 1, 1))
+    return (1 - share) * content + share * styled
+
+
+def swapped(images: Array) -> Array:
+    """Each image's neighbour of a batch [B, ...], first with second, third with fourth: pairs of a shuffled batch.
+
+    Raises:
+      InputError: an odd number of images (of a device's, in a pmap).
+    """
+    if len(images) % 2:
+        raise InputError(f"Pairs of content and style of {len(images)} images (on a device): expected an even number.")
+    return images.reshape(-1, 2, *images.shape[1:])[:, ::-1].reshape(images.shape)
+
+
+def moved(key: Array, images: Array) -> Array:
+    """A crop [B, H - 4, W - 4, C] of images [B, H, W, C] at a random place, the same for all.
+
+    Raises:
+      InputError: images of which nothing would be left.
+    """
+    if min(images.shape[1:3]) <= MOVES:
+        size, least = "x".join(map(str, images.shape[1:3])), MOVES + 1
+        raise InputError(f"Images of {size}: crops are {MOVES} pixels smaller; expected at least {least}x{least}.")
+    row, column = jax.random.randint(key, (2,), 0, MOVES)
+    height, width = (side - MOVES for side in images.shape[1:3])
+    return jax.lax.dynamic_slice(images, (0, row, column, 0), (len(images), height, width, images.shape[-1]))
+
+
+def style_transfer_loss(model: StyleTransfer, *, weight: float = 10.0) -> Loss:
+    """(3), averaged over the batch: each image takes its neighbour's style.  No gradient flows into the encoder.
+
+    What the style is asked of is moved by a few pixels: an encoder with strides sees every fourth pixel in one way, and
+    a pattern of that period, which no eye takes for the style, would do as well.
+    """
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        networks = {**networks, "encoder": jax.lax.stop_gradient(networks["encoder"])}
+        images = to_float(context.batch["image"])
+        maps = model.encode(networks, images)
+        styles = [swapped(level) for level in maps]
+        target = adaptive_instance_norm(maps[-1], styles[-1])
+        made = model.decode(networks, target, images.shape[1:3])
+        content = squared_error(model.encode(networks, made)[-1], target)
+        style = moment_style_loss(model.encode(networks, moved(context.key, made)), styles)
+        return (content + weight * style).mean(), Aux({"content": mean(content), "style": mean(style)})
+
+    return loss
+
+
+def identity_loss(model: StyleTransfer) -> Loss:
+    """The mean squared error of what the networks make of an image that no style is given to: strength 0 is content.
+
+    It trains the encoder too, as an autoencoder's.
+    """
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        images = to_float(context.batch["image"])
+        error = squared_error(model.decode(networks, model.encode(networks, images)[-1], images.shape[1:3]), images)
+        return error.mean(), Aux({"error": mean(error)})
+
+    return loss
+
+
+def image_network(image: Array) -> Variables:
+    """Images float32 [B, H, W, C] as the network "image", so that `minimize(..., wrt="image")` finds them."""
+    return {"params": image}
+
+
+def optimized_transfer_loss(features: Features, *, weight: float = 1.0) -> Loss:
+    """(4) of the network "image", averaged over the batch: `content` and `style`, uint8 [B, H, W, C].
+
+    Any function from images to maps will do.  Start from the content or from noise.
+    """
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        maps = features(shard_batch(networks["image"]["params"]))
+        contents, styles = (features(to_float(context.batch[name])) for name in ("content", "style"))
+        content, style = squared_error(maps[-1], contents[-1]), gram_style_loss(maps, styles)
+        return (content + weight * style).mean(), Aux({"content": mean(content), "style": mean(style)})
+
+    return loss
+
+
+def strengths(model: StyleTransfer, networks: Networks, batch: Batch, *, rows: int = 8) -> Array:
+    """A row uint8 [7, H, W, C] for each of some images: itself, it in its neighbour's style ever more, and that."""
+    content = to_float(batch["image"][: 2 * min(rows, len(batch["image"]) // 2)])
+    style = swapped(content)
+    between = [model.transfer(networks, content, style, strength) for strength in STRENGTHS]
+    return to_uint8(jnp.stack([content, *between, style], axis=1))[::2]

@@ -1,0 +1,65 @@
+"""The importance-weighted bound.  Burda et al. (2016), https://arxiv.org/abs/1509.00519.
+
+With k latents z_i from q(z | x) and w_i = p(x | z_i) p(z_i) / q(z_i | x),
+
+    (1) bound        log 1/k sum_i w_i
+    (2) gradient     sum_i v_i grad log w_i,    v_i the share of w_i in their sum
+
+(2) is an expectation over i drawn with probability v_i.  So all k samples may go forward and only m of them, drawn by
+their shares, backward (end of section 3).  The m are drawn systematically, at equally spaced points of the cumulative
+shares from a random start, which keeps the expectation and varies less than m draws apart: Douc et al. (2005),
+https://arxiv.org/abs/cs/0507025.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.batch import devices, shard_batch
+from jaxgen.core.types import Array, Aux, Context, Loss, Networks
+from jaxgen.models.vae.model import bound_metrics, log_mean_exp, require_samples
+
+stop = jax.lax.stop_gradient
+
+
+def importance_weighted_loss(model, *, samples: int, backward: int | None = None) -> Loss:
+    """The negative of (1) with so many latents, averaged over the batch; the gradient is through `backward` of them.
+
+    With fewer than all, the gradient has the whole one's expectation for networks without dropout or normalisation by
+    the batch.
+
+    Raises:
+      ValueError: no samples, or `backward` is not from 1 to `samples`.
+    """
+    require_samples(samples)
+    if backward is None:
+        return _through_all(model, samples)
+    if not 1 <= backward <= samples:
+        raise ValueError(f"backward={backward} was given; expected from 1 to samples={samples}.")
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        every = model.infer(stop(networks), context, samples)
+        shares = jax.nn.softmax(every.log_weights, axis=0)
+        key = jax.random.fold_in(context.key, samples)
+        chosen = model.infer(networks, context, samples, keep=systematic(key, shares, backward))
+        surrogate = -chosen.log_weights.mean()
+        value = surrogate + stop(-log_mean_exp(every.log_weights).mean() - surrogate)
+        return value, Aux(bound_metrics(every.log_likelihood, every.log_ratio), chosen.changes)
+
+    return loss
+
+
+def _through_all(model, samples: int) -> Loss:
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        inferred = model.infer(networks, context, samples)
+        metrics = bound_metrics(inferred.log_likelihood, inferred.log_ratio)
+        return -log_mean_exp(inferred.log_weights).mean(), Aux(metrics, inferred.changes)
+
+    return loss
+
+
+def systematic(key: Array, shares: Array, count: int) -> Array:
+    """For each image `count` indices [count, B] of k, index i in expectation count * shares[i] times."""
+    start = shard_batch(jax.random.uniform(key, (devices() * shares.shape[1],)))
+    points = (jnp.arange(count)[:, None] + start) / count
+    below = jnp.cumsum(shares, axis=0)[None] <= points[:, None]
+    return jnp.minimum(below.sum(1), len(shares) - 1)

@@ -1,0 +1,180 @@
+"""Encoders and decoders of variational autoencoders.
+
+An encoder takes images float32 [B, H, W, C] in [-1, 1] to the mean and the log variance [B, Z] of its latents; a
+decoder takes latents [B, Z] to the numbers [B, H, W, P] of a likelihood, float32.  Both take a condition [B, F] after
+that, or none.
+
+    MLP          dense layers.  Burda, Grosse and Salakhutdinov (2016), https://arxiv.org/abs/1509.00519: two of 200
+    Conv         convolutions with BatchNorm and pooling, upsampling and convolutions
+    Residual     residual blocks without normalisation, their last layer zero at first
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.image import ImageSpec
+from jaxgen.core.types import Array
+from jaxgen.io.errors import InputError
+from jaxgen.nets.layers.conditioning import with_condition
+from jaxgen.nets.layers.conv import Conv
+from jaxgen.nets.layers.normalization import batch_norm
+from jaxgen.nets.layers.resized_conv import UpsampleConv
+from jaxgen.nets.layers.resizing import enlarge, max_pool
+
+Activation = Callable[[Array], Array]
+Posterior = tuple[Array, Array]
+"""Mean and log variance, float32 [B, Z]."""
+
+
+class MLPEncoder(nn.Module):
+    """Images [B, H, W, C] of any size, through dense layers."""
+
+    latent_size: int
+    hidden: tuple[int, ...] = (200, 200)
+    activation: Activation = jnp.tanh
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+        # From 0 for black: hundreds of black pixels at -1 would drive every unit of the first layer to its end.
+        features = with_condition((image.reshape(image.shape[0], -1) + 1) / 2, condition)
+        for size in self.hidden:
+            features = self.activation(nn.Dense(size, dtype=self.dtype)(features))
+        return posterior(features, self.latent_size, self.dtype)
+
+
+class MLPDecoder(nn.Module):
+    """Latents [B, Z] to [B, H, W, P], the sizes of `output`, through dense layers."""
+
+    output: ImageSpec
+    hidden: tuple[int, ...] = (200, 200)
+    activation: Activation = jnp.tanh
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        features = with_condition(latent, condition)
+        for size in self.hidden:
+            features = self.activation(nn.Dense(size, dtype=self.dtype)(features))
+        height, width, dist_params = self.output
+        output = nn.Dense(height * width * dist_params, dtype=self.dtype)(features)
+        return output.reshape(-1, height, width, dist_params).astype(jnp.float32)
+
+
+class ConvEncoder(nn.Module):
+    """Images [B, H, W, C], whose sides are multiples of 4, halved twice by pooling."""
+
+    latent_size: int = 256
+    width: int = 32
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+        require_multiple(image.shape[1:3], 4)
+        for width in (self.width, 2 * self.width):
+            image = Conv(width, (3, 3), use_bias=False, dtype=self.dtype)(image)
+            image = nn.relu(batch_norm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image))
+            image = max_pool(image)
+        features = with_condition(image.reshape(image.shape[0], -1), condition)
+        return posterior(features, self.latent_size, self.dtype)
+
+
+class ConvDecoder(nn.Module):
+    """Latents [B, Z] to [B, H, W, P], the sizes of `output`, doubled twice."""
+
+    output: ImageSpec
+    width: int = 32
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(self.output[:2], 4)
+        normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
+        image = to_map(with_condition(latent, condition), self.output, 4, 2 * self.width, self.dtype)
+        for width in (2 * self.width, self.width):
+            image = UpsampleConv(width, (3, 3), use_bias=False, dtype=self.dtype)(image)
+            image = nn.relu(normalize()(image))
+        return Conv(self.output.channels, (3, 3), dtype=self.dtype)(image).astype(jnp.float32)
+
+
+class Block(nn.Module):
+    """x + f(x), where f is two convolutions with the GELU before each, the second zero at first."""
+
+    layer: Callable[..., nn.Module] = partial(Conv, kernel_size=(3, 3))
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        layer = partial(self.layer, image.shape[-1], dtype=self.dtype)
+        change = layer()(jax.nn.gelu(image))  # pyright: ignore[reportCallIssue]
+        return image + layer(kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))  # pyright: ignore[reportCallIssue]
+
+
+class ResidualEncoder(nn.Module):
+    """Images [B, H, W, C], whose sides are multiples of 4, halved twice by strides, with residual blocks after each."""
+
+    latent_size: int
+    width: int = 32
+    blocks: int = 2
+    hidden: int = 256
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+        require_multiple(image.shape[1:3], 4)
+        for width in (self.width, 2 * self.width):
+            image = Conv(width, (4, 4), (2, 2), dtype=self.dtype)(image)
+            for _ in range(self.blocks):
+                image = Block(dtype=self.dtype)(image)
+        features = with_condition(jax.nn.gelu(image).reshape(image.shape[0], -1), condition)
+        features = jax.nn.gelu(nn.Dense(self.hidden, dtype=self.dtype)(features))
+        return posterior(features, self.latent_size, self.dtype)
+
+
+class ResidualDecoder(nn.Module):
+    """Latents [B, Z] to [B, H, W, P], the sizes of `output`: residual blocks, doubled twice from depth to space."""
+
+    output: ImageSpec
+    width: int = 32
+    blocks: int = 2
+    hidden: int = 256
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(self.output[:2], 4)
+        features = jax.nn.gelu(nn.Dense(self.hidden, dtype=self.dtype)(with_condition(latent, condition)))
+        image = to_map(features, self.output, 4, 2 * self.width, self.dtype)
+        for width in (self.width, self.output.channels):
+            for _ in range(self.blocks):
+                image = Block(dtype=self.dtype)(image)
+            image = enlarge(Conv(4 * width, (3, 3), dtype=self.dtype)(jax.nn.gelu(image)))
+        return image.astype(jnp.float32)
+
+
+def posterior(features: Array, latent_size: int, dtype: jnp.dtype) -> Posterior:
+    """The mean and the log variance [B, Z], by one dense layer each."""
+    mean, log_variance = (nn.Dense(latent_size, dtype=dtype)(features) for _ in range(2))
+    return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
+
+
+def to_map(features: Array, output: ImageSpec, factor: int, width: int, dtype: jnp.dtype) -> Array:
+    """Features [B, F] to a map [B, H / factor, W / factor, width], by a dense layer."""
+    sides = output.height // factor, output.width // factor
+    return nn.Dense(sides[0] * sides[1] * width, dtype=dtype)(features).reshape(-1, *sides, width)
+
+
+def require_multiple(sides: Any, factor: int) -> None:
+    """Refuses an image whose sides cannot be halved so often.
+
+    Raises:
+      InputError: naming the side.
+    """
+    for side in sides:
+        if side % factor:
+            raise InputError(f"This network takes images whose sides are multiples of {factor}; got {side}.")

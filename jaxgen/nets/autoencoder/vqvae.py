@@ -1,0 +1,49 @@
+"""Networks of a VQ-VAE.  van den Oord et al. (2017), https://arxiv.org/abs/1711.00937, section 4.1.
+
+A map of vectors at a quarter of the image's sides, and back.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.image import ImageSpec
+from jaxgen.core.types import Array
+from jaxgen.nets.autoencoder.networks import Block, enlarge, require_multiple
+from jaxgen.nets.layers.conv import Conv
+
+
+class MapEncoder(nn.Module):
+    """Images float32 [B, H, W, C], whose sides are multiples of 4, to vectors float32 [B, H/4, W/4, E]."""
+
+    vector_size: int = 64
+    width: int = 64
+    blocks: int = 2
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, *, train: bool) -> Array:
+        require_multiple(image.shape[1:3], 4)
+        image = Conv(self.width // 2, (4, 4), (2, 2), dtype=self.dtype)(image)
+        image = Conv(self.width, (4, 4), (2, 2), dtype=self.dtype)(jax.nn.gelu(image))
+        for _ in range(self.blocks):
+            image = Block(dtype=self.dtype)(image)
+        return Conv(self.vector_size, (1, 1), dtype=self.dtype)(jax.nn.gelu(image)).astype(jnp.float32)
+
+
+class MapDecoder(nn.Module):
+    """Vectors [B, H/4, W/4, E] to a likelihood's numbers float32 [B, H, W, P], the sizes of `output`."""
+
+    output: ImageSpec
+    width: int = 64
+    blocks: int = 2
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, vectors: Array, *, train: bool) -> Array:
+        image = Conv(self.width, (3, 3), dtype=self.dtype)(vectors)
+        for _ in range(self.blocks):
+            image = Block(dtype=self.dtype)(image)
+        for width in (self.width // 2, self.output.channels):
+            image = enlarge(Conv(4 * width, (3, 3), dtype=self.dtype)(jax.nn.gelu(image)))
+        return image.astype(jnp.float32)

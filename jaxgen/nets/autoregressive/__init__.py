@@ -1,0 +1,1 @@
+"""Networks that predict each pixel from the pixels before it."""

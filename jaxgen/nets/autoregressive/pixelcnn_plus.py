@@ -1,0 +1,144 @@
+"""PixelCNN++.  Salimans et al. (2017), https://arxiv.org/abs/1701.05517, sections 2.3 to 2.5 and figure 2.
+
+Two streams of shifted convolutions: "down" sees the rows above a pixel, "right" those and the pixels to the left, and
+is told what the first one makes.  Each goes through maps of half the sides and back, with short-cuts between maps of
+one size.  A block of theirs adds to its input
+
+    (1) a sigmoid(b),    (a, b) = W_2 * e(W_1 * e(x) + V e(told)) + V_c c,    e(x) = elu of x and of -x
+
+A map of twice the size is made by a dense layer and depth to space, where the paper has a transposed convolution.
+It is used as `GatedPixelCNN` is.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.types import Array
+from jaxgen.nets.autoencoder.networks import require_multiple
+from jaxgen.nets.layers.conv import Conv
+from jaxgen.nets.layers.dropout import Dropout
+from jaxgen.nets.layers.shifted import Enlarged, Place, ShiftedConv, shift_down, shift_right, with_ones
+
+DOWN, RIGHT = {"kernel_size": (2, 3), "centred": True}, {"kernel_size": (2, 2)}
+"""The shifted convolutions of the two streams."""
+
+
+class GatedBlock(nn.Module):
+    """The block (1); `shape` are the options of its shifted convolutions."""
+
+    shape: dict
+    dropout: float
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(
+        self, given: Array, told: Sequence[Array], condition: Array | None, place: Place | None, *, train: bool
+    ) -> Array:
+        width = given.shape[-1]
+        features = ShiftedConv(width, **self.shape, dtype=self.dtype)(elu_of_both(given), place)
+        if told:
+            heard = elu_of_both(jnp.concatenate(told, axis=-1))
+            features += Conv(width, (1, 1), use_bias=False, dtype=self.dtype)(heard)
+        features = Dropout(self.dropout)(elu_of_both(features), train=train)
+        features = ShiftedConv(2 * width, **self.shape, dtype=self.dtype)(features, place)
+        if condition is not None:
+            features += nn.Dense(2 * width, use_bias=False, dtype=self.dtype)(condition)[:, None, None]
+        a, b = jnp.split(features, 2, axis=-1)
+        return given + a * jax.nn.sigmoid(b)
+
+
+class Stream(nn.Module):
+    """All blocks of a stream: `levels` sizes of maps, `blocks` on the way to the smallest and as many on the way back.
+
+    It is told maps by another stream for each of its blocks, or none, and gives the map after each.
+    """
+
+    shape: dict
+    width: int
+    levels: int
+    blocks: int
+    dropout: float
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(
+        self, given: Array, told: Sequence[Array] | None, condition: Array | None, place: Place | None, *, train: bool
+    ) -> list[Array]:
+        others, places = iter(told or ()), [place]
+
+        def block(image: Array, *short_cut: Array) -> Array:
+            heard = [*([other] if (other := next(others, None)) is not None else ()), *short_cut]
+            return GatedBlock(self.shape, self.dropout, self.dtype)(image, heard, condition, places[-1], train=train)
+
+        made, kept = [], [[given]]
+        for level in range(self.levels):
+            if level:
+                halved = ShiftedConv(self.width, **self.shape, stride=2, dtype=self.dtype)
+                kept.append([halved(kept[-1][-1], places[-1])])
+                places.append(places[-1] and places[-1].coarser())
+            for _ in range(self.blocks):
+                kept[-1].append(block(kept[-1][-1]))
+            made += kept[-1][1:]
+        image = kept[-1][-1]
+        for level in reversed(range(self.levels)):
+            for _ in range(self.blocks):
+                image = block(image, kept[level].pop())
+                made.append(image)
+            if level:
+                places.pop()
+                image = Enlarged(self.width, self.dtype)(image, places[-1])
+        return made
+
+
+class PixelCNNPlusPlus(nn.Module):
+    """Images float32 [B, H, W, F] in [-1, 1] to numbers float32 [B, H, W, P]; sides are multiples of 2^(levels - 1)."""
+
+    dist_params: int
+    width: int = 64
+    levels: int = 3
+    blocks: int = 2
+    dropout: float = 0.0
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        sizes = self.width, self.levels, self.blocks, self.dropout, self.dtype
+        self.down_stream, self.right_stream = Stream(DOWN, *sizes), Stream(RIGHT, *sizes)
+        first = partial(ShiftedConv, self.width, dtype=self.dtype)
+        self.first_down, self.first_above, self.first_right = first(**DOWN), first((1, 3), centred=True), first((2, 1))
+        self.output = Conv(self.dist_params, (1, 1), dtype=self.dtype)
+
+    def down(
+        self, above: Array, condition: Array | None, place: Place | None = None, *, train: bool = False
+    ) -> list[Array]:
+        """What the right stream is told of images a row lower, or of the row above."""
+        told = self.down_stream(self.first_down(above, place), None, condition, place, train=train)
+        return [self.first_above(above, place), *told]
+
+    def right(
+        self,
+        before: Array,
+        told: list[Array],
+        condition: Array | None,
+        place: Place | None = None,
+        *,
+        train: bool = False,
+    ) -> Array:
+        """The numbers, given images a column further, or the pixel to the left, and what the down stream told."""
+        first = told[0] + self.first_right(before, place)
+        last = self.right_stream(first, told[1:], condition, place, train=train)[-1]
+        return self.output(jax.nn.elu(last)).astype(jnp.float32)
+
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(image.shape[1:3], 2 ** (self.levels - 1))
+        image = with_ones(image)
+        told = self.down(shift_down(image), condition, train=train)
+        return self.right(shift_right(image), told, condition, train=train)
+
+
+def elu_of_both(features: Array) -> Array:
+    """ELU of the features [..., C] and of their negatives, [..., 2C]."""
+    return jax.nn.elu(jnp.concatenate([features, -features], axis=-1))

@@ -1,0 +1,120 @@
+"""The deep convolutional GAN.  Radford, Metz and Chintala (2016), https://arxiv.org/abs/1511.06434.
+
+An image is halved until a side is odd or 4: 28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4.  The layer below the image has
+`width` channels and each layer below that twice as many, so that 64x64x3 at width 64 is the paper's
+100 -> 512 -> 256 -> 128 -> 64 -> 3.
+
+`hidden` puts a dense layer of that many features between the latent and the first map, and between the last map and
+the logit, as InfoGAN's MNIST networks do (1,024).  Chen et al. (2016), https://arxiv.org/abs/1606.03657, table 1.
+
+A condition [B, F] goes in beside the latent, and into the discriminator by projection (Miyato and Koyama (2018),
+https://arxiv.org/abs/1802.05637, equation (3)) or as a further channel.
+"""
+
+from functools import partial
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.image import ImageSpec
+from jaxgen.core.types import Array
+from jaxgen.io.errors import InputError
+from jaxgen.nets.layers.conditioning import with_condition, with_projection
+from jaxgen.nets.layers.conv import Conv, ConvTranspose
+from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
+
+NORMAL = nn.initializers.normal(0.02)
+"""The paper's initialisation."""
+
+
+def halvings(spec: ImageSpec) -> int:
+    """How often an image is halved.
+
+    Raises:
+      InputError: a side is no multiple of 4 or not from 28 to 128, or the channels are not 1 or 3.
+
+    >>> halvings(ImageSpec(28, 28, 1)), halvings(ImageSpec(64, 64, 3))
+    (2, 4)
+    """
+    for side in (spec.height, spec.width):
+        if side % 4 or not 28 <= side <= 128:
+            raise InputError(f"A DCGAN draws images whose sides are multiples of 4 from 28 to 128; got {side}.")
+    if spec.channels not in (1, 3):
+        raise InputError(f"A DCGAN draws images of 1 or 3 channels; got {spec.channels}.")
+    count, height, width = 0, spec.height, spec.width
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) > 4:
+        count, height, width = count + 1, height // 2, width // 2
+    return count
+
+
+class DCGANGenerator(nn.Module):
+    """Latents [B, Z] and perhaps a condition [B, F] to images float32 [B, H, W, C] in (-1, 1).
+
+    With `conditional_norm` the condition also scales and shifts the normalised maps.
+    """
+
+    spec: ImageSpec
+    width: int = 64
+    hidden: int = 0
+    conditional_norm: bool = False
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: nn.initializers.Initializer = NORMAL
+
+    @nn.compact
+    def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
+        options: Any = {"use_bias": False, "dtype": self.dtype, "kernel_init": self.kernel_init}
+        normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
+        latent = with_condition(latent, condition)
+        if self.conditional_norm and condition is not None:
+            normalize = lambda: partial(ConditionalBatchNorm(train, self.dtype), condition=condition)  # noqa: E731
+        count = halvings(self.spec)
+        height, width = self.spec.height >> count, self.spec.width >> count
+        features = self.width << (count - 1)
+        if self.hidden:
+            latent = nn.relu(normalize()(nn.Dense(self.hidden, **options)(latent)))
+        image = nn.Dense(height * width * features, **options)(latent).reshape(-1, height, width, features)
+        for level in reversed(range(count)):
+            features = self.width << (level - 1) if level else self.spec.channels
+            image = ConvTranspose(features, (4, 4), (2, 2), **options)(nn.relu(normalize()(image)))
+        return jnp.tanh(image.astype(jnp.promote_types(self.dtype, jnp.float32)))
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images float32 [B, H, W, C] in [-1, 1] and perhaps a condition [B, F] to logits float32 [B].
+
+    With `auxiliary` outputs A for what else there is to tell, such as the condition, they are [B, 1 + A].  `normalize`
+    is the paper's BatchNorm in all layers but the first; a gradient penalty wants none, and gets biases.
+
+    Raises:
+      ValueError: there is no such `conditioning`.
+    """
+
+    width: int = 64
+    hidden: int = 0
+    normalize: bool = True
+    conditioning: Literal["projection", "concatenation"] = "projection"
+    auxiliary: int = 0
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: nn.initializers.Initializer = NORMAL
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        if self.conditioning not in ("projection", "concatenation"):
+            raise ValueError(f"conditioning={self.conditioning!r}; expected 'projection' or 'concatenation'.")
+        if condition is not None and self.conditioning == "concatenation" and not self.auxiliary:
+            channel = nn.Dense(image.shape[1] * image.shape[2])(condition).reshape(*image.shape[:3], 1)
+            image, condition = jnp.concatenate([image, channel], axis=-1), None
+        options: Any = {"use_bias": not self.normalize, "dtype": self.dtype, "kernel_init": self.kernel_init}
+        for level in range(halvings(ImageSpec(image.shape[1], image.shape[2], 1))):
+            image = Conv(self.width << level, (4, 4), (2, 2), **options)(image)
+            if self.normalize and level:
+                image = batch_norm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
+            image = jax.nn.leaky_relu(image, 0.2)
+        features = image.reshape(image.shape[0], -1)
+        if self.hidden:
+            features = jax.nn.leaky_relu(nn.Dense(self.hidden, **options | {"use_bias": True})(features), 0.2)
+        output = nn.Dense(1 + self.auxiliary, **options)(features)
+        output = output.astype(jnp.promote_types(self.dtype, jnp.float32))
+        return with_projection(output, features, condition)

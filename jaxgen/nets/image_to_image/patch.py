@@ -1,0 +1,28 @@
+"""The discriminator of pix2pix.  Isola et al. (2017), https://arxiv.org/abs/1611.07004, section 3.2.2."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.types import Array
+from jaxgen.nets.layers.conv import Conv
+
+
+class PatchDiscriminator(nn.Module):
+    """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they were made of, to logits float32 [B].
+
+    A logit is the mean over overlapping patches, whose sides are 5 * 2^layers - 2 pixels, where the authors' code takes
+    the mean of the patches' costs.  There is no normalisation, as a gradient penalty wants it.
+    """
+
+    width: int = 32
+    layers: int = 2
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        hidden = image if condition is None else jnp.concatenate([image, condition], axis=-1)
+        for layer in range(self.layers):
+            hidden = Conv(self.width << layer, (4, 4), (2, 2), dtype=self.dtype)(hidden)
+            hidden = jax.nn.leaky_relu(hidden, 0.2)
+        return Conv(1, (3, 3), dtype=self.dtype)(hidden).astype(jnp.float32).mean((1, 2, 3))

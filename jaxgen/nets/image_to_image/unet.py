@@ -1,0 +1,100 @@
+"""Networks from an image to an image of its size.
+
+They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to numbers float32 [B, H, W, P], and
+draw dropout from the stream "dropout".  For an image of features alone take a decoder of `jaxgen.nets.autoencoder.networks`.
+
+    UNet         halved and doubled again, with what was seen at each size kept: Ronneberger et al. (2015),
+                 https://arxiv.org/abs/1505.04597, with residual blocks without normalisation
+    ClassicCNN   the classifier of many tutorials, its last layer made to draw
+"""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.types import Array
+from jaxgen.nets.autoencoder.networks import Block, require_multiple
+from jaxgen.nets.layers.conditioning import with_condition
+from jaxgen.nets.layers.conv import Conv
+from jaxgen.nets.layers.dropout import Dropout
+from jaxgen.nets.layers.resizing import enlarge, fold, max_pool
+
+
+class UNet(nn.Module):
+    """Images whose sides are multiples of 2^levels, or with `folded` of twice that, to `numbers` a pixel.
+
+    `width` channels at first, twice as many at each half of the size; `blocks` residual blocks at each size, on the
+    way down and on the way up.  `folded`: two by two pixels are the channels of one at first and are unfolded at last,
+    which takes less time than maps of the image's size.  `halving` is by maxima of two by two pixels or by strides.
+    Without `skips` all passes through the smallest map, of whose values `dropout` is left out in training.
+    """
+
+    dist_params: int
+    width: int = 32
+    levels: int = 2
+    blocks: int = 1
+    folded: bool = False
+    halving: Literal["pool", "stride"] = "stride"
+    skips: bool = True
+    dropout: float = 0.0
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(image.shape[1:3], 2 ** (self.levels + self.folded))
+        hidden, seen = Conv(self.width, (3, 3), dtype=self.dtype)(fold(image) if self.folded else image), []
+        for level in range(self.levels):
+            hidden = self._blocks(hidden)
+            seen.append(hidden)
+            hidden = self._halved(jax.nn.gelu(hidden), self.width << (level + 1))
+        if condition is not None:
+            hidden += nn.Dense(hidden.shape[-1], dtype=self.dtype)(condition)[:, None, None]
+        hidden = Dropout(self.dropout)(self._blocks(hidden), train=train)
+        for level in reversed(range(self.levels)):
+            width = self.width << level
+            hidden = enlarge(Conv(4 * width, (1, 1), dtype=self.dtype)(jax.nn.gelu(hidden)))
+            if self.skips:
+                hidden = Conv(width, (1, 1), dtype=self.dtype)(jnp.concatenate([hidden, seen[level]], axis=-1))
+            hidden = self._blocks(hidden)
+        dist_params = self.dist_params * (4 if self.folded else 1)
+        last = Conv(dist_params, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)
+        output = last(jax.nn.gelu(hidden)).astype(jnp.float32)
+        return enlarge(output) if self.folded else output
+
+    def _blocks(self, hidden: Array) -> Array:
+        for _ in range(self.blocks):
+            hidden = Block(dtype=self.dtype)(hidden)
+        return hidden
+
+    def _halved(self, hidden: Array, width: int) -> Array:
+        if self.halving == "stride":
+            return Conv(width, (4, 4), (2, 2), dtype=self.dtype)(hidden)
+        if self.halving == "pool":
+            return Conv(width, (3, 3), dtype=self.dtype)(max_pool(hidden))
+        raise ValueError(f"A UNet was given halving={self.halving!r}; expected 'stride' or 'pool'.")
+
+
+class ClassicCNN(nn.Module):
+    """Images with even sides to `numbers` a pixel: a convolution, maxima of two by two pixels, two dense layers.
+
+    Half of the hidden features are left out in training.  With a `bernoulli` likelihood its last layer is a sigmoid.
+    """
+
+    dist_params: int
+    width: int = 32
+    hidden: int = 128
+    dropout: float = 0.5
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+        require_multiple(image.shape[1:3], 2)
+        batch, height, width, _ = image.shape
+        pooled = max_pool(nn.relu(Conv(self.width, (3, 3), dtype=self.dtype)(image)))
+        features = with_condition(pooled.reshape(batch, -1), condition)
+        features = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(features))
+        features = Dropout(self.dropout)(features, train=train)
+        output = nn.Dense(height * width * self.dist_params, dtype=self.dtype)(features)
+        return output.reshape(batch, height, width, self.dist_params).astype(jnp.float32)

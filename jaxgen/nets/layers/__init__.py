@@ -1,0 +1,1 @@
+"""Layers that the networks share, and a module as a pure function of its variables."""

@@ -1,0 +1,249 @@
+"""Convolutions that are matrix products on CPU, with the results of `jax.lax`.
+
+XLA's CPU back end has no fast path for the weight gradients of strided and of transposed convolutions.  With kernel
+size k and stride s the same sums are one matrix product:
+
+    conv            space-to-depth by s, the ceil(k/s) x ceil(k/s) shifted views side by side, one product
+    conv_transpose  one product, then the ceil(k/s) x ceil(k/s) shifted results added up, depth-to-space by s
+
+A kernel whose size is no multiple of the stride wastes no products, and derivatives of every order are products again.
+What it costs is memory: the views are ceil(k/s) x ceil(k/s) times the image, and are kept for the weights' gradient.
+GPU and TPU keep the native operation.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxgen.core.types import Array
+
+Padding = str | Sequence[tuple[int, int]]
+"""'SAME', 'VALID', or ((top, bottom), (left, right)) in pixels."""
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, ...]
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def conv(
+    image: Array, kernel: Array, strides: Pair = (1, 1), padding: Padding = "SAME", kernel_dilation: Pair = (1, 1)
+) -> Array:
+    """`jax.lax.conv_general_dilated` of [B, H, W, C] with [h, w, C, D].
+
+    A dilated kernel with strides takes the native operation everywhere.
+
+    Raises:
+      ValueError: shapes or types of image and kernel do not fit, or a stride, padding or dilation is not supported.
+    """
+    _require_fit(image, kernel, strides, padding, kernel_dilation)
+    extent = [(k - 1) * dilation + 1 for k, dilation in zip(kernel.shape[:2], kernel_dilation, strict=True)]
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(image.shape[1:3], extent, strides, padding)
+    pads = tuple((low, high) for low, high in padding)
+
+    def native(image, kernel):
+        return lax.conv_general_dilated(
+            image, kernel, strides, pads, rhs_dilation=kernel_dilation, dimension_numbers=LAYOUT
+        )
+
+    is_both = max(kernel_dilation) > 1 and max(strides) > 1
+    if is_both or _is_empty(_reduced(image.shape[1:3], extent, strides, pads)):
+        return native(image, kernel)
+    options = {"strides": strides, "pads": pads, "dilation": tuple(kernel_dilation)}
+    product = partial(_in_float32, partial(_conv_product, **options))
+    return lax.platform_dependent(image, kernel, cpu=product, default=native)
+
+
+def conv_transpose(image: Array, kernel: Array, strides: Pair = (1, 1), padding: Padding = "SAME") -> Array:
+    """`jax.lax.conv_transpose` of [B, H, W, C] with [h, w, C, D], the kernel not flipped.
+
+    An explicit padding is, as there, that of the image after `strides - 1` zeros were put between its pixels.
+
+    Raises:
+      ValueError: shapes or types of image and kernel do not fit, or a stride or padding is not supported.
+    """
+    _require_fit(image, kernel, strides, padding)
+    if isinstance(padding, str):
+        padding = [_transposed_pads(k, s, padding) for k, s in zip(kernel.shape[:2], strides, strict=True)]
+    pads = tuple((low, high) for low, high in padding)
+
+    def native(image, kernel):
+        return lax.conv_transpose(image, kernel, strides, pads, dimension_numbers=LAYOUT)
+
+    if _is_empty(_enlarged(image.shape[1:3], kernel.shape[:2], strides, pads)):
+        return native(image, kernel)
+    product = partial(_in_float32, partial(_conv_transpose_product, strides=strides, pads=pads))
+    return lax.platform_dependent(image, kernel, cpu=product, default=native)
+
+
+def _conv_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads, dilation: Pair) -> Array:
+    (s, t), (h, w, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
+    extent = (h - 1) * dilation[0] + 1, (w - 1) * dilation[1] + 1
+    batch, (rows, columns) = image.shape[0], _reduced(image.shape[1:3], extent, strides, pads)
+    blocks = {(i * dilation[0], j * dilation[1]): block for (i, j), block in _blocks(kernel, strides).items()}
+    a, b = list(blocks)[-1]
+    image = _placed(image, (top, left), ((rows + a) * s, (columns + b) * t))
+    image = image.reshape(batch, rows + a, s, columns + b, t, channels).transpose(0, 1, 3, 2, 4, 5)
+    views = [
+        image[:, i : i + rows, j : j + columns, : block.shape[0], : block.shape[1]].reshape(batch, rows, columns, -1)
+        for (i, j), block in blocks.items()
+    ]
+    weights = [block.reshape(-1, features) for block in blocks.values()]
+    return _product(_side_by_side(views), jnp.concatenate(weights))
+
+
+def _conv_transpose_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads) -> Array:
+    (s, t), (h, w, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
+    batch, rows, columns, _ = image.shape
+    blocks = _blocks(kernel[::-1, ::-1], strides)
+    weights = [block.transpose(2, 0, 1, 3).reshape(channels, -1) for block in blocks.values()]
+    ends = np.cumsum([weight.shape[1] for weight in weights])
+    products = jnp.split(_product(image, jnp.concatenate(weights, axis=1)), ends[:-1], axis=-1)
+    (a, b), placed = list(blocks)[-1], []
+    for (i, j), product in zip(blocks, products, strict=True):
+        within = blocks[i, j].shape[:2]
+        edges = ((0, 0), (i, a - i), (j, b - j), (0, s - within[0]), (0, t - within[1]), (0, 0))
+        placed.append(jnp.pad(product.reshape(batch, rows, columns, *within, features), edges))
+    image = reduce(jnp.add, placed).transpose(0, 1, 3, 2, 4, 5)
+    image = image.reshape(batch, (rows + a) * s, (columns + b) * t, features)
+    height, width = _enlarged((rows, columns), (h, w), strides, pads)
+    return _placed(image, (top - h + 1, left - w + 1), (height, width))
+
+
+def _side_by_side(views: list[Array]) -> Array:
+    """The channels of views [B, H, W, C] one after another; stacking is faster, where all have as many channels."""
+    if len({view.shape for view in views}) == 1:
+        return jnp.stack(views, axis=-2).reshape(*views[0].shape[:-1], -1)
+    return jnp.concatenate(views, axis=-1)
+
+
+def _product(image: Array, weights: Array) -> Array:
+    """[B, H, W, K] times [K, D].
+
+    Two things make XLA copy whole images to compute the weights' gradient: several dimensions to sum over, and the wide
+    factor on the left.  The barrier keeps its simplifier from turning [D, K] into the transpose of [K, D].
+    """
+    flat = image.reshape(-1, weights.shape[0])
+    if weights.shape[0] > weights.shape[1]:
+        weights = lax.optimization_barrier(weights.T).T
+    return (flat @ weights).reshape(*image.shape[:-1], weights.shape[1])
+
+
+def _blocks(kernel: Array, strides: Pair) -> dict[Pair, Array]:
+    """The kernel in blocks of the size of the strides; those at the end may be smaller."""
+    (s, t), (h, w) = strides, kernel.shape[:2]
+    return {
+        (i, j): kernel[i * s : (i + 1) * s, j * t : (j + 1) * t] for i in range(-(-h // s)) for j in range(-(-w // t))
+    }
+
+
+def _placed(image: Array, start: Pair, size: Sequence[int]) -> Array:
+    """The image with its corner at `start` of a black one of `size`; what reaches over is cut off."""
+    edges = [(low, n - low - m, 0) for low, n, m in zip(start, size, image.shape[1:3], strict=True)]
+    return lax.pad(image, jnp.zeros((), image.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+
+
+def _in_float32(operation, image: Array, kernel: Array) -> Array:
+    """Sums in float32 and rounds once, as the native operation does."""
+    dtype = jnp.promote_types(image.dtype, jnp.float32)
+    return operation(image.astype(dtype), kernel.astype(dtype)).astype(image.dtype)
+
+
+def _reduced(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads) -> list[int]:
+    """The height and width that a convolution makes of `size`."""
+    return [(n + low + high - k) // s + 1 for n, k, s, (low, high) in zip(size, taps, strides, pads, strict=True)]
+
+
+def _enlarged(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads) -> list[int]:
+    """The height and width that a transposed convolution makes of `size`."""
+    return [(n - 1) * s + low + high - k + 2 for n, k, s, (low, high) in zip(size, taps, strides, pads, strict=True)]
+
+
+def _is_empty(size: Sequence[int]) -> bool:
+    # One side after the other: sizes that an exported program leaves open cannot be told apart.
+    return any(side < 1 for side in size)
+
+
+def _transposed_pads(k: int, s: int, padding: str) -> Pair:
+    """The padding that makes n pixels n s ('SAME') or (n - 1) s + max(k, s) ('VALID'), as `jax.lax` splits it."""
+    if padding == "VALID":
+        return k - 1, max(k, s) - 1
+    low = k - 1 if s > k - 1 else -(-(k + s - 2) // 2)
+    return low, k + s - 2 - low
+
+
+def _require_fit(image: Array, kernel: Array, strides: Pair, padding: Padding, dilation: Pair = (1, 1)) -> None:
+    given = f"an image {image.dtype}{list(image.shape)} and a kernel {kernel.dtype}{list(kernel.shape)}"
+    if image.ndim != 4 or kernel.ndim != 4 or image.shape[-1] != kernel.shape[2]:
+        raise ValueError(f"Got {given}; expected [B, H, W, C] and [h, w, C, D].")
+    if image.dtype != kernel.dtype or not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"Got {given}; expected one floating-point type.")
+    for name, pair in (("strides", strides), ("kernel_dilation", dilation)):
+        if not _is_pair(pair) or min(pair) < 1:
+            raise ValueError(f"{name}={pair!r} for {given}; expected two whole numbers of at least 1.")
+    if padding not in ("SAME", "VALID") and not _are_pads(padding):
+        raise ValueError(
+            f"padding={padding!r} for {given}; expected 'SAME', 'VALID' or ((top, bottom), (left, right))."
+        )
+
+
+def _is_pair(value) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(number, int) for number in value)
+
+
+def _are_pads(padding) -> bool:
+    return isinstance(padding, Sequence) and len(padding) == 2 and all(map(_is_pair, padding))
+
+
+class Conv(nn.Module):
+    """A convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features]."""
+
+    features: int
+    kernel_size: Pair
+    strides: Pair = (1, 1)
+    padding: Padding = "SAME"
+    kernel_dilation: Pair = (1, 1)
+    use_bias: bool = True
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        options = {"strides": self.strides, "padding": self.padding, "kernel_dilation": self.kernel_dilation}
+        return convolution_layer(self, image, partial(conv, **options))
+
+
+class ConvTranspose(nn.Module):
+    """A transposed convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features]."""
+
+    features: int
+    kernel_size: Pair
+    strides: Pair = (1, 1)
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        return convolution_layer(self, image, partial(conv_transpose, strides=self.strides, padding=self.padding))
+
+
+def convolution_layer(layer: Any, image: Array, operation: Callable[[Array, Array], Array]) -> Array:
+    """What a layer with the fields of `Conv` does with an operation of its image and its kernel; adds a bias."""
+    kernel = layer.param(
+        "kernel", layer.kernel_init, (*layer.kernel_size, image.shape[-1], layer.features), jnp.float32
+    )
+    output = operation(image.astype(layer.dtype), kernel.astype(layer.dtype))
+    if layer.use_bias:
+        bias = layer.param("bias", layer.bias_init, (layer.features,), jnp.float32)
+        output += bias.astype(layer.dtype)
+    return output

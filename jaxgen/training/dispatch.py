@@ -1,0 +1,145 @@
+"""Training as dispatches: many steps as one program, whose results are looked at one dispatch behind."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from itertools import count as count_from
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.core.metrics import Mean, Metrics, compute
+from jaxgen.core.parallel import Dispatch, Strategy
+from jaxgen.core.step import Step, scan_steps
+from jaxgen.core.tree import by_path
+from jaxgen.core.types import Array, Batch, PyTree, TrainState
+from jaxgen.data import Dataset, StreamedDataset, batch_indices, stream_batches
+
+
+class Feed(NamedTuple):
+    """Where batches come from.
+
+    `shared` arrays are put on the devices once.  `choices(start, stop)` gives for each step, from `start` on, what a
+    program makes the step's batch of: `select(shared, choice)`.
+    """
+
+    shared: PyTree
+    choices: Callable[[int, int], Generator[PyTree]]
+    select: Callable[[PyTree, PyTree], Batch]
+
+
+class Measured(NamedTuple):
+    """The means over a dispatch that ended at `step`, whether its state is finite, and when it was there (seconds)."""
+
+    step: int
+    means: dict[str, float]
+    is_finite: bool
+    time: float
+
+
+class Progress(NamedTuple):
+    """Where training is after a dispatch.
+
+    `measured` tells of the dispatch before, which is there without waiting for this one, and at a halt of this one too.
+    `state` is that of the strategy, and may be read until the next dispatch begins.
+    """
+
+    step: int
+    state: TrainState
+    measured: list[Measured]
+
+
+def feed_from(dataset: Dataset | StreamedDataset, *, seed: int, batch_size: int, rows: slice = slice(None)) -> Feed:
+    """Batches of a data set: by index from the devices' memory, or read from disk ahead of time.
+
+    `rows` is the share of this process.
+    """
+
+    def indices(step: int) -> np.ndarray:
+        return batch_indices(seed, step, batch_size, dataset.size)
+
+    if isinstance(dataset, StreamedDataset):
+        return Feed(
+            shared={},
+            choices=lambda start, stop: stream_batches(dataset, indices, start=start, stop=stop, rows=rows),
+            select=lambda _, batch: batch,
+        )
+    return Feed(
+        shared=dataset.arrays,
+        choices=lambda start, _: (indices(step)[rows] for step in count_from(start)),
+        select=lambda arrays, index: {name: array[index] for name, array in arrays.items()},
+    )
+
+
+def train(
+    step: Step,
+    state: TrainState,
+    feed: Feed,
+    strategy: Strategy,
+    *,
+    steps: int,
+    dispatch: int = 50,
+    halts: tuple[int, ...] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Generator[Progress]:
+    """Trains until the state's step is `steps` or until `stop()`, telling its progress after every dispatch.
+
+    A dispatch ends at each multiple of `dispatch` and of each of `halts`, wherever training began; one program serves
+    all lengths.
+    """
+    number, behind = int(state.step), []
+    if number >= steps:
+        return
+    run = strategy.compile(many_steps(step, feed.select))
+    shared, state = strategy.put_shared(feed.shared), strategy.put_state(state)
+    with closing(feed.choices(number, steps)) as choices:
+        while number < steps and not stop():
+            count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
+            state, metrics = run(state, shared, strategy.put_split(_take(choices, count, dispatch)), np.int32(count))
+            number += count
+            done, behind = behind, [(number, metrics)]
+            if number == steps or any(number % period == 0 for period in halts):
+                done, behind = done + behind, []
+            yield Progress(number, state, [_measure(*dispatched) for dispatched in done])
+    if behind:
+        yield Progress(number, state, [_measure(*dispatched) for dispatched in behind])
+
+
+def many_steps(step: Step, select: Callable[[PyTree, PyTree], Batch]) -> Dispatch:
+    """Up to n steps as one program, with their metrics and whether the state is finite after them."""
+
+    def dispatch(state: TrainState, shared: PyTree, split: PyTree, count: Array) -> tuple[TrainState, PyTree]:
+        state, metrics = scan_steps(lambda state, choice: step(state, select(shared, choice)))(state, split, count)
+        finite = jnp.all(jnp.array([~has_diverged(*number) for number in numbers_of(state).items()]))
+        return state, (metrics, Mean(finite.astype(jnp.float32), jnp.ones(())))
+
+    return dispatch
+
+
+def diverged_leaves(state: TrainState) -> list[str]:
+    """The names of the arrays that are not finite, in a state on the host."""
+    return [name for name, leaf in numbers_of(state).items() if has_diverged(name, leaf)]
+
+
+def numbers_of(state: TrainState) -> dict[str, Array]:
+    """The floating-point arrays of networks and optimisers, by name."""
+    leaves = by_path({"networks": state.networks, "opt_state": state.opt_state})
+    return {name: leaf for name, leaf in leaves.items() if jnp.issubdtype(leaf.dtype, jnp.inexact)}
+
+
+def has_diverged(name: str, leaf: Array) -> Array:
+    """Whether an array has a number that it should not have.  An optimiser may begin with an infinite one."""
+    return (~jnp.isfinite(leaf) if name.startswith("networks") else jnp.isnan(leaf)).any()
+
+
+def _take(choices: Iterator[PyTree], count: int, length: int) -> PyTree:
+    """The next `count` choices, stacked; copies of the last make up the length."""
+    taken = [next(choices) for _ in range(count)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *taken, *[taken[-1]] * (length - count))
+
+
+def _measure(step: int, measured: tuple[Metrics, Mean]) -> Measured:
+    metrics, finite = jax.device_get(measured)
+    return Measured(step, compute(metrics), bool(finite.total == finite.count), time.monotonic())

@@ -1,0 +1,49 @@
+"""Curves of a run's metrics."""
+
+import io
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from jaxgen.io.files import AnyPath, write_whole
+
+WIDTH, ROW_HEIGHT = 9.0, 2.4
+
+
+def plot_metrics(path: AnyPath, rows: Sequence[dict[str, Any]], *, mark: int | None = None) -> None:
+    """Writes a PNG of every metric against the step: a panel for each kind, the losses first.
+
+    The kind of `discriminator/adversarial/real_logit` is `logit`: the last word of its name.  Numbers that are not
+    finite may be None.  A line is drawn at the step `mark`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = panels_of(rows)
+    figure = Figure(figsize=(WIDTH, ROW_HEIGHT * max(1, len(panels))), layout="constrained")
+    axes = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (kind, names) in zip(axes, panels.items(), strict=False):
+        for name in names:
+            points = [(row["step"], math.nan if row[name] is None else row[name]) for row in rows if name in row]
+            axis.plot(*zip(*points, strict=True), label=name, linewidth=1.0)
+        if mark is not None:
+            axis.axvline(mark, color="tab:red", linestyle="--", linewidth=1.0, label=f"step {mark:,}")
+        axis.set_ylabel(kind)
+        axis.legend(loc="best", fontsize="small", frameon=False)
+        axis.grid(alpha=0.3)
+    axes[-1].set_xlabel("step")
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file)
+    write_whole(path, file.getvalue())
+
+
+def panels_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """The metrics' names by kind, in the order of the panels; what stands beside a loss is a term of it."""
+    panels = defaultdict(list)
+    names = sorted({name for row in rows for name in row if name != "step" and not name.startswith("time/")})
+    for name in names:
+        *parents, last = name.split("/")
+        is_term = last != "loss" and "/".join([*parents, "loss"]) in names
+        panels["term" if is_term else last.rsplit("_", 1)[-1]].append(name)
+    return dict(sorted(panels.items(), key=lambda panel: (panel[0] != "loss", panel[0] != "term", panel[0])))

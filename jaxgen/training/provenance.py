@@ -1,0 +1,68 @@
+"""What a run says of itself: enough to know where every number came from, and whether another run is the same."""
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import jax
+
+from jaxgen.core.step import make_step
+from jaxgen.core.types import TrainState
+from jaxgen.data import Dataset, StreamedDataset
+from jaxgen.training.checkpoint import PACKAGES
+from jaxgen.training.config import RunConfig
+from jaxgen.training.loop import Recipe
+
+PLACES = ("out", "data", "data_dir")
+"""Options that may differ between the processes of a run: each has its own disk."""
+
+
+def make_provenance(
+    config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState, name: str
+) -> dict[str, Any]:
+    """What `config.json` says: enough to know where every number came from.
+
+    `sessions` has an entry for each time that the run was begun or resumed.
+    """
+    session = {
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES}
+        | {"python": platform.python_version()},
+        "devices": [device.device_kind for device in jax.devices()],
+        "data_source": dataset.source,
+    }
+    record = {
+        "experiment": name,
+        "config": dataclasses.asdict(config),
+        "data": {"source": dataset.source, "split": dataset.split, "images": dataset.size, "digest": dataset.digest},
+        "recipe": recipe_digest(config, recipe, dataset, state),
+        "sessions": [session],
+    }
+    return json.loads(json.dumps(record, default=str))
+
+
+def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState) -> str:
+    """SHA-256 of one traced step: the algorithm itself, whatever its options are called.
+
+    Raises:
+      ValueError, TypeError: the recipe does not fit the data or itself.
+    """
+    batch = {
+        name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype)
+        for name, (shape, dtype) in dataset.fields.items()
+    }
+    program, (_, metrics) = jax.make_jaxpr(make_step(recipe.update), return_shape=True)(state, batch)
+    if recipe.discriminator_loss not in (None, *metrics):
+        expected = ", ".join(map(repr, sorted(metrics)))
+        raise ValueError(f"The discriminator_loss {recipe.discriminator_loss!r} is no metric; these are: {expected}.")
+    return sha256(re.sub(r"0x[0-9a-f]+", "", str(program)).encode()).hexdigest()
+
+
+def fingerprint(record: Mapping[str, Any]) -> str:
+    """What must be the same for all processes of a run, as text."""
+    config = {name: value for name, value in record["config"].items() if name not in PLACES}
+    return json.dumps([config, record["data"]["digest"], record["recipe"], record["sessions"][-1]["versions"]])

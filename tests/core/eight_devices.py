@@ -1,0 +1,176 @@
+"""What must hold on many devices.  Run by test_parallel.py in a process that simulates eight."""
+
+import re
+from dataclasses import replace
+from functools import partial
+
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jaxgen import ImageSpec, init_state, make_step, minimize, simultaneous
+from jaxgen.core.metrics import compute
+from jaxgen.core.parallel import SMALL, by_jit, by_pmap, data_parallel, make_mesh, pmapped
+from jaxgen.losses import bernoulli, logistic_discriminator, non_saturating_generator
+from jaxgen.models import GAN, VAE, adversarial_game, importance_weighted_loss, total_correlation_loss
+from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, MLPDecoder, MLPEncoder
+from jaxgen.training.dispatch import many_steps
+from jaxgen.training.run import first_state
+from tests.programs import ANY_DATA, load_program, raw
+
+STEPS, BATCH, SPEC = 3, 32, ImageSpec(28, 28, 1)
+IMAGES = np.random.default_rng(0).integers(0, 256, (50, *SPEC), dtype=np.uint8)
+TEXT = np.random.default_rng(2).integers(0, 64, (50, 10), dtype=np.int32)
+DATA = {"image": IMAGES, "label": np.arange(50, dtype=np.int32) % 10, "text": TEXT}
+DATA["features"] = np.random.default_rng(3).random((50, 14 * 14), dtype=np.float32)
+INDICES = np.random.default_rng(1).integers(0, 50, (STEPS, BATCH), dtype=np.int32)
+
+
+@pytest.fixture(autouse=True)
+def _plain_descent(monkeypatch):
+    """Adam divides rounding errors by rounding errors where a gradient is nearly zero.
+
+    The rate is low since likelihoods summed over pixels have gradients of hundreds.
+    """
+    monkeypatch.setattr(optax, "adam", lambda *_, **__: optax.sgd(0.01))
+
+
+STRATEGIES = {
+    "jit": by_jit(make_mesh()),
+    "fsdp": by_jit(make_mesh(), fsdp=True),
+    "pmap": by_pmap(jax.devices()),
+}
+
+
+def select(data, index):
+    return {name: array[index] for name, array in data.items()}
+
+
+def run(update, state, strategy):
+    dispatch = strategy.compile(many_steps(make_step(update), select))
+    state, measured = dispatch(
+        strategy.put_state(state), strategy.put_shared(DATA), strategy.put_split(INDICES), np.int32(STEPS)
+    )
+    metrics, finite = measured
+    assert compute({"finite": finite}) == {"finite": 1.0}
+    return raw(strategy.fetch(state)), compute(metrics)
+
+
+def experiment(path):
+    program = load_program(path)
+    config = program.Config(width=4, batch_size=BATCH)
+    # A likelihood as narrow as in training would throw plain descent off; deep networks compile for minutes.
+    smaller = {"words": TEXT.shape[1], "variance": 5.0, "levels": 2, "blocks": 1}
+    config = replace(config, **{name: value for name, value in smaller.items() if hasattr(config, name)})
+    recipe = program.build(config, SPEC)
+    return recipe.update, first_state(config, recipe)
+
+
+def normalised():
+    """A game with BatchNorm in both networks, from one forward pass."""
+    gan = GAN(DCGANGenerator(SPEC, width=4), DCGANDiscriminator(width=4), latent_size=8)
+    descent = optax.sgd(0.1)
+    update = simultaneous(
+        adversarial_game(gan, logistic_discriminator, non_saturating_generator),
+        {"discriminator": descent, "generator": descent},
+    )
+    return update, init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
+
+
+def bound(loss):
+    """Several latents an image, or latents that meet those of the other images."""
+    vae = VAE(MLPEncoder(4, hidden=(16,)), MLPDecoder(SPEC, hidden=(16,)), bernoulli(), 4)
+    update = minimize(loss(vae), optax.sgd(0.01), wrt=("encoder", "decoder"))
+    networks = vae.init(jax.random.key(0), {"image": IMAGES[:1]})
+    return update, init_state(update, networks, jax.random.key(1))
+
+
+BOUNDS = {
+    "importance_weighted": partial(importance_weighted_loss, samples=3),
+    "resampled": partial(importance_weighted_loss, samples=4, backward=2),
+    "total_correlation": partial(total_correlation_loss, beta=3.0, dataset_size=1_000),
+}
+RECIPES = {"normalised": normalised} | {name: partial(bound, loss) for name, loss in BOUNDS.items()}
+RECIPES |= {path.stem: lambda path=path: experiment(path) for path in ANY_DATA}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_strategy_equals_one_device(recipe):
+    update, state = RECIPES[recipe]()
+    expected, metrics = run(update, state, by_jit(make_mesh(jax.devices()[:1])))
+    for strategy in STRATEGIES.values():
+        after, measured = run(update, state, strategy)
+        chex.assert_trees_all_close(measured, metrics, rtol=1e-5, atol=1e-5)
+        chex.assert_trees_all_close(after, expected, rtol=1e-5, atol=1e-5)  # sums of float32 in another order
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_is_fetched_is_what_was_put(strategy):
+    _, state = normalised()
+    strategy = STRATEGIES[strategy]
+    chex.assert_trees_all_equal(raw(strategy.fetch(strategy.put_state(state))), raw(state))
+
+
+def test_fsdp_holds_an_eighth_of_each_large_array_on_a_device():
+    _, state = normalised()
+    put = STRATEGIES["fsdp"].put_state(state)
+    large = [leaf for leaf in jax.tree.leaves(put) if leaf.size >= SMALL]
+    assert large
+    for leaf in large:
+        assert leaf.addressable_shards[0].data.size == leaf.size // 8
+
+
+@pytest.mark.parametrize(("strategy", "gathers"), [("jit", 0), ("fsdp", 1)])
+def test_devices_split_the_work_and_exchange_no_images(strategy, gathers):
+    update, state = normalised()
+    alone, _ = compiled(by_jit(make_mesh(jax.devices()[:1])), update, state, BATCH // 8)
+    flops, program = compiled(STRATEGIES[strategy], update, state, BATCH)
+    assert flops < 1.1 * alone  # each has its own copy of the optimiser's work
+    assert "all-to-all" not in program
+    assert bool(re.search(r" all-gather\(", program)) == gathers
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.networks))
+    for line in re.findall(r"= (.*) (?:all-reduce|all-gather|collective-permute)\(", program):
+        assert "28,28,1]" not in line
+        arrays = re.findall(r"f32\[([\d,]*)\]", line)
+        assert sum(np.prod([int(n) for n in dims.split(",") if n]) for dims in arrays) <= parameters
+
+
+def compiled(strategy, update, state, batch):
+    """The operations and the text of a device's program for a step."""
+    program = strategy.compile(many_steps(make_step(update), select))
+    indices = strategy.put_split(INDICES[:1, :batch])
+    arguments = strategy.put_state(state), strategy.put_shared(DATA), indices, np.int32(1)
+    executable = jax.jit(program).lower(*arguments).compile()
+    return executable.cost_analysis()["flops"], executable.as_text()
+
+
+def test_a_step_is_split_over_a_mesh():
+    update, state = normalised()
+    step, mesh = make_step(update), make_mesh()
+    batch = {name: array[:BATCH] for name, array in DATA.items()}
+    expected, _ = jax.jit(step)(state, batch)
+    after, metrics = data_parallel(step, mesh)(by_jit(mesh).put_state(state), batch)
+    chex.assert_trees_all_close(raw(after), raw(expected), rtol=1e-5, atol=1e-5)
+    assert after.step.sharding.is_fully_replicated
+    assert metrics["generator/loss"].count == 1
+
+
+def test_a_step_is_mapped_over_devices():
+    update, state = normalised()
+    step, strategy = make_step(update), STRATEGIES["pmap"]
+    batch = {name: array[:BATCH] for name, array in DATA.items()}
+    expected, metrics = jax.jit(step)(state, batch)
+    shares = {name: array.reshape(8, -1, *array.shape[1:]) for name, array in batch.items()}
+    after, measured = pmapped(step)(strategy.put_state(state), shares)
+    chex.assert_trees_all_close(raw(strategy.fetch(after)), raw(expected), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(compute(measured)["real_logit"], compute(metrics)["real_logit"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_given_state_is_left_alone():
+    _, state = normalised()
+    for strategy in STRATEGIES.values():
+        put = strategy.put_state(state)
+        jax.tree.map(lambda leaf: leaf.delete(), put)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(state))

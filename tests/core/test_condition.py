@@ -1,0 +1,201 @@
+"""What networks are told: from the data to the command line."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgen import ImageSpec, InputError
+from jaxgen.cli import main as jaxgen
+from jaxgen.core.condition import encoded, features, labels, require_condition, told
+from jaxgen.data import load
+from jaxgen.export import load_sampler, save_sampler
+from jaxgen.training.best import grid_fields
+from tests.programs import ROOT, TINY, load_program, loaded, run_here
+
+SPEC = ImageSpec(2, 3, 1)
+
+
+def test_labels_are_one_hot_and_features_themselves():
+    np.testing.assert_array_equal(told(labels(3), {"label": jnp.array([2, 0])})[0], [[0, 0, 1], [1, 0, 0]])
+    dist_params = jnp.array([[0.5, -1.0]])
+    np.testing.assert_array_equal(told(features(2), {"features": dist_params})[0], dist_params)
+    assert told(None, {"label": jnp.array([2])}) == ()
+
+
+@pytest.mark.parametrize("condition", [labels, features])
+def test_nothing_is_no_condition(condition):
+    with pytest.raises(ValueError, match="expected at least 1"):
+        condition(0)
+
+
+@pytest.mark.parametrize(("condition", "field"), [(None, (jnp.zeros(1),)), (labels(2), ())])
+def test_a_sampler_must_be_told_what_it_is_conditioned_on(condition, field):
+    with pytest.raises(TypeError, match="expected"):
+        encoded(condition, field)
+
+
+LABEL = {"label": ((), np.dtype(np.int32))}
+
+
+@pytest.mark.parametrize(
+    ("condition", "fields", "arrays", "message"),
+    [
+        (labels(2), {}, {}, "have no 'label'"),
+        (labels(2), LABEL, {"label": np.array([0, 1, 2])}, "label 2 is no class: expected 0 to 1"),
+        (labels(2), LABEL, {"label": np.array([0, -1])}, "label -1 is no class"),
+        (features(3), {"features": ((4,), np.dtype(np.float32))}, {}, r"is \[4\] an image; expected \[3\]"),
+    ],
+)
+def test_data_that_do_not_tell_it_are_refused(condition, fields, arrays, message):
+    with pytest.raises(InputError, match=message):
+        require_condition(condition, fields, arrays)
+
+
+def shade(condition):
+    """A sampler whose images are as bright as the first number of what it is told; the key says nothing."""
+
+    def sample(networks, keys, *field):
+        (dist_params,) = encoded(condition, field)
+        return jnp.broadcast_to(dist_params[:, :1, None, None], (keys.shape[0], *SPEC)) * networks["scale"]
+
+    return sample
+
+
+def test_an_exported_sampler_is_told_labels(tmp_path):
+    save_sampler(tmp_path, shade(labels(3)), {"scale": jnp.float32(1)}, SPEC, labels(3))
+    sampler = load_sampler(tmp_path)
+    assert json.loads((tmp_path / "signature.json").read_text())["inputs"]["label"] == "int32 [B]"
+    drawn = sampler.draw(0, 70, field=np.arange(70) % 2)
+    np.testing.assert_array_equal(drawn[:, 0, 0, 0], np.where(np.arange(70) % 2, 128, 255))
+    np.testing.assert_array_equal(sampler.draw(0, 4)[:, 0, 0, 0], [255, 128, 128, 255])  # all labels in turn
+    np.testing.assert_array_equal(sampler.draw(0, 2, start=2)[:, 0, 0, 0], [128, 255])
+    for field, message in [(np.array([3]), "label 3 is no class"), (np.array([0, 1]), r"\[2\]; expected \[1\]")]:
+        with pytest.raises(InputError, match=message):
+            sampler.draw(0, 1, field=field)
+
+
+def test_an_exported_sampler_is_told_features(tmp_path):
+    save_sampler(tmp_path, shade(features(2)), {"scale": jnp.float32(1)}, SPEC, features(2))
+    sampler = load_sampler(tmp_path)
+    drawn = sampler.draw(0, 2, field=np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    np.testing.assert_array_equal(drawn[:, 0, 0, 0], [255, 0])
+    with pytest.raises(InputError, match="must be told 'features'"):
+        sampler.draw(0, 2)
+
+
+def test_a_sampler_without_a_condition_is_told_nothing(tmp_path):
+    save_sampler(tmp_path, lambda networks, keys: jnp.zeros((keys.shape[0], *SPEC)), {}, SPEC)
+    with pytest.raises(InputError, match="without being told"):
+        load_sampler(tmp_path).draw(0, 1, field=np.zeros(1, np.int32))
+
+
+def write_images(path, num=64, classes=3, **arrays):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (num, 28, 28, 1), dtype=np.uint8)
+    np.savez(path, image=image, label=np.arange(num) % classes, **arrays)
+    return path
+
+
+def test_an_archive_may_have_features(tmp_path):
+    dist_params = np.random.default_rng(0).normal(size=(64, 5))
+    dataset = load(str(write_images(tmp_path / "a.npz", features=dist_params)))
+    np.testing.assert_allclose(dataset.arrays["features"], dist_params, rtol=1e-6)
+    for wrong, message in [
+        (dist_params[:3], r"\[3, 5\]; expected numbers \[64, F\]"),
+        (dist_params * np.nan, "not finite"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            load(str(write_images(tmp_path / "b.npz", features=wrong)))
+
+
+def test_a_grid_has_a_row_a_class(tmp_path):
+    dataset = load(str(write_images(tmp_path / "a.npz")))
+    (field,), columns = grid_fields(labels(3), dataset, 64, 0)
+    np.testing.assert_array_equal(field.reshape(-1, columns), np.repeat(np.arange(3)[:, None], 22, axis=1))
+    assert grid_fields(None, dataset, 64, 0) == ((), 8)
+    (field,), columns = grid_fields(labels(1_000), dataset, 64, 0)
+    assert (len(field), columns) == (64, 1)
+
+
+cgan_mnist = load_program(ROOT / "experiments" / "cgan_mnist.py")
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conditional")
+    data = write_images(folder / "images.npz")
+    arguments = (*TINY, "--classes", 3, "--data", data, "--out", folder / "run", "--steps", 60)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert run_here(monkeypatch, cgan_mnist.main, *arguments) == 0
+    return folder / "run"
+
+
+def test_a_run_draws_the_labels_that_are_asked_for(conditional, tmp_path, monkeypatch):
+    for name, options in [("all.npz", ()), ("some.npz", ("--label", 2, 0))]:
+        assert run_here(monkeypatch, jaxgen, "sample", conditional, "--num", 7, "--out", tmp_path / name, *options) == 0
+    every, some = (loaded(tmp_path / name) for name in ("all.npz", "some.npz"))
+    np.testing.assert_array_equal(every["arr_1"], [0, 1, 2, 0, 1, 2, 0])
+    np.testing.assert_array_equal(some["arr_1"], [2, 0, 2, 0, 2, 0, 2])
+    np.testing.assert_array_equal(every["arr_0"][3], some["arr_0"][3])  # image 3 is of label 0 in both
+    assert (every["arr_0"][0] != some["arr_0"][0]).any()
+    assert run_here(monkeypatch, jaxgen, "sample", conditional, "--num", 6, "--out", tmp_path / "grid.png") == 0
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.size == (2 * (2 + 2 * 30), 2 * (2 + 3 * 30))  # three rows of two, twice as large
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--label", "3"), "label 3 is no class: expected 0 to 2 (--label 3)"),
+        (("--label", "-1"), "label -1 is no class"),
+        (("--features", "a.npz"), "is not conditioned on features"),
+    ],
+)
+def test_what_it_cannot_be_told_is_one_line(conditional, monkeypatch, capsys, options, message):
+    assert run_here(monkeypatch, jaxgen, "sample", conditional, *options) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_a_label_without_a_condition_is_one_line(tmp_path, monkeypatch, capsys):
+    save_sampler(tmp_path / "sampler", lambda networks, keys: jnp.zeros((keys.shape[0], *SPEC)), {}, SPEC)
+    assert run_here(monkeypatch, jaxgen, "sample", tmp_path, "--label", 7) == 2
+    assert "--label 7: " in capsys.readouterr().err
+
+
+def test_features_are_told_in_turn(tmp_path, monkeypatch, capsys):
+    save_sampler(tmp_path / "sampler", shade(features(1)), {"scale": jnp.float32(1)}, SPEC, features(1))
+    np.savez(tmp_path / "f.npz", features=np.array([[1.0], [-1.0]]))
+    out = ("--num", 3, "--out", tmp_path / "out.npz")
+    assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out, "--features", tmp_path / "f.npz") == 0
+    np.testing.assert_array_equal(loaded(tmp_path / "out.npz")["arr_0"][:, 0, 0, 0], [255, 0, 255])
+    assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out) == 2
+    np.savez(tmp_path / "f.npz", features=np.zeros((2, 3)))
+    assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out, "--features", tmp_path / "f.npz") == 2
+    told = capsys.readouterr().err
+    assert "--features is missing" in told
+    assert "3 a row; expected 1" in told
+
+
+def test_labels_outside_the_classes_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    data = write_images(tmp_path / "images.npz", classes=5)
+    arguments = (*TINY, "--classes", 3, "--data", data, "--out", tmp_path / "run")
+    assert run_here(monkeypatch, cgan_mnist.main, *arguments) == 2
+    assert "label 3 is no class: expected 0 to 2 (--classes of the experiment)" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_latent_with_another_label_is_another_image():
+    config = cgan_mnist.Config(width=2, hidden=8, latent_size=4, batch_size=8, classes=3)
+    recipe = cgan_mnist.build(config, ImageSpec(28, 28, 1))
+    networks = recipe.networks(jax.random.key(0))
+    networks = {**networks, "generator_ema": networks["generator"]}
+    keys = jnp.repeat(jax.random.key(1)[None], 3)
+    same = recipe.sampler(networks, keys, jnp.arange(3))
+    assert jnp.abs(same[0] - same[1]).max() > 1e-4
+    assert recipe.condition.classes == 3

@@ -1,0 +1,128 @@
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from jaxgen import Aux, add, init_state, lazily, minimize, scale
+from jaxgen.core.objective import stream
+from tests import toys
+
+
+def test_a_sum_is_the_sum_of_its_terms_in_their_own_streams():
+    networks, context = toys.networks(), toys.context()
+    value, _ = add(a=toys.judge, b=toys.generate)(networks, context)
+    by_hand = toys.judge(networks, stream(context, "a"))[0] + toys.generate(networks, stream(context, "b"))[0]
+    assert value == by_hand
+
+
+def test_reordering_a_sum_changes_no_draw():
+    networks, context = toys.networks(), toys.context()
+    _, one = add(a=toys.judge, b=toys.judge)(networks, context)
+    _, other = add(b=toys.judge, a=toys.judge)(networks, context)
+    chex.assert_trees_all_equal(one.metrics, other.metrics)
+
+
+def test_terms_of_different_names_draw_differently():
+    networks, context = toys.networks(), toys.context()
+    _, aux = add(a=toys.judge, b=toys.judge)(networks, context)
+    assert aux.metrics["a"].total != aux.metrics["b"].total
+
+
+def test_a_sum_names_its_metrics_by_term():
+    _, aux = add(a=toys.judge, b=toys.generate)(toys.networks(), toys.context())
+    assert set(aux.metrics) == {"a", "a/error", "b", "b/value"}
+
+
+def test_each_term_sees_the_statistics_that_earlier_ones_left():
+    _, aux = add(a=toys.judge, b=toys.generate, c=toys.judge)(toys.networks(), toys.context())
+    assert aux.changes["discriminator"]["batch_stats"]["passes"] == 2
+
+
+def test_a_weight_scales_value_and_gradient_and_no_metric():
+    networks, context = toys.networks(), toys.context()
+    (value, aux), gradient = jax.value_and_grad(toys.judge, has_aux=True)(networks, context)
+    (scaled, scaled_aux), scaled_gradient = jax.value_and_grad(scale(4.0, toys.judge), has_aux=True)(networks, context)
+    assert scaled == 4.0 * value
+    chex.assert_trees_all_close(scaled_gradient, jax.tree.map(lambda leaf: 4.0 * leaf, gradient), rtol=1e-6)
+    chex.assert_trees_all_equal(aux.metrics, scaled_aux.metrics)
+
+
+def test_a_schedule_scales_by_its_value_at_the_step():
+    warm_up = optax.linear_schedule(0.0, 1.0, transition_steps=4)
+    value, _ = toys.generate(toys.networks(), toys.context())
+    for step in range(5):
+        scaled, _ = scale(warm_up, toys.generate)(toys.networks(), toys.context(step))
+        assert scaled == pytest.approx(float(value) * step / 4)
+
+
+def test_a_lazy_loss_is_k_times_itself_every_kth_step_and_else_nothing():
+    lazy = lazily(3, toys.judge)
+    for step in range(7):
+        networks, context = toys.networks(), toys.context(step)
+        value, aux = toys.judge(networks, context)
+        lazy_value, lazy_aux = lazy(networks, context)
+        if step % 3 == 0:
+            assert lazy_value == 3 * value
+            chex.assert_trees_all_equal(lazy_aux.metrics, aux.metrics)
+        else:
+            assert lazy_value == 0
+            assert lazy_aux.metrics["error"].count == 0
+        assert lazy_aux.changes["discriminator"]["batch_stats"]["passes"] == (step % 3 == 0)
+
+
+def test_the_terms_of_a_sum_add_up_to_it_whether_a_lazy_one_runs_or_not():
+    for step in range(4):
+        value, aux = add(a=toys.judge, b=lazily(3, toys.judge))(toys.networks(), toys.context(step))
+        assert value == pytest.approx(float(aux.metrics["a"].total + aux.metrics["b"].total), rel=1e-6)
+        assert (aux.metrics["b"].total == 0) == (step % 3 != 0)
+        assert aux.metrics["b/error"].count == (toys.SIZE if step % 3 == 0 else 0)
+
+
+def test_a_skipped_lazy_loss_has_no_gradient():
+    def gradient(step):
+        def loss(w):
+            networks = toys.networks() | {"generator": {"params": {"w": w}}}
+            return lazily(2, toys.generate)(networks, toys.context(step))[0]
+
+        return jax.grad(loss)(toys.w(toys.networks(), "generator"))
+
+    assert (gradient(1) == 0).all()
+    assert (gradient(2) != 0).all()
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.5])
+def test_a_period_that_is_no_positive_whole_number_is_refused(k):
+    with pytest.raises(ValueError, match=rf"period of {k} .* at least 1"):
+        lazily(k, toys.judge)
+
+
+def test_a_term_that_is_no_scalar_is_named():
+    def per_example(networks, context):
+        return jnp.zeros(4), Aux()
+
+    with pytest.raises(ValueError, match=r"'bad' of add is float32\[4\]; expected float32\[\]"):
+        add(good=toys.judge, bad=per_example)(toys.networks(), toys.context())
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (jnp.zeros(()), "returns .*; expected a pair: a value and an Aux"),
+        ((jnp.zeros(()), {}), "returns tuple; expected a pair"),
+        ((jnp.zeros(()), Aux({"accuracy": jnp.zeros(())})), "measures 'accuracy' as .*; expected a Mean"),
+        ((jnp.zeros(()), Aux(changes={"critic": {}})), "'critic' is no network"),
+    ],
+)
+@pytest.mark.parametrize("combine", [lambda loss: add(a=loss), lambda loss: lazily(2, loss)])
+def test_what_is_no_loss_is_told(combine, result, message):
+    update = minimize(combine(lambda networks, context: result), optax.sgd(0.1), wrt="generator")
+    with pytest.raises(ValueError, match=message):
+        init_state(update, toys.networks(), jax.random.key(0), toys.batch())
+
+
+def test_objectives_nest():
+    networks, context = toys.networks(), toys.context()
+    nested = add(a=lazily(1, scale(2.0, toys.generate)), b=scale(0.5, add(c=toys.generate)))
+    assert nested(networks, context)[0] == pytest.approx(2.5 * float(toys.generate(networks, context)[0]), rel=1e-6)
+    minimize(nested, optax.sgd(0.1), wrt="generator")

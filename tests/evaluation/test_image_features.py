@@ -1,0 +1,108 @@
+"""What is known of an image, as numbers; and from the command line to images drawn for it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxgen import InputError
+from jaxgen.cli import main as jaxgen
+from jaxgen.data import load, read_features
+from jaxgen.evaluation import cifar10_network, digit_network
+from jaxgen.evaluation.image_features import describe, described, likeness
+from jaxgen.export import save_image
+from tests.programs import ROOT, load_program, run_here
+
+program = load_program(ROOT / "experiments" / "features_to_image.py")
+
+
+def test_a_palette_has_the_colours_of_an_image_by_their_shares():
+    image = np.zeros((1, 4, 5, 3), np.uint8)
+    image[:, :, 1:4], image[:, :, 4:] = (255, 0, 0), (0, 0, 255)
+    palette = describe(image, "palette").reshape(6, 4)
+    np.testing.assert_allclose(palette[0], [1, -1, -1, 0.6], atol=0.02)
+    others = palette[1:3][palette[1:3, 2].argsort()]  # as frequent as each other
+    np.testing.assert_allclose(others, [[-1, -1, -1, 0.2], [-1, -1, 1, 0.2]], atol=0.02)
+    np.testing.assert_array_equal(palette[3:], 0)
+
+
+def test_edges_are_steps_wherever_they_are_and_nothing_else():
+    image = np.full((1, 8, 6, 1), 10, np.uint8)
+    assert (describe(image, "edges") == 0).all()
+    image[:, :, 3:] = 255
+    edges = describe(image, "edges").reshape(4, 3)
+    np.testing.assert_allclose(edges[:, 1], 245 / 255, rtol=1e-6)  # the pixels on both sides of the step
+    np.testing.assert_array_equal(edges[:, 0], 0)
+    both = describe(np.concatenate([image, np.zeros_like(image)]), "edges")
+    np.testing.assert_array_equal(both, [edges.ravel(), np.zeros(12)])  # images are not mixed
+    turned = describe(np.swapaxes(image, 1, 2), "edges").reshape(3, 4)
+    np.testing.assert_allclose(turned, edges.T, rtol=1e-6)
+
+
+def test_likeness_is_of_what_was_asked_for_and_of_any_other():
+    asked = np.random.default_rng(0).normal(size=(2_000, 5))
+    assert likeness(asked, asked) == 0
+    assert likeness(asked, np.random.default_rng(1).normal(size=(2_000, 5))) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("spec", "network"), [((28, 28, 1), digit_network), ((32, 32, 3), cifar10_network)])
+def test_an_embedding_is_what_the_classifier_of_that_size_sees(spec, network):
+    images = np.random.default_rng(0).integers(0, 256, (3, *spec), np.uint8)
+    np.testing.assert_array_equal(describe(images, "embedding"), network().extract(images).features)
+
+
+def test_what_cannot_be_described_is_told():
+    with pytest.raises(InputError, match="expected palette, edges, embedding"):
+        describe(np.zeros((1, 4, 4, 1), np.uint8), "smell")
+    with pytest.raises(InputError, match="of 28x28x1 or 32x32x3; these are 4x4x1"):
+        describe(np.zeros((1, 4, 4, 1), np.uint8), "embedding")
+    with pytest.raises(InputError, match="all alike"):
+        likeness(np.ones((3, 2)), np.ones((3, 2)))
+
+
+def test_large_squares_are_described_as_the_experiment_does(tmp_path, monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", image=image)
+    assert run_here(monkeypatch, jaxgen, "describe", tmp_path / "images.npz", "--out", tmp_path / "f.npz") == 0
+    dataset = load(str(tmp_path / "images.npz"))
+    np.testing.assert_array_equal(read_features(tmp_path / "f.npz"), described(dataset, "edges").arrays["features"])
+    assert read_features(tmp_path / "f.npz").shape == (2, 16 * 16)
+
+
+@pytest.mark.long
+def test_images_are_drawn_for_the_features_of_others(tmp_path, monkeypatch, capsys):
+    rng, out = np.random.default_rng(0), tmp_path / "run"
+    np.savez(tmp_path / "images.npz", image=rng.integers(0, 256, (30, 8, 8, 3), np.uint8))
+    small = ("--width", 2, "--latent-size", 2, "--batch-size", 8, "--sample-every", 60)
+    options = (*small, "--kind", "palette", "--data", tmp_path / "images.npz")
+    assert run_here(monkeypatch, program.main, *options, "--steps", 2, "--out", out) == 0
+    told = json.loads((out / "likeness.json").read_text())
+    assert f"{told['distance']:.3f} of the distance" in capsys.readouterr().out
+    assert (out / "likenesses.png").is_file()
+    (tmp_path / "folder").mkdir()
+    save_image(tmp_path / "folder" / "a.png", rng.integers(0, 256, (8, 8, 3), np.uint8))
+    features = tmp_path / "features.npz"
+    assert run_here(monkeypatch, jaxgen, "describe", tmp_path / "folder", "--kind", "palette", "--out", features) == 0
+    image = load(str(tmp_path / "folder")).arrays["image"]
+    np.testing.assert_array_equal(read_features(features), describe(image, "palette"))
+    drawn = tmp_path / "drawn.npz"
+    assert run_here(monkeypatch, jaxgen, "sample", out, "--features", features, "--num", 3, "--out", drawn) == 0
+    assert np.load(drawn)["arr_0"].shape == (3, 8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--out", "features.png"), "--out features.png: expected a name that ends in .npz"),
+        (("--num", 0), "--num 0: expected at least 1"),
+        (("--kind", "embedding"), "28"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, options, message):
+    np.savez(tmp_path / "images.npz", image=np.zeros((2, 8, 8, 1), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    assert run_here(monkeypatch, jaxgen, "describe", tmp_path / "images.npz", *options) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "features.npz").exists()

@@ -1,0 +1,94 @@
+"""An image-to-image experiment from the command line, at tiny settings."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgen.cli import main as jaxgen
+from jaxgen.evaluation import compare_pairs
+from jaxgen.export import load_restorer, load_sampler
+from jaxgen.training import RunDirectory
+from tests.prepared import write_mnist
+from tests.programs import ROOT, load_program, loaded, run_here, write_images
+
+program = load_program(ROOT / "experiments" / "cnn_inpaint_mnist.py")
+TINY = ("--batch-size", 4, "--width", 2, "--log-every", 10)
+TRUTH = np.random.default_rng(1).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_mnist(folder, train=TRUTH[::-1], test=TRUTH)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert run_here(monkeypatch, program.main, *TINY, "--data-dir", data, "--out", out, "--steps", 30) == 0
+    return out
+
+
+def test_the_table_is_of_what_the_exported_network_makes_of_the_test_images(finished):
+    told = json.loads((finished / "held_out.json").read_text())
+    assert list(told) == ["images", "network", "mean fill", "mean of the test images"]
+    truth = TRUTH[..., None]
+    made = load_sampler(finished / "sampler").draw(0, 40, field=truth)
+    measured = compare_pairs(made, truth)
+    assert told["network"]["psnr"]["value"] == pytest.approx(measured.psnr.value)
+    assert told["network"]["ssim"]["value"] == pytest.approx(measured.ssim.value)
+    np.testing.assert_array_equal(load_restorer(finished / "restorer").restore(truth), truth)  # nothing is hidden
+    with Image.open(finished / "held_out.png") as picture:
+        assert picture.size == (2 * (12 * 30 + 2), 2 * (9 * 30 + 2))
+
+
+def test_interrupting_and_resuming_changes_no_bit(finished, data, tmp_path, monkeypatch):
+    for steps in (10, 30):
+        arguments = (*TINY, "--data-dir", data, "--out", tmp_path, "--steps", steps)
+        assert run_here(monkeypatch, program.main, *arguments) == 0
+    assert (tmp_path / "held_out.json").read_text() == (finished / "held_out.json").read_text()
+    last = [RunDirectory(folder).rows()[-1]["cnn/loss"] for folder in (tmp_path, finished)]
+    assert last[0] == last[1]
+
+
+def test_images_of_ones_own_are_restored(finished, tmp_path, monkeypatch):
+    own = write_images(tmp_path / "own.npz", num=3)
+    arguments = ("--images", own, "--num", 3, "--out", tmp_path / "made.npz")
+    assert run_here(monkeypatch, jaxgen, "sample", finished, *arguments) == 0
+    made, given = loaded(tmp_path / "made.npz")["arr_0"], loaded(own)["image"]
+    assert 0.5 < (made == given).mean() < 1  # what is known is kept
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--images is missing"),
+        (("--images", "/nowhere"), "/nowhere is unknown"),
+        (("--features", "/nowhere"), "is not conditioned on features"),
+        (("--images", "wide.npz"), "are 28x30x1; "),
+    ],
+)
+def test_images_that_cannot_be_restored_are_refused(finished, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "wide.npz", num=2, shape=(28, 30, 1))
+    assert run_here(monkeypatch, jaxgen, "sample", finished, *options) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--width", 0), "--width 0: expected at least 1"), (("--data-dir", "/nowhere"), "/nowhere is no folder")],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(data, tmp_path, monkeypatch, capsys, options, message):
+    arguments = (*TINY, "--data-dir", data, "--out", tmp_path / "run", *options)
+    assert run_here(monkeypatch, program.main, *arguments) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,43 @@
+"""What every experiment's recipe must keep."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxgen import ImageSpec, make_step
+from jaxgen.training.run import first_state
+from tests.programs import ANY_DATA, ROOT, load_program
+
+PRESETS = [(path, {}) for path in ANY_DATA] + [
+    (ROOT / "experiments" / "gan_cifar10.py", options)
+    for options in ({"classes": 3}, {"preset": "r3gan"}, {"preset": "r3gan", "classes": 3})
+]
+PRESETS += [
+    (ROOT / "experiments" / "cnn_inpaint_mnist.py", {"task": task})
+    for task in ("complete", "denoise", "super_resolve_x2", "super_resolve_x4")
+]
+CASES = [(*preset, 3) for preset in [*PRESETS, (ROOT / "experiments" / "cnn_colorize_cifar10.py", {})]]
+# Grey ones of what differs in its options alone take their time.
+CASES += [pytest.param(*preset, 1, marks=pytest.mark.long if preset[1] else ()) for preset in PRESETS]
+
+
+@pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda given: getattr(given, "stem", None))
+def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, options, channels):
+    program = load_program(path)
+    config = program.Config(width=2, batch_size=4, **options)
+    spec = ImageSpec(32, 32, channels)
+    recipe = program.build(config, spec)
+    state = jax.eval_shape(lambda: first_state(config, recipe))
+    batch = {"image": jax.ShapeDtypeStruct((4, *spec), jnp.uint8), "label": jax.ShapeDtypeStruct((4,), jnp.int32)}
+    told = recipe.condition
+    if told is not None:
+        batch[told.field] = jax.ShapeDtypeStruct((4, *told.shape), told.dtype)
+    after, _ = jax.eval_shape(make_step(recipe.update), state, batch)
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
+    # Of any number of images, as it is exported.
+    (number,) = jax.export.symbolic_shape("B")
+    keys = jax.ShapeDtypeStruct((number,), jax.random.key(0).dtype)
+    field = [] if told is None else [jax.ShapeDtypeStruct((number, *told.shape), told.dtype)]
+    images = jax.eval_shape(recipe.sampler, state.networks, keys, *field)
+    assert (images.shape, images.dtype) == ((number, *spec), jnp.float32)

@@ -1,0 +1,119 @@
+"""The likelihood benchmark from the command line, at tiny settings."""
+
+import json
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.data import load
+from jaxgen.evaluation import negative_log_likelihood
+from jaxgen.models import importance_weights, use_ema
+from jaxgen.training import RunDirectory
+from jaxgen.training.run import best_networks
+from tests.prepared import write_binarized
+from tests.programs import ROOT, load_program, run_here
+
+program = load_program(ROOT / "experiments" / "vae_binarized_mnist.py")
+TINY = ("--batch-size", 8, "--latent-size", 3, "--evaluate-every", 20, "--test-samples", 6, "--log-every", 10)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_binarized(folder)
+    return folder
+
+
+@pytest.fixture
+def train(data, tmp_path, monkeypatch):
+    """Runs the experiment here; returns its exit code."""
+
+    def run(*options, out=tmp_path / "run"):
+        return run_here(monkeypatch, program.main, *TINY, "--data-dir", data, "--out", out, *options)
+
+    return run
+
+
+@pytest.mark.parametrize("options", [("--samples", 12, "--backward", 3, "--pseudo-inputs", 2), ("--warm-up", 30)])
+def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, data, tmp_path, options, capsys):
+    assert train("--steps", 60, *options) == 0
+    told = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert f"Test NLL {told['test_nll']:.2f}" in capsys.readouterr().out
+    rows, k = RunDirectory(tmp_path / "run").rows(), 12 if "--samples" in options else 10
+    scores = {row["step"]: row[f"evaluation/validation_nll_{k}"] for row in rows if row["step"] % 20 == 0}
+    assert list(scores) == [20, 40, 60]
+    best = json.loads((tmp_path / "run" / "best" / "scores.json").read_text())
+    assert best["step"] == min(scores, key=scores.get)
+    settings = dict(zip((name.lstrip("-").replace("-", "_") for name in options[::2]), options[1::2], strict=True))
+    config = program.Config(batch_size=8, latent_size=3, data_dir=data, **settings)
+    test = load("binarized_mnist", split="test", data_dir=data)
+    directory = RunDirectory(tmp_path / "run")
+    networks = use_ema(best_networks(config, program.build, directory, test.spec))
+    weigh = importance_weights(program.make_model(config, test.spec), networks)
+    again = negative_log_likelihood(weigh, test.arrays["image"], samples=6)
+    assert told["test_nll"] == pytest.approx(again.value, rel=1e-5)
+    assert (tmp_path / "run" / "reconstructions.png").is_file()
+
+
+@pytest.mark.long
+def test_stopping_and_going_on_changes_nothing(train, tmp_path):
+    for steps in (30, 40):
+        assert train("--steps", steps) == 0
+    assert train("--steps", 40, out=tmp_path / "whole") == 0
+    one, other = (json.loads((tmp_path / name / "test.json").read_text()) for name in ("run", "whole"))
+    assert one == other
+
+
+def test_training_starts_from_the_best_state_of_an_earlier_run(train, data, tmp_path):
+    assert train("--steps", 40) == 0
+    first = tmp_path / "run"
+    assert (
+        train("--steps", 1, "--samples", 3, "--learning-rate", 1e-12, "--start-from", first, out=tmp_path / "on") == 0
+    )
+    config = program.Config(batch_size=8, latent_size=3, data_dir=data)
+    spec = load("binarized_mnist", split="test", data_dir=data).spec
+    before, after = (
+        best_networks(config, program.build, RunDirectory(folder), spec) for folder in (first, tmp_path / "on")
+    )
+    chex.assert_trees_all_close(after["encoder"], before["encoder"], atol=1e-6)
+    first.rename(tmp_path / "elsewhere")  # what was begun goes on without it
+    on = ("--samples", 3, "--learning-rate", 1e-12, "--start-from", first)
+    assert train("--steps", 2, *on, out=tmp_path / "on") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--start-from", "/nowhere"), "/nowhere holds no checkpoint"),
+        (("--latent-size", 0), "--latent-size 0: expected at least 1"),
+        (("--samples", 0), "--samples 0: expected at least 1"),
+        (("--backward", 0), "--backward 0: expected at least 1"),
+        (("--samples", 3, "--backward", 4), "--backward 4 is more than --samples 3"),
+        (("--test-samples", -1), "--test-samples -1: expected at least 0"),
+        (("--data-dir", "/nowhere"), "--data-dir /nowhere is no folder"),
+        (("--data-dir", "/"), "Larochelle"),
+        (("--network", "ladder", "--pseudo-inputs", 3), "--pseudo-inputs 3"),
+        (("--samples", 2, "--warm-up", 3), "--warm-up 3"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(train, tmp_path, capsys, options, message):
+    assert train(*options) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("network", ["mlp", "residual", "ladder"])
+def test_networks_are_of_the_size_that_is_told(network):
+    model = program.make_model(program.Config(network=network), program.ImageSpec(28, 28, 1))
+    networks = jax.eval_shape(lambda: model.init(jax.random.key(0), {"image": np.zeros((1, 28, 28, 1), np.uint8)}))
+    sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(tree)) for name, tree in networks.items()}
+    if network == "mlp":  # 784-200-200-(50, 50), 50-200-200-784
+        dense = [(784, 200), (200, 200), (200, 100)], [(50, 200), (200, 200), (200, 784)]
+        assert sizes == {
+            name: sum(a * b + b for a, b in layers) for name, layers in zip(("encoder", "decoder"), dense, strict=True)
+        }
+    assert sum(sizes.values()) < 3_000_000

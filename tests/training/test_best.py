@@ -1,0 +1,121 @@
+"""Evaluations on the way, and the best state beside the last."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgen import ImageSpec, minimize
+from jaxgen.cli import main as jaxgen
+from jaxgen.core.step import init_state
+from jaxgen.data import load
+from jaxgen.evaluation import digit_network, frechet_distance
+from jaxgen.export import load_sampler
+from jaxgen.training import RunDirectory
+from jaxgen.training.best import Best, some_examples
+from jaxgen.training.checkpoint import Checkpoints
+from tests import toy_experiment
+from tests.programs import ROOT, TINY, load_program, loaded, run_here, write_images
+
+gan_mnist = load_program(ROOT / "experiments" / "gan_mnist.py")
+EVALUATED = ("--evaluate-every", 40, "--evaluate-num", 100)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("data") / "images.npz", num=120)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A run of 120 steps that was evaluated three times."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        options = (*TINY, *EVALUATED, "--data", data, "--out", out)
+        assert run_here(monkeypatch, gan_mnist.main, *options, "--steps", 120) == 0
+    return out
+
+
+def evaluated(out):
+    name = "evaluation/frechet_distance"
+    return {row["step"]: row[name] for row in RunDirectory(out).rows() if name in row}
+
+
+def test_the_best_of_the_evaluated_states_is_kept(finished, data):
+    scores = evaluated(finished)
+    assert list(scores) == [40, 80, 120]
+    step = min(scores, key=scores.get)
+    best = finished / "best"
+    assert Best(best).scores() == {"frechet_distance": scores[step], "step": step}
+    assert Checkpoints(best / "checkpoints").steps() == [step]
+    drawn = load_sampler(best / "sampler").draw(seed=3, num=100)
+    compared = some_examples(load(str(data)), 100, 3)["image"]
+    features = [digit_network().extract(images).features for images in (drawn, compared)]
+    assert frechet_distance(*features) == pytest.approx(scores[step], rel=1e-4)
+
+
+@pytest.mark.long
+def test_an_interruption_changes_no_evaluation(finished, data, tmp_path, monkeypatch):
+    for steps in (90, 120):
+        options = (*TINY, *EVALUATED, "--data", data, "--out", tmp_path, "--steps", steps)
+        assert run_here(monkeypatch, gan_mnist.main, *options) == 0
+    assert evaluated(tmp_path) == evaluated(finished)
+    assert Best(tmp_path / "best").scores() == Best(finished / "best").scores()
+
+
+def test_the_best_can_be_drawn_from_and_judged(finished, data, tmp_path, monkeypatch):
+    best = finished / "best"
+    assert run_here(monkeypatch, jaxgen, "sample", best, "--num", 9, "--out", tmp_path / "best.npz") == 0
+    options = ("--num", 100, "--metrics", "frechet", "--out", tmp_path / "e.json")
+    assert run_here(monkeypatch, jaxgen, "evaluate", best, "--split", "train", *options) == 0
+    np.testing.assert_array_equal(
+        loaded(tmp_path / "best.npz")["arr_0"], load_sampler(best / "sampler").draw(seed=0, num=9)
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--evaluate-every", 5, "--evaluate-num", 60), "60 samples of 64 features"),
+        (("--evaluate-every", -1), "--evaluate-every -1: expected at least 0"),
+        (("--evaluate-every", 5, "--evaluate-num", 1), "--evaluate-num 1: expected at least 2"),
+        (("--evaluate-every", 5, "--inception", "absent.pth"), "absent.pth"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(data, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, *options) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_colour_needs_inception(tmp_path, monkeypatch, capsys):
+    data = write_images(tmp_path / "colour.npz", shape=(8, 8, 3))
+    assert run_here(monkeypatch, toy_experiment.main, "--data", data, "--evaluate-every", 5) == 2
+    assert "give --inception" in capsys.readouterr().err
+
+
+def test_only_a_better_state_is_kept_and_a_kill_between_its_files_costs_nothing(tmp_path):
+    def loss(networks, context):
+        raise AssertionError("is not run")
+
+    params = {"image": {"params": {"w": jnp.ones((2, 2, 1))}}}
+    state = init_state(minimize(loss, optax.sgd(1.0), wrt="image"), params, jax.random.key(0))
+    best, spec = Best(tmp_path / "best"), ImageSpec(2, 2, 1)
+
+    def sampler(networks, keys):
+        return jnp.broadcast_to(networks["image"]["params"]["w"], (*keys.shape, *spec))
+
+    assert best.is_beaten({"distance": 1e9})
+    best.keep(state._replace(step=jnp.int32(7)), {"distance": 2.0, "other": 1.0}, sampler, spec)
+    assert not best.is_beaten({"distance": 2.0})
+    assert not best.is_beaten({"distance": float("nan")})
+    assert best.is_beaten({"distance": 1.9})
+    best.keep(state._replace(step=jnp.int32(3)), {"distance": 1.5}, sampler, spec)  # after a setback: an earlier step
+    assert best.scores() == {"distance": 1.5, "step": 3}
+    assert Checkpoints(best.folder / "checkpoints").steps() == [3]
+    (best.folder / "scores.json").write_text('{"dist')
+    assert best.is_beaten({"distance": 1e9})

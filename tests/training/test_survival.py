@@ -1,0 +1,184 @@
+"""Runs that are killed, broken, and moved."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import chex
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgen.data import load
+from jaxgen.training import RunDirectory
+from jaxgen.training.checkpoint import Checkpoints
+from jaxgen.training.run import first_state
+from tests import toy_experiment
+from tests.programs import ROOT, raw, run_here, start, write_images
+from tests.training.toy_experiment import saved
+
+PATH = ROOT / "tests" / "toy_experiment.py"
+KILLS = 30
+
+
+@pytest.fixture
+def toy(data, tmp_path, monkeypatch):
+    """Runs the toy experiment here; returns its exit code."""
+
+    def run(*options, out=tmp_path / "run"):
+        pace = ("--log-every", 10, "--sample-every", 20, "--checkpoint-every", 20)
+        return run_here(monkeypatch, toy_experiment.main, "--data", data, "--out", out, *pace, *options)
+
+    return run
+
+
+@pytest.mark.long
+def test_thirty_kills_change_nothing(data, tmp_path, toy, capfd):
+    chance, directory = random.Random(0), RunDirectory(tmp_path / "run")
+    arguments = (PATH, "--data", data, "--out", directory.path, "--log-every", 10, "--sample-every", 20)
+    arguments = (*arguments, "--checkpoint-every", 30)
+    lasts, wait = [0], 60.0
+    for _ in range(KILLS):
+        before, began = len(directory.rows()), time.monotonic()
+        process = start(*arguments, "--steps", 10_000_000)
+        while len(directory.rows()) <= before + 3 and process.poll() is None and time.monotonic() - began < wait:
+            time.sleep(0.01)
+        if lasts == [0]:
+            wait = time.monotonic() - began + 1.0  # a start, and as much again as to be killed at any moment of it
+        time.sleep(chance.uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -9
+        steps = Checkpoints(directory.checkpoints).steps()
+        assert max(steps, default=0) >= lasts[-1]
+        lasts.append(max(steps, default=0))
+    assert len(set(lasts)) > KILLS // 2
+    final = lasts[-1] + 25
+    assert toy("--steps", final, "--checkpoint-every", 30) == 0
+    assert toy("--steps", final, "--checkpoint-every", 30, out=tmp_path / "whole") == 0
+    chex.assert_trees_all_equal(raw(saved(directory.path, data)), raw(saved(tmp_path / "whole", data)))
+    whole = [without_times(row) for row in RunDirectory(tmp_path / "whole").rows()]
+    assert [without_times(row) for row in directory.rows()] == whole
+    with capfd.disabled():
+        print(f"\n{KILLS} kills, {len(set(lasts)) - 1} of them after progress, {final} steps in all")
+
+
+def without_times(row):
+    return {name: value for name, value in row.items() if not name.startswith("time/")}
+
+
+@pytest.mark.parametrize(
+    ("fault", "at", "since", "told"),
+    [
+        ("nan", 50, 50, "Not finite: networks.generator.params.unused, networks.generator_ema.params.unused"),
+        ("infinite", 50, 50, "A loss is not finite at step 70"),
+        ("saturated", 40, 40, "The discriminator's loss has been below 0.001 for 1,000 steps at step 1,040"),
+        ("collapse", 45, 40, "Drawn images differ from each other less than 10% as much as real ones at step 100"),
+    ],
+)
+def test_a_divergence_stops_a_run_with_a_report(toy, tmp_path, data, capsys, fault, at, since, told):
+    assert toy("--fault", fault, "--fault-at", at, "--steps", 2_000) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert told in error
+    assert error.count("\n") == 1
+    (folder,) = tmp_path.glob("run/divergence_*")
+    report = (folder / "report.md").read_text()
+    assert "Training stopped." in report
+    assert f"all was well until step {since} " in report
+    for picture in ("metrics.png", "drawn.png"):
+        Image.open(folder / picture).verify()
+    assert np.isfinite(saved(tmp_path / "run", data).networks["generator"]["params"]["unused"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "at", "back"), [("nan", 50, 40), ("saturated", 40, 40), ("collapse", 45, 40), ("nan", 10, 0)]
+)
+def test_going_back_leads_around_a_fault_that_chance_made(toy, tmp_path, data, capsys, fault, at, back):
+    assert toy("--fault", fault, "--fault-at", at, "--steps", 1_100, "--on-divergence", "rollback") == 0
+    assert f"went back to step {back}" in capsys.readouterr().out
+    state = saved(tmp_path / "run", data)
+    assert (int(state.step), float(state.rate)) == (1_100, 0.5)
+    config = toy_experiment.Config()
+    first = first_state(config, toy_experiment.build(config, load(str(data)).spec))
+    np.testing.assert_array_equal(*map(jax.random.key_data, (state.key, jax.random.fold_in(first.key, 1))))
+    rows = RunDirectory(tmp_path / "run").rows()
+    assert [row["step"] for row in rows] == list(range(10, 1_110, 10))
+    (setback,) = json.loads((tmp_path / "run" / "config.json").read_text())["setbacks"]
+    assert setback["to"] == back
+
+
+def test_going_back_ends_after_three_times(toy, tmp_path, capsys):
+    assert toy("--fault", "nan", "--fault-at", 50, "--again", "--steps", 100, "--on-divergence", "rollback") == 1
+    assert "after going back 3 times" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "run" / "config.json").read_text())["setbacks"]) == 3
+    assert sorted(path.name for path in tmp_path.glob("run/divergence_*")) == [f"divergence_{n}" for n in (1, 2, 3, 4)]
+    assert [path.stem for path in RunDirectory(tmp_path / "run").grids()] == ["step_0000020", "step_0000040"]
+
+
+def test_what_stopped_can_go_back_afterwards(toy, tmp_path, data):
+    options = ("--fault", "collapse", "--fault-at", 45, "--steps", 300)
+    assert toy(*options) == 1
+    assert toy(*options, "--on-divergence", "rollback") == 0
+    assert toy(*options, "--on-divergence", "rollback", out=tmp_path / "at_once") == 0
+    chex.assert_trees_all_equal(raw(saved(tmp_path / "run", data)), raw(saved(tmp_path / "at_once", data)))
+
+
+def test_nothing_happens_to_a_healthy_run(toy, tmp_path, data):
+    assert toy("--steps", 1_500, "--on-divergence", "rollback") == 0
+    assert not list(tmp_path.glob("run/divergence_*"))
+    assert float(saved(tmp_path / "run", data).rate) == 1
+    assert "setbacks" not in json.loads((tmp_path / "run" / "config.json").read_text())
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(toy, tmp_path, data, capsys):
+    assert toy("--steps", 60) == 0
+    file = next(path for path in (tmp_path / "run" / "checkpoints" / "60" / "arrays").rglob("*") if path.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert toy("--steps", 100) == 0
+    told = capsys.readouterr().out
+    assert "The checkpoint of step 60" in told
+    assert "from step 40" in told
+    assert toy("--steps", 100, out=tmp_path / "whole") == 0
+    chex.assert_trees_all_equal(raw(saved(tmp_path / "run", data)), raw(saved(tmp_path / "whole", data)))
+
+
+def test_few_images_are_not_taken_for_a_collapse(toy, tmp_path):
+    few = write_images(tmp_path / "few.npz", num=8, shape=(8, 8, 1))
+    assert toy("--data", few, "--steps", 100, "--fault", "collapse") == 0
+
+
+@pytest.mark.long
+def test_a_run_moves_between_devices_and_strategies(data, tmp_path, toy):
+    arguments = (PATH, "--data", data, "--out", tmp_path / "run", "--log-every", 10)
+    places = [(8, "jit"), (1, "auto"), (4, "fsdp"), (2, "pmap"), (8, "fsdp")]
+    for number, (devices, parallel) in enumerate(places, start=1):
+        flags = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        process = start(*arguments, "--steps", 10 * number, "--parallel", parallel, environment=flags)
+        told, error = process.communicate()
+        assert process.returncode == 0, error
+        assert f"from step {10 * (number - 1)}" in told
+        assert devices == 1 or f"on {devices} x" in told
+    assert toy("--steps", 50, out=tmp_path / "whole") == 0
+    chex.assert_trees_all_close(
+        raw(saved(tmp_path / "run", data)), raw(saved(tmp_path / "whole", data)), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_run_that_streams_from_disk_is_the_run_from_memory_and_resumes(toy, tmp_path, data):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, image in enumerate(load(str(data)).arrays["image"]):
+        Image.fromarray(image[..., 0]).save(folder / f"{number:02}.png")
+    streamed = ("--data", folder, "--memory-gib", 1e-6, "--out", tmp_path / "streamed")
+    for steps in (35, 70):
+        assert toy("--steps", steps, *streamed) == 0
+    assert toy("--steps", 70, out=tmp_path / "whole") == 0
+    chex.assert_trees_all_close(
+        raw(saved(tmp_path / "streamed", data)), raw(saved(tmp_path / "whole", data)), rtol=1e-6, atol=1e-7
+    )
