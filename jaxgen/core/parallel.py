@@ -1,11 +1,11 @@
-"""Steps on many devices.  Each strategy equals one device up to float32 rounding.
+"""Training steps on many devices.  Each strategy equals one device up to float32 rounding.
 
-    jit    one program for all devices: each has a share of the batch and the whole state
-    fsdp   the same, but each holds a share of parameters and moments too
-    pmap   one program a device, which averages gradients, statistics and metrics with the others
+    jit    one program for all devices: the batch is sharded, the state is replicated
+    fsdp   one program for all devices: parameters and moments are sharded too
+    pmap   one program for each device; gradients, statistics and metrics are averaged over devices
 
-Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  The only module that touches meshes,
-shardings and pmap.
+Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  Meshes, shardings and pmap are used here
+and in `jaxgen.core.batch` only.
 """
 
 import math
@@ -28,53 +28,53 @@ Device = Any
 """A `jax.Device`, which type checkers take for a variable."""
 
 SMALL = 1024
-"""Numbers in an array below which splitting it saves less than gathering it costs."""
+"""Arrays with fewer elements stay replicated: sharding them saves less than gathering them costs."""
 
 Dispatch = Callable[[TrainState, PyTree, PyTree, Any], tuple[TrainState, PyTree]]
-"""(state, shared, split [n, B, ...], count) -> (state, metrics): many steps as one program."""
+"""(state, replicated, sharded [n, B, ...], count) -> (state, metrics): many steps as one program."""
 
 
 def make_mesh(devices: Sequence[Device] | None = None) -> Mesh:
-    """A mesh over the devices (all by default) in the order of their processes."""
+    """A mesh of one axis over the devices (all by default), ordered by process."""
     ordered = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
     return Mesh(np.array(ordered), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def data_parallel(step: Step, mesh: Mesh, *, fsdp: bool = False, batch_axes: Any = 0) -> Step:
-    """The step compiled as one program for all devices of a mesh; it uses up the state.
+    """The step compiled as one program for all devices of a mesh; it donates the state's buffers.
 
-    `batch_axes` says which axis of the batch is split, None for none; a prefix of its tree, as in `jax.vmap`.
-    `fsdp` splits each large array of the state too, along its longest axis that divides.
+    `batch_axes` is the axis of the batch that is sharded, None for none, or a prefix of its tree, as in `jax.vmap`.
+    `fsdp` shards each large array of the state too, along its longest axis that the number of devices divides.
     """
     splits = jax.tree.map(partial(_split, mesh), batch_axes, is_leaf=lambda axis: axis is None)
 
-    def split_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
+    def sharded_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
         with use_mesh(mesh):
             state, metrics = step(state, jax.lax.with_sharding_constraint(batch, splits))
         state = jax.lax.with_sharding_constraint(state, state_sharding(state, mesh, fsdp=fsdp))
         return state, jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
 
-    return jax.jit(split_step, donate_argnums=0)
+    return jax.jit(sharded_step, donate_argnums=0)
 
 
 def pmapped(step: Step, devices: Sequence[Device] | None = None, *, batch_axes: Any = 0) -> Step:
-    """The step compiled as one program a device: (state [D, ...], batch [D, B / D, ...]) -> (state [D, ...], metrics).
+    """The step compiled for each device: (state [D, ...], batch [D, B / D, ...]) -> (state [D, ...], metrics).
 
-    Gradients, changed collections and BatchNorm's statistics are averaged over the devices by `minimize`,
-    `simultaneous` and `batch_norm`, metrics here.  `batch_axes` are `jax.pmap`'s in_axes; the state is used up.
+    `minimize`, `simultaneous` and `batch_norm` average gradients, mutated collections and statistics over the devices;
+    metrics are summed here.  `batch_axes` are `jax.pmap`'s in_axes; the state's buffers are donated.
     """
 
-    def own_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
+    def device_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
         state, metrics = step(state, batch)
         return state, jax.lax.psum(metrics, AXIS)
 
     return jax.pmap(  # pyright: ignore[reportReturnType]
-        own_step, AXIS, in_axes=(0, batch_axes), out_axes=(0, None), devices=devices, donate_argnums=0
+        device_step, AXIS, in_axes=(0, batch_axes), out_axes=(0, None), devices=devices, donate_argnums=0
     )
 
 
 def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
-    """Where each array of a state lies: whole on every device, or with `fsdp` in shares if it is large."""
+    """The sharding of each array of a state: replicated, or with `fsdp` sharded if it is large."""
 
     def longest_axis(shape: tuple[int, ...]) -> int | None:
         axes = [axis for axis, length in enumerate(shape) if length % mesh.size == 0]
@@ -86,59 +86,59 @@ def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
 class Strategy(NamedTuple):
     """How programs run on the devices.
 
-    The functions put a state, what every device reads whole, and what devices share [n, B / P, ...] (the rows of this
-    process) where `compile`d programs want them, and `fetch` a state or a part of it as the host's arrays.  Every
-    process must call them alike.
+    `put_state`, `put_replicated` and `put_sharded` place a state, arrays that every device reads whole, and arrays
+    [n, B / P, ...] of this process's rows for programs of `compile`; `fetch` gives a state or a part of it as arrays of
+    the host.  Every process must call them alike.
     """
 
     devices: int
     compile: Callable[[Dispatch], Dispatch]
     put_state: Callable[[TrainState], TrainState]
-    put_shared: Callable[[PyTree], PyTree]
-    put_split: Callable[[PyTree], PyTree]
+    put_replicated: Callable[[PyTree], PyTree]
+    put_sharded: Callable[[PyTree], PyTree]
     fetch: Callable[[PyTree], PyTree]
 
 
 def by_jit(mesh: Mesh, *, fsdp: bool = False) -> Strategy:
-    """One program for all devices, on any number of processes."""
+    """One program for all devices of any number of processes."""
 
     def compile_dispatch(dispatch: Dispatch) -> Dispatch:
         run = data_parallel(lambda state, batch: dispatch(state, *batch), mesh, fsdp=fsdp, batch_axes=(None, 1, None))
-        return lambda state, shared, split, count: run(state, (shared, split, count))
+        return lambda state, replicated, sharded, count: run(state, (replicated, sharded, count))
 
-    def put_split(tree: PyTree) -> PyTree:
+    def put_sharded(tree: PyTree) -> PyTree:
         return jax.tree.map(partial(jax.make_array_from_process_local_data, _split(mesh, 1)), tree)
 
     return Strategy(
         devices=mesh.size,
         compile=compile_dispatch,
         put_state=lambda state: _put(_copy(state), state_sharding(state, mesh, fsdp=fsdp)),
-        put_shared=lambda tree: _put(tree, jax.tree.map(lambda _: _split(mesh, None), tree)),
-        put_split=put_split,
+        put_replicated=lambda tree: _put(tree, jax.tree.map(lambda _: _split(mesh, None), tree)),
+        put_sharded=put_sharded,
         fetch=partial(_fetch, jax.jit(lambda tree: tree, out_shardings=_split(mesh, None))),
     )
 
 
 def by_pmap(devices: Sequence[Device]) -> Strategy:
-    """One program a device, in one process."""
+    """One program for each device of one process."""
     count = len(devices)
     each = NamedSharding(make_mesh(devices), PartitionSpec(AXIS))
 
     def compile_dispatch(dispatch: Dispatch) -> Dispatch:
         run = pmapped(lambda state, batch: dispatch(state, *batch), devices, batch_axes=(0, 1, None))
-        return lambda state, shared, split, count: run(state, (shared, split, count))
+        return lambda state, replicated, sharded, count: run(state, (replicated, sharded, count))
 
     def replicate(tree: PyTree) -> PyTree:
         copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)
         return jax.device_put(copies, each)
 
-    def put_split(tree: PyTree) -> PyTree:
+    def put_sharded(tree: PyTree) -> PyTree:
         return jax.tree.map(lambda array: array.reshape(len(array), count, -1, *array.shape[2:]), tree)
 
     def fetch(tree: PyTree) -> PyTree:
         return _on_host(lambda leaf: np.array(leaf.addressable_data(0)).reshape(leaf.shape[1:]), tree)
 
-    return Strategy(count, compile_dispatch, replicate, replicate, put_split, fetch)
+    return Strategy(count, compile_dispatch, replicate, replicate, put_sharded, fetch)
 
 
 def require_divisible(batch_size: int, devices: int) -> None:
@@ -161,7 +161,7 @@ def _split(mesh: Mesh, axis: int | None) -> NamedSharding:
 
 
 def _copy(state: TrainState) -> TrainState:
-    """Arrays of its own: a program uses up the state that it is given."""
+    """A copy of the state: a program donates the buffers of its state."""
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
 
 

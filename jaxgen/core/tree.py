@@ -1,4 +1,4 @@
-"""The leaves of a tree by name, and random keys among them as the words that can be stored."""
+"""The leaves of a tree by name; typed random keys as raw words that can be stored."""
 
 from typing import Any
 
