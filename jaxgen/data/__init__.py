@@ -10,25 +10,34 @@ from jaxgen.data.captions import (
     with_text,
 )
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset, shrink, subset, with_field
+from jaxgen.data.random_access import RandomAccess, as_dataset
 from jaxgen.data.sampling import batch_indices
 from jaxgen.data.sources import load
 from jaxgen.data.stream import stream_batches
+from jaxgen.data.text_encoder import Sentences, load_sentences
+from jaxgen.data.tokenizer import Tokenizer, train_tokenizer
 
 __all__ = [
     "CIFAR10",
     "DIGITS",
     "Dataset",
+    "RandomAccess",
+    "Sentences",
     "StreamedDataset",
+    "Tokenizer",
     "Wordings",
+    "as_dataset",
     "batch_indices",
     "caption_labels",
     "hold_out",
     "load",
+    "load_sentences",
     "make_dataset",
     "read_features",
     "shrink",
     "stream_batches",
     "subset",
+    "train_tokenizer",
     "with_field",
     "with_text",
 ]

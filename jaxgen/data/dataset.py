@@ -17,10 +17,10 @@ Fields = dict[str, tuple[tuple[int, ...], np.dtype]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and where they are from.
+    """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and their source.
 
-    `digest` is the SHA-256 of the arrays' bytes.  `captions` are N texts, or none; `tokenizer` is what made
-    `text` int32 [N, T] of them, if there is that.
+    `digest` is the SHA-256 of the arrays' bytes.  `captions` are N texts, or empty; `tokenizer` is the one that encoded
+    them as `text` int32 [N, T], if they are encoded.
     """
 
     arrays: dict[str, np.ndarray]
@@ -42,7 +42,7 @@ class Dataset:
 
     @property
     def fields(self) -> Fields:
-        """What one example is, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}."""
+        """Shape and dtype of one example, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}."""
         return {name: (array.shape[1:], array.dtype) for name, array in self.arrays.items()}
 
 
@@ -50,9 +50,9 @@ class Dataset:
 class StreamedDataset:
     """Examples that stay on disk: `read` gives the one at an index, in any order and from several threads at once.
 
-    `fields` is what an example is, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.  `digest` is a SHA-256
-    of the listing, names and sizes of the files: the contents of a data set of this size are not read to know it.
-    `captions` are N texts, or none.
+    `fields` are shape and dtype of one example, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.
+    `digest` is the SHA-256 of the listing, names and sizes of the files: a data set of this size is not read to identify
+    it.  `captions` are N texts, or empty.
     """
 
     read: Callable[[int], dict[str, np.ndarray]]
@@ -70,7 +70,7 @@ class StreamedDataset:
 
     @property
     def num_bytes(self) -> int:
-        """What the images would take in memory."""
+        """The memory that all images would take."""
         return self.size * prod(self.spec)
 
 
@@ -83,7 +83,7 @@ def make_dataset(
     source: str,
     split: str,
 ) -> Dataset:
-    """A data set from arrays, perhaps with N captions; grey images may come as [N, H, W].
+    """Makes a data set of arrays, perhaps with N captions; grey images may be [N, H, W].
 
     Raises:
       InputError: not uint8, not of rank 3 or 4, not 1 or 3 channels, empty, or labels or features that do not fit.
@@ -108,20 +108,20 @@ def make_dataset(
 
 
 def with_field(dataset: Dataset, **field: np.ndarray) -> Dataset:
-    """The data set with a further array, or another in its place."""
+    """The data set with an array added or replaced."""
     arrays = {**dataset.arrays, **field}
     return replace(dataset, arrays=arrays, digest=_digest(arrays))
 
 
 def subset(dataset: Dataset, chosen: np.ndarray, *, split: str) -> Dataset:
-    """The examples with these indices, or where a mask [N] holds."""
+    """The examples with these indices, or those for which a mask [N] is true."""
     arrays = {name: array[chosen] for name, array in dataset.arrays.items()}
     captions = tuple(np.array(dataset.captions, object)[chosen]) if dataset.captions else ()
     return replace(dataset, arrays=arrays, digest=_digest(arrays), captions=captions, split=split)
 
 
 def shrink(dataset: Dataset, side: int) -> Dataset:
-    """The data set with square images of `side` pixels, each the mean of a square of those that are there.
+    """The data set with its square images reduced to `side` pixels by averaging blocks of pixels.
 
     Raises:
       InputError: the images are not square, or their side is no multiple.

