@@ -8,6 +8,7 @@ import pytest
 import jaxgen
 import jaxgen.data
 import jaxgen.evaluation
+import jaxgen.export
 import jaxgen.losses
 import jaxgen.models
 import jaxgen.nets
@@ -17,12 +18,26 @@ from jaxgen.io.archive import save_archive
 from jaxgen.training.best import Best
 from jaxgen.training.checkpoint import Checkpoints, find_damage
 
-PACKAGES = [jaxgen, jaxgen.data, jaxgen.evaluation, jaxgen.losses, jaxgen.models, jaxgen.nets, jaxgen.training]
+PACKAGES = [
+    jaxgen,
+    jaxgen.data,
+    jaxgen.evaluation,
+    jaxgen.export,
+    jaxgen.losses,
+    jaxgen.models,
+    jaxgen.nets,
+    jaxgen.training,
+]
+
+
+def is_public(name, value):
+    return not name.startswith("_") and not isinstance(value, types.ModuleType)
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_every_public_name_is_listed_exists_and_is_described(package):
     assert len(set(package.__all__)) == len(package.__all__)  # their order is the linter's
+    assert set(package.__all__) == {name for name, value in vars(package).items() if is_public(name, value)}
     for name in package.__all__:
         value = getattr(package, name)
         if isinstance(value, (type, types.FunctionType)):
