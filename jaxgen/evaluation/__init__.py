@@ -1,4 +1,21 @@
-"""Evaluation: numbers that say how good a model is, each with what is needed to see how sure it is."""
+"""Evaluation: how good a model is, with standard errors.
+
+    all metrics       evaluate  METRICS  Metric  Reference  Measures  choose_network  provenance
+    Fréchet           frechet_distance (FID)  fit_gaussian  gaussian_distance
+    kernel            kernel_distance (KID)
+    neighbours        compare_manifolds (precision, recall, density, coverage)  memorization
+    classes           class_score (IS)  count_classes  label_accuracy
+    diversity         diversity  multi_scale_similarity (MS-SSIM)
+    pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
+    colour            colourfulness
+    likelihood        negative_log_likelihood  bits_per_dim  nats_per_example
+    latents           count_active_units  mutual_information_gap
+    text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
+    restoration       degraded  report_restoration
+    image features    describe  with_features  relative_distance
+    networks          digit_network  cifar10_network  inception_network  feature_network  cached_features  vgg_features
+    results           Estimate  mean_of  write_results
+"""
 
 from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
 from jaxgen.evaluation.cache import cached_features
@@ -6,34 +23,41 @@ from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.classifiers import cifar10_network, digit_features, digit_network, packaged_network
 from jaxgen.evaluation.colour import colourfulness
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.evaluate import METRICS, choose_network, evaluate, meanings, provenance, require_metrics
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
-from jaxgen.evaluation.image_features import Kind, describe, described, likeness
+from jaxgen.evaluation.image_features import Kind, describe, relative_distance, with_features
 from jaxgen.evaluation.importance import negative_log_likelihood
 from jaxgen.evaluation.inception import inception_network
-from jaxgen.evaluation.judge import Reference, choose_network, judge, provenance, require_metrics
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.latents import count_active_units, mutual_information_gap
 from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
 from jaxgen.evaluation.matcher import Matcher, load_matcher, save_matcher
+from jaxgen.evaluation.metric import Evaluated, Measures, Metric, Reference
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
 from jaxgen.evaluation.network import FeatureNetwork, Features, feature_network
 from jaxgen.evaluation.perceptual import learned_perceptual_error, vgg_features
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
 from jaxgen.evaluation.restoration import degraded, report_restoration
+from jaxgen.evaluation.results import Results, write_results
 from jaxgen.evaluation.similarity import diversity, multi_scale_similarity, structural_similarity
 from jaxgen.evaluation.text_to_image import evaluate_captions, hold_out_captions, with_embeddings
 
 __all__ = [
+    "METRICS",
     "Classes",
     "Estimate",
+    "Evaluated",
     "FeatureNetwork",
     "Features",
     "Gaussian",
     "Kind",
     "Manifold",
     "Matcher",
+    "Measures",
+    "Metric",
     "Reconstruction",
     "Reference",
+    "Results",
     "bits_per_dim",
     "cached_features",
     "choose_network",
@@ -46,10 +70,10 @@ __all__ = [
     "count_classes",
     "degraded",
     "describe",
-    "described",
     "digit_features",
     "digit_network",
     "diversity",
+    "evaluate",
     "evaluate_captions",
     "feature_network",
     "fit_gaussian",
@@ -57,13 +81,12 @@ __all__ = [
     "gaussian_distance",
     "hold_out_captions",
     "inception_network",
-    "judge",
     "kernel_distance",
     "label_accuracy",
     "learned_perceptual_error",
-    "likeness",
     "load_matcher",
     "mean_of",
+    "meanings",
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",
@@ -71,6 +94,7 @@ __all__ = [
     "negative_log_likelihood",
     "packaged_network",
     "provenance",
+    "relative_distance",
     "report_restoration",
     "require_metrics",
     "retrieval_accuracy",
@@ -78,4 +102,6 @@ __all__ = [
     "structural_similarity",
     "vgg_features",
     "with_embeddings",
+    "with_features",
+    "write_results",
 ]

@@ -1,9 +1,9 @@
-"""Whether images are of what was asked for.
+"""Alignment of images with the labels or captions that they were drawn for.
 
-label accuracy        the share of images that a classifier takes for the class that was asked for
-retrieval accuracy    the share of images whose own caption, among as many candidates, is the one that a matching
-                      network finds most like the image; Xu et al. (2018), https://arxiv.org/abs/1711.10485,
-                      section 4, call it R-precision
+label accuracy        the share of images that a classifier assigns to their label
+retrieval accuracy    the share of images whose own caption is the most similar to the image, by a matching network,
+                      among a number of candidates; R-precision in Xu et al. (2018), https://arxiv.org/abs/1711.10485,
+                      section 4
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ from jaxgen.io.errors import InputError
 
 
 def label_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Estimate:
-    """How often the most probable class, of probabilities [N, K], is the label [N].
+    """How often the most probable class of probabilities [N, K] is the label [N].
 
     Raises:
-      InputError: no class probabilities, or not as many labels.
+      InputError: no class probabilities, or another number of labels.
     """
     require_probabilities(probabilities)
     if labels.shape != probabilities.shape[:1]:
@@ -26,27 +26,27 @@ def label_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Estimate:
 
 
 def retrieval_accuracy(
-    images: np.ndarray, texts: np.ndarray, *, candidates: int = 10, asked: np.ndarray | None = None, seed: int = 0
+    images: np.ndarray, texts: np.ndarray, *, candidates: int = 10, own: np.ndarray | None = None, seed: int = 0
 ) -> Estimate:
-    """How often an image's own text is the most like it, by inner product, among that many.
+    """How often an image's own text has the largest inner product with it among `candidates` texts.
 
-    `images` [N, F] and `texts` [M, F] are features of a matching network, the texts all different; image i was drawn
-    for text `asked[i]`, by default text i.  The others are drawn at random from the texts, each once.  (In the paper
-    there are 100 candidates.)
+    `images` [N, F] and `texts` [M, F] are features of a matching network, and the texts are all different.  Image i was
+    drawn for text `own[i]`, by default text i; the other candidates are drawn at random without replacement.  (The
+    paper uses 100 candidates.)
 
     Raises:
-      InputError: features that cannot be compared, fewer texts than candidates, or images that were drawn for none.
+      InputError: the features cannot be compared, there are fewer texts than candidates, or `own` does not fit.
     """
     require_features(images, texts)
     if not 2 <= candidates <= len(texts):
-        raise InputError(f"{candidates} candidates of {len(texts)} texts; expected from 2 to as many as texts.")
-    asked = np.arange(len(images)) if asked is None else asked
-    if asked.shape != images.shape[:1] or asked.min() < 0 or asked.max() >= len(texts):
-        raise InputError(f"{len(images)} images of {len(texts)} texts: expected the number of its text for each.")
-    likeness, rng = images @ texts.T, np.random.default_rng(seed)
+        raise InputError(f"{candidates} candidates of {len(texts)} texts; expected 2 to {len(texts)}.")
+    own = np.arange(len(images)) if own is None else own
+    if own.shape != images.shape[:1] or own.min() < 0 or own.max() >= len(texts):
+        raise InputError(f"{len(images)} images and {len(texts)} texts: expected the index of each image's own text.")
+    similarity, rng = images @ texts.T, np.random.default_rng(seed)
     right = np.empty(len(images))
-    for row, own in enumerate(asked):
+    for row, text in enumerate(own):
         others = rng.choice(len(texts) - 1, candidates - 1, replace=False)
-        others += others >= own
-        right[row] = likeness[row, own] > likeness[row, others].max()
+        others += others >= text
+        right[row] = similarity[row, text] > similarity[row, others].max()
     return mean_of(right)

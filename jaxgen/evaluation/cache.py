@@ -1,4 +1,4 @@
-"""What a feature network sees in a reference set, kept in the user's cache folder."""
+"""Features of a reference set, kept in the user's cache folder."""
 
 import zipfile
 from hashlib import sha256
@@ -12,12 +12,13 @@ from jaxgen.io.files import cache_folder, write_whole
 
 
 def cached_features(network: FeatureNetwork, images: np.ndarray, digest: str) -> Features:
-    """The network's look at images uint8 [N, H, W, C] with this SHA-256, from the cache where it is there.
+    """The network's features of images uint8 [N, H, W, C], from the cache if they are there.
 
-    The key is the images, the network with its weights and resize, and the versions of jaxgen and JAX.
+    They are found by the images' SHA-256 `digest`, the network, its weights and its resize, and the versions of jaxgen
+    and JAX.
     """
-    told = (digest, network.name, network.digest, network.resize, version("jaxgen"), version("jax"))
-    path = cache_folder() / "features" / f"{sha256(repr(told).encode()).hexdigest()}.npz"
+    key = (digest, network.name, network.digest, network.resize, version("jaxgen"), version("jax"))
+    path = cache_folder() / "features" / f"{sha256(repr(key).encode()).hexdigest()}.npz"
     extracted = _read(path)
     if extracted is None or len(extracted.features) != len(images):
         extracted = network.extract(images)

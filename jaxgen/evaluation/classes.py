@@ -1,23 +1,24 @@
-"""Measures of class probabilities p(y | x) [N, K] that a classifier gives drawn samples.
+"""Measures of a classifier's probabilities p(y | x) [N, K] for drawn samples.
 
-    (1) score     exp E_x KL(p(y | x) || p(y)), from 1 to K: each sample of one class, and all classes
-    (2) balance   exp of the entropy of the classes' shares, over K: 1 if all are drawn alike often
+    (1) score     exp E_x KL(p(y | x) || p(y)), from 1 to K, for confident predictions of all classes equally often
+    (2) balance   exp(entropy of the classes' shares) / K, from 1/K to 1, for equal shares
 
-(1): Salimans et al. (2016), https://arxiv.org/abs/1606.03498, which call it the Inception score where the classifier is
-Inception-v3.
+(1): Salimans et al. (2016), https://arxiv.org/abs/1606.03498; the Inception score if the classifier is Inception-v3.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.evaluation.alignment import label_accuracy
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.metric import Evaluated, Measures, Metric
 from jaxgen.evaluation.require import require_probabilities
 from jaxgen.io.errors import InputError
 
 
 class Classes(NamedTuple):
-    """The share [K] of each class, how many are drawn at all, the smallest share, and the balance (2)."""
+    """The share [K] of each class, the number of classes that occur, the smallest share, and the balance (2)."""
 
     shares: np.ndarray
     covered: int
@@ -26,7 +27,7 @@ class Classes(NamedTuple):
 
 
 def class_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:
-    """The score (1): the mean over that many splits of the samples in their order, as published.
+    """The score (1): the mean over `splits` consecutive parts of the samples, as published.
 
     Raises:
       InputError: no class probabilities, or fewer samples than splits.
@@ -38,7 +39,7 @@ def class_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:
 
 
 def count_classes(probabilities: np.ndarray) -> Classes:
-    """How often each class is the most probable one.
+    """Counts the most probable class of each sample.
 
     Raises:
       InputError: no class probabilities.
@@ -55,3 +56,42 @@ def _score(probabilities: np.ndarray) -> float:
     from scipy.special import rel_entr
 
     return float(np.exp(rel_entr(probabilities, probabilities.mean(axis=0)).sum(axis=1).mean()))
+
+
+def _measure(evaluated: Evaluated) -> Measures:
+    probabilities, labels = evaluated.features.probabilities, evaluated.labels
+    assert probabilities is not None
+    classes, size = count_classes(probabilities), len(probabilities)
+    accuracy = {} if labels is None else {"label accuracy": label_accuracy(probabilities, labels)}
+    return accuracy | {
+        "class score": class_score(probabilities, splits=max(1, min(10, size // 100))),
+        "classes covered": Estimate(float(classes.covered)),
+        "rarest class": Estimate(classes.rarest, float(np.sqrt(classes.rarest * (1 - classes.rarest) / size))),
+        "class balance": Estimate(classes.balance),
+    }
+
+
+def _missing_probabilities(evaluated: Evaluated) -> str | None:
+    has_none = evaluated.features.probabilities is None
+    return f"the {evaluated.network.name} gives no class probabilities" if has_none else None
+
+
+def _has_classes_of_network(evaluated: Evaluated) -> bool:
+    """Whether the data's classes are, or may be, the network's: a digit classifier says nothing of clothes."""
+    data, known = evaluated.reference.data, evaluated.network.labels_of
+    return data is None or not known or data in known
+
+
+CLASSES = Metric(
+    name="classes",
+    meanings={
+        "label accuracy": "share classified as the label it was drawn for",
+        "class score": "1 to the number of classes, like an Inception score",
+        "classes covered": "classes that occur",
+        "rarest class": "its share of drawn images",
+        "class balance": "1 for equal shares",
+    },
+    compute=_measure,
+    missing=_missing_probabilities,
+    is_default=_has_classes_of_network,
+)

@@ -1,4 +1,4 @@
-"""Classifiers that the package carries, as feature networks: of digits 28x28x1, and of what CIFAR-10 shows 32x32x3."""
+"""The packaged classifiers as feature networks: digits of 28x28x1, CIFAR-10's classes of 32x32x3."""
 
 from collections.abc import Callable
 from functools import cache
@@ -19,22 +19,22 @@ from jaxgen.nets import DigitClassifier, Module, ObjectClassifier, forward
 HERE = Path(__file__).parent
 
 
-class Carried(NamedTuple):
-    """A network to features and logits, and the images that it sees.
+class Classifier(NamedTuple):
+    """A network from images of one size to features and logits, and the file of its weights.
 
-    `labels_of` are the data sets whose labels its classes are; the weights are of all the `trained` training images of
-    the first, and no test image was seen.
+    `labels_of` names the data sets whose labels are its classes.  It was trained on all `num_trained` training images
+    of the first, and on no test image.
     """
 
     name: str
     module: Module
     spec: ImageSpec
     labels_of: tuple[str, ...]
-    trained: int
+    num_trained: int
     weights: Path
 
 
-DIGIT_CLASSIFIER = Carried(
+DIGIT_CLASSIFIER = Classifier(
     "digit classifier",
     DigitClassifier(),
     ImageSpec(28, 28, 1),
@@ -42,7 +42,7 @@ DIGIT_CLASSIFIER = Carried(
     60_000,
     HERE / "digit_classifier.safetensors",
 )
-CIFAR10_CLASSIFIER = Carried(
+CIFAR10_CLASSIFIER = Classifier(
     "CIFAR-10 classifier",
     ObjectClassifier(),
     ImageSpec(32, 32, 3),
@@ -53,66 +53,65 @@ CIFAR10_CLASSIFIER = Carried(
 
 
 def digit_network(weights: AnyPath = DIGIT_CLASSIFIER.weights) -> FeatureNetwork:
-    """Features [N, 64] and probabilities of the ten digits, of images 28x28x1.
+    """The digit classifier: features [N, 64] and probabilities of the ten digits, of images of 28x28x1.
 
     Raises:
-      InputError: the weights cannot be read, are damaged, or are another network's.
+      InputError: the weights cannot be read, are damaged, or belong to another network.
     """
-    return carried_network(DIGIT_CLASSIFIER._replace(weights=Path(weights)))
+    return classifier_network(DIGIT_CLASSIFIER._replace(weights=Path(weights)))
 
 
 def cifar10_network(weights: AnyPath = CIFAR10_CLASSIFIER.weights) -> FeatureNetwork:
-    """Features [N, 128] and probabilities of the ten classes of CIFAR-10, of images 32x32x3.
+    """The CIFAR-10 classifier: features [N, 128] and probabilities of the ten classes, of images of 32x32x3.
 
     Raises:
-      InputError: the weights cannot be read, are damaged, or are another network's.
+      InputError: the weights cannot be read, are damaged, or belong to another network.
     """
-    return carried_network(CIFAR10_CLASSIFIER._replace(weights=Path(weights)))
+    return classifier_network(CIFAR10_CLASSIFIER._replace(weights=Path(weights)))
 
 
-def carried_network(carried: Carried) -> FeatureNetwork:
-    """One of the classifiers.
+def classifier_network(classifier: Classifier) -> FeatureNetwork:
+    """A packaged classifier as a feature network.
 
     Raises:
-      InputError: the weights cannot be read, are damaged, or are another network's.
+      InputError: the weights cannot be read, are damaged, or belong to another network.
     """
-    classify = _classify(carried)
+    classify = _classify(classifier)
 
     def extract(image: Array) -> tuple[Array, Array]:
         features, logits = classify(to_float(image))
         return features, jax.nn.softmax(logits)
 
-    digest = digest_of(carried.weights)
-    return FeatureNetwork(carried.name, digest, "none", in_chunks(extract), labels_of=carried.labels_of)
+    digest = digest_of(classifier.weights)
+    return FeatureNetwork(classifier.name, digest, "none", in_chunks(extract), labels_of=classifier.labels_of)
 
 
 @cache
 def packaged_network(spec: ImageSpec) -> FeatureNetwork | None:
-    """The classifier of images of this size, if there is one."""
-    return next(
-        (carried_network(carried) for carried in (DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER) if carried.spec == spec), None
-    )
+    """The packaged classifier of images of this size, None if there is none."""
+    classifiers = {classifier.spec: classifier for classifier in (DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER)}
+    return classifier_network(classifiers[spec]) if spec in classifiers else None
 
 
 def digit_features(weights: AnyPath = DIGIT_CLASSIFIER.weights) -> Callable[[Array], Array]:
-    """The function from images float32 [B, 28, 28, 1] in [-1, 1] to features [B, 64], to be differentiated.
+    """The differentiable function from images float32 [B, 28, 28, 1] in [-1, 1] to features [B, 64].
 
     Raises:
-      InputError: the weights cannot be read, are damaged, or are another network's.
+      InputError: the weights cannot be read, are damaged, or belong to another network.
     """
     classify = _classify(DIGIT_CLASSIFIER._replace(weights=Path(weights)))
     return lambda image: classify(image)[0]
 
 
-def _classify(carried: Carried) -> Callable[[Array], tuple[Array, Array]]:
-    module, given = carried.module, jnp.zeros((1, *carried.spec))
-    template = jax.eval_shape(lambda: module.init(jax.random.key(0), given, train=False))
-    variables = read_weights(carried.weights, template)
+def _classify(classifier: Classifier) -> Callable[[Array], tuple[Array, Array]]:
+    module, example = classifier.module, jnp.zeros((1, *classifier.spec))
+    template = jax.eval_shape(lambda: module.init(jax.random.key(0), example, train=False))
+    variables = read_weights(classifier.weights, template)
 
     def classify(image: Array) -> tuple[Array, Array]:
-        if image.shape[1:] != carried.spec:
-            expected, shape = ("x".join(map(str, spec)) for spec in (carried.spec, image.shape[1:]))
-            raise InputError(f"The {carried.name} sees images of {expected}; these are {shape}.")
+        if image.shape[1:] != classifier.spec:
+            expected, shape = ("x".join(map(str, spec)) for spec in (classifier.spec, image.shape[1:]))
+            raise InputError(f"The {classifier.name} takes images of {expected}; these are {shape}.")
         return forward(module, variables, image, train=False)[0]
 
     return classify

@@ -1,13 +1,13 @@
-"""How colourful images are.
+"""Colourfulness of images.
 
-With means and deviations over an image's pixels,
+With means and standard deviations over an image's pixels,
 
     (1) rg = R - G,   yb = (R + G) / 2 - B
         M = sqrt(std(rg)^2 + std(yb)^2) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2)
 
 Hasler and Süsstrunk (2003), "Measuring colourfulness in natural images", https://doi.org/10.1117/12.477378; fitted to
-what people say of photographs.  The image of least expected error is nearly grey: PSNR alone does not tell a network
-that colours from one that does not.
+people's ratings of photographs.  The colourisation of least expected squared error is nearly grey, so that PSNR alone
+does not reward colour.
 """
 
 import numpy as np
@@ -19,14 +19,14 @@ from jaxgen.io.errors import InputError
 def colourfulness(images: np.ndarray) -> np.ndarray:
     """The colourfulness M float64 [N] of images uint8 [N, H, W, 3], (1).
 
-    It is 0 of grey, and 34 on average of the test images of CIFAR-10.
+    It is 0 for grey images, and 34 on average for the test images of CIFAR-10.
 
     Raises:
-      InputError: no uint8 images, or not of three channels.
+      InputError: the images are not uint8, or not of three channels.
     """
     require_images(images)
     if images.shape[-1] != 3:
-        raise InputError(f"Images of {images.shape[-1]} channels; colourfulness takes red, green and blue.")
+        raise InputError(f"Images of {images.shape[-1]} channels; colourfulness takes three: red, green and blue.")
     return np.array([_colourfulness(image) for image in images])
 
 

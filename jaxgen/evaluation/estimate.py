@@ -1,4 +1,4 @@
-"""A number with how far chance may have moved it."""
+"""Values with standard errors."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
 
 
 def mean_of(values: Sequence[float] | np.ndarray) -> Estimate:
-    """The mean of independent values; its standard error is that of at least two."""
+    """The mean of independent values; a single one has no standard error."""
     values = np.asarray(values, np.float64)
     error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
     return Estimate(float(values.mean()), error)

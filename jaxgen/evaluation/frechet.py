@@ -1,21 +1,26 @@
-"""The Fréchet distance of two Gaussians fitted to features.
+"""The Fréchet distance between Gaussians fitted to two sets of features (FID with Inception-v3's).
 
 Dowson and Landau (1982); Heusel et al. (2017), https://arxiv.org/abs/1706.08500, equation (6):
 
     |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
-with tr (C_1 C_2)^(1/2) = tr (C_1^(1/2) C_2 C_1^(1/2))^(1/2), whose inner matrix is symmetric: no root is complex.
+with tr (C_1 C_2)^(1/2) = tr (C_1^(1/2) C_2 C_1^(1/2))^(1/2), whose inner matrix is symmetric, so that no root is complex.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.evaluation.estimate import Estimate
+from jaxgen.evaluation.metric import Evaluated, Measures, Metric
 from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
 
 CHUNK = 4096
-"""Rows that are held in float64 at a time."""
+"""Rows that are converted to float64 at a time."""
+
+RESAMPLES, SMALL = 20, 256
+"""Bootstrap resamples; there is no bootstrap for more than SMALL features, since it costs RESAMPLES distances."""
 
 
 class Gaussian(NamedTuple):
@@ -26,18 +31,18 @@ class Gaussian(NamedTuple):
 
 
 def fit_gaussian(features: np.ndarray, *, allow_few: bool = False) -> Gaussian:
-    """The Gaussian with the mean and the unbiased covariance of features [N, F].
+    """The mean and the unbiased covariance of features [N, F].
 
     Raises:
-      InputError: not [N, F] or not finite; fewer than F + 1 samples, whose covariance is singular, unless `allow_few`;
-        fewer than two in any case.
+      InputError: the features are not [N, F] or not finite, or there are fewer than two; or, unless `allow_few`, fewer
+        than F + 1, whose covariance is singular.
     """
     require_features(features, least=2)
     num, size = features.shape
     if num <= size and not allow_few:
         raise InputError(
             f"{num} samples of {size} features; expected more samples than features: the covariance of fewer is "
-            f"singular, and the distance too small or too large by chance."
+            f"singular, and chance alone moves the distance."
         )
     mean = features.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((size, size))
@@ -51,8 +56,8 @@ def frechet_distance(first: np.ndarray, second: np.ndarray, *, allow_few: bool =
     """The distance between two sets of features [N, F] and [M, F], in squared feature units, computed in float64.
 
     Raises:
-      InputError: the sets differ in F, hold values that are not finite, or, unless `allow_few`, have fewer than F + 1
-        members, whose covariance is singular.
+      InputError: the sets differ in F or hold values that are not finite; or, unless `allow_few`, one has fewer than
+        F + 1 members, whose covariance is singular.
     """
     require_features(first, second)
     return gaussian_distance(*(fit_gaussian(features, allow_few=allow_few) for features in (first, second)))
@@ -70,3 +75,25 @@ def gaussian_distance(first: Gaussian, second: Gaussian) -> float:
 def _root(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+
+
+def _measure(evaluated: Evaluated) -> Measures:
+    """The distance, with a standard error by the bootstrap where features are few."""
+    drawn, real = evaluated.features.features, evaluated.reference.features.features
+    name = "FID" if evaluated.network.is_inception else "Fréchet distance"
+    value = frechet_distance(drawn, real, allow_few=evaluated.allow_few)
+    if drawn.shape[1] > SMALL:
+        return {name: Estimate(value)}
+    rng = np.random.default_rng(evaluated.seed)
+    again = [
+        frechet_distance(*(part[rng.integers(len(part), size=len(part))] for part in (drawn, real)), allow_few=True)
+        for _ in range(RESAMPLES)
+    ]
+    return {name: Estimate(value, float(np.std(again, ddof=1)))}
+
+
+FRECHET = Metric(
+    name="frechet",
+    meanings={"Fréchet distance": "0 for equal Gaussians", "FID": "0 for equal Gaussians"},
+    compute=_measure,
+)

@@ -1,4 +1,4 @@
-"""Arrays from files of PyTorch's, which is needed for that alone; no file is unpickled as anything but arrays."""
+"""Weights from PyTorch's files.  PyTorch is needed only to read them; nothing but arrays is unpickled."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,9 +18,10 @@ Tensors = Mapping[str, np.ndarray]
 def read_converted(
     path: Path, template: Variables, convert: Callable[[Tensors], Variables], *, name: str, option: str
 ) -> tuple[Variables, Path]:
-    """A network's variables of a .safetensors, or of a file of PyTorch's that is converted once, and where they are.
+    """A network's variables, and the .safetensors that holds them; one of PyTorch's files is converted once.
 
-    What comes of a conversion is kept in the user's cache folder.
+    The converted file is kept in the user's cache folder.  `name` is the network's, and `option` names the file in
+    errors.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
@@ -49,12 +50,12 @@ def _tensors(path: Path, option: str) -> Tensors:
         import torch
     except ImportError as error:
         advice = "pip install 'jaxgen[inception]', or give the .safetensors of an earlier conversion"
-        raise InputError(f"{option} {path} is PyTorch's, which is needed to convert it once: {advice}.") from error
+        raise InputError(f"{option} {path} needs PyTorch, once, to be converted: {advice}.") from error
     try:
         if path.suffix == ".pt":
             tensors: Mapping[str, Any] = torch.jit.load(str(path), map_location="cpu").state_dict()
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
         return {name: tensor.numpy() for name, tensor in tensors.items()}
-    except Exception as error:  # of whatever kind: the file can be anything
-        raise InputError(f"{option} {path} holds no weights of PyTorch's: {first_line(error)}") from error
+    except Exception as error:  # of any type, since the file can be anything
+        raise InputError(f"{option} {path} holds no PyTorch weights: {first_line(error)}") from error

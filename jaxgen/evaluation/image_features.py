@@ -1,12 +1,11 @@
-"""What networks may be told of an image, as numbers float32 [N, F].
+"""Features float32 [N, F] of images that a model can be conditioned on.
 
-    palette      the six colours that say most of it, by median cut, most frequent first: red, green and blue from -1
-                 to 1 and the share of the pixels, [N, 24]
-    edges        how strongly it changes from place to place: the largest Sobel gradient of each two by two pixels,
-                 1 for a step from black to white, [N, H/2 W/2]
-    embedding    what a packaged classifier sees: [N, 64] of digits 28x28x1, [N, 128] of images 32x32x3
+    palette      six colours by median cut, the most frequent first: red, green and blue in [-1, 1] and the share of the
+                 pixels, [N, 24]
+    edges        the largest Sobel gradient in each block of 2x2 pixels, 1 for a step from black to white, [N, H/2 W/2]
+    embedding    the features of a packaged classifier: [N, 64] of digits 28x28x1, [N, 128] of images 32x32x3
 
-With `jaxgen.core.condition.features` they are a condition, and images drawn for those of a given image are "more like this".
+With the condition `features(F)`, images drawn for the features of an image are variations of it.
 """
 
 from typing import Literal, get_args
@@ -16,20 +15,21 @@ from PIL import Image
 from scipy import ndimage
 
 from jaxgen.core.image import ImageSpec
-from jaxgen.data import Dataset, shrink, with_field
-from jaxgen.evaluation import packaged_network
+from jaxgen.data.dataset import Dataset, shrink, with_field
+from jaxgen.evaluation.classifiers import packaged_network
 from jaxgen.io.errors import InputError
 
 Kind = Literal["palette", "edges", "embedding"]
 
 COLOURS, SIDE = 6, 32
+"""Colours of a palette, and the side in pixels that larger squares are shrunk to."""
 
 
 def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
     """The features float32 [N, F] of images uint8 [N, H, W, C].
 
     Raises:
-      InputError: the kind is not of such images, or is none.
+      InputError: the kind is unknown, or has no features of images of this size.
     """
     if kind == "palette":
         return np.stack([_palette(image) for image in images])
@@ -38,40 +38,41 @@ def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
     if kind == "embedding":
         network = packaged_network(ImageSpec(*images.shape[1:]))
         if network is None:
-            given = "x".join(map(str, images.shape[1:]))
-            raise InputError(f"--kind embedding is of images of 28x28x1 or 32x32x3; these are {given}.")
+            size = "x".join(map(str, images.shape[1:]))
+            raise InputError(f"--kind embedding takes images of 28x28x1 or 32x32x3; these are {size}.")
         return np.asarray(network.extract(images).features)
     raise InputError(f"No features are called {kind!r}: expected {', '.join(get_args(Kind))}.")
 
 
-def described(dataset: Dataset, kind: Kind) -> Dataset:
-    """The data with their features; larger squares become squares of 32 pixels first.
+def with_features(dataset: Dataset, kind: Kind) -> Dataset:
+    """The data set with `features` float32 [N, F] of its images; larger squares are shrunk to 32x32 first.
 
     Raises:
-      InputError: squares of no multiple of that, or the kind is not of such images.
+      InputError: a larger square's side is no multiple of 32, or the kind has no features of images of this size.
     """
     height, width, _ = dataset.spec
     dataset = shrink(dataset, SIDE) if height == width > SIDE else dataset
     return with_field(dataset, features=describe(dataset.arrays["image"], kind))
 
 
-def likeness(asked: np.ndarray, drawn: np.ndarray, *, seed: int = 0) -> float:
-    """How far features [N, F] of drawn images are from those asked for, over how far those asked for are apart.
+def relative_distance(target: np.ndarray, drawn: np.ndarray, *, seed: int = 0) -> float:
+    """The mean distance of drawn images' features [N, F] to the features [N, F] that they were drawn for.
 
-    0 is what was asked for, and 1 no nearer to it than another image is.
+    It is relative to the mean distance between the features of different images: 0 for the target's own features, and 1
+    for those of any other image.
 
     Raises:
-      InputError: all features that were asked for are the same.
+      InputError: all target features are equal.
     """
-    order = np.random.default_rng(seed).permutation(len(asked))
-    apart = np.linalg.norm(asked[order] - asked[np.roll(order, 1)], axis=1).mean()
+    order = np.random.default_rng(seed).permutation(len(target))
+    apart = np.linalg.norm(target[order] - target[np.roll(order, 1)], axis=1).mean()
     if apart == 0:
-        raise InputError(f"{len(asked)} images whose features are all alike: none can be nearer than another.")
-    return float(np.linalg.norm(drawn - asked, axis=1).mean() / apart)
+        raise InputError(f"The features of all {len(target)} images are equal; expected some that differ.")
+    return float(np.linalg.norm(drawn - target, axis=1).mean() / apart)
 
 
 def _palette(image: np.ndarray) -> np.ndarray:
-    """Of one image [H, W, C]; colours that it has not are 0 with a share of 0."""
+    """The palette [24] of one image [H, W, C]; an image of fewer colours has zeros at the end."""
     picture = Image.fromarray(np.repeat(image, 3 // image.shape[-1], axis=2))
     few = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.asarray(few.getpalette(), np.float32).reshape(-1, 3) / 127.5 - 1
@@ -92,6 +93,6 @@ def _edges(images: np.ndarray) -> np.ndarray:
 
 
 def _slope(grey: np.ndarray, along: int, across: int) -> np.ndarray:
-    """Sobel's gradient of images [N, H, W] along an axis; SciPy's own would mix the images of a batch."""
+    """The Sobel gradient of images [N, H, W] along an axis; SciPy's own would smooth across the batch."""
     smooth = ndimage.correlate1d(grey, [0.25, 0.5, 0.25], axis=across, mode="nearest")
     return ndimage.correlate1d(smooth, [-1.0, 0.0, 1.0], axis=along, mode="nearest")

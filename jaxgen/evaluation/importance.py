@@ -1,8 +1,8 @@
-"""The likelihood of a latent variable model by importance sampling.
+"""Negative log-likelihood of a latent-variable model by importance sampling.
 
     (1) -log p(x) = -log E_q(z|x)[w] <= -E[log 1/k sum_i w_i],   w = p(x, z) / q(z | x)
 
-Burda et al. (2016), https://arxiv.org/abs/1509.00519: an upper bound in expectation, the tighter the larger k is.
+Burda et al. (2016), https://arxiv.org/abs/1509.00519: an upper bound in expectation, which tightens as k grows.
 """
 
 import math
@@ -29,13 +29,13 @@ def negative_log_likelihood(
     batch: int = 100,
     chunk: int = 100,
 ) -> Estimate:
-    """The mean of (1) over images uint8 [N, H, W, C] with so many samples, in nats, and its standard error.
+    """The mean of (1) over images uint8 [N, H, W, C] with k = `samples`, in nats, and its standard error.
 
-    The error is that of N images, chance in sampling included.  At most `batch` images and `chunk` samples are in
-    memory at a time.
+    The error is that of a mean over N images, and includes the chance in sampling.  At most `batch` images and `chunk`
+    samples are in memory at a time.
 
     Raises:
-      InputError: no images, or no samples.
+      InputError: there are no images, or no samples.
     """
     return mean_of(negative_log_likelihoods(log_weights, images, samples=samples, seed=seed, batch=batch, chunk=chunk))
 
@@ -43,10 +43,10 @@ def negative_log_likelihood(
 def negative_log_likelihoods(
     log_weights: LogWeights, images: np.ndarray, *, samples: int, seed: int = 0, batch: int = 100, chunk: int = 100
 ) -> np.ndarray:
-    """The values (1) of images uint8 [N, H, W, C], float [N].
+    """The values (1) for images uint8 [N, H, W, C], float [N], in nats.
 
     Raises:
-      InputError: no images, or no samples.
+      InputError: there are no images, or no samples.
     """
     if samples < 1 or not len(images):
         raise InputError(f"A likelihood of {len(images)} images by {samples} samples; expected at least 1 of each.")

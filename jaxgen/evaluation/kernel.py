@@ -9,18 +9,19 @@ Binkowski et al. (2018), https://arxiv.org/abs/1801.01401; Gretton et al. (2012)
 import numpy as np
 
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.metric import Evaluated, Measures, Metric
 from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
 
 
 def kernel_distance(first: np.ndarray, second: np.ndarray, *, subset: int = 1_000, seed: int = 0) -> Estimate:
-    """The squared discrepancy of two sets of features [N, F] and [M, F], which may be a little below zero by chance.
+    """The kernel distance between sets of features [N, F] and [M, F]: unbiased, so that it can be negative by chance.
 
-    The mean over disjoint random subsets of that size from each set: they are independent, so that the standard error
-    is one.  A set smaller than `subset` is one subset.
+    It is the mean over disjoint random subsets of `subset` features from each set.  These are independent, unlike
+    subsets drawn with replacement, so that their spread gives the standard error.  A smaller set is one subset.
 
     Raises:
-      InputError: the sets differ in F, hold values that are not finite, or fewer than two samples; or `subset` < 2.
+      InputError: the sets differ in F, hold values that are not finite or fewer than two samples; or `subset` < 2.
     """
     require_features(first, second, least=2)
     if subset < 2:
@@ -42,3 +43,16 @@ def _discrepancy(first: np.ndarray, second: np.ndarray) -> float:
 
 def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (first @ second.T / first.shape[1] + 1) ** 3
+
+
+def _measure(evaluated: Evaluated) -> Measures:
+    name = "KID" if evaluated.network.is_inception else "kernel distance"
+    drawn, real = evaluated.features.features, evaluated.reference.features.features
+    return {name: kernel_distance(drawn, real, seed=evaluated.seed)}
+
+
+KERNEL = Metric(
+    name="kernel",
+    meanings={"kernel distance": "0 for equal distributions", "KID": "0 for equal distributions"},
+    compute=_measure,
+)

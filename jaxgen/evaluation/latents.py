@@ -1,4 +1,4 @@
-"""What the latents of an autoencoder are of.
+"""Measures of an autoencoder's latents: active units and disentanglement.
 
     (1) active units    latents with Var_x E_q[z | x] > 0.01                    Burda et al. (2016), section 5.2
     (2) MIG             mean over factors v of (I_1(z; v) - I_2(z; v)) / H(v)   Chen et al. (2018), equation (6)
@@ -15,15 +15,17 @@ ACTIVE = 0.01
 
 
 def count_active_units(means: np.ndarray) -> int:
-    """How many of Z latents are active, (1), by the posterior means [N, Z] of a set of images."""
+    """The number of active units (1), from the posterior means [N, Z] of a set of images."""
     return int((means.var(axis=0) > ACTIVE).sum())
 
 
 def mutual_information_gap(latents: np.ndarray, factors: np.ndarray, *, bins: int = 20) -> float:
-    """The gap (2), from 0 to 1, of latents [N, Z] and whole-number factors [N, F]; latents are put into equal bins.
+    """The mutual information gap (2), from 0 to 1, of latents [N, Z] and integer factors [N, F].
+
+    Each latent is discretised into `bins` bins of equal width.
 
     Raises:
-      InputError: not equally many, fewer than two latents, or a factor that never varies.
+      InputError: the numbers of rows differ, there are fewer than two latents, or a factor is constant.
     """
     if len(latents) != len(factors) or latents.ndim != 2 or factors.ndim != 2 or latents.shape[1] < 2:
         shapes = f"{list(latents.shape)} and {list(factors.shape)}"

@@ -1,4 +1,4 @@
-"""Units of a likelihood: nats of an example, bits of one of its dimensions (pixels times channels)."""
+"""Units of a negative log-likelihood: nats per example, bits per dimension (pixels times channels)."""
 
 import math
 from typing import TypeVar

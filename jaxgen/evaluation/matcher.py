@@ -1,4 +1,4 @@
-"""A matching network that was trained, in a folder: `matcher.safetensors` and the `tokenizer.json` of its words."""
+"""A trained matching network of images and captions: a folder with `matcher.safetensors` and `tokenizer.json`."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,28 +19,29 @@ from jaxgen.nets import Matching, forward
 
 WEIGHTS, TOKENIZER = "matcher.safetensors", "tokenizer.json"
 SPEC = ImageSpec(32, 32, 3)
-"""The images that it sees."""
+"""The size of the images that it takes."""
 
 
 class Matcher(NamedTuple):
-    """Which captions go with which images, by a network's features, [N, F] of length 1."""
+    """Compares images and captions by a network's features [N, F] of unit length."""
 
     variables: Variables
     tokenizer: Tokenizer
 
     def extract(self, images: np.ndarray, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The features of images uint8 [N, 32, 32, 3] and of as many texts.
+        """Features of images uint8 [N, 32, 32, 3] and of as many texts.
 
         Raises:
-          InputError: other images, or a text that is too long.
+          InputError: images of another size, another number of texts, or a text that is too long.
         """
         require_images(images)
         if images.shape[1:] != SPEC or len(texts) != len(images):
-            given = f"{len(images)} of {'x'.join(map(str, images.shape[1:]))} and {len(texts)} texts"
-            raise InputError(f"The matching network sees images of 32x32x3 and a text each; these are {given}.")
+            size = "x".join(map(str, images.shape[1:]))
+            given = f"{len(images)} of {size} and {len(texts)} texts"
+            raise InputError(f"The matching network takes images of 32x32x3 and a text for each; these are {given}.")
         module, tokens = Matching(self.tokenizer.size), self.tokenizer.encode(texts)
-        see = jax.jit(lambda image, text: forward(module, self.variables, to_float(image), text, train=False)[0])
-        parts = [see(images[at : at + CHUNK], tokens[at : at + CHUNK]) for at in range(0, len(images), CHUNK)]
+        extract = jax.jit(lambda image, text: forward(module, self.variables, to_float(image), text, train=False)[0])
+        parts = [extract(images[at : at + CHUNK], tokens[at : at + CHUNK]) for at in range(0, len(images), CHUNK)]
         return tuple(np.concatenate([np.asarray(part[side]) for part in parts]) for side in (0, 1))  # pyright: ignore[reportReturnType]
 
 
@@ -56,14 +57,14 @@ def load_matcher(folder: AnyPath) -> Matcher:
     """The matching network in a folder.
 
     Raises:
-      InputError: there is none, or it is damaged.
+      InputError: the folder holds none, or it is damaged.
     """
     folder = Path(folder)
     try:
         tokenizer = Tokenizer((folder / TOKENIZER).read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{folder} holds no matching network: {TOKENIZER} cannot be read.") from error
-    given = jnp.zeros((1, *SPEC)), jnp.zeros((1, tokenizer.length), jnp.int32)
+    inputs = jnp.zeros((1, *SPEC)), jnp.zeros((1, tokenizer.length), jnp.int32)
     module = Matching(tokenizer.size)
-    template = jax.eval_shape(lambda: module.init(jax.random.key(0), *given, train=False))
+    template = jax.eval_shape(lambda: module.init(jax.random.key(0), *inputs, train=False))
     return Matcher(read_weights(folder / WEIGHTS, template), tokenizer)

@@ -1,20 +1,21 @@
-"""Measures of nearest neighbours: are drawn samples where real ones are, and real ones where drawn ones are?
+"""Nearest-neighbour measures: how two sets of features cover each other, and how near one is to its training set.
 
-With B_k(x) the ball around x that reaches to its k-th nearest neighbour in its own set, real samples x_i, i <= N, and
-drawn samples y_j, j <= M:
+The manifold of a set is the union of the balls B_k(x), around each x to its k-th nearest neighbour in the set.  With
+real samples x_i, i <= N, and drawn samples y_j, j <= M:
 
     (1) precision   the share of y_j in any B_k(x_i)
     (2) recall      the share of x_i in any B_k(y_j)
-    (3) density     the number of pairs with y_j in B_k(x_i), over k M; may exceed 1
+    (3) density     the number of pairs with y_j in B_k(x_i), divided by k M; may exceed 1
     (4) coverage    the share of B_k(x_i) with any y_j inside
 
 (1), (2): Kynkäänniemi et al. (2019), https://arxiv.org/abs/1904.06991.  (3), (4): Naeem et al. (2020),
 https://arxiv.org/abs/2002.09797.
 
-    (5) memorisation   how probably a drawn sample is nearer to the training set than a held-out one is: 1/2 if the
-                       model is as far from its training set as new data are, 1 if it only copies
+    (5) memorisation   the probability that a drawn sample is nearer to the training set than a held-out sample is:
+                       1/2 for a model as far from its training set as new data are, 1 for copies
 
-the area under the curve of the test of Meehan et al. (2020), https://arxiv.org/abs/2004.05675, on the whole space.
+It is the area under the ROC curve (Mann-Whitney's U, normalised) of the test of Meehan et al. (2020),
+https://arxiv.org/abs/2004.05675, with the whole space as one cell.
 """
 
 from functools import partial
@@ -26,6 +27,7 @@ import numpy as np
 
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.metric import Evaluated, Measures, Metric
 from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
 
@@ -43,7 +45,7 @@ class Manifold(NamedTuple):
 
 
 def compare_manifolds(real: np.ndarray, drawn: np.ndarray, *, k: int = 5) -> Manifold:
-    """How sets of features [N, F] and [M, F] cover each other, (1) to (4).  Standard errors hold balls for given.
+    """Precision, recall, density and coverage of features [N, F] and [M, F].  Standard errors take balls as fixed.
 
     Raises:
       InputError: the sets differ in F, hold values that are not finite, or have k samples or fewer; or k < 1.
@@ -63,9 +65,9 @@ def compare_manifolds(real: np.ndarray, drawn: np.ndarray, *, k: int = 5) -> Man
 
 
 def memorization(train: np.ndarray, held_out: np.ndarray, drawn: np.ndarray) -> Estimate:
-    """The probability (5), from features or flattened images [N, F] of each; half of a tie counts.
+    """The probability (5) by features or flattened images [N, F]; a tie counts one half.
 
-    The standard error is that of a Mann-Whitney test where nothing is memorised.
+    The standard error is that of Mann-Whitney's statistic under the null hypothesis that nothing is memorised.
 
     Raises:
       InputError: the sets differ in F, hold values that are not finite, or are empty.
@@ -74,7 +76,7 @@ def memorization(train: np.ndarray, held_out: np.ndarray, drawn: np.ndarray) -> 
 
     require_features(train, held_out, drawn)
     train, held_out, drawn = _centred(train, held_out, drawn)
-    new, own = (nearest_distances(given, train, k=1) for given in (held_out, drawn))
+    new, own = (nearest_distances(images, train, k=1) for images in (held_out, drawn))
     pairs = len(new) * len(own)
     error = float(np.sqrt((len(new) + len(own) + 1) / (12 * pairs)))
     return Estimate(float(mannwhitneyu(new, own).statistic) / pairs, error)
@@ -83,7 +85,7 @@ def memorization(train: np.ndarray, held_out: np.ndarray, drawn: np.ndarray) -> 
 def nearest_distances(of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool = False) -> np.ndarray:
     """The Euclidean distances [N] of features [N, F] to their k-th nearest neighbours among [M, F].
 
-    `is_self` says that both are the same set, in which nothing is its own neighbour.
+    `is_self` says that both are the same set, in which no member is its own neighbour.
     """
     on_device = jnp.asarray(to)
     parts = [
@@ -105,13 +107,49 @@ def _squared_distances(of: Array, to: Array) -> Array:
 
 @partial(jax.jit, static_argnums=2)
 def _nearest(of: Array, to: Array, k: int) -> Array:
-    # All k leave: of a part of them XLA's CPU back end makes a full sort, which takes 25 times as long.
+    # All k are returned: if only a part is used, XLA's CPU back end sorts all distances, which takes 25 times as long.
     return jnp.sqrt(-jax.lax.top_k(-_squared_distances(of, to), k)[0])
 
 
 @jax.jit
 def _hits(real: Array, real_radii: Array, drawn: Array, drawn_radii: Array) -> tuple[Array, Array, Array]:
-    """Whether a real sample is in a ball of a drawn one, whether its own has one inside, and a drawn one's balls."""
+    """Whether each real sample is in a drawn one's ball, and has a drawn one in its own; each drawn one's real balls."""
     distances = jnp.sqrt(_squared_distances(real, drawn))
     in_balls = distances < real_radii[:, None]
     return (distances < drawn_radii).any(axis=1), in_balls.any(axis=1), in_balls.sum(axis=0)
+
+
+def _measure_manifold(evaluated: Evaluated) -> Measures:
+    return compare_manifolds(evaluated.reference.features.features, evaluated.features.features)._asdict()
+
+
+def _measure_memorization(evaluated: Evaluated) -> Measures:
+    train, held_out = evaluated.reference.train, evaluated.reference.held_out
+    assert train is not None
+    assert held_out is not None
+    flat = [images.reshape(len(images), -1) for images in (train, held_out, evaluated.images)]
+    return {"memorization": memorization(*flat)}
+
+
+def _missing_splits(evaluated: Evaluated) -> str | None:
+    splits = evaluated.reference.train, evaluated.reference.held_out
+    return "the data have no training and test split" if any(split is None for split in splits) else None
+
+
+MANIFOLD = Metric(
+    name="manifold",
+    meanings={
+        "precision": "share of drawn images on the real manifold",
+        "recall": "share of real images on the drawn manifold",
+        "density": "1 if as dense as real images",
+        "coverage": "share of real images with a drawn one nearby",
+    },
+    compute=_measure_manifold,
+)
+
+MEMORIZATION = Metric(
+    name="memorization",
+    meanings={"memorization": "0.5 like new images, 1 for copies of training images"},
+    compute=_measure_memorization,
+    missing=_missing_splits,
+)

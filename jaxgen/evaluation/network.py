@@ -1,4 +1,4 @@
-"""Feature networks: what stands between images and most of the measures."""
+"""Feature networks: most measures compare images by the features of a pretrained network."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,18 +14,18 @@ CHUNK = 500
 
 
 class Features(NamedTuple):
-    """What a network sees in images: features float32 [N, F], and class probabilities [N, K] if it is a classifier."""
+    """Features float32 [N, F] of images, and class probabilities [N, K] if the network is a classifier."""
 
     features: np.ndarray
     probabilities: np.ndarray | None = None
 
 
 class FeatureNetwork(NamedTuple):
-    """A network to compare images by.
+    """A network whose features images are compared by.
 
-    `look` takes images uint8 [N, H, W, C].  `name`, the SHA-256 `digest` of the weights, and `resize`, what is done to
-    images before, say which network a number is of.  `is_inception`: it is that of the Fréchet inception distance.
-    `labels_of` are the data sets whose labels its classes are.
+    `extract` takes images uint8 [N, H, W, C].  `name`, the SHA-256 `digest` of the weights and how images are resized
+    identify the network that a measure depends on.  `is_inception` says that it is the Inception-v3 of FID and KID.
+    `labels_of` names the data sets whose labels are its classes.
     """
 
     name: str
@@ -37,9 +37,9 @@ class FeatureNetwork(NamedTuple):
 
 
 def feature_network(name: str, function: Callable[[Array], Array], *, digest: str = "") -> FeatureNetwork:
-    """A network of any function of images uint8 [B, H, W, C] to features [B, F] that JAX can trace.
+    """A feature network from any JAX function of images uint8 [B, H, W, C] to features [B, F].
 
-    `digest` is what tells this function from others of that name.
+    `digest` distinguishes this function from others of that name.
     """
     return FeatureNetwork(name, digest, "none", in_chunks(lambda image: (function(image), None)))
 
@@ -47,24 +47,23 @@ def feature_network(name: str, function: Callable[[Array], Array], *, digest: st
 def in_chunks(
     extract: Callable[[Array], tuple[Array, Array | None]], chunk: int = CHUNK
 ) -> Callable[[np.ndarray], Features]:
-    """A function of so many images at a time, to features and probabilities, as one of any number of images.
+    """Applies `extract`, from images uint8 [chunk, H, W, C] to features and probabilities, to any number of images.
 
-    It raises:
-      InputError: no such images, or features that are not finite.
+    The function that it returns raises:
+      InputError: the images are not uint8 [N, H, W, C], or the features are not finite.
     """
     compiled = jax.jit(extract)
 
-    def look_at(images: np.ndarray) -> Features:
+    def extract_all(images: np.ndarray) -> Features:
         require_images(images)
         size, parts = min(chunk, len(images)), []
         for start in range(0, len(images), size):
             part = images[start : start + size]
-            missing = np.zeros((size - len(part), *part.shape[1:]), np.uint8)
-            seen = jax.device_get(compiled(np.concatenate([part, missing])))
-            parts.append(seen)
+            padding = np.zeros((size - len(part), *part.shape[1:]), np.uint8)
+            parts.append(jax.device_get(compiled(np.concatenate([part, padding]))))
         extracted = Features(*jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(images)], *parts))
         if not np.isfinite(extracted.features).all():
             raise InputError("The feature network gives values that are not finite.")
         return extracted
 
-    return look_at
+    return extract_all

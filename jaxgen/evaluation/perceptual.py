@@ -1,7 +1,7 @@
-"""What VGG16 sees, and how far images are apart in it, with weights from files that the user has.
+"""VGG16's features and LPIPS, a perceptual distance in them, with weights from the user's files.
 
-With f_l the maps of its five blocks, each pixel's features divided by their length, and weights w_l that were fitted to
-what people said of pairs of images,
+With f_l the feature maps of the five blocks, normalised to unit length at each pixel, and weights w_l fitted to people's
+judgements of image pairs,
 
     (1) LPIPS(x, y) = sum_l mean over pixels of w_l . (f_l(x) - f_l(y))^2
 
@@ -24,17 +24,17 @@ from jaxgen.nets import VGG16, forward
 from jaxgen.nets.features.vgg import BLOCKS
 
 LEAST = 1 << (len(BLOCKS) - 1)
-"""Pixels of a side at least: as many as become one."""
+"""The least height and width, which the last block sees as one pixel."""
 
 EPSILON = 1e-10
 """Added to the length of a pixel's features, as in the authors' code."""
 
 
 def vgg_features(weights: AnyPath) -> Callable[[Array], tuple[Array, ...]]:
-    """The function from images float32 [B, H, W, 1 or 3] in [-1, 1] to the last maps of VGG16's five blocks.
+    """The function from images float32 [B, H, W, 1 or 3] in [-1, 1] to the last feature map of each block of VGG16.
 
-    `weights` are torchvision's, a .pth that is converted once (PyTorch is needed for that) or a .safetensors that came
-    of it.  `perceptual_error` and `optimized_transfer_loss` take the function; without `jit` it is slow.
+    `weights` are torchvision's: a .pth, which PyTorch converts once, or the .safetensors of such a conversion.
+    `perceptual_error` and `optimized_transfer_loss` take the function, which is slow unless it is compiled by `jit`.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network; or PyTorch is needed and missing.
@@ -46,17 +46,17 @@ def vgg_features(weights: AnyPath) -> Callable[[Array], tuple[Array, ...]]:
     def features(image: Array) -> tuple[Array, ...]:
         if min(image.shape[1:3]) < LEAST:
             shape = "x".join(map(str, image.shape[1:]))
-            raise InputError(f"VGG16 sees images of {LEAST}x{LEAST} at least; these are {shape}.")
+            raise InputError(f"VGG16 takes images of {LEAST}x{LEAST} or more; these are {shape}.")
         return forward(module, variables, image, train=False)[0]
 
     return features
 
 
 def learned_perceptual_error(vgg: AnyPath, weights: AnyPath) -> Distance:
-    """LPIPS, (1), of images float32 [B, H, W, 1 or 3] in [-1, 1]: a distance [B] to train by, or to judge by.
+    """LPIPS (1) of images float32 [B, H, W, 1 or 3] in [-1, 1]: a distance [B], as a loss or as a measure.
 
-    `vgg` are VGG16's weights as for `vgg_features`, `weights` the fitted ones: vgg.pth of the package lpips, version
-    0.1, or a .safetensors that came of it.
+    `vgg` are VGG16's weights as for `vgg_features`; `weights` are the fitted w_l: vgg.pth of the package lpips, version
+    0.1, or the .safetensors of its conversion.
 
     Raises:
       InputError: as for `vgg_features`.
@@ -65,8 +65,8 @@ def learned_perceptual_error(vgg: AnyPath, weights: AnyPath) -> Distance:
     template = {f"block{block}": jnp.zeros(channels) for block, (channels, _) in enumerate(BLOCKS, start=1)}
     fitted, _ = read_converted(Path(weights), template, _fitted, name="lpips-vgg", option="The file")
 
-    def distance(made: Array, truth: Array) -> Array:
-        levels = zip(features(made), features(truth), fitted.values(), strict=True)
+    def distance(output: Array, target: Array) -> Array:
+        levels = zip(features(output), features(target), fitted.values(), strict=True)
         return jnp.stack([_apart(one, other, weight).mean((1, 2)) for one, other, weight in levels]).sum(0)
 
     return distance
@@ -78,7 +78,7 @@ def _apart(one: Array, other: Array, weight: Array) -> Array:
 
 
 def _length(maps: Array) -> Array:
-    # Where nothing is seen the root has no gradient.
+    # At 0 the square root has no gradient.
     square = jnp.square(maps).sum(-1, keepdims=True)
     return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
 

@@ -1,8 +1,8 @@
-"""How near images are to others, pair by pair.
+"""Reconstruction measures of image pairs.
 
-(1) MSE    mean (x - y)^2 over pixels and channels, with values from 0 to 255
-(2) PSNR   10 log10(255^2 / MSE), in decibels
-(3) SSIM   equations (1) of `jaxgen.evaluation.similarity`, at the images' own scale
+    (1) MSE    mean (x - y)^2 over pixels and channels, with values from 0 to 255
+    (2) PSNR   10 log10(255^2 / MSE), in decibels
+    (3) SSIM   equations (1) of `jaxgen.evaluation.similarity`, at full resolution
 """
 
 from typing import NamedTuple
@@ -15,6 +15,10 @@ from jaxgen.evaluation.similarity import structural_similarity
 from jaxgen.io.errors import InputError
 
 
+MEANINGS = {"mse": "mean squared error of values 0 to 255", "psnr": "dB, higher is nearer", "ssim": "1 for equal images"}
+"""How to read each measure."""
+
+
 class Reconstruction(NamedTuple):
     """Means over pairs of images, with standard errors."""
 
@@ -24,12 +28,12 @@ class Reconstruction(NamedTuple):
 
 
 def compare_pairs(images: np.ndarray, others: np.ndarray) -> Reconstruction:
-    """The measures of images uint8 [N, H, W, C] against others, each against the one at its place.
+    """The measures of images uint8 [N, H, W, C] against as many others, pair by pair.
 
-    Two images that are equal count as one level apart in one value, whose PSNR is finite.
+    For PSNR, equal images count as different by one level in one value, so that it is finite.
 
     Raises:
-      InputError: no such images, not equally many, or smaller than the window of (3).
+      InputError: the images are not uint8, not of one size, not equally many, or smaller than the window of (3).
     """
     require_images(images, others)
     if len(images) != len(others):

@@ -1,4 +1,4 @@
-"""What every measure refuses, before it computes anything."""
+"""Checks of features, class probabilities and images before measures are computed."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ def require_features(*sets: np.ndarray, least: int = 1) -> None:
     """Refuses sets of features [N, F], [M, F], ... that cannot be compared.
 
     Raises:
-      InputError: a set is not of rank 2 or of another F, has fewer than `least` members, or values that are not finite.
+      InputError: a set is not of rank 2, has another F or fewer than `least` members, or is not finite.
     """
     for features in sets:
         if features.ndim != 2 or features.shape[1:] != sets[0].shape[1:]:
-            shapes = " and ".join(str(given.shape) for given in sets)
+            shapes = " and ".join(str(one.shape) for one in sets)
             raise InputError(f"Features of shapes {shapes}; expected [N, F] and [M, F].")
         if len(features) < least:
             raise InputError(f"{len(features)} samples; expected at least {least}.")
@@ -22,10 +22,10 @@ def require_features(*sets: np.ndarray, least: int = 1) -> None:
 
 
 def require_probabilities(probabilities: np.ndarray) -> None:
-    """Refuses what are not class probabilities [N, K].
+    """Refuses arrays that are not class probabilities [N, K].
 
     Raises:
-      InputError: not of rank 2, negative, not finite, or rows that do not sum to 1.
+      InputError: the array is not of rank 2, is negative or not finite, or has rows that do not sum to 1.
     """
     if probabilities.ndim != 2 or not len(probabilities):
         raise InputError(f"Class probabilities of shape {probabilities.shape}; expected [N, K].")
@@ -39,7 +39,7 @@ def require_images(*sets: np.ndarray) -> None:
     """Refuses sets of images that are not uint8 [N, H, W, C] of one size.
 
     Raises:
-      InputError: saying what was given.
+      InputError: naming the dtype, the shape or the sizes.
     """
     for images in sets:
         if images.dtype != np.uint8:
@@ -47,5 +47,5 @@ def require_images(*sets: np.ndarray) -> None:
         if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
             raise InputError(f"The images have shape {images.shape}; expected [N, H, W, C] with C = 1 or 3.")
         if images.shape[1:] != sets[0].shape[1:]:
-            one, other = ("x".join(map(str, given.shape[1:])) for given in (sets[0], images))
+            one, other = ("x".join(map(str, array.shape[1:])) for array in (sets[0], images))
             raise InputError(f"Images of one size are expected; got {one} and {other}.")

@@ -1,74 +1,69 @@
-"""How a network from image to image does on images that it has not seen, beside what is made without it.
+"""Restoration of held-out images by an image-to-image network, compared with baselines.
 
-<run>/held_out.png   rows of inputs, of what the network made of them, and of the truth
-<run>/held_out.json  MSE, PSNR, SSIM and, of images in colour, colourfulness, for each way of making images of the same
-                     inputs
+<run>/held_out.png   rows of inputs, restored images and the truth
+<run>/held_out.json  MSE, PSNR, SSIM and, for colour images, colourfulness of each method on the same inputs
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from jaxgen.core.image import to_float, to_uint8
+from jaxgen.core.sampler import image_keys
 from jaxgen.core.types import Array
-from jaxgen.evaluation import Estimate, colourfulness, compare_pairs, mean_of
-from jaxgen.io.files import write_whole
+from jaxgen.evaluation.colour import colourfulness
+from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.reconstruction import MEANINGS, compare_pairs
+from jaxgen.evaluation.results import write_results
 from jaxgen.io.pictures import save_grid
-from jaxgen.models import Task
-from jaxgen.models.latents.controls import image_keys
+from jaxgen.models.image_to_image.tasks import Task
 
 ROWS, COLUMNS = 3, 12
-"""Of a picture: so many times three rows."""
-TOLD = {"psnr": ("PSNR (dB)", ".2f"), "ssim": ("SSIM", ".4f"), "colourfulness": ("colourfulness", ".2f")}
-"""The title of each column of the table, and how its numbers are written."""
+"""The picture has ROWS times three rows of COLUMNS images."""
 
 
 def degraded(task: Task, images: np.ndarray, seed: int) -> Array:
-    """The inputs that an exported sampler of the task makes of images uint8 [N, H, W, C] at a seed."""
+    """The inputs that an exported sampler of the task makes from images uint8 [N, H, W, C] with a seed."""
     keys = image_keys(jnp.uint32(seed), jnp.arange(len(images), dtype=jnp.int32))
     return task.degrade(keys, to_float(jnp.asarray(images)))
 
 
 def report_restoration(
-    directory: Path, inputs: Array, made: Mapping[str, Array | np.ndarray], truth: np.ndarray
+    directory: Path, inputs: Array, restored: Mapping[str, Array | np.ndarray], truth: np.ndarray
 ) -> None:
-    """Prints the table and writes both files.
+    """Measures restored images, writes both files and prints a table.
 
-    `made` are images uint8 [N, H, W, C] by the name of what made them, those of the network first; `inputs` are the
-    task's.
+    `restored` maps the name of a method, the network's first, to images uint8 [N, H, W, C]; `inputs` are the task's.
 
     Raises:
       InputError: images that cannot be compared.
-      OutsideError: the machine would not write.
+      OSError: a file cannot be written.
     """
-    measures = {name: measured(np.asarray(images), truth) for name, images in made.items()}
+    results = {name: measured(np.asarray(images), truth) for name, images in restored.items()}
     if truth.shape[-1] == 3:
-        measures["truth"] = {"colourfulness": mean_of(colourfulness(truth))}
-    columns = {key: told for key, told in TOLD.items() if any(key in of for of in measures.values())}
-    table = Table(f"{len(truth):,} held-out images", *(title for title, _ in columns.values()))
-    for name, of in measures.items():
-        table.add_row(name, *(format(of[key], form) if key in of else "" for key, (_, form) in columns.items()))
-    Console().print(table)
-    told = {name: {key: estimate._asdict() for key, estimate in of.items()} for name, of in measures.items()}
-    write_whole(directory / "held_out.json", json.dumps({"images": len(truth), **told}, indent=2) + "\n")
-    rows = comparison(inputs, np.asarray(next(iter(made.values()))), truth)
+        results["truth"] = {"colourfulness": mean_of(colourfulness(truth))}
+    rows = comparison(inputs, np.asarray(next(iter(restored.values()))), truth)
     save_grid(directory / "held_out.png", rows, columns=COLUMNS)
+    write_results(
+        directory / "held_out.json",
+        results,
+        title=f"{len(truth):,} held-out images",
+        meanings=MEANINGS,
+        details={"images": len(truth)},
+    )
 
 
 def measured(images: np.ndarray, truth: np.ndarray) -> dict[str, Estimate]:
-    """How near images uint8 [N, H, W, C] are to the truth and, in colour, how colourful."""
+    """MSE, PSNR and SSIM of images uint8 [N, H, W, C] against the truth and, for colour images, colourfulness."""
     colours = {"colourfulness": mean_of(colourfulness(images))} if truth.shape[-1] == 3 else {}
     return {**compare_pairs(images, truth)._asdict(), **colours}
 
 
-def comparison(inputs: Array, made: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Rows of inputs, of what was made of them, and of the truth, as images uint8 [N, H, W, C] one after another."""
+def comparison(inputs: Array, restored: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Rows of inputs, restored images and the truth, as images uint8 [N, H, W, C] for a grid of COLUMNS columns."""
     channels, count = truth.shape[-1], ROWS * COLUMNS
     shown = to_uint8(jnp.broadcast_to(inputs[:count, ..., :channels], truth[:count].shape))
-    rows = np.stack([shown, made[:count], truth[:count]])
+    rows = np.stack([shown, restored[:count], truth[:count]])
     return np.concatenate([rows[:, at : at + COLUMNS].reshape(-1, *truth.shape[1:]) for at in range(0, count, COLUMNS)])

@@ -1,4 +1,4 @@
-"""Structural similarity of images, and how alike the images of a set are.
+"""Structural similarity of image pairs, and the diversity of a set of images.
 
 Wang et al. (2004), equation (13), with mu, sigma and sigma_xy taken in a Gaussian window of 11x11, and Wang, Simoncelli
 and Bovik (2003), equation (7), over scales that are halved by averaging:
@@ -7,8 +7,8 @@ and Bovik (2003), equation (7), over scales that are halved by averaging:
         cs = (2 sigma_xy + c_2) / (sigma_x^2 + sigma_y^2 + c_2),   c_i = (K_i 255)^2,   K = (0.01, 0.03)
     (2) MS-SSIM = l_S^{w_S} prod_s cs_s^{w_s},   each the mean over window and channels, not below 0
 
-Five scales want sides of 176 pixels.  Smaller images have as many as leave a window of pixels, with the first of the
-weights, made to sum to 1.
+Five scales need sides of 176 pixels.  Smaller images have as many scales as leave one window; their weights are the
+first of the five, normalised to sum to 1.
 
     (3) diversity = 1 - E MS-SSIM(x, x') over pairs of a set, after Odena et al. (2017), https://arxiv.org/abs/1610.09585
 """
@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.metric import Evaluated, Measures, Metric
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
 
@@ -29,7 +30,7 @@ CHUNK = 500
 
 
 def scale_weights(height: int, width: int) -> tuple[float, ...]:
-    """The weights of the scales that images of this size have.
+    """The weights of the scales of images of this size.
 
     >>> len(scale_weights(28, 28)), len(scale_weights(176, 200))
     (2, 5)
@@ -71,7 +72,7 @@ def multi_scale_similarity(first: Array, second: Array) -> Array:
 
 
 def diversity(images: np.ndarray, *, pairs: int = 2_000, seed: int = 0) -> Estimate:
-    """How little the images uint8 [N, H, W, C] of a set resemble each other, over random pairs, (3).
+    """The diversity (3) of images uint8 [N, H, W, C], estimated from random pairs.
 
     Raises:
       InputError: no uint8 images, fewer than two, or smaller than the window.
@@ -104,7 +105,7 @@ def _terms(first: Array, second: Array) -> tuple[Array, Array]:
 
 
 def _blurred(image: Array) -> Array:
-    """The means in Gaussian windows, where those are whole."""
+    """Means in Gaussian windows that lie inside the image."""
     offsets = jnp.arange(WINDOW) - WINDOW // 2
     window = jnp.exp(-jnp.square(offsets / SIGMA) / 2)
     window /= window.sum()
@@ -119,3 +120,22 @@ def _halved(image: Array) -> Array:
     batch, height, width, channels = image.shape
     image = image[:, : height // 2 * 2, : width // 2 * 2]
     return image.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+
+
+def _measure(evaluated: Evaluated) -> Measures:
+    sets = evaluated.images, evaluated.reference.images
+    drawn, real = (diversity(images, seed=evaluated.seed) for images in sets)
+    return {"diversity": drawn, "diversity of real": real}
+
+
+def _missing_size(evaluated: Evaluated) -> str | None:
+    is_small = min(evaluated.images.shape[1:3]) < WINDOW
+    return f"the images are smaller than {WINDOW}x{WINDOW}" if is_small else None
+
+
+DIVERSITY = Metric(
+    name="diversity",
+    meanings={"diversity": "1 - MS-SSIM of pairs of drawn images", "diversity of real": "of pairs of real images"},
+    compute=_measure,
+    missing=_missing_size,
+)

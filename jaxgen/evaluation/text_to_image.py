@@ -1,38 +1,44 @@
-"""Small captioned pictures, what is drawn for captions that were held out, and how often a caption is found by it.
+"""Text-to-image models of small images: held-out captions, images drawn for them, and retrieval accuracy.
 
-<run>/held_out.png    drawn for held-out captions, and below them the real ones
-<run>/alignment.json  retrieval accuracy of drawn and of real pictures, for captions of the training and held-out ones
+<run>/held_out.png    images drawn for held-out captions, and below them real ones
+<run>/alignment.json  retrieval accuracy of drawn and of real images, for training captions and for held-out ones
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data import Dataset, hold_out, read_features, shrink, subset, with_field, with_text
+from jaxgen.data.archive import read_features
+from jaxgen.data.captions import hold_out, with_text
+from jaxgen.data.dataset import Dataset, shrink, subset, with_field
 from jaxgen.data.tokenizer import train_tokenizer
-from jaxgen.evaluation import Matcher, load_matcher, retrieval_accuracy
-from jaxgen.export import ExportedSampler, load_sampler
+from jaxgen.evaluation.alignment import retrieval_accuracy
+from jaxgen.evaluation.matcher import Matcher, load_matcher
+from jaxgen.evaluation.results import write_results
+from jaxgen.export.sampler import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import write_whole
 from jaxgen.io.pictures import save_grid
 
-SIDE, SHARE, JUDGED, CANDIDATES, SHOWN = 32, 0.1, 500, 10, 12
-"""Pixels of a side, the share of captions that is held out, how many of either kind are judged at most, and among how
-many captions each is to be found; and how many held-out ones are shown."""
+SIDE, SHARE = 32, 0.1
+"""The side of the images in pixels, and the share of captions that is held out."""
+
+EVALUATED, CANDIDATES, SHOWN = 500, 10, 12
+"""The most captions that are evaluated of each part, the candidates of a retrieval, and the captions in the picture."""
+
+ACCURACY = "retrieval accuracy"
 
 
 def hold_out_captions(
     dataset: Dataset, *, words: int, vocabulary: int, matcher: Path | None = None
 ) -> tuple[Dataset, Dataset]:
-    """The data at 32x32 with the tokens of their captions: what is trained on, and what is held out.
+    """The data at 32x32 with the tokens of their captions: the training part and the held-out part.
 
-    `matcher` is the folder of the network that is to judge.
+    `matcher` is the folder of the matching network of the evaluation.
 
     Raises:
-      InputError: no captions, one that is too long, images that are not square; or a matching network that learned
-        other words, and so saw captions that are held out here, or too few captions for one.
+      InputError: there are no captions, a caption is too long, or the images are not square; the matching network was
+        trained with another vocabulary, and so on captions that are held out here, or there are too few captions for it.
     """
     tokenizer = train_tokenizer(dataset.captions, length=words, size=vocabulary)
     if matcher and load_matcher(matcher).tokenizer.content != tokenizer.content:
@@ -41,12 +47,12 @@ def hold_out_captions(
     out = hold_out(dataset.arrays["text"], share=SHARE)
     parts = subset(dataset, ~out, split="train"), subset(dataset, out, split="held out")
     if matcher and (fewest := min(len(set(part.captions)) for part in parts)) < CANDIDATES:
-        raise InputError(f"--matcher {matcher} chooses among {CANDIDATES} captions; {fewest} of a kind are there.")
+        raise InputError(f"--matcher {matcher} needs {CANDIDATES} captions to choose from; a part has {fewest}.")
     return parts
 
 
 def with_embeddings(dataset: Dataset, path: Path | None) -> Dataset:
-    """The data with `features` of their captions from an .npz, a row an image; without one, as they are.
+    """The data with `features` of their captions from an .npz, one row for each image; unchanged without one.
 
     Raises:
       InputError: the file cannot be read, or has another number of rows.
@@ -55,46 +61,59 @@ def with_embeddings(dataset: Dataset, path: Path | None) -> Dataset:
         return dataset
     features = read_features(path)
     if len(features) != dataset.size:
-        raise InputError(f"--text-embeddings {path} has {len(features)} rows; {dataset.source} are {dataset.size}.")
+        raise InputError(
+            f"--text-embeddings {path} has {len(features)} rows; {dataset.source} has {dataset.size} images."
+        )
     return with_field(dataset, features=features)
 
 
 def evaluate_captions(directory: Path, parts: tuple[Dataset, Dataset], *, matcher: Path | None, seed: int) -> None:
-    """Leaves a picture for captions that were held out; with a matching network, tells how often captions are found."""
+    """Draws images for held-out captions into a picture; with a matching network, measures retrieval accuracy.
+
+    `parts` are those of `hold_out_captions`.
+
+    Raises:
+      InputError: the sampler or the matching network cannot be read, or does not fit the data.
+      OSError: a file cannot be written.
+    """
     sampler = load_sampler(directory / "sampler")
     if parts[1].size:
-        _show(directory, sampler, parts[1], seed)
+        _save_held_out(directory / "held_out.png", sampler, parts[1], seed)
     if matcher is not None:
-        _tell_retrieval(directory, sampler, load_matcher(matcher), parts, seed)
+        _measure_retrieval(directory / "alignment.json", sampler, load_matcher(matcher), parts, seed)
 
 
-def _show(directory: Path, sampler: ExportedSampler, held_out: Dataset, seed: int) -> None:
-    captions, drawn, real = _drawn(sampler, held_out, SHOWN, seed)
-    path = directory / "held_out.png"
+def _save_held_out(path: Path, sampler: ExportedSampler, held_out: Dataset, seed: int) -> None:
+    captions, drawn, real = _draw(sampler, held_out, SHOWN, seed)
     save_grid(path, np.concatenate([drawn, real]), columns=len(captions))
-    print(f"Drawn for captions that were held out, and below them real, in {path}: {', '.join(captions)}")
+    print(f"Drawn for held-out captions, and below them real images, in {path}: {', '.join(captions)}")
 
 
-def _tell_retrieval(
-    directory: Path, sampler: ExportedSampler, judge: Matcher, parts: Iterable[Dataset], seed: int
+def _measure_retrieval(
+    path: Path, sampler: ExportedSampler, matcher: Matcher, parts: Iterable[Dataset], seed: int
 ) -> None:
-    told = {}
+    results = {}
     for part in parts:
-        asked, *pictures = _drawn(sampler, part, JUDGED, seed)
+        captions, *pictures = _draw(sampler, part, EVALUATED, seed)
         for kind, images in zip(("drawn", "real"), pictures, strict=True):
-            accuracy = retrieval_accuracy(*judge.extract(images, asked), candidates=CANDIDATES, seed=seed)
-            told[f"{part.split}, {kind}"] = {**accuracy._asdict(), "captions": len(asked)}
-            print(f"Found among ten, captions {part.split}, {kind}: {accuracy:.1%}")
-    write_whole(directory / "alignment.json", json.dumps(told, indent=2) + "\n")
+            accuracy = retrieval_accuracy(*matcher.extract(images, captions), candidates=CANDIDATES, seed=seed)
+            results[f"{part.split}, {kind}"] = {ACCURACY: accuracy, "captions": len(captions)}
+    write_results(
+        path,
+        results,
+        title="Images drawn for captions, and real ones",
+        meanings={ACCURACY: f"of {CANDIDATES} captions; {1 / CANDIDATES:g} by chance"},
+        details={"candidates": CANDIDATES},
+    )
 
 
-def _drawn(sampler: ExportedSampler, part: Dataset, most: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Some different captions, what is drawn for each, and the first real picture of each."""
+def _draw(sampler: ExportedSampler, part: Dataset, most: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """At most `most` different captions, an image drawn for each, and the first real image of each."""
     captions, first = np.unique(part.captions, return_index=True)
     chosen = np.random.default_rng(seed).permutation(len(captions))[:most]
-    asked, first = captions[chosen].tolist(), first[chosen]
-    if sampler.told is not None and sampler.told.field == "features":
-        drawn = sampler.draw(seed, len(asked), field=part.arrays["features"][first])
+    captions, first = captions[chosen].tolist(), first[chosen]
+    if "features" in sampler.conditions:
+        drawn = sampler.draw(seed, len(captions), fields={"features": part.arrays["features"][first]})
     else:
-        drawn = sampler.draw(seed, len(asked), text=asked)
-    return asked, drawn, part.arrays["image"][first]
+        drawn = sampler.draw(seed, len(captions), text=captions)
+    return captions, drawn, part.arrays["image"][first]

@@ -1,4 +1,4 @@
-"""Weights of feature networks as safetensors: arrays by path, nothing that could be executed."""
+"""Weights of feature networks as safetensors: arrays by path, and no code."""
 
 from collections.abc import Mapping
 from hashlib import file_digest
@@ -18,12 +18,12 @@ def write_weights(path: AnyPath, variables: Variables) -> None:
     """Writes a network's variables."""
     from safetensors.numpy import save
 
-    # safetensors takes the memory of an array as it lies, and would mix up the numbers of a transposed one.
+    # safetensors writes an array's memory as it lies, which permutes the values of a transposed one.
     write_whole(path, save({name: np.array(leaf, order="C") for name, leaf in by_path(variables).items()}))
 
 
 def read_weights(path: AnyPath, template: Variables) -> Variables:
-    """A network's variables, of the structure, shapes and types of the template.
+    """A network's variables, with the structure, shapes and dtypes of the template.
 
     Raises:
       InputError: the file cannot be read, is damaged, or holds another network.
@@ -39,15 +39,15 @@ def read_weights(path: AnyPath, template: Variables) -> Variables:
         raise InputError(f"{path} holds no sound safetensors: {first_line(error)}") from error
     require_same_network(str(path), arrays, template)
     variables = jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in by_path(template)])
-    # NumPy's arrays would go to the device at each call that is not compiled.
+    # NumPy arrays would be transferred to the device by every call that is not compiled.
     return jax.device_put(variables)
 
 
 def require_same_network(source: str, arrays: Mapping[str, Any], template: Variables) -> None:
-    """Refuses arrays by path that have other names, shapes or types than the template, or are not finite.
+    """Refuses arrays by path whose names, shapes or dtypes are not the template's, or that are not finite.
 
     Raises:
-      InputError: naming the source and the first that differs.
+      InputError: naming the source and the first difference.
     """
     expected = by_path(template)
     for name in {**expected, **arrays}:

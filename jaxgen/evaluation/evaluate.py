@@ -1,0 +1,98 @@
+"""Every metric that applies to a set of drawn images, and what is needed to get the same numbers again."""
+
+import importlib.metadata
+from typing import Any
+
+import numpy as np
+
+from jaxgen.core.image import ImageSpec
+from jaxgen.evaluation.classes import CLASSES
+from jaxgen.evaluation.classifiers import packaged_network
+from jaxgen.evaluation.frechet import FRECHET
+from jaxgen.evaluation.inception import inception_network
+from jaxgen.evaluation.kernel import KERNEL
+from jaxgen.evaluation.metric import Evaluated, Measures, Metric, Reference
+from jaxgen.evaluation.neighbours import MANIFOLD, MEMORIZATION
+from jaxgen.evaluation.network import FeatureNetwork
+from jaxgen.evaluation.require import require_images
+from jaxgen.evaluation.similarity import DIVERSITY
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
+
+METRICS: tuple[Metric, ...] = (FRECHET, KERNEL, MANIFOLD, CLASSES, MEMORIZATION, DIVERSITY)
+
+PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "numpy", "scipy")
+
+
+def evaluate(
+    images: np.ndarray,
+    reference: Reference,
+    network: FeatureNetwork,
+    *,
+    metrics: tuple[str, ...] = (),
+    seed: int = 0,
+    allow_few: bool = False,
+    labels: np.ndarray | None = None,
+) -> Measures:
+    """The measures of drawn images uint8 [N, H, W, C] by name, those of `metrics` or else of all that apply.
+
+    `allow_few` allows a Fréchet distance of fewer images than features.  `labels` [N] are the classes, of the
+    network's, that the images were drawn for.
+
+    Raises:
+      InputError: a metric is unknown or does not apply, or the images cannot be compared.
+    """
+    require_images(images, reference.images)
+    require_metrics(metrics)
+    evaluated = Evaluated(images, network.extract(images), reference, network, seed, allow_few, labels)
+    by_name = {metric.name: metric for metric in METRICS}
+    measures: Measures = {}
+    for metric in (by_name[name] for name in metrics or by_name):
+        missing = metric.missing(evaluated)
+        if missing and metrics:
+            raise InputError(f"--metrics {metric.name} does not apply: {missing}.")
+        if metrics or (not missing and metric.is_default(evaluated)):
+            measures |= metric.compute(evaluated)
+    return measures
+
+
+def require_metrics(metrics: tuple[str, ...]) -> None:
+    """Refuses names of unknown metrics.
+
+    Raises:
+      InputError: naming the known ones.
+    """
+    known = [metric.name for metric in METRICS]
+    for name in metrics:
+        if name not in known:
+            raise InputError(f"--metrics {name} is unknown: expected {', '.join(known)}.")
+
+
+def meanings() -> dict[str, str]:
+    """How to read each measure, by name."""
+    return {name: meaning for metric in METRICS for name, meaning in metric.meanings.items()}
+
+
+def choose_network(spec: ImageSpec, source: str, inception: AnyPath | None = None) -> FeatureNetwork:
+    """Inception-v3 with weights from a file, or else the packaged classifier of images of this size.
+
+    `source` names the images in the error.
+
+    Raises:
+      InputError: no classifier takes such images, or the weights cannot be used.
+    """
+    if inception is not None:
+        return inception_network(inception)
+    network = packaged_network(spec)
+    if network is None:
+        size = "x".join(map(str, spec))
+        raise InputError(f"{source} are {size}, the packaged classifiers take 28x28x1 and 32x32x3: give --inception.")
+    return network
+
+
+def provenance(network: FeatureNetwork) -> dict[str, Any]:
+    """The feature network and the package versions that measures depend on."""
+    return {
+        "network": {"name": network.name, "sha256": network.digest, "resize": network.resize},
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
