@@ -1,11 +1,11 @@
-"""Augmentations that the discriminator sees and the generator learns through.
+"""Augmentation of the discriminator's inputs, differentiable for the generator.
 
     DiffAugment    always: Zhao et al. (2020), https://arxiv.org/abs/2006.10738
-    adaptive       each image with a probability p that follows how far the discriminator overfits,
+    adaptive       with a probability p that follows the discriminator's overfitting r,
                        r = E[sign l(x)],   p <- p + sign(r - target) B / images
                    Karras et al. (2020), https://arxiv.org/abs/2006.06676, equation (1)
 
-Both kinds of images are augmented, each with a draw of its own.
+Real and fake images are augmented, each with draws of its own.
 """
 
 import jax
@@ -13,7 +13,6 @@ import jax.numpy as jnp
 
 from jaxgen.core.batch import devices, mean_over_devices
 from jaxgen.core.checks import require_networks
-from jaxgen.core.condition import conditioning
 from jaxgen.core.metrics import mean
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.gan.model import GAN, Augment, logits
@@ -22,7 +21,7 @@ from jaxgen.models.gan.transforms import Transform, transformed
 
 
 def differentiable_augment(*transforms: Transform) -> Augment:
-    """The transforms one after another, each of every image."""
+    """Applies all transforms, one after another, to every image."""
 
     def augment(_networks: Networks, key: Array, images: Array) -> Array:
         return transformed(transforms, key, images, jnp.ones(()))
@@ -31,9 +30,9 @@ def differentiable_augment(*transforms: Transform) -> Augment:
 
 
 def adaptive_augment(*transforms: Transform) -> Augment:
-    """Each transform of each image with the probability that the network "augmentation" holds.
+    """Applies each transform to each image with the probability in the network "augmentation".
 
-    That is `augmentation_probability()`, beside the GAN's own networks; `adapt_probability` moves it.
+    That network is `augmentation_probability()` at first; `adapt_probability` updates it.
     """
 
     def augment(networks: Networks, key: Array, images: Array) -> Array:
@@ -49,13 +48,13 @@ def augmentation_probability(value: float = 0.0) -> Variables:
 
 
 def adapt_probability(gan: GAN, *, target: float = 0.6, images: int = 500_000, every: int = 1) -> Loss:
-    """A loss of 0 that moves the probability, from 0 to 1 in no fewer than so many images.
+    """A loss of 0 that updates the probability, which goes from 0 to 1 in no fewer than `images` images.
 
-    Inside `lazily(k, ...)` tell it: `every=k`.
+    Inside `lazily(k, ...)`, set `every=k`.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        real, condition = real_images(gan, networks, context), conditioning(gan.conditions, context.batch)
+        real, condition = real_images(gan, networks, context), gan.conditioning(context)
         output, _ = gan.discriminate(networks, context, real, condition, train=False)
         sign = mean_over_devices(jnp.sign(logits(output)).mean())
         step = every * devices() * len(real) / images

@@ -1,28 +1,25 @@
-"""What else a discriminator can tell of an image, by outputs [B, 1 + A] of which the first tells real from fake.
+"""Auxiliary outputs of a discriminator: [B, 1 + A], of which the first is the logit of real against fake.
 
-    auxiliary classifier    its class.  Odena et al. (2017), https://arxiv.org/abs/1610.09585
-    InfoGAN                 the code that it was generated from.  Chen et al. (2016), https://arxiv.org/abs/1606.03657
+    auxiliary classifier    the class.  Odena et al. (2017), https://arxiv.org/abs/1610.09585
+    InfoGAN                 the latent code.  Chen et al. (2016), https://arxiv.org/abs/1606.03657
 
-Its terms are losses: `add` them to the two sides of a game.  All take the further outputs from the first on.
+Each term is a loss: `add` it to a side of the game.  All read the auxiliary outputs from the first on.
 """
-
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.condition import conditioning
 from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.gan.model import GAN
+from jaxgen.models.gan.model import GAN, DrawLatent
 from jaxgen.models.gan.regularizers import real_images
 
 
 def real_class_loss(gan: GAN) -> Loss:
-    """The cross-entropy of the real images' classes, in nats: for the discriminator.
+    """The cross-entropy of the classes of real images, in nats: for the discriminator.
 
     Raises:
-      ValueError: the GAN is not told labels; or, when traced, the discriminator has too few outputs.
+      ValueError: the GAN has no labels as conditions; or, when traced, the discriminator has too few outputs.
     """
     _require_labels(gan)
 
@@ -34,25 +31,25 @@ def real_class_loss(gan: GAN) -> Loss:
 
 
 def generated_class_loss(gan: GAN) -> Loss:
-    """The cross-entropy of the classes that generated images were to have, in nats: for either network.
+    """The cross-entropy of the classes that generated images are conditioned on, in nats: for either network.
 
     Raises:
-      ValueError: the GAN is not told labels; or, when traced, the discriminator has too few outputs.
+      ValueError: the GAN has no labels as conditions; or, when traced, the discriminator has too few outputs.
     """
     _require_labels(gan)
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         fake, generator = gan.draw(networks, context)
         value, changes = _class_loss(gan, networks, context, fake)
-        return value, Aux(changes={"generator": generator, **changes})
+        return value, Aux(changes={gan.generator_name: generator, **changes})
 
     return loss
 
 
-def code_latents(categories: int, continuous: int) -> Callable[[Array, int], Array]:
-    """The `draw_latent` of a GAN whose latents begin with a code.
+def code_latents(categories: int, continuous: int) -> DrawLatent:
+    """The `draw_latent` of a GAN whose latents begin with InfoGAN's code.
 
-    That is one of so many categories, one-hot and equally likely, and so many numbers from -1 to 1; the rest of the
+    The code is a one-hot category, uniformly distributed, and `continuous` numbers, uniform in [-1, 1]; the rest of the
     latent is standard normal.
 
     Raises:
@@ -61,7 +58,7 @@ def code_latents(categories: int, continuous: int) -> Callable[[Array, int], Arr
 
     def draw(key: Array, size: int) -> Array:
         if size < categories + continuous:
-            raise ValueError(f"A latent of {size} numbers was given; its code alone has {categories + continuous}.")
+            raise ValueError(f"latent_size={size} was given; the code alone has {categories + continuous} dimensions.")
         category, dist_params, noise = jax.random.split(key, 3)
         one_hot = jax.nn.one_hot(jax.random.randint(category, (), 0, max(categories, 1)), categories)
         code = jax.random.uniform(dist_params, (continuous,), minval=-1)
@@ -71,10 +68,10 @@ def code_latents(categories: int, continuous: int) -> Callable[[Array, int], Arr
 
 
 def information_loss(gan: GAN, *, categories: int, continuous: int) -> Loss:
-    """The negative of a lower bound on what images tell of their codes, in nats but for a constant: for both networks.
+    """The negative lower bound on the mutual information of images and codes, in nats up to a constant.
 
-    Categories by cross-entropy, numbers by a normal of unit variance; the discriminator has as many further outputs,
-    and `code_latents` of the same code draws the GAN's latents.
+    It trains both networks.  Categories contribute a cross-entropy, continuous codes a Gaussian of unit variance.  The
+    discriminator has as many auxiliary outputs, and `code_latents` of the same code draws the GAN's latents.
 
     Raises:
       ValueError: when traced, if the discriminator has too few outputs.
@@ -83,26 +80,29 @@ def information_loss(gan: GAN, *, categories: int, continuous: int) -> Loss:
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         latent = gan.latents(context)
         fake, generator = gan.draw(networks, context)
-        condition = conditioning(gan.conditions, context.batch)
+        condition = gan.conditioning(context)
         output, discriminator = gan.discriminate(networks, stream(context, "fake"), fake, condition)
-        category, dist_params = jnp.split(_further(output, categories + continuous), [categories], axis=1)
+        category, dist_params = jnp.split(_auxiliary(output, categories + continuous), [categories], axis=1)
         expected = jnp.split(latent[:, : categories + continuous], [categories], axis=1)
         value = -(expected[0] * jax.nn.log_softmax(category)).sum(-1) if categories else jnp.zeros(len(latent))
         value += 0.5 * jnp.square(dist_params - expected[1]).sum(-1)
-        return value.mean(), Aux(changes={"generator": generator, "discriminator": discriminator})
+        return value.mean(), Aux(changes={gan.generator_name: generator, gan.discriminator_name: discriminator})
 
     return loss
 
 
 def _class_loss(gan: GAN, networks: Networks, context: Context, images: Array) -> tuple[Array, dict]:
-    (one_hot,) = condition = conditioning(gan.conditions, context.batch)
+    one_hot, condition = (
+        jax.nn.one_hot(context.batch["label"], gan.conditions["label"].classes),
+        gan.conditioning(context),
+    )
     output, changes = gan.discriminate(networks, stream(context, "class"), images, condition)
-    scores = _further(output, one_hot.shape[-1])
-    return -(one_hot * jax.nn.log_softmax(scores)).sum(-1).mean(), {"discriminator": changes}
+    scores = _auxiliary(output, one_hot.shape[-1])
+    return -(one_hot * jax.nn.log_softmax(scores)).sum(-1).mean(), {gan.discriminator_name: changes}
 
 
-def _further(output: Array, count: int) -> Array:
-    """The outputs [B, count] beside the logit."""
+def _auxiliary(output: Array, count: int) -> Array:
+    """The auxiliary outputs [B, count]."""
     if output.ndim != 2 or output.shape[1] < 1 + count:
         shape = list(output.shape)
         raise ValueError(f"The discriminator's outputs are {shape}; expected [B, {1 + count}]: auxiliary={count}.")
@@ -110,5 +110,5 @@ def _further(output: Array, count: int) -> Array:
 
 
 def _require_labels(gan: GAN) -> None:
-    if gan.condition is None or not gan.condition.classes:
-        raise ValueError("This GAN is told no labels, which have the classes: give it condition=labels(classes).")
+    if "label" not in gan.conditions:
+        raise ValueError("This GAN has no labels as conditions: give it conditions=labels(classes).")

@@ -1,9 +1,8 @@
-"""A discriminator that also learns what goes with an image.  Reed et al. (2016), https://arxiv.org/abs/1605.05396."""
+"""Matching-aware discriminators.  Reed et al. (2016), https://arxiv.org/abs/1605.05396."""
 
 import jax.numpy as jnp
 
 from jaxgen.core.batch import mean_over_devices, next_examples
-from jaxgen.core.condition import conditioning
 from jaxgen.core.image import to_float
 from jaxgen.core.metrics import mean
 from jaxgen.core.objective import stream
@@ -12,26 +11,26 @@ from jaxgen.models.gan.model import GAN, DiscriminatorObjective, logits
 
 
 def mismatched_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
-    """The cost of telling real images from real images that are told what goes with the next one of the batch.
+    """The matching-aware loss: real images against real images with mismatched conditions, the paper's s_w.
 
-    The paper's s_w, for the discriminator.  Examples whose next one has the same label, or is told the same, are left
-    out.
+    It trains the discriminator.  An image's mismatched condition is that of the next image of the batch; pairs with the
+    same label, or the same condition, are left out.
 
     Raises:
-      ValueError: the GAN is told nothing.
+      ValueError: the GAN is unconditional.
     """
-    condition_of = gan.condition
-    if condition_of is None:
-        raise ValueError("mismatched_loss was given a GAN that is told nothing; expected one with a condition.")
+    if not gan.conditions:
+        raise ValueError("mismatched_loss was given an unconditional GAN; expected one with conditions.")
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        image, condition = to_float(context.batch["image"]), told(condition_of, context.batch)
-        name = "label" if "label" in context.batch else condition_of.field
-        field = context.batch[name].reshape(len(image), -1)
-        differs = (field != next_examples(field)).any(1)
+        image, condition = to_float(context.batch["image"]), gan.conditioning(context)
+        names = ["label"] if "label" in context.batch else list(gan.conditions)
+        fields = [context.batch[name].reshape(len(image), -1) for name in names]
+        differs = jnp.stack([(field != next_examples(field)).any(1) for field in fields]).any(0)
+        mismatched = tuple(next_examples(array) for array in condition)
         own, other = (
-            logits(gan.discriminate(networks, stream(context, "real"), image, given, train=False)[0])
-            for given in (condition, tuple(next_examples(array) for array in condition))
+            logits(gan.discriminate(networks, stream(context, "real"), image, inputs, train=False)[0])
+            for inputs in (condition, mismatched)
         )
         share = jnp.maximum(mean_over_devices(differs.mean()), 1 / len(image))
         value = jnp.where(differs, objective(own, other), 0).mean() / share

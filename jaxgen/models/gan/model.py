@@ -1,31 +1,30 @@
 """Generative adversarial networks.  Goodfellow et al. (2014), https://arxiv.org/abs/1406.2661.
 
-The networks are called "generator" and "discriminator".  In turn,
+The players take turns,
 
     chain(discriminator=minimize(discriminator_loss(...), ...), generator=minimize(generator_loss(...), ...))
 
-or at once: `simultaneous(adversarial_game(...), ...)`.  Both need one forward pass of the generator, the first if its
-links look at the same images: `share_images(gan, chain(...))`.
+or move at once, `simultaneous(adversarial_game(...), ...)`.  The generator runs once a step in both cases if the links
+of the chain share their images: `share_images(gan, chain(...))`.
 
-Both networks may be told a condition, the generator that of the batch beside it: the labels it draws have the
-frequencies of the data.
+A conditional generator draws images for the conditions of the batch, so that its labels have the frequencies of the
+data.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.batch import devices, shard_batch
+from jaxgen.core.batch import draw_batch
 from jaxgen.core.condition import Conditions, conditioning, example_conditioning
-from jaxgen.core.image import to_float
+from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.metrics import mean
-from jaxgen.core.objective import stream
-from jaxgen.core.sampler import Sampler
+from jaxgen.core.objective import shared, stream
+from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Aux, Context, Game, Loss, Networks, Variables
-from jaxgen.core.sampler import image_keys
-from jaxgen.models.latents.controls import Controls
+from jaxgen.models.latents.controls import Controls, Fields
 from jaxgen.nets import Module, dense_outputs, forward
 
 DiscriminatorObjective = Callable[[Array, Array], Array]
@@ -35,14 +34,38 @@ GeneratorObjective = Callable[[Array], Array]
 """Logits [B] of fake images to a cost [B]."""
 
 Augment = Callable[[Networks, Array, Array], Array]
-"""Networks, a key and images float32 [B, H, W, C] to images that the discriminator sees instead."""
+"""Networks, a key and images float32 [B, H, W, C] to the images that the discriminator sees."""
+
+DrawLatent = Callable[[Array, int], Array]
+"""A key and Z to a latent [Z]."""
+
+
+class SharedDrawing(Protocol):
+    """Images that are drawn once for all losses of a step, shared under a GAN's `drawing`.
+
+    `conditioning` replaces the conditioning inputs from the batch, unless it is None.
+    """
+
+    @property
+    def latents(self) -> Array:
+        """The latents [B, Z] of the images."""
+        ...
+
+    @property
+    def conditioning(self) -> tuple[Array, ...] | None:
+        """The conditioning inputs of both networks."""
+        ...
+
+    def images(self, networks: Networks) -> tuple[Array, Variables]:
+        """The images as a function of the generator's parameters, and its mutated collections."""
+        ...
 
 
 class GAN(NamedTuple):
-    """A generator of latents [B, Z] to images, and a discriminator of images to logits [B].
+    """A generator from latents [B, Z] to images, and a discriminator from images to logits [B].
 
-    A discriminator with more outputs, [B, 1 + A], tells real from fake by the first and what else there is to tell by
-    the others.  `draw_latent` makes a latent [Z] of a key and Z; by default it is standard normal.
+    A discriminator with auxiliary outputs, [B, 1 + A], gives its logit first.  `draw_latent` draws the latent of an
+    image, by default from a standard normal.
     """
 
     generator: Module
@@ -50,99 +73,112 @@ class GAN(NamedTuple):
     latent_size: int
     conditions: Conditions = {}
     augment: Augment | None = None
-    draw_latent: Callable[[Array, int], Array] = lambda key, size: jax.random.normal(key, (size,))
+    draw_latent: DrawLatent = lambda key, size: jax.random.normal(key, (size,))
+    generator_name: str = "generator"
+    discriminator_name: str = "discriminator"
 
-    def init(self, key: Array) -> dict[str, Variables]:
-        """Both networks' variables."""
+    @property
+    def drawing(self) -> tuple[Any, ...]:
+        """What determines the images: GANs whose drawings are equal share them."""
+        return self.generator, self.generator_name, self.latent_size, self.conditions, self.draw_latent
+
+    def init(self, key: Array, spec: ImageSpec) -> dict[str, Variables]:
+        """The variables of both networks for images of a size.
+
+        Raises:
+          ValueError: the generator draws images of another size.
+        """
         generator, discriminator = jax.random.split(key)
         condition = example_conditioning(self.conditions)
         latent = jnp.zeros((1, self.latent_size))
         image, variables = self.generator.init_with_output(generator, latent, *condition, train=False)
+        if image.shape != (1, *spec):
+            raise ValueError(f"The generator draws images {list(image.shape[1:])}; expected {list(spec)}.")
         return {
-            "generator": variables,
-            "discriminator": self.discriminator.init(discriminator, image, *condition, train=False),
+            self.generator_name: variables,
+            self.discriminator_name: self.discriminator.init(discriminator, image, *condition, train=False),
         }
 
     def latents(self, context: Context) -> Array:
-        """As many latents [B, Z] as the batch has images: its `latent` if it has them."""
-        if "latent" in context.batch:
-            return context.batch["latent"]
-        size = devices() * len(context.batch["image"])
-        keys = jax.random.split(context.key, size)
-        return shard_batch(jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys))
+        """The latents [B, Z] of the images that `draw` draws."""
+        if (drawing := _shared(self, context)) is not None:
+            return drawing.latents
+        keys = draw_batch(jax.random.split, context.key, context.batch["image"].shape[:1])
+        return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys)
+
+    def conditioning(self, context: Context) -> tuple[Array, ...]:
+        """The conditioning inputs of both networks at a step."""
+        drawing = _shared(self, context)
+        if drawing is not None and drawing.conditioning is not None:
+            return drawing.conditioning
+        return conditioning(self.conditions, context.batch)
 
     def generate(
         self, variables: Variables, latent: Array, *condition: Array, train: bool, key: Array | None = None
     ) -> tuple[Array, Variables]:
-        """Images float32 [B, H, W, C] of latents [B, Z], and the generator's changed collections."""
+        """Images float32 [B, H, W, C] of latents [B, Z], and the generator's mutated collections."""
         return forward(self.generator, variables, latent, *condition, train=train, key=key)
 
     def draw(self, networks: Networks, context: Context) -> tuple[Array, Variables]:
-        """As many training images as the batch has, and the generator's changed collections.
+        """One image for each element of the batch, in training; also the generator's mutated collections.
 
-        Inside `share_images` all losses get the same images.
+        Inside `share_images` all losses of a step get the same images.
         """
-        if "drawn" in context.batch:
-            return context.batch["drawn"].again(networks)
-        condition = conditioning(self.conditions, context.batch)
-        key = stream(context, "dropout").key
-        return self.generate(networks["generator"], self.latents(context), *condition, train=True, key=key)
+        if (drawing := _shared(self, context)) is not None:
+            return drawing.images(networks)
+        key, variables = stream(context, "dropout").key, networks[self.generator_name]
+        return self.generate(variables, self.latents(context), *self.conditioning(context), train=True, key=key)
 
     def discriminate(
         self, networks: Networks, context: Context, images: Array, condition: tuple[Array, ...], *, train: bool = True
     ) -> tuple[Array, Variables]:
-        """All outputs for images, augmented if they are to be, and the discriminator's changed collections."""
+        """The discriminator's outputs for images, after augmentation, and its mutated collections."""
         if self.augment:
             images = self.augment(networks, context.key, images)
-        key = stream(context, "dropout").key
-        return forward(self.discriminator, networks["discriminator"], images, *condition, train=train, key=key)
+        key, variables = stream(context, "dropout").key, networks[self.discriminator_name]
+        return forward(self.discriminator, variables, images, *condition, train=train, key=key)
 
-    def judge(self, networks: Networks, context: Context, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
-        """Training logits [B] of real and of fake images, and what both, in this order, changed in the discriminator.
+    def logits(self, networks: Networks, context: Context, real: Array, fake: Array) -> tuple[Array, Array, Variables]:
+        """Training logits [B] of real and of fake images, and the collections that the two passes mutated, in turn.
 
-        Each kind is a batch of its own, to a layer such as BatchNorm and to the caches of a CPU.
+        Real and fake images are separate batches, for layers such as BatchNorm and for the caches of a CPU.
         """
-        condition = conditioning(self.conditions, context.batch)
+        condition = self.conditioning(context)
         real_output, changes = self.discriminate(networks, stream(context, "real"), real, condition)
-        networks = {**networks, "discriminator": {**networks["discriminator"], **changes}}
+        name = self.discriminator_name
+        networks = {**networks, name: {**networks[name], **changes}}
         fake_output, changes = self.discriminate(networks, stream(context, "fake"), fake, condition)
         return logits(real_output), logits(fake_output), changes
 
-    def sampler(self, network: str) -> Sampler:
-        """The function from networks, typed keys [B] and the condition's field [B, ...] if there is one to images.
+    def sampler(self) -> Sampler:
+        """Draws images with the generator."""
 
-        They are drawn by the generator called `network`.
-        """
-
-        def sample(networks: Networks, keys: Array, *field: Array) -> Array:
+        def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
             latent = jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys)
-            return self.generate(networks[network], latent, *conditioning(self.conditions, fields), train=False)[0]
+            condition = conditioning(self.conditions, fields)
+            return self.generate(networks[self.generator_name], latent, *condition, train=False)[0]
 
-        return sample
+        return Sampler(draw, self.conditions)
 
-    def controls(self, network: str) -> Callable[[Networks], Controls]:
-        """What can be steered of the generator called `network`; codes are latents, [N, 1, Z]."""
+    def controls(self, networks: Networks) -> Controls:
+        """The controls of the generator; codes are latents, [N, 1, Z]."""
+        variables = networks[self.generator_name]
 
-        def controls(networks: Networks) -> Controls:
-            variables = networks[network]
+        def draw(seed: Array, index: Array) -> Array:
+            return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(image_keys(seed, index))
 
-            def draw(seed: Array, index: Array) -> Array:
-                return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(image_keys(seed, index))
+        def generate(codes: Array, latents: Array, fields: Fields) -> Array:  # noqa: ARG001
+            return self.generate(variables, codes[:, 0], *conditioning(self.conditions, fields), train=False)[0]
 
-            def generate(codes: Array, latents: Array, *field: Array) -> Array:  # noqa: ARG001
-                return self.generate(variables, codes[:, 0], *conditioning(self.conditions, fields), train=False)[0]
+        def first_layer(codes: Array) -> Array:
+            condition = example_conditioning(self.conditions, codes.shape[0])
+            return dense_outputs(self.generator, variables, codes[:, 0], *condition, train=False)[0]
 
-            def first_layer(codes: Array) -> Array:
-                condition = example_conditioning(self.conditions, codes.shape[0])
-                return dense_outputs(self.generator, variables, codes[:, 0], *condition, train=False)[0]
+        def discriminate(images: Array, fields: Fields) -> Array:
+            inputs = images, *conditioning(self.conditions, fields)
+            return logits(forward(self.discriminator, networks[self.discriminator_name], *inputs, train=False)[0])
 
-            def judge(images: Array, *field: Array) -> Array:
-                given = images, *conditioning(self.conditions, fields)
-                return logits(forward(self.discriminator, networks["discriminator"], *given, train=False)[0])
-
-            return Controls(draw, lambda latents, *_: latents[:, None], generate, first_layer, judge)
-
-        return controls
+        return Controls(draw, lambda latents, _: latents[:, None], generate, first_layer, discriminate)
 
 
 def logits(output: Array) -> Array:
@@ -155,9 +191,9 @@ def discriminator_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         fake, _ = gan.draw(networks, context)
-        real_logits, fake_logits, changes = gan.judge(networks, context, to_float(context.batch["image"]), fake)
+        real_logits, fake_logits, changes = gan.logits(networks, context, to_float(context.batch["image"]), fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
-        return objective(real_logits, fake_logits).mean(), Aux(metrics, {"discriminator": changes})
+        return objective(real_logits, fake_logits).mean(), Aux(metrics, {gan.discriminator_name: changes})
 
     return loss
 
@@ -167,9 +203,8 @@ def generator_loss(gan: GAN, objective: GeneratorObjective) -> Loss:
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         fake, generator = gan.draw(networks, context)
-        condition = conditioning(gan.conditions, context.batch)
-        output, discriminator = gan.discriminate(networks, stream(context, "fake"), fake, condition)
-        changes = {"generator": generator, "discriminator": discriminator}
+        output, discriminator = gan.discriminate(networks, stream(context, "fake"), fake, gan.conditioning(context))
+        changes = {gan.generator_name: generator, gan.discriminator_name: discriminator}
         return objective(logits(output)).mean(), Aux(changes=changes)
 
     return loss
@@ -180,9 +215,9 @@ def relativistic_generator_loss(gan: GAN, objective: DiscriminatorObjective) -> 
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         fake, generator = gan.draw(networks, context)
-        real_logits, fake_logits, changes = gan.judge(networks, context, to_float(context.batch["image"]), fake)
+        real_logits, fake_logits, changes = gan.logits(networks, context, to_float(context.batch["image"]), fake)
         value = objective(fake_logits, real_logits).mean()
-        return value, Aux(changes={"generator": generator, "discriminator": changes})
+        return value, Aux(changes={gan.generator_name: generator, gan.discriminator_name: changes})
 
     return loss
 
@@ -192,12 +227,16 @@ def adversarial_game(gan: GAN, discriminator: DiscriminatorObjective, generator:
 
     def game(networks: Networks, context: Context) -> tuple[dict[str, Array], Aux]:
         fake, generator_changes = gan.draw(networks, context)
-        real_logits, fake_logits, changes = gan.judge(networks, context, to_float(context.batch["image"]), fake)
+        real_logits, fake_logits, changes = gan.logits(networks, context, to_float(context.batch["image"]), fake)
         metrics = {"real_logit": mean(real_logits), "fake_logit": mean(fake_logits)}
         losses = {
-            "discriminator": discriminator(real_logits, fake_logits).mean(),
-            "generator": generator(fake_logits).mean(),
+            gan.discriminator_name: discriminator(real_logits, fake_logits).mean(),
+            gan.generator_name: generator(fake_logits).mean(),
         }
-        return losses, Aux(metrics, {"generator": generator_changes, "discriminator": changes})
+        return losses, Aux(metrics, {gan.generator_name: generator_changes, gan.discriminator_name: changes})
 
     return game
+
+
+def _shared(gan: GAN, context: Context) -> SharedDrawing | None:
+    return shared(context, gan.drawing)

@@ -1,4 +1,4 @@
-"""Penalties and other terms that keep a game stable, as losses of the discriminator: `add` them to its side."""
+"""Penalties and other terms that stabilise the game, as losses of the discriminator: `add` them to its side."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.core.batch import devices, mean_over_devices, shard_batch
+from jaxgen.core.batch import draw_batch, mean_over_devices
 from jaxgen.core.checks import require_networks
-from jaxgen.core.condition import conditioning
 from jaxgen.core.image import to_float
 from jaxgen.core.metrics import mean
 from jaxgen.core.objective import stream
@@ -17,12 +16,18 @@ from jaxgen.losses import finite_difference_penalty, lecam_penalty, one_centred_
 from jaxgen.models.gan.model import GAN, logits
 from jaxgen.models.gan.transforms import Transform, transformed
 
-Penalty = Callable[[Callable[[Array], Array], Array, Array], Array]
-"""A discriminator, images and a key to a penalty [B]."""
+Discriminator = Callable[[Array], Array]
+"""Images float32 [B, H, W, C] to logits [B], each image by itself."""
+
+Penalty = Callable[[Discriminator, Array, Array], Array]
+"""A discriminator, images float32 [B, H, W, C] and a key to a penalty [B]."""
+
+Points = Callable[[GAN, Networks, Context], Array]
+"""A GAN, networks and a context to the images float32 [B, H, W, C] at which a penalty is taken."""
 
 
 def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool = False) -> Loss:
-    """`gamma` times the R1 penalty, averaged over one in so many real images (of each device's, in a pmap).
+    """`gamma` times the R1 penalty, averaged over every `one_in`-th real image (of each device's shard, in a pmap).
 
     `finite_differences` estimates it without second derivatives.
     """
@@ -30,7 +35,7 @@ def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool
 
 
 def r2_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool = False) -> Loss:
-    """`gamma` times the R2 penalty, averaged over one in so many generated images (of each device's, in a pmap)."""
+    """`gamma` times the R2 penalty, averaged over every `one_in`-th generated image (of each device's, in a pmap)."""
     return _slope_loss(gan, generated_images, _zero_centred(finite_differences), gamma, one_in)
 
 
@@ -46,28 +51,27 @@ def gradient_penalty_loss(gan: GAN, *, weight: float = 10.0, one_sided: bool = F
 
 
 def dragan_loss(gan: GAN, *, weight: float = 10.0) -> Loss:
-    """DRAGAN's penalty about real images, averaged over the batch.
+    """DRAGAN's penalty around real images, averaged over the batch.
 
-    Points are drawn between an image and itself moved by up to half the standard deviation of the batch's pixels, as in
-    the authors' code.
+    Points are drawn between an image and the image plus noise of up to half the standard deviation of the batch's
+    pixels, as in the authors' code.
     """
 
     def nearby(gan: GAN, networks: Networks, context: Context) -> Array:
         real = real_images(gan, networks, context)
         centre = mean_over_devices(real.mean())
         deviation = jnp.sqrt(mean_over_devices(jnp.square(real - centre).mean()))
-        shape = (devices() * len(real), *real.shape[1:])
-        moved = 0.5 * deviation * shard_batch(jax.random.uniform(stream(context, "nearby").key, shape))
-        return real + _uniform(stream(context, "between").key, len(real)) * moved
+        noise = 0.5 * deviation * draw_batch(jax.random.uniform, stream(context, "nearby").key, real.shape)
+        return real + _uniform(stream(context, "between").key, len(real)) * noise
 
     return _slope_loss(gan, nearby, _one_centred(one_sided=False), weight, 1)
 
 
 def consistency_loss(gan: GAN, *transforms: Transform, weight: float = 10.0, of_generated: float = 0.0) -> Loss:
-    """What logits change when images do that mean the same: `weight` times the mean squared change.
+    """Consistency regularisation: `weight` times the mean squared change of logits under label-preserving transforms.
 
-    Each image goes through all transforms, such as `mirror`.  Zhang et al. (2020), https://arxiv.org/abs/1910.12027;
-    with `of_generated`, the weight for generated images, balanced: Zhao et al. (2021),
+    Each image goes through all transforms, such as `mirror`.  Zhang et al. (2020), https://arxiv.org/abs/1910.12027.
+    With `of_generated`, the weight for generated images, it is balanced: Zhao et al. (2021),
     https://arxiv.org/abs/2002.04724.
     """
 
@@ -77,7 +81,7 @@ def consistency_loss(gan: GAN, *transforms: Transform, weight: float = 10.0, of_
             if share:
                 images = of(gan, networks, context)
                 changed = transformed(transforms, stream(context, of.__name__).key, images, jnp.ones(()))
-                before, after = (_judge(gan, networks, context)(given) for given in (images, changed))
+                before, after = map(_discriminator(gan, networks, context), (images, changed))
                 total += share * jnp.square(after - before).mean()
         return total, Aux()
 
@@ -85,31 +89,28 @@ def consistency_loss(gan: GAN, *transforms: Transform, weight: float = 10.0, of_
 
 
 def lecam_averages() -> Variables:
-    """The network "lecam" before the first step: the moving averages of both kinds of logits."""
+    """The network "lecam" before the first step: moving averages of the logits of real and of fake images."""
     return {"averages": {"real": jnp.zeros(()), "fake": jnp.zeros(())}}
 
 
 def lecam_loss(gan: GAN, *, weight: float, decay: float = 0.99) -> Loss:
-    """`weight` times the LeCam penalty, whose averages are the network "lecam".
-
-    That is `lecam_averages()`, beside the GAN's own networks.
-    """
+    """`weight` times the LeCam penalty; its moving averages are the network "lecam", at first `lecam_averages()`."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         require_networks(["lecam"], networks)
         averages = networks["lecam"]["averages"]
         real, fake = real_images(gan, networks, context), generated_images(gan, networks, context)
-        real_logits, fake_logits, changes = gan.judge(networks, context, real, fake)
+        real_logits, fake_logits, changes = gan.logits(networks, context, real, fake)
         penalty = lecam_penalty(real_logits, fake_logits, averages["real"], averages["fake"])
         new = jax.lax.stop_gradient({"real": real_logits.mean(), "fake": fake_logits.mean()})
         new = jax.tree.map(lambda average, value: decay * average + (1 - decay) * value, dict(averages), new)
-        return weight * penalty.mean(), Aux(changes={"discriminator": changes, "lecam": {"averages": new}})
+        return weight * penalty.mean(), Aux(changes={gan.discriminator_name: changes, "lecam": {"averages": new}})
 
     return loss
 
 
 def clip_weights(limit: float) -> optax.GradientTransformation:
-    """The last link of an optax chain: parameters stay within [-limit, limit], as in the first Wasserstein GAN.
+    """Weight clipping: as the last link of an optax chain, it keeps parameters within [-limit, limit].
 
     Arjovsky et al. (2017), https://arxiv.org/abs/1701.07875, algorithm 1.
     """
@@ -122,46 +123,44 @@ def clip_weights(limit: float) -> optax.GradientTransformation:
 
 
 def real_images(gan: GAN, networks: Networks, context: Context) -> Array:  # noqa: ARG001
-    """The batch's images, float32."""
+    """The batch's images, float32 [B, H, W, C]."""
     return to_float(context.batch["image"])
 
 
 def generated_images(gan: GAN, networks: Networks, context: Context) -> Array:
-    """As many images by the generator, whose parameters get no gradient."""
+    """One generated image for each element of the batch, without a gradient for the generator."""
     return jax.lax.stop_gradient(gan.draw(networks, context)[0])
 
 
-def _slope_loss(gan: GAN, images_of, penalty: Penalty, weight: float, one_in: int) -> Loss:
+def _slope_loss(gan: GAN, points: Points, penalty: Penalty, weight: float, one_in: int) -> Loss:
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        images = images_of(gan, networks, context)[::one_in]
-        value = penalty(_judge(gan, networks, context, one_in), images, context.key)
+        images = points(gan, networks, context)[::one_in]
+        value = penalty(_discriminator(gan, networks, context, one_in), images, context.key)
         return weight * value.mean(), Aux({"penalty": mean(value)})
 
     return loss
 
 
-def _judge(gan: GAN, networks: Networks, context: Context, one_in: int = 1) -> Callable[[Array], Array]:
-    """The logits [B] of images, each by itself."""
-    condition = tuple(array[::one_in] for array in conditioning(gan.conditions, context.batch))
+def _discriminator(gan: GAN, networks: Networks, context: Context, one_in: int = 1) -> Discriminator:
+    condition = tuple(array[::one_in] for array in gan.conditioning(context))
     context = stream(context, "judge")
     return lambda images: logits(gan.discriminate(networks, context, images, condition, train=False)[0])
 
 
 def _zero_centred(finite_differences: bool) -> Penalty:
     if not finite_differences:
-        return lambda judge, images, _: zero_centred_penalty(judge, images)
+        return lambda discriminator, images, _: zero_centred_penalty(discriminator, images)
 
-    def estimate(judge: Callable[[Array], Array], images: Array, key: Array) -> Array:
-        noise = shard_batch(jax.random.normal(key, (devices() * len(images), *images.shape[1:])))
-        return finite_difference_penalty(judge, images, noise)
+    def estimate(discriminator: Discriminator, images: Array, key: Array) -> Array:
+        return finite_difference_penalty(discriminator, images, draw_batch(jax.random.normal, key, images.shape))
 
     return estimate
 
 
 def _one_centred(one_sided: bool) -> Penalty:
-    return lambda judge, images, _: one_centred_penalty(judge, images, one_sided=one_sided)
+    return lambda discriminator, images, _: one_centred_penalty(discriminator, images, one_sided=one_sided)
 
 
 def _uniform(key: Array, num: int) -> Array:
-    """A number from 0 to 1 an image, [num, 1, 1, 1]."""
-    return shard_batch(jax.random.uniform(key, (devices() * num, 1, 1, 1)))
+    """A uniform number for each image, [num, 1, 1, 1]."""
+    return draw_batch(jax.random.uniform, key, (num, 1, 1, 1))

@@ -1,19 +1,19 @@
-"""Random changes of images that leave what they are of."""
+"""Random transforms of images that preserve their labels."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.batch import devices, shard_batch
+from jaxgen.core.batch import draw_batch
 from jaxgen.core.types import Array
 
 Transform = Callable[[Array, Array], Array]
-"""A key and one image float32 [H, W, C] to another."""
+"""A key and an image float32 [H, W, C] to an image."""
 
 
 def change_colour(key: Array, image: Array) -> Array:
-    """Brightness by up to a quarter of the range, saturation by a factor up to 2, contrast by one from 1/2 to 3/2."""
+    """Shifts brightness by up to 1/4 of the range, scales saturation by 0 to 2 and contrast by 1/2 to 3/2."""
     brightness, saturation, contrast = jax.random.split(key, 3)
     image += jax.random.uniform(brightness, minval=-0.5, maxval=0.5)
     grey = image.mean(-1, keepdims=True)
@@ -22,7 +22,7 @@ def change_colour(key: Array, image: Array) -> Array:
 
 
 def translate(key: Array, image: Array) -> Array:
-    """Moved by up to an eighth of each side, with 0 where nothing was."""
+    """Moves the image by up to an eighth of each side and pads it with 0."""
     height, width, _ = image.shape
     most = jnp.array([(height + 4) // 8, (width + 4) // 8])
     offset = jax.random.randint(key, (2,), -most, most + 1)
@@ -32,7 +32,7 @@ def translate(key: Array, image: Array) -> Array:
 
 
 def cut_out(key: Array, image: Array) -> Array:
-    """A square of half the sides, centred anywhere, becomes 0."""
+    """Sets a square of half the image's sides, centred anywhere, to 0."""
     sides = jnp.array(image.shape[:2])
     centre = jax.random.randint(key, (2,), 0, sides + 1)
     near = [jnp.abs(jnp.arange(n) - c + 0.5) < n / 4 for n, c in zip(image.shape[:2], centre, strict=True)]
@@ -40,13 +40,13 @@ def cut_out(key: Array, image: Array) -> Array:
 
 
 def mirror(key: Array, image: Array) -> Array:
-    """Left and right swapped, in half of all cases."""
+    """Flips the image horizontally with probability 1/2."""
     return jnp.where(jax.random.bernoulli(key), image[:, ::-1], image)
 
 
 def transformed(transforms: tuple[Transform, ...], key: Array, images: Array, probability: Array) -> Array:
-    """Images float32 [B, H, W, C], each after each transform with a probability [], by draws of its own."""
-    keys = shard_batch(jax.random.split(key, devices() * len(images)))
+    """Images float32 [B, H, W, C]; each transform applies to each image independently with a probability []."""
+    keys = draw_batch(jax.random.split, key, images.shape[:1])
 
     def one(key: Array, image: Array) -> Array:
         for transform, own in zip(transforms, jax.random.split(key, len(transforms)), strict=True):

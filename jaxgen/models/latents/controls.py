@@ -5,12 +5,15 @@ each of L layers for a style-based generator.  Directions, interpolations and mi
 """
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxgen.core.types import Array
 
 Fields = Mapping[str, Array]
 """The fields [N, ...] of the conditions by name; empty for an unconditional model."""
+
+NO_FIELDS: Fields = MappingProxyType({})
 
 
 class Controls(NamedTuple):

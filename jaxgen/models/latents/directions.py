@@ -1,9 +1,9 @@
-"""What the latents of a generator are of, and which latent an image has.
+"""Paths and directions in latent space, inversion, saliency.
 
     interpolation   z(t) = (1 - t) a + t b, or along the great circle: Shoemake (1985), "slerp"
     SeFa            directions n that change the first layer's output A z most: eigenvectors of A^T A,
                     Shen and Zhou (2021), https://arxiv.org/abs/2007.06600, equation (4)
-    GANSpace        principal directions of what a layer says, Haerkoenen et al. (2020),
+    GANSpace        principal directions of a layer's outputs, Haerkoenen et al. (2020),
                     https://arxiv.org/abs/2004.02546
     inversion       argmin_z |G(z) - x|^2 + weight |z|^2, by `minimize` with the latent as a network
 
@@ -20,33 +20,36 @@ from jaxgen.core.metrics import mean
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.io.errors import InputError
 
+Generate = Callable[[Networks, Array], Array]
+"""Networks and latents [B, Z] to images float32 [B, H, W, C] in [-1, 1]."""
+
 
 def interpolate(first: Array, last: Array, number: int, *, spherical: bool = False) -> Array:
-    """Latents [number, ..., Z] from one [..., Z] to another, both included.
+    """Latents [number, ..., Z] evenly spaced from one [..., Z] to another, both included.
 
-    `spherical` goes along the great circle, so that the lengths in between are those that normal latents have.
+    `spherical` follows the great circle, which keeps the norms that normal latents have.
 
     Raises:
       InputError: fewer than two latents.
     """
     if number < 2:
-        raise InputError(f"A way of {number} latents: expected at least 2.")
+        raise InputError(f"An interpolation of {number} latents; expected at least 2.")
     share = jnp.linspace(0.0, 1.0, number).reshape(-1, *(1,) * first.ndim)
     if not spherical:
         return (1 - share) * first + share * last
     directions = [latent / jnp.linalg.norm(latent, axis=-1, keepdims=True) for latent in (first, last)]
     angle = jnp.arccos(jnp.clip((directions[0] * directions[1]).sum(-1, keepdims=True), -1.0, 1.0))
     sine = jnp.sin(angle)
-    near = sine < 1e-6  # on one line: the great circle is a straight one, or any
+    near = sine < 1e-6  # parallel latents: the great circle is a straight line, or not unique
     sine = jnp.where(near, 1.0, sine)
     weights = [jnp.where(near, part, jnp.sin(part * angle) / sine) for part in (1 - share, share)]
     return weights[0] * first + weights[1] * last
 
 
 def closed_form_directions(kernel: Array) -> tuple[Array, Array]:
-    """SeFa: unit directions [Z, Z], a row each, and how much they change a dense layer with the kernel [Z, F].
+    """SeFa: unit directions [Z, Z], in rows, and the singular values of a dense layer's kernel [Z, F] along them.
 
-    The strongest come first; strengths are singular values.
+    The strongest come first.
     """
     _, directions = jnp.linalg.eigh(jnp.matmul(kernel, kernel.T, precision="highest"))
     directions = directions.T[::-1]
@@ -67,22 +70,22 @@ def principal_directions(samples: Array, number: int) -> tuple[Array, Array]:
 
 
 def along(latent: Array, direction: Array, steps: Array) -> Array:
-    """The latents [S, Z] that differ from one [Z] by steps [S] along a direction [Z]."""
+    """The latents [S, Z] at steps [S] from a latent [Z] along a direction [Z]."""
     return latent + steps[:, None] * direction
 
 
 def latent_network(latent: Array) -> Variables:
-    """Latents [B, Z] as the network "latent", so that `minimize(..., wrt="latent")` finds them.
+    """Latents [B, Z] as the network "latent", which `minimize(..., wrt="latent")` optimises.
 
-    Start from several draws for each image: there is more than one valley, and at 0 a ReLU network may be flat.
+    Start from several draws for each image: the loss has several minima, and a ReLU network may be flat at 0.
     """
     return {"params": latent}
 
 
-def inversion_loss(generate: Callable[[Networks, Array], Array], *, weight: float = 0.0) -> Loss:
+def inversion_loss(generate: Generate, *, weight: float = 0.0) -> Loss:
     """The mean squared error of `generate(networks, latents)` to the batch's images, for the network "latent".
 
-    `weight` times the latents' mean square keeps them where the prior is.
+    `weight` times the latents' mean square keeps them near the mode of the prior.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
@@ -93,10 +96,10 @@ def inversion_loss(generate: Callable[[Networks, Array], Array], *, weight: floa
     return loss
 
 
-def saliency(judge: Callable[[Array], Array], images: Array) -> Array:
-    """How much each pixel moves its image's logit: the gradient's norm over channels [B, H, W], 1 at the strongest.
+def saliency(logits: Callable[[Array], Array], images: Array) -> Array:
+    """The norm over channels of the gradient of an image's logit [B, H, W], scaled to 1 at its maximum.
 
-    Simonyan et al. (2014), https://arxiv.org/abs/1312.6034.  `judge` takes images float32 [B, H, W, C] to logits [B].
+    Simonyan et al. (2014), https://arxiv.org/abs/1312.6034.  `logits` takes images float32 [B, H, W, C] to logits [B].
     """
-    gradient = jnp.linalg.norm(jax.grad(lambda given: judge(given).sum())(images), axis=-1)
+    gradient = jnp.linalg.norm(jax.grad(lambda pixels: logits(pixels).sum())(images), axis=-1)
     return gradient / jnp.maximum(gradient.max((1, 2), keepdims=True), 1e-12)

@@ -1,9 +1,9 @@
-"""Pictures of what a generator can be steered to, by its `Controls`: images uint8 [rows, columns, H, W, C].
+"""Latent traversals of a generator by its `Controls`, as images uint8 [rows, columns, H, W, C].
 
-A conditional model's `field` [rows, ...] is what each row is told.
+The `fields` [rows, ...] of a conditional model condition each row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import jax
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxgen.core.image import to_uint8
 from jaxgen.core.types import Array
 from jaxgen.io.errors import InputError
-from jaxgen.models.latents.controls import Controls
+from jaxgen.models.latents.controls import NO_FIELDS, Controls, Fields
 from jaxgen.models.latents.directions import closed_form_directions, interpolate, principal_directions
 
 AT_ONCE = 256
@@ -20,7 +20,7 @@ AT_ONCE = 256
 
 
 def mix_styles(content: Array, style: Array, layer: int) -> Array:
-    """The codes [N, L, W] of `content` in the layers below `layer`, and of `style` from there on.
+    """Codes [N, L, W] with the layers below `layer` from `content` and the others from `style`.
 
     Raises:
       InputError: there is no such layer; 0 is all style and L all content.
@@ -32,24 +32,36 @@ def mix_styles(content: Array, style: Array, layer: int) -> Array:
 
 
 def style_mixtures(
-    controls: Controls, content: Array, style: Array, *field: Array, layer: int, style_field: tuple[Array, ...] = ()
+    controls: Controls,
+    content: Array,
+    style: Array,
+    fields: Fields = NO_FIELDS,
+    *,
+    layer: int,
+    style_fields: Fields = NO_FIELDS,
 ) -> Array:
-    """Mixtures [R + 1, S + 1]: content of latents [R, Z] down the first column, style of [S, Z] across the first row.
+    """Style mixing [R + 1, S + 1]: contents of latents [R, Z] down the first column, styles of [S, Z] across the top.
 
     Raises:
       InputError: there is no such layer.
     """
-    codes, styles = controls.codes(content, *field), controls.codes(style, *style_field)
+    codes, styles = controls.codes(content, fields), controls.codes(style, style_fields)
     mixed = jax.vmap(lambda one: mix_styles(jnp.broadcast_to(one, styles.shape), styles, layer))(codes)
-    inside = _draw(controls, jnp.concatenate([codes[:, None], mixed], axis=1), content, *field)
-    first = _draw(controls, styles[:, None], style, *style_field)[:, 0]
+    inside = _draw(controls, jnp.concatenate([codes[:, None], mixed], axis=1), content, fields)
+    first = _draw(controls, styles[:, None], style, style_fields)[:, 0]
     return jnp.concatenate([jnp.concatenate([jnp.zeros_like(first[:1]), first])[None], inside])
 
 
 def truncations(
-    controls: Controls, latents: Array, *field: Array, values: Sequence[float], seed: int = 0, number: int = 1_000
+    controls: Controls,
+    latents: Array,
+    fields: Fields = NO_FIELDS,
+    *,
+    values: Sequence[float],
+    seed: int = 0,
+    num: int = 1_000,
 ) -> Array:
-    """Images from the mean of `number` codes (0) to the codes of latents [R, Z] (1).
+    """The truncation trick: images from the mean of `num` codes (0) to the codes of latents [R, Z] (1).
 
     Karras et al. (2019), https://arxiv.org/abs/1812.04948, appendix B.
 
@@ -61,37 +73,40 @@ def truncations(
     for value in values:
         if not 0 <= value <= 1:
             raise InputError(f"Truncation {value}: expected 0 (the mean) to 1 (as drawn).")
-    codes = controls.codes(latents, *field)
-    others = controls.draw(jnp.uint32(seed % 2**32), jnp.arange(number, dtype=jnp.int32))
+    codes = controls.codes(latents, fields)
+    others = controls.draw(jnp.uint32(seed % 2**32), jnp.arange(num, dtype=jnp.int32))
 
-    def centre(one: tuple[Array, ...]) -> Array:
-        return controls.codes(others, *(jnp.broadcast_to(array, (number, *array.shape)) for array in one)).mean(0)
+    def centre(row: int) -> Array:
+        one = {name: jnp.broadcast_to(array[row], (num, *array.shape[1:])) for name, array in fields.items()}
+        return controls.codes(others, one).mean(0)
 
-    centres = jnp.stack([centre(tuple(array[row] for array in field)) for row in range(len(latents) if field else 1)])
+    centres = jnp.stack([centre(row) for row in range(len(latents) if fields else 1)])
     shares = jnp.asarray(values)[None, :, None, None]
-    return _draw(controls, centres[:, None] + shares * (codes - centres)[:, None], latents, *field)
+    return _draw(controls, centres[:, None] + shares * (codes - centres)[:, None], latents, fields)
 
 
-def interpolations(controls: Controls, latents: Array, *field: Array, columns: int, spherical: bool = False) -> Array:
-    """From the codes of latents [0, R) to those of latents [R, 2 R), in even steps."""
+def interpolations(
+    controls: Controls, latents: Array, fields: Fields = NO_FIELDS, *, columns: int, spherical: bool = False
+) -> Array:
+    """Rows of interpolations from the codes of latents [0, R) to those of latents [R, 2 R), evenly spaced."""
     rows = len(latents) // 2
-    first, last = (controls.codes(part, *field) for part in (latents[:rows], latents[rows : 2 * rows]))
+    first, last = (controls.codes(part, fields) for part in (latents[:rows], latents[rows : 2 * rows]))
     codes = interpolate(first, last, columns, spherical=spherical)
-    return _draw(controls, jnp.moveaxis(codes, 0, 1), latents[:rows], *field)
+    return _draw(controls, jnp.moveaxis(codes, 0, 1), latents[:rows], fields)
 
 
 def find_directions(
-    controls: Controls, latents: Array, *field: Array, number: int, method: Literal["sefa", "ganspace"]
+    controls: Controls, latents: Array, fields: Fields = NO_FIELDS, *, number: int, method: Literal["sefa", "ganspace"]
 ) -> Array:
-    """Directions [number, W] of codes, the strongest first, each as long as the codes' standard deviation along it.
+    """Directions [number, W] of codes, the strongest first, scaled to the codes' standard deviation along them.
 
-    SeFa's are those that change the first layer most; GANSpace's are regressed on the principal components of what the
-    first layer makes of the latents [N, Z].
+    SeFa's directions change the first layer most.  GANSpace's are regressed on the principal components of the first
+    layer's outputs for latents [N, Z].
 
     Raises:
       InputError: more directions than there are.
     """
-    codes = controls.codes(latents, *field)
+    codes = controls.codes(latents, fields)
     layers, size = codes.shape[1:]
     if not 1 <= number <= size:
         raise InputError(f"{number} directions: expected 1 to {size}.")
@@ -108,19 +123,24 @@ def find_directions(
     return directions * (codes.mean(1) @ directions.T).std(0)[:, None]
 
 
-def traversals(controls: Controls, latent: Array, directions: Array, *field: Array, steps: Array) -> Array:
-    """A row for each direction [D, W]: the image of one latent [Z], so many steps [S] along it in all layers."""
-    codes = controls.codes(latent[None], *field)
+def traversals(
+    controls: Controls, latent: Array, directions: Array, fields: Fields = NO_FIELDS, *, steps: Array
+) -> Array:
+    """A row for each direction [D, W]: images of a latent [Z] moved by steps [S] along it in all layers."""
+    codes = controls.codes(latent[None], fields)
     moved = codes[0] + steps[None, :, None, None] * directions[:, None, None]
-    rows = [jnp.broadcast_to(array, (len(directions), *array.shape[1:])) for array in (latent[None], *field)]
-    return _draw(controls, moved, *rows)
+    latents, fields = jax.tree.map(
+        lambda array: jnp.broadcast_to(array, (len(directions), *array.shape[1:])), (latent[None], dict(fields))
+    )
+    return _draw(controls, moved, latents, fields)
 
 
-def _draw(controls: Controls, codes: Array, latents: Array, *field: Array) -> Array:
-    """Images of codes [R, S, L, W]; each row has the noise of one latent [R, Z] and is told one thing."""
+def _draw(controls: Controls, codes: Array, latents: Array, fields: Mapping[str, Array]) -> Array:
+    """Images of codes [R, S, L, W]; each row has the noise of one latent [R, Z] and one set of conditions."""
     rows, columns = codes.shape[:2]
     flat = codes.reshape(-1, *codes.shape[2:])
-    given = flat, *(jnp.repeat(array, columns, axis=0) for array in (latents, *field))
-    parts = [[array[at : at + AT_ONCE] for array in given] for at in range(0, len(flat), AT_ONCE)]
+    inputs = flat, *jax.tree.map(lambda array: jnp.repeat(array, columns, axis=0), (latents, dict(fields)))
+    starts = range(0, len(flat), AT_ONCE)
+    parts = [jax.tree.map(lambda array, at=at: array[at : at + AT_ONCE], inputs) for at in starts]
     images = jnp.concatenate([controls.generate(*part) for part in parts])
     return to_uint8(images).reshape(rows, columns, *images.shape[1:])

@@ -33,7 +33,9 @@ def doubly_reparameterized_loss(vae: VAE, *, samples: int) -> Loss:
         latent = centre + jnp.exp(log_variance / 2) * draw_noise(context.key, samples, centre.shape)
 
         def terms(networks: Networks, latent: Array) -> tuple[Array, Array, Networks]:
-            dist_params, decoder = vae.decode(networks, latent, *conditioning(vae.conditions, context.batch), train=True)
+            dist_params, decoder = vae.decode(
+                networks, latent, *conditioning(vae.conditions, context.batch), train=True
+            )
             posterior = gaussian_log_density(latent, stop(centre), stop(log_variance)).sum(-1)
             ratio = posterior - vae.prior.log_prob(networks, vae.encoder, latent)
             return vae.likelihood.log_prob(dist_params, context.batch["image"]), ratio, decoder

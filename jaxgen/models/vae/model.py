@@ -125,7 +125,9 @@ class VAE(NamedTuple):
     def reconstruct(self, networks: Networks, batch: Batch) -> Array:
         """The likelihood's means [B, H, W, C] at the posterior's means."""
         (centre, _), _ = self.encode(networks, batch, train=False)
-        return self.likelihood.mean(self.decode(networks, centre, *conditioning(self.conditions, batch), train=False)[0])
+        return self.likelihood.mean(
+            self.decode(networks, centre, *conditioning(self.conditions, batch), train=False)[0]
+        )
 
     def sampler(self) -> Sampler:
         """The function from networks, typed keys [B] and the condition's field [B, ...] if there is one to images.
