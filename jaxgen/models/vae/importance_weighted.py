@@ -3,29 +3,28 @@
 With k latents z_i from q(z | x) and w_i = p(x | z_i) p(z_i) / q(z_i | x),
 
     (1) bound        log 1/k sum_i w_i
-    (2) gradient     sum_i v_i grad log w_i,    v_i the share of w_i in their sum
+    (2) gradient     sum_i v_i grad log w_i,    v_i = w_i / sum_j w_j the normalised weights
 
 (2) is an expectation over i drawn with probability v_i.  So all k samples may go forward and only m of them, drawn by
-their shares, backward (end of section 3).  The m are drawn systematically, at equally spaced points of the cumulative
-shares from a random start, which keeps the expectation and varies less than m draws apart: Douc et al. (2005),
-https://arxiv.org/abs/cs/0507025.
+weight, backward (end of section 3).  Systematic resampling draws them at equally spaced points of the cumulative
+weights from a random start, which keeps the expectation and has less variance than m independent draws: Douc et al.
+(2005), https://arxiv.org/abs/cs/0507025.
 """
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.batch import devices, shard_batch
+from jaxgen.core.batch import draw_batch
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.vae.model import bound_metrics, log_mean_exp, require_samples
+from jaxgen.models.vae.model import LatentModel, bound_metrics, log_mean_exp, require_samples
 
 stop = jax.lax.stop_gradient
 
 
-def importance_weighted_loss(model, *, samples: int, backward: int | None = None) -> Loss:
-    """The negative of (1) with so many latents, averaged over the batch; the gradient is through `backward` of them.
+def importance_weighted_loss(model: LatentModel, *, samples: int, backward: int | None = None) -> Loss:
+    """The negative of (1), averaged over the batch; its gradient goes through `backward` of the `samples` latents.
 
-    With fewer than all, the gradient has the whole one's expectation for networks without dropout or normalisation by
-    the batch.
+    With fewer than all, the gradient is unbiased for networks without dropout and batch normalisation.
 
     Raises:
       ValueError: no samples, or `backward` is not from 1 to `samples`.
@@ -38,9 +37,9 @@ def importance_weighted_loss(model, *, samples: int, backward: int | None = None
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         every = model.infer(stop(networks), context, samples)
-        shares = jax.nn.softmax(every.log_weights, axis=0)
+        weights = jax.nn.softmax(every.log_weights, axis=0)
         key = jax.random.fold_in(context.key, samples)
-        chosen = model.infer(networks, context, samples, keep=systematic(key, shares, backward))
+        chosen = model.infer(networks, context, samples, keep=systematic(key, weights, backward))
         surrogate = -chosen.log_weights.mean()
         value = surrogate + stop(-log_mean_exp(every.log_weights).mean() - surrogate)
         return value, Aux(bound_metrics(every.log_likelihood, every.log_ratio), chosen.changes)
@@ -48,7 +47,7 @@ def importance_weighted_loss(model, *, samples: int, backward: int | None = None
     return loss
 
 
-def _through_all(model, samples: int) -> Loss:
+def _through_all(model: LatentModel, samples: int) -> Loss:
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         inferred = model.infer(networks, context, samples)
         metrics = bound_metrics(inferred.log_likelihood, inferred.log_ratio)
@@ -57,9 +56,9 @@ def _through_all(model, samples: int) -> Loss:
     return loss
 
 
-def systematic(key: Array, shares: Array, count: int) -> Array:
-    """For each image `count` indices [count, B] of k, index i in expectation count * shares[i] times."""
-    start = shard_batch(jax.random.uniform(key, (devices() * shares.shape[1],)))
+def systematic(key: Array, weights: Array, count: int) -> Array:
+    """Systematic resampling: `count` indices [count, B] of k, index i in expectation count * weights[i] times."""
+    start = draw_batch(jax.random.uniform, key, weights.shape[1:])
     points = (jnp.arange(count)[:, None] + start) / count
-    below = jnp.cumsum(shares, axis=0)[None] <= points[:, None]
-    return jnp.minimum(below.sum(1), len(shares) - 1)
+    below = jnp.cumsum(weights, axis=0)[None] <= points[:, None]
+    return jnp.minimum(below.sum(1), len(weights) - 1)

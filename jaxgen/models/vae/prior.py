@@ -3,7 +3,7 @@
     (1) standard normal    p(z) = N(z; 0, 1)
     (2) VampPrior          p(z) = 1/K sum_k q(z | u_k)
 
-where q is the encoder and the u_k are K pseudo-inputs, images that are learned.  Tomczak and Welling (2018),
+where q is the posterior and the u_k are K pseudo-inputs, images that are learned.  Tomczak and Welling (2018),
 https://arxiv.org/abs/1705.07120, equation (9).
 """
 
@@ -14,36 +14,43 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array, Networks, Variables
-from jaxgen.losses import gaussian_kl, gaussian_log_densities, gaussian_log_density
-from jaxgen.nets import Module, forward
+from jaxgen.losses import gaussian_log_density
+from jaxgen.models.vae.posterior import Params, Posterior
+
+
+class Recognition(NamedTuple):
+    """The recognition model q(z | x): networks and images float32 [B, H, W, C] to parameters of a posterior."""
+
+    encode: Callable[[Networks, Array], Params]
+    posterior: Posterior
 
 
 class Prior(NamedTuple):
-    """A distribution of latents [..., Z]; the networks and the encoder are there for those that need them.
-
-    `log_prob` is [...]; `kl` of a normal posterior by dimension or in one, given its mean and log variance [B, Z] and
-    latents [k, B, Z], is [k or 1, B, Z or 1]; `sample` takes one key and Z.  A prior that `is_learned` has a network.
-    """
+    """A distribution of latents [..., Z], which may read the networks and the recognition model."""
 
     init: Callable[[Array, Array], Mapping[str, Variables]]
-    log_prob: Callable[[Networks, Module, Array], Array]
-    kl: Callable[[Networks, Module, Array, Array, Array], Array]
-    sample: Callable[[Networks, Module, Array, int], Array]
+    """A key and images float32 [B, H, W, C] to the prior's own networks."""
+    log_prob: Callable[[Networks, Recognition, Array], Array]
+    """Latents [..., Z] to log p [...], in nats."""
+    kl: Callable[[Networks, Recognition, Params, Array], Array]
+    """Parameters of posteriors and latents [k, B, Z] to the divergence [k or 1, B, Z or 1], by dimension or in all."""
+    sample: Callable[[Networks, Recognition, Array, int], Array]
+    """A key and Z to a latent [Z]."""
     is_learned: bool = False
 
 
 def standard_normal() -> Prior:
-    """The prior (1), whose divergence has a closed form."""
+    """The prior (1), from which a posterior's divergence has a closed form."""
     return Prior(
         init=lambda *_: {},
-        log_prob=lambda *given: gaussian_log_density(given[-1]).sum(-1),
-        kl=lambda _networks, _encoder, mean, log_variance, _latent: gaussian_kl(mean, log_variance)[None],
-        sample=lambda _networks, _encoder, key, size: jax.random.normal(key, (size,)),
+        log_prob=lambda _networks, _recognition, latent: gaussian_log_density(latent).sum(-1),
+        kl=lambda _networks, recognition, params, _latent: recognition.posterior.kl(params)[None],
+        sample=lambda _networks, _recognition, key, size: jax.random.normal(key, (size,)),
     )
 
 
-def vamp_prior(components: int) -> Prior:
-    """The prior (2) with so many pseudo-inputs: the network "prior".
+def vamp_prior(components: int, *, name: str = "prior") -> Prior:
+    """The prior (2) with K = `components` pseudo-inputs, which are the network `name`.
 
     Raises:
       ValueError: no components.
@@ -52,25 +59,25 @@ def vamp_prior(components: int) -> Prior:
         raise ValueError(f"vamp_prior was given {components} components; expected at least 1.")
 
     def init(key: Array, image: Array) -> dict[str, Variables]:
-        # Almost flat, about black: the encoder tells apart what it can.
-        return {"prior": {"params": {"logits": jax.random.normal(key, (components, *image.shape[1:])) - 2}}}
+        # Almost uniform and nearly black: training separates them.
+        return {name: {"params": {"logits": jax.random.normal(key, (components, *image.shape[1:])) - 2}}}
 
-    def posteriors(networks: Networks, encoder: Module) -> tuple[Array, Array]:
-        pseudo_inputs = jnp.tanh(networks["prior"]["params"]["logits"])
-        return forward(encoder, networks["encoder"], pseudo_inputs, train=False)[0]
+    def posteriors(networks: Networks, recognition: Recognition) -> Params:
+        return recognition.encode(networks, jnp.tanh(networks[name]["params"]["logits"]))
 
-    def log_prob(networks: Networks, encoder: Module, latent: Array) -> Array:
-        per_component = gaussian_log_densities(latent, *posteriors(networks, encoder))
+    def log_prob(networks: Networks, recognition: Recognition, latent: Array) -> Array:
+        per_component = recognition.posterior.log_densities(posteriors(networks, recognition), latent)
         return jax.nn.logsumexp(per_component, axis=-1) - jnp.log(components)
 
-    def kl(networks: Networks, encoder: Module, mean: Array, log_variance: Array, latent: Array) -> Array:
-        log_posterior = gaussian_log_density(latent, mean, log_variance).sum(-1)
-        return (log_posterior - log_prob(networks, encoder, latent))[..., None]
+    def kl(networks: Networks, recognition: Recognition, params: Params, latent: Array) -> Array:
+        log_posterior = recognition.posterior.log_prob(params, latent).sum(-1)
+        return (log_posterior - log_prob(networks, recognition, latent))[..., None]
 
-    def sample(networks: Networks, encoder: Module, key: Array, size: int) -> Array:
+    def sample(networks: Networks, recognition: Recognition, key: Array, size: int) -> Array:
         choice, noise = jax.random.split(key)
-        means, log_variances = posteriors(networks, encoder)
+        params = posteriors(networks, recognition)
         index = jax.random.randint(choice, (), 0, components)
-        return means[index] + jnp.exp(log_variances[index] / 2) * jax.random.normal(noise, (size,))
+        chosen = jax.tree.map(lambda array: array[index], params)
+        return recognition.posterior.sample(chosen, jax.random.normal(noise, (size,)))
 
     return Prior(init, log_prob, kl, sample, is_learned=True)
