@@ -35,7 +35,7 @@ def logistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
 
 
 def non_saturating_generator(fake_logits: Array) -> Array:
-    """Cost of being told from real, in nats."""
+    """Cost of being distinguished from real, in nats."""
     return jax.nn.softplus(-fake_logits)
 
 

@@ -1,4 +1,4 @@
-"""Likelihoods of images: what a decoder's numbers say of a pixel.
+"""Likelihoods of images: the distribution that a decoder's outputs parametrise.
 
     (1) Bernoulli    log p = x log s(l) + (1 - x) log(1 - s(l))                 x in [0, 1], one logit l a value
     (2) Gaussian     log p = -1/2 ((x - m)^2 / v + log 2 pi v)                  x in [-1, 1], a density
@@ -30,13 +30,13 @@ LEAST_LOG_SCALE = -7.0
 
 
 class Likelihood(NamedTuple):
-    """A distribution of images given numbers [..., H, W, numbers(C)].
+    """A distribution of images with parameters [..., H, W, P], P = `num_params(C)` a pixel.
 
-    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1], those of a Gaussian perhaps beyond.
-    `temper` makes of numbers those at a temperature, at which all logits are divided by it; densities have none.
+    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1], a Gaussian's perhaps beyond.  `temper` gives
+    the parameters at a temperature, which divides all logits; densities have none.
     """
 
-    dist_params: Callable[[int], int]
+    num_params: Callable[[int], int]
     log_prob: Callable[[Array, Array], Array]
     mean: Callable[[Array], Array]
     sample: Callable[[Array, Array], Array]
@@ -44,18 +44,20 @@ class Likelihood(NamedTuple):
 
 
 def require_num_params(likelihood: Likelihood, dist_params: Array, channels: int) -> None:
-    """Refuses a network's outputs [..., H, W, P] that are not as many a pixel as the likelihood takes.
+    """Refuses a network's outputs [..., H, W, P] unless P is the number of the likelihood's parameters a pixel.
 
     Raises:
       ValueError: naming both.
     """
-    if dist_params.shape[-1] != (expected := likelihood.dist_params(channels)):
-        given = f"{numbers.shape[-1]} numbers a pixel"
-        raise ValueError(f"The network gives {given}; its likelihood takes {expected}: likelihood.numbers(channels).")
+    if dist_params.shape[-1] != (expected := likelihood.num_params(channels)):
+        raise ValueError(
+            f"The network has {dist_params.shape[-1]} outputs a pixel; its likelihood has {expected} parameters: "
+            "likelihood.num_params(channels)."
+        )
 
 
 def tempered(likelihood: Likelihood, temperature: float) -> Likelihood:
-    """The likelihood at a temperature: below 1, what is likely is more so.
+    """The likelihood at a temperature: below 1 it concentrates on its modes.
 
     Raises:
       ValueError: the temperature is not above 0, or the likelihood is a density.

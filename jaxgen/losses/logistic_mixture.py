@@ -1,6 +1,6 @@
 """The discretised mixture of logistics, equation (4) of `jaxgen.losses.likelihood`.
 
-For C channels and K components the numbers of a pixel are K logits, C K means, C K log scales and C (C - 1) / 2 K
+For C channels and K components the parameters of a pixel are K logits, C K means, C K log scales and C (C - 1) / 2 K
 coefficients of the channels before.
 """
 
@@ -39,63 +39,63 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
 
     split = partial(_split, components)
 
-    def log_prob(given: Array, images: Array) -> Array:
-        mixture, x = split(given), to_float(images)[..., None]
-        means = _given_channels(mixture, x)
+    def log_prob(dist_params: Array, images: Array) -> Array:
+        mixture, x = split(dist_params), to_float(images)[..., None]
+        means = _conditional_means(mixture, x)
         per_component = _log_logistic(x, means, mixture.log_scales).sum(-2)
         return jax.nn.logsumexp(mixture.log_weights + per_component, axis=-1).sum((-2, -1))
 
-    def mean(given: Array) -> Array:
-        mixture = split(given)
+    def mean(dist_params: Array) -> Array:
+        mixture = split(dist_params)
         # What a component puts beyond black or white is black or white: exact for narrow ones.
         means = _in_order(mixture, lambda mean, _: jnp.clip(mean, -1, 1))
         return jnp.einsum("...k,...ck->...c", jnp.exp(mixture.log_weights), means)
 
-    def sample(key: Array, given: Array) -> Array:
-        mixture, (choice, noise) = split(given), jax.random.split(key)
+    def sample(key: Array, dist_params: Array) -> Array:
+        mixture, (choice, noise) = split(dist_params), jax.random.split(key)
         chosen = jax.random.categorical(choice, mixture.log_weights)
         one = Mixture(mixture.log_weights, *(_of(part, chosen) for part in mixture[1:]))
         uniform = jax.random.uniform(noise, one.means.shape, minval=1e-5, maxval=1 - 1e-5)
         logistic = jnp.exp(one.log_scales) * (jnp.log(uniform) - jnp.log1p(-uniform))
         return _in_order(one, lambda mean, channel: _to_level(mean + logistic[..., channel, :]))[..., 0]
 
-    def temper(given: Array, temperature: float) -> Array:
-        return _tempered(given, temperature, components)
+    def temper(dist_params: Array, temperature: float) -> Array:
+        return _tempered(dist_params, temperature, components)
 
-    return Likelihood(partial(_numbers, components), log_prob, mean, sample, temper)
+    return Likelihood(partial(_num_params, components), log_prob, mean, sample, temper)
 
 
-def _numbers(components: int, channels: int) -> int:
+def _num_params(components: int, channels: int) -> int:
     """How many there are for a pixel."""
     return components * (1 + 2 * channels + channels * (channels - 1) // 2)
 
 
 def _channels(components: int, count: int) -> int:
-    """Of how many channels so many numbers are."""
+    """The number of channels of which `count` parameters are."""
     for channels in (1, 3):
-        if _numbers(components, channels) == count:
+        if _num_params(components, channels) == count:
             return channels
-    expected = f"{_numbers(components, 1)} (grey) or {_numbers(components, 3)} (colour)"
-    raise ValueError(f"A mixture was given {count} numbers a pixel; expected {expected}.")
+    expected = f"{_num_params(components, 1)} (grey) or {_num_params(components, 3)} (colour)"
+    raise ValueError(f"A mixture was given {count} parameters a pixel; expected {expected}.")
 
 
-def _split(components: int, given: Array) -> Mixture:
-    """The mixture that numbers [..., P] stand for."""
-    channels = _channels(components, given.shape[-1])
-    given = given.reshape(*given.shape[:-1], -1, components)
+def _split(components: int, dist_params: Array) -> Mixture:
+    """The mixture with parameters [..., P]."""
+    channels = _channels(components, dist_params.shape[-1])
+    dist_params = dist_params.reshape(*dist_params.shape[:-1], -1, components)
     return Mixture(
-        jax.nn.log_softmax(given[..., 0, :]),
-        given[..., 1 : channels + 1, :],
-        jnp.maximum(given[..., channels + 1 : 2 * channels + 1, :], LEAST_LOG_SCALE),
-        jnp.tanh(given[..., 2 * channels + 1 :, :]),
+        jax.nn.log_softmax(dist_params[..., 0, :]),
+        dist_params[..., 1 : channels + 1, :],
+        jnp.maximum(dist_params[..., channels + 1 : 2 * channels + 1, :], LEAST_LOG_SCALE),
+        jnp.tanh(dist_params[..., 2 * channels + 1 :, :]),
     )
 
 
-def _tempered(given: Array, temperature: float, components: int) -> Array:
-    """The numbers with the weights' logits divided by the temperature and the scales times it."""
-    channels = _channels(components, given.shape[-1])
+def _tempered(dist_params: Array, temperature: float, components: int) -> Array:
+    """The parameters at a temperature, which divides the weights' logits and multiplies the scales."""
+    channels = _channels(components, dist_params.shape[-1])
     ends = [components * count for count in (1, channels + 1, 2 * channels + 1)]
-    logits, means, log_scales, others = jnp.split(given, ends, axis=-1)
+    logits, means, log_scales, others = jnp.split(dist_params, ends, axis=-1)
     log_scales = jnp.maximum(log_scales, LEAST_LOG_SCALE) + math.log(temperature)
     return jnp.concatenate([logits / temperature, means, log_scales, others], axis=-1)
 
@@ -112,7 +112,7 @@ def _log_logistic(x: Array, mean: Array, log_scale: Array) -> Array:
     return jnp.where(first, jax.nn.log_sigmoid(above), jnp.where(last, jax.nn.log_sigmoid(-below), within))
 
 
-def _given_channels(mixture: Mixture, x: Array) -> Array:
+def _conditional_means(mixture: Mixture, x: Array) -> Array:
     """The means [..., C, K] given the true channels x [..., C, 1]."""
     means, rows, place = mixture.means, [], 0
     means = jnp.broadcast_to(means, jnp.broadcast_shapes(means.shape, x.shape))
@@ -130,7 +130,7 @@ def _in_order(mixture: Mixture, value) -> Array:
     values: list[Array] = []
     for channel in range(mixture.means.shape[-2]):
         known = [*values, *[jnp.zeros_like(mixture.means[..., 0, :])] * (mixture.means.shape[-2] - channel)]
-        mean = _given_channels(mixture, jnp.stack(known, axis=-2))[..., channel, :]
+        mean = _conditional_means(mixture, jnp.stack(known, axis=-2))[..., channel, :]
         values.append(value(mean, channel))
     return jnp.stack(values, axis=-2)
 

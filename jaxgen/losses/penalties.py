@@ -27,7 +27,7 @@ Judge = Callable[[Array], Array]
 
 def squared_slopes(discriminator: Judge, images: Array) -> Array:
     """The squared norm [B] of each logit's gradient at its image."""
-    gradients = jax.grad(lambda given: discriminator(given).sum())(images.astype(jnp.float32))
+    gradients = jax.grad(lambda pixels: discriminator(pixels).sum())(images.astype(jnp.float32))
     return jnp.square(gradients).sum(axis=tuple(range(1, images.ndim)))
 
 

@@ -1,4 +1,4 @@
-"""Content and style of images, told by the feature maps of a network.
+"""Content and style of images in the feature maps of a network.
 
 With F^l [B, H, W, C] the maps of level l, and mu, sigma [B, 1, 1, C] each channel's mean and deviation over an image:
 

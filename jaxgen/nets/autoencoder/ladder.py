@@ -1,4 +1,4 @@
-"""Networks of a hierarchical autoencoder whose latents are inferred from the top down.
+"""Networks of a hierarchical autoencoder with top-down inference.
 
 Sønderby et al. (2016), https://arxiv.org/abs/1602.02282; the residual posterior follows Vahdat and Kautz (2020),
 https://arxiv.org/abs/2007.03898, equation (2), with log variances v that are bounded:
@@ -20,7 +20,7 @@ from jaxgen.nets.autoencoder.networks import Block, enlarge, require_multiple, t
 from jaxgen.nets.layers.conv import Conv
 
 Features = tuple[Array, Array, Array]
-"""What an encoder sees: [B, H/2, W/2, F], [B, H/4, W/4, 2F], [B, G]."""
+"""An encoder's features: [B, H/2, W/2, F], [B, H/4, W/4, 2F], [B, G]."""
 
 
 MOST = 5.0
@@ -59,10 +59,10 @@ class LadderEncoder(nn.Module):
 
 
 class LadderDecoder(nn.Module):
-    """Noise to latents, and these to a likelihood's numbers float32 [B, H, W, P], the sizes of `output`.
+    """From noise to latents, and from these to a likelihood's parameters float32 [B, H, W, P], the size in `output`.
 
-    `noise` has one standard normal array for each of `latents`; with `features` the latents are from the posterior,
-    without from the prior.
+    `noise` has one standard normal array for each group of latents.  With `features` the latents come from the
+    posterior, without from the prior.
     """
 
     output: ImageSpec
@@ -144,5 +144,5 @@ def drawn(noise: Array, prior: Array, change: Array | None) -> Group:
 
 
 def bounded(log_variance: Array) -> Array:
-    """A log variance from -5 to 5, itself near 0: as it is learned, no sample may overflow what follows."""
+    """A log variance bounded to (-5, 5), so that no sample overflows; nearly the identity around 0."""
     return MOST * jnp.tanh(log_variance / MOST)

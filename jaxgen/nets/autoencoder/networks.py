@@ -1,8 +1,8 @@
 """Encoders and decoders of variational autoencoders.
 
 An encoder takes images float32 [B, H, W, C] in [-1, 1] to the mean and the log variance [B, Z] of its latents; a
-decoder takes latents [B, Z] to the numbers [B, H, W, P] of a likelihood, float32.  Both take a condition [B, F] after
-that, or none.
+decoder takes latents [B, Z] to the parameters [B, H, W, P] of a likelihood, float32.  Both take a condition [B, F]
+after that, or none.
 
     MLP          dense layers.  Burda, Grosse and Salakhutdinov (2016), https://arxiv.org/abs/1509.00519: two of 200
     Conv         convolutions with BatchNorm and pooling, upsampling and convolutions
@@ -32,7 +32,7 @@ Posterior = tuple[Array, Array]
 
 
 class MLPEncoder(nn.Module):
-    """Images [B, H, W, C] of any size, through dense layers."""
+    """Dense layers from images [B, H, W, C] of any size."""
 
     latent_size: int
     hidden: tuple[int, ...] = (200, 200)
@@ -41,7 +41,7 @@ class MLPEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
-        # From 0 for black: hundreds of black pixels at -1 would drive every unit of the first layer to its end.
+        # Scaled to [0, 1]: hundreds of black pixels at -1 would saturate every unit of the first layer.
         features = with_condition((image.reshape(image.shape[0], -1) + 1) / 2, condition)
         for size in self.hidden:
             features = self.activation(nn.Dense(size, dtype=self.dtype)(features))
@@ -49,7 +49,7 @@ class MLPEncoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """Latents [B, Z] to [B, H, W, P], the sizes of `output`, through dense layers."""
+    """Dense layers from latents [B, Z] to [B, H, W, P], the size in `output`."""
 
     output: ImageSpec
     hidden: tuple[int, ...] = (200, 200)
@@ -61,13 +61,13 @@ class MLPDecoder(nn.Module):
         features = with_condition(latent, condition)
         for size in self.hidden:
             features = self.activation(nn.Dense(size, dtype=self.dtype)(features))
-        height, width, dist_params = self.output
-        output = nn.Dense(height * width * dist_params, dtype=self.dtype)(features)
-        return output.reshape(-1, height, width, dist_params).astype(jnp.float32)
+        height, width, num_params = self.output
+        output = nn.Dense(height * width * num_params, dtype=self.dtype)(features)
+        return output.reshape(-1, height, width, num_params).astype(jnp.float32)
 
 
 class ConvEncoder(nn.Module):
-    """Images [B, H, W, C], whose sides are multiples of 4, halved twice by pooling."""
+    """From images [B, H, W, C] with sides that are multiples of 4, downsampled twice by pooling."""
 
     latent_size: int = 256
     width: int = 32
@@ -85,7 +85,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Latents [B, Z] to [B, H, W, P], the sizes of `output`, doubled twice."""
+    """From latents [B, Z] to [B, H, W, P], the size in `output`, upsampled twice."""
 
     output: ImageSpec
     width: int = 32
@@ -103,7 +103,7 @@ class ConvDecoder(nn.Module):
 
 
 class Block(nn.Module):
-    """x + f(x), where f is two convolutions with the GELU before each, the second zero at first."""
+    """A residual block x + f(x): two convolutions with a GELU before each, the second initialised to zero."""
 
     layer: Callable[..., nn.Module] = partial(Conv, kernel_size=(3, 3))
     dtype: jnp.dtype = jnp.float32
@@ -116,7 +116,7 @@ class Block(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """Images [B, H, W, C], whose sides are multiples of 4, halved twice by strides, with residual blocks after each."""
+    """From images [B, H, W, C] with sides that are multiples of 4: two strided convolutions, residual blocks after each."""
 
     latent_size: int
     width: int = 32
@@ -137,7 +137,7 @@ class ResidualEncoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """Latents [B, Z] to [B, H, W, P], the sizes of `output`: residual blocks, doubled twice from depth to space."""
+    """From latents [B, Z] to [B, H, W, P], the size in `output`: residual blocks, upsampled twice by depth to space."""
 
     output: ImageSpec
     width: int = 32
@@ -170,7 +170,7 @@ def to_map(features: Array, output: ImageSpec, factor: int, width: int, dtype: j
 
 
 def require_multiple(sides: Any, factor: int) -> None:
-    """Refuses an image whose sides cannot be halved so often.
+    """Refuses an image whose sides are no multiples of a factor.
 
     Raises:
       InputError: naming the side.

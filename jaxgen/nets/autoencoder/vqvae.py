@@ -14,7 +14,7 @@ from jaxgen.nets.layers.conv import Conv
 
 
 class MapEncoder(nn.Module):
-    """Images float32 [B, H, W, C], whose sides are multiples of 4, to vectors float32 [B, H/4, W/4, E]."""
+    """From images float32 [B, H, W, C] with sides that are multiples of 4 to vectors float32 [B, H/4, W/4, E]."""
 
     vector_size: int = 64
     width: int = 64
@@ -32,7 +32,7 @@ class MapEncoder(nn.Module):
 
 
 class MapDecoder(nn.Module):
-    """Vectors [B, H/4, W/4, E] to a likelihood's numbers float32 [B, H, W, P], the sizes of `output`."""
+    """From vectors [B, H/4, W/4, E] to a likelihood's parameters float32 [B, H, W, P], the size in `output`."""
 
     output: ImageSpec
     width: int = 64

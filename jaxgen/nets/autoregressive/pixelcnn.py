@@ -6,9 +6,9 @@ pixels to the left.  With g(a, b) = tanh(a) sigmoid(b) and * a shifted convoluti
     (1) u = W_v * v + V_v c,            v <- v + g(u)
     (2) r = W_h * h + W_u u + V_h c,    h <- h + W_o g(r)
 
-where c is a condition; the paper's v has no residual.  A network takes images float32 [B, H, W, F] and a condition
-[B, K], or none, to the numbers [B, H, W, P] of a likelihood; those of a pixel depend on the pixels before it in reading
-order alone.
+where c is a condition; the paper's v has no residual.  A network maps images float32 [B, H, W, F] and perhaps a condition
+[B, K] to the distribution parameters [B, H, W, P] of each pixel, which depend only on the pixels before it in raster
+order.
 """
 
 from functools import partial
@@ -23,7 +23,7 @@ from jaxgen.nets.layers.shifted import Place, ShiftedConv, shift_down, shift_rig
 
 
 class GatedLayer(nn.Module):
-    """The layer (1) and (2), with a kernel of an odd size; the first layer has nothing to add to."""
+    """The layer (1) and (2), with a kernel of an odd size; the first layer has no residual."""
 
     width: int
     kernel_size: int
@@ -40,16 +40,16 @@ class GatedLayer(nn.Module):
         self.conditions = [nn.Dense(2 * self.width, use_bias=False, dtype=self.dtype) for _ in range(2)]
 
     def down(self, above: Array, condition: Array | None, place: Place | None = None) -> tuple[Array, Array]:
-        """Equation (1): the new features v, and what the horizontal stack is told of u."""
+        """Equation (1): the new features v, and W_u u for the horizontal stack."""
         features = self.vertical(above, place)
         if condition is not None:
             features += self.conditions[0](condition)[:, None, None]
         new = gate(features)
         return new if self.is_first else above + new, self.across(features)
 
-    def right(self, before: Array, told: Array, condition: Array | None, place: Place | None = None) -> Array:
+    def right(self, before: Array, vertical: Array, condition: Array | None, place: Place | None = None) -> Array:
         """Equation (2): the new features h."""
-        features = self.horizontal(before, place) + told
+        features = self.horizontal(before, place) + vertical
         if condition is not None:
             features += self.conditions[1](condition)[:, None, None]
         change = self.output(gate(features))
@@ -59,7 +59,7 @@ class GatedLayer(nn.Module):
 class GatedPixelCNN(nn.Module):
     """A first layer with a kernel of 7, one with a kernel of 3 for each of `dilations`, and two dense ones."""
 
-    dist_params: int
+    num_params: int
     width: int = 32
     dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
     dtype: jnp.dtype = jnp.float32
@@ -70,25 +70,28 @@ class GatedPixelCNN(nn.Module):
             *(GatedLayer(self.width, 3, dilation, dtype=self.dtype) for dilation in self.dilations),
         ]
         self.hidden = Conv(2 * self.width, (1, 1), dtype=self.dtype)
-        self.output = Conv(self.dist_params, (1, 1), dtype=self.dtype)
+        self.output = Conv(self.num_params, (1, 1), dtype=self.dtype)
 
     def down(self, above: Array, condition: Array | None, place: Place | None = None) -> list[Array]:
-        """What the vertical stack tells of images a row lower, or of the row above, for each layer [B, H, W, 2D]."""
-        told = []
+        """The vertical stack, of images shifted down or of the row above: W_u u of each layer, [B, H, W, 2D]."""
+        vertical = []
         for layer in self.layers:
             above, across = layer.down(above, condition, place)
-            told.append(across)
-        return told
+            vertical.append(across)
+        return vertical
 
-    def right(self, before: Array, told: list[Array], condition: Array | None, place: Place | None = None) -> Array:
-        """The numbers, given images a column further, or the pixel to the left, and what the vertical stack told."""
-        for layer, across in zip(self.layers, told, strict=True):
+    def right(self, before: Array, vertical: list[Array], condition: Array | None, place: Place | None = None) -> Array:
+        """The distribution parameters, from images shifted right, or the pixel to the left, and the vertical stack."""
+        for layer, across in zip(self.layers, vertical, strict=True):
             before = layer.right(before, across, condition, place)
         return self.output(jax.nn.relu(self.hidden(jax.nn.relu(before)))).astype(jnp.float32)
 
-    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+    def __call__(
+        self, image: Array, condition: Array | None = None, *, train: bool, place: Place | None = None
+    ) -> Array:
         image = with_ones(image)
-        return self.right(shift_right(image), self.down(shift_down(image), condition), condition)
+        vertical = self.down(shift_down(image), condition, place)
+        return self.right(shift_right(image), vertical, condition, place)
 
 
 def gate(features: Array) -> Array:

@@ -1,10 +1,10 @@
 """PixelCNN++.  Salimans et al. (2017), https://arxiv.org/abs/1701.05517, sections 2.3 to 2.5 and figure 2.
 
 Two streams of shifted convolutions: "down" sees the rows above a pixel, "right" those and the pixels to the left, and
-is told what the first one makes.  Each goes through maps of half the sides and back, with short-cuts between maps of
-one size.  A block of theirs adds to its input
+takes the outputs of the first one.  Each goes through maps of half the sides and back, with short-cuts between maps
+of one size.  A block of theirs adds to its input
 
-    (1) a sigmoid(b),    (a, b) = W_2 * e(W_1 * e(x) + V e(told)) + V_c c,    e(x) = elu of x and of -x
+    (1) a sigmoid(b),    (a, b) = W_2 * e(W_1 * e(x) + V e(y)) + V_c c,    e(x) = elu of x and of -x
 
 A map of twice the size is made by a dense layer and depth to space, where the paper has a transposed convolution.
 It is used as `GatedPixelCNN` is.
@@ -36,25 +36,25 @@ class GatedBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, given: Array, told: Sequence[Array], condition: Array | None, place: Place | None, *, train: bool
+        self, inputs: Array, maps: Sequence[Array], condition: Array | None, place: Place | None, *, train: bool
     ) -> Array:
-        width = given.shape[-1]
-        features = ShiftedConv(width, **self.shape, dtype=self.dtype)(elu_of_both(given), place)
-        if told:
-            heard = elu_of_both(jnp.concatenate(told, axis=-1))
-            features += Conv(width, (1, 1), use_bias=False, dtype=self.dtype)(heard)
+        width = inputs.shape[-1]
+        features = ShiftedConv(width, **self.shape, dtype=self.dtype)(elu_of_both(inputs), place)
+        if maps:
+            extra = elu_of_both(jnp.concatenate(maps, axis=-1))
+            features += Conv(width, (1, 1), use_bias=False, dtype=self.dtype)(extra)
         features = Dropout(self.dropout)(elu_of_both(features), train=train)
         features = ShiftedConv(2 * width, **self.shape, dtype=self.dtype)(features, place)
         if condition is not None:
             features += nn.Dense(2 * width, use_bias=False, dtype=self.dtype)(condition)[:, None, None]
         a, b = jnp.split(features, 2, axis=-1)
-        return given + a * jax.nn.sigmoid(b)
+        return inputs + a * jax.nn.sigmoid(b)
 
 
 class Stream(nn.Module):
     """All blocks of a stream: `levels` sizes of maps, `blocks` on the way to the smallest and as many on the way back.
 
-    It is told maps by another stream for each of its blocks, or none, and gives the map after each.
+    Each block may take a map of another stream, and the stream gives the map after each block.
     """
 
     shape: dict
@@ -66,15 +66,15 @@ class Stream(nn.Module):
 
     @nn.compact
     def __call__(
-        self, given: Array, told: Sequence[Array] | None, condition: Array | None, place: Place | None, *, train: bool
+        self, inputs: Array, maps: Sequence[Array] | None, condition: Array | None, place: Place | None, *, train: bool
     ) -> list[Array]:
-        others, places = iter(told or ()), [place]
+        others, places = iter(maps or ()), [place]
 
         def block(image: Array, *short_cut: Array) -> Array:
-            heard = [*([other] if (other := next(others, None)) is not None else ()), *short_cut]
-            return GatedBlock(self.shape, self.dropout, self.dtype)(image, heard, condition, places[-1], train=train)
+            extra = [*([other] if (other := next(others, None)) is not None else ()), *short_cut]
+            return GatedBlock(self.shape, self.dropout, self.dtype)(image, extra, condition, places[-1], train=train)
 
-        made, kept = [], [[given]]
+        made, kept = [], [[inputs]]
         for level in range(self.levels):
             if level:
                 halved = ShiftedConv(self.width, **self.shape, stride=2, dtype=self.dtype)
@@ -95,9 +95,9 @@ class Stream(nn.Module):
 
 
 class PixelCNNPlusPlus(nn.Module):
-    """Images float32 [B, H, W, F] in [-1, 1] to numbers float32 [B, H, W, P]; sides are multiples of 2^(levels - 1)."""
+    """Images float32 [B, H, W, F] in [-1, 1] to parameters float32 [B, H, W, P]; sides are multiples of 2^(levels - 1)."""
 
-    dist_params: int
+    num_params: int
     width: int = 64
     levels: int = 3
     blocks: int = 2
@@ -109,34 +109,36 @@ class PixelCNNPlusPlus(nn.Module):
         self.down_stream, self.right_stream = Stream(DOWN, *sizes), Stream(RIGHT, *sizes)
         first = partial(ShiftedConv, self.width, dtype=self.dtype)
         self.first_down, self.first_above, self.first_right = first(**DOWN), first((1, 3), centred=True), first((2, 1))
-        self.output = Conv(self.dist_params, (1, 1), dtype=self.dtype)
+        self.output = Conv(self.num_params, (1, 1), dtype=self.dtype)
 
     def down(
         self, above: Array, condition: Array | None, place: Place | None = None, *, train: bool = False
     ) -> list[Array]:
-        """What the right stream is told of images a row lower, or of the row above."""
-        told = self.down_stream(self.first_down(above, place), None, condition, place, train=train)
-        return [self.first_above(above, place), *told]
+        """The down stream's maps, of images shifted down or of the row above."""
+        maps = self.down_stream(self.first_down(above, place), None, condition, place, train=train)
+        return [self.first_above(above, place), *maps]
 
     def right(
         self,
         before: Array,
-        told: list[Array],
+        maps: list[Array],
         condition: Array | None,
         place: Place | None = None,
         *,
         train: bool = False,
     ) -> Array:
-        """The numbers, given images a column further, or the pixel to the left, and what the down stream told."""
-        first = told[0] + self.first_right(before, place)
-        last = self.right_stream(first, told[1:], condition, place, train=train)[-1]
+        """The distribution parameters, from images shifted right, or the pixel to the left, and the down stream."""
+        first = maps[0] + self.first_right(before, place)
+        last = self.right_stream(first, maps[1:], condition, place, train=train)[-1]
         return self.output(jax.nn.elu(last)).astype(jnp.float32)
 
-    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
+    def __call__(
+        self, image: Array, condition: Array | None = None, *, train: bool, place: Place | None = None
+    ) -> Array:
         require_multiple(image.shape[1:3], 2 ** (self.levels - 1))
         image = with_ones(image)
-        told = self.down(shift_down(image), condition, train=train)
-        return self.right(shift_right(image), told, condition, train=train)
+        maps = self.down(shift_down(image), condition, place, train=train)
+        return self.right(shift_right(image), maps, condition, place, train=train)
 
 
 def elu_of_both(features: Array) -> Array:

@@ -4,8 +4,8 @@
     (2) modulation    k'_ijab = s_a k_ijab,   s = 1 + A w              (a: channel in, b: channel out)
     (3) demodulation  k''_ijab = k'_ijab / sqrt(sum_ija k'_ijab^2)
 
-Each layer adds noise of its own and is told w by (2); each size adds to one image (skip outputs).  So coarse layers say
-what is drawn and fine ones how: content and style come from different w where they are given so.
+Each layer adds noise of its own and is modulated by w; each size adds to one image (skip outputs).  Coarse layers
+determine the content and fine ones the style, so that both are controlled by giving them different w.
 
 All that is random is in the latent [B, Z]: the z of two styles, where in training the first gives way to the second,
 and the noise of each pixel of each layer.  So an image is a function of its latent.
@@ -51,7 +51,7 @@ class StyleGenerator(nn.Module):
 
     @property
     def latent_size(self) -> int:
-        """How many numbers an image is drawn from: two z, a place to mix, a noise for each pixel of each layer."""
+        """The latent dimension: two z, the layer at which styles are mixed, noise for each pixel of each layer."""
         return 2 * self.style_size + 1 + sum(map(math.prod, self.sides))
 
     def setup(self):

@@ -1,11 +1,11 @@
 """Networks from an image to an image of its size.
 
-They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to numbers float32 [B, H, W, P], and
+They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to distribution parameters float32 [B, H, W, P], and
 draw dropout from the stream "dropout".  For an image of features alone take a decoder of `jaxgen.nets.autoencoder.networks`.
 
-    UNet         halved and doubled again, with what was seen at each size kept: Ronneberger et al. (2015),
+    UNet         halved and doubled again, with skip connections at each size: Ronneberger et al. (2015),
                  https://arxiv.org/abs/1505.04597, with residual blocks without normalisation
-    ClassicCNN   the classifier of many tutorials, its last layer made to draw
+    ClassicCNN   the convolutional classifier of many tutorials with an image as its output
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ from jaxgen.nets.layers.resizing import enlarge, fold, max_pool
 
 
 class UNet(nn.Module):
-    """Images whose sides are multiples of 2^levels, or with `folded` of twice that, to `numbers` a pixel.
+    """Images whose sides are multiples of 2^levels, or with `folded` of twice that, to `num_params` outputs a pixel.
 
     `width` channels at first, twice as many at each half of the size; `blocks` residual blocks at each size, on the
     way down and on the way up.  `folded`: two by two pixels are the channels of one at first and are unfolded at last,
@@ -31,7 +31,7 @@ class UNet(nn.Module):
     Without `skips` all passes through the smallest map, of whose values `dropout` is left out in training.
     """
 
-    dist_params: int
+    num_params: int
     width: int = 32
     levels: int = 2
     blocks: int = 1
@@ -58,8 +58,8 @@ class UNet(nn.Module):
             if self.skips:
                 hidden = Conv(width, (1, 1), dtype=self.dtype)(jnp.concatenate([hidden, seen[level]], axis=-1))
             hidden = self._blocks(hidden)
-        dist_params = self.dist_params * (4 if self.folded else 1)
-        last = Conv(dist_params, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)
+        outputs = self.num_params * (4 if self.folded else 1)
+        last = Conv(outputs, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)
         output = last(jax.nn.gelu(hidden)).astype(jnp.float32)
         return enlarge(output) if self.folded else output
 
@@ -77,12 +77,12 @@ class UNet(nn.Module):
 
 
 class ClassicCNN(nn.Module):
-    """Images with even sides to `numbers` a pixel: a convolution, maxima of two by two pixels, two dense layers.
+    """Images with even sides to `num_params` outputs a pixel: a convolution, 2x2 max pooling, two dense layers.
 
     Half of the hidden features are left out in training.  With a `bernoulli` likelihood its last layer is a sigmoid.
     """
 
-    dist_params: int
+    num_params: int
     width: int = 32
     hidden: int = 128
     dropout: float = 0.5
@@ -96,5 +96,5 @@ class ClassicCNN(nn.Module):
         features = with_condition(pooled.reshape(batch, -1), condition)
         features = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(features))
         features = Dropout(self.dropout)(features, train=train)
-        output = nn.Dense(height * width * self.dist_params, dtype=self.dtype)(features)
-        return output.reshape(batch, height, width, self.dist_params).astype(jnp.float32)
+        output = nn.Dense(height * width * self.num_params, dtype=self.dtype)(features)
+        return output.reshape(batch, height, width, self.num_params).astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""How a condition [B, F] reaches a network."""
+"""Conditioning of networks on a vector [B, F]."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from jaxgen.core.types import Array
 
 
 def with_condition(features: Array, condition: Array | None) -> Array:
-    """Features [B, D] and the condition beside them."""
+    """Features [B, D] concatenated with the condition, if there is one."""
     return features if condition is None else jnp.concatenate([features, condition], axis=-1)
 
 
@@ -22,8 +22,8 @@ def with_projection(
     """A discriminator's outputs: [B, 1] to logits [B] with a projection of the features [B, D]; [B, 1 + A] as they are.
 
     The logit is f(x) + V(c) . phi(x): Miyato and Koyama (2018), https://arxiv.org/abs/1802.05637, equation (3).  A
-    discriminator with auxiliary outputs is to find the condition, so it is not told.  To be called in a module, where
-    it adds a dense layer; `layer` wraps it, e.g. to normalise its weights.
+    discriminator with auxiliary outputs predicts the condition, so it is not conditioned on it.  Call it inside a
+    module, where it adds a dense layer; `layer` wraps that, e.g. to normalise its weights.
     """
     if output.shape[-1] > 1:
         return output

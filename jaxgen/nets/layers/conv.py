@@ -166,7 +166,7 @@ def _enlarged(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pad
 
 
 def _is_empty(size: Sequence[int]) -> bool:
-    # One side after the other: sizes that an exported program leaves open cannot be told apart.
+    # One side after the other: sizes that an exported program leaves open cannot be compared.
     return any(side < 1 for side in size)
 
 

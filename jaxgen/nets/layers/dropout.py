@@ -1,15 +1,17 @@
 """Dropout that is the same on any number of devices."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.batch import devices, shard_batch
+from jaxgen.core.batch import draw_batch
 from jaxgen.core.types import Array
 
 
 class Dropout(nn.Module):
-    """In training each value [B, ...] is 0 with probability `rate`, and the others are larger by as much.
+    """Dropout: in training each value [B, ...] is 0 with probability `rate`, the others are scaled by 1 / (1 - rate).
 
     Srivastava et al. (2014), https://jmlr.org/papers/v15/srivastava14a.html.  It draws from the stream "dropout":
     `forward(..., key=key)`.
@@ -23,6 +25,9 @@ class Dropout(nn.Module):
             raise ValueError(f"Dropout was given a rate of {self.rate}; expected at least 0 and below 1.")
         if not train or self.rate == 0:
             return features
-        shape = (devices() * len(features), *features.shape[1:])
-        keep = shard_batch(jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, shape))
+        keep = draw_batch(partial(_bernoulli, 1 - self.rate), self.make_rng("dropout"), features.shape)
         return jnp.where(keep, features / (1 - self.rate), 0.0)
+
+
+def _bernoulli(probability: float, key: Array, shape: tuple[int, ...]) -> Array:
+    return jax.random.bernoulli(key, probability, shape)

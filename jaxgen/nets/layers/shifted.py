@@ -1,12 +1,13 @@
-"""Convolutions that see what was before: above, or above and to the left.
+"""Causal convolutions, which see the rows above, or those and the columns to the left.
 
 They are ordinary convolutions of a shifted image, so that no weight is masked and no product wasted: Salimans et al.
 (2017), https://arxiv.org/abs/1701.05517, section 2.3.  A pixel's output sees its own input; the network's input is
-shifted by a row or by a pixel once.
+shifted once, by a row or by a pixel.
 
-Each is evaluated on a whole image [B, H, W, C], or on what is new of it at a place: a row [B, 1, W, C] or a pixel
-[B, 1, 1, C].  It then remembers, in the collection "memory", as many rows of its input as it sees, row i in place of
-row i - n.  What is asked again at the same place gives the same.
+A layer is evaluated on a whole image [B, H, W, C], or incrementally at a place: on a row [B, 1, W, C] or on a pixel
+[B, 1, 1, C].  For that it caches in the collection "memory" the rows of its input that its kernel sees, row i in place
+of row i - n.  The place `EVERYWHERE` evaluates a whole image and allocates the cache.  Evaluating a place again gives
+the same output.
 """
 
 from typing import Any, NamedTuple
@@ -23,25 +24,29 @@ MEMORY = "memory"
 
 
 class Place(NamedTuple):
-    """A row of an image, or with a column a pixel."""
+    """A row of an image, or with a column a pixel; without either the whole image, as the cache is allocated."""
 
-    row: Array
+    row: Array | None = None
     column: Array | None = None
 
     def coarser(self) -> "Place":
-        """The same in an image of half the sides."""
-        return Place(self.row // 2, None if self.column is None else self.column // 2)
+        """The same place in an image of half the sides."""
+        return Place(*(None if index is None else index // 2 for index in self))
 
     @property
     def first(self) -> Array | int:
-        """Its first column."""
+        """The first column."""
         return 0 if self.column is None else self.column
 
 
-class ShiftedConv(nn.Module):
-    """A convolution that sees rows above and its own, and columns to the left and its own; `centred`: to both sides.
+EVERYWHERE = Place()
+"""The whole image; layers that are evaluated here allocate their cache."""
 
-    With a stride of 2 it gives a place the output of that place in the smaller image, which is made at its first pixel.
+
+class ShiftedConv(nn.Module):
+    """A convolution over the rows above and its own, and the columns to the left and its own, or with `centred` both.
+
+    With a stride of 2 the output at a place is that of the place in the smaller image, computed at its first pixel.
     """
 
     features: int
@@ -52,22 +57,22 @@ class ShiftedConv(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, given: Array, place: Place | None = None) -> Array:
+    def __call__(self, inputs: Array, place: Place | None = None) -> Array:
         strides, dilations = (self.stride, self.stride), (self.dilation, self.dilation)
         conv = Conv(self.features, self.kernel_size, strides, "VALID", dilations, dtype=self.dtype)
         above, beside = (self.dilation * (size - 1) for size in self.kernel_size)
         left = beside // 2 if self.centred else beside
-        batch, _, width, channels = given.shape
-        if place is None:
-            if self.is_mutable_collection(MEMORY) and not self.is_initializing():
+        batch, _, width, channels = inputs.shape
+        if place is None or place.row is None:
+            if place is not None:
                 seen = batch, above + 1, width + beside, channels
-                self.variable(MEMORY, "rows", jnp.zeros, seen, given.dtype)
+                self.variable(MEMORY, "rows", jnp.zeros, seen, inputs.dtype)
                 if self.stride > 1:
                     self.variable(MEMORY, "made", jnp.zeros, (batch, 1, width // 2, self.features), self.dtype)
-            return conv(jnp.pad(given, ((0, 0), (above, 0), (left, beside - left), (0, 0))))
-        rows = self.variable(MEMORY, "rows", lambda: given)
+            return conv(jnp.pad(inputs, ((0, 0), (above, 0), (left, beside - left), (0, 0))))
+        rows = self.variable(MEMORY, "rows", lambda: inputs)
         rows.value = jax.lax.dynamic_update_slice(
-            rows.value, given, (0, place.row % (above + 1), place.first + left, 0)
+            rows.value, inputs, (0, place.row % (above + 1), place.first + left, 0)
         )
         seen = jax.lax.dynamic_slice_in_dim(rows.value, place.first, width + beside, axis=2)
         if above:
@@ -84,15 +89,15 @@ class ShiftedConv(nn.Module):
 
 
 class Enlarged(nn.Module):
-    """A map [B, H, W, C] in twice the size, by a dense layer and depth to space; at a place, that place of it."""
+    """Upsamples a map [B, H, W, C] by a dense layer and depth to space; at a place, only that place of the output."""
 
     features: int
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, given: Array, place: Place | None = None) -> Array:
-        output = Conv(4 * self.features, (1, 1), dtype=self.dtype)(given)
-        if place is None:
+    def __call__(self, inputs: Array, place: Place | None = None) -> Array:
+        output = Conv(4 * self.features, (1, 1), dtype=self.dtype)(inputs)
+        if place is None or place.row is None:
             return enlarge(output)
         four = output.reshape(*output.shape[:3], 2, 2, self.features)
         two = jax.lax.dynamic_index_in_dim(four, place.row % 2, axis=3, keepdims=False)
@@ -102,26 +107,26 @@ class Enlarged(nn.Module):
 
 
 def shift_down(image: Array) -> Array:
-    """The image [B, H, W, C] a row lower: zeros above, the last row lost."""
+    """The image [B, H, W, C] shifted down by a row, with zeros above."""
     return jnp.pad(image, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
 
 
 def shift_right(image: Array) -> Array:
-    """The image [B, H, W, C] a column further: zeros to the left, the last column lost."""
+    """The image [B, H, W, C] shifted right by a column, with zeros to the left."""
     return jnp.pad(image, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
 
 
 def with_ones(image: Array) -> Array:
-    """The image and a channel of ones beside it, by which it is told from what is outside."""
+    """The image with a channel of ones, which distinguishes it from the padding around it."""
     return jnp.concatenate([image, jnp.ones((*image.shape[:-1], 1), image.dtype)], axis=-1)
 
 
-def empty_memory(module: nn.Module, variables: Any, *given: Array) -> PyTree:
-    """What a module remembers before the first row of images like `given`."""
-    return module.apply(variables, *given, train=False, mutable=[MEMORY])[1][MEMORY]
+def empty_memory(module: nn.Module, variables: Any, *inputs: Array) -> PyTree:
+    """The empty cache of an autoregressive network for inputs like these."""
+    return module.apply(variables, *inputs, train=False, place=EVERYWHERE, mutable=[MEMORY])[1][MEMORY]
 
 
-def recall(module: nn.Module, variables: Any, memory: PyTree, *given: Any, method: str) -> tuple[Any, PyTree]:
-    """The output of a module's method for what is new of its input, and what the module then remembers."""
-    output, changed = module.apply({**variables, MEMORY: memory}, *given, method=method, mutable=[MEMORY])
+def recall(module: nn.Module, variables: Any, memory: PyTree, *inputs: Any, method: str) -> tuple[Any, PyTree]:
+    """The output of a module's method at a place, and the updated cache."""
+    output, changed = module.apply({**variables, MEMORY: memory}, *inputs, method=method, mutable=[MEMORY])
     return output, changed[MEMORY]

@@ -1,4 +1,4 @@
-"""Networks that are told words: an encoder of tokens before whatever takes a condition."""
+"""Text conditioning: an encoder of tokens in front of any conditional network."""
 
 from functools import partial
 from typing import Any
@@ -11,9 +11,9 @@ from jaxgen.core.types import Array
 
 
 class TextEncoder(nn.Module):
-    """Tokens int32 [B, T], 0 where there is no word, to a condition float32 [B, size]; no words give zeros.
+    """Tokens int32 [B, T], padded with 0, to a condition float32 [B, size]; a text without words gives zeros.
 
-    Each word and its place have an embedding; `layers` of self-attention among the words (Vaswani et al. (2017),
+    Words and positions are embedded; `layers` of self-attention among the words (Vaswani et al. (2017),
     https://arxiv.org/abs/1706.03762, normalised before each part), then the mean over words, normalised.
     """
 
@@ -42,27 +42,32 @@ class TextEncoder(nn.Module):
 
 
 class WithText(nn.Module):
-    """A network of an input and a condition as one of an input and tokens int32 [B, T], which it reads by an encoder.
+    """A conditional network with a text encoder in front of its condition.
 
-    Without tokens it is the network without a condition.
+    It takes an input, then tokens int32 [B, T] and perhaps a vector [B, F] of further conditions, which it concatenates
+    with the encoded text.  Without tokens it is the network without a condition.
     """
 
     network: nn.Module
     encoder: TextEncoder
 
-    def __call__(self, given: Array, tokens: Array | None = None, *, train: bool) -> Any:
-        if tokens is None:
-            return self.network(given, train=train)  # pyright: ignore[reportCallIssue]
-        return self.network(given, self.read(tokens, train=train), train=train)  # pyright: ignore[reportCallIssue]
+    def __call__(self, inputs: Array, *condition: Array, train: bool, **options: Any) -> Any:
+        encoded = self.encode(condition, train=train) if condition else None
+        network: Any = self.network
+        return network(inputs, *(() if encoded is None else (encoded,)), train=train, **options)
 
-    def read(self, tokens: Array | None, *, train: bool = False) -> Array | None:
-        """The condition that the network is told."""
-        return None if tokens is None else self.encoder(tokens, train=train)
+    def encode(self, condition: Array | tuple[Array, ...] | None, *, train: bool = False) -> Array | None:
+        """The condition [B, F] of the network: the encoded tokens and the vector beside them, if there is one."""
+        if condition is None:
+            return None
+        tokens, *vector = condition if isinstance(condition, tuple) else (condition,)
+        return jnp.concatenate([self.encoder(tokens, train=train), *vector], axis=-1)
 
-    def down(self, above: Array, tokens: Array | None, *place: Any) -> list[Array]:
-        """The network's own, of networks that draw in reading order."""
-        return self.network.down(above, self.read(tokens), *place)  # pyright: ignore[reportAttributeAccessIssue]
+    def down(self, above: Array, condition: Array | tuple[Array, ...] | None, *place: Any) -> list[Array]:
+        """The vertical stack of an autoregressive network."""
+        return self.network.down(above, self.encode(condition), *place)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def right(self, before: Array, told: list[Array], tokens: Array | None, *place: Any) -> Array:
-        """The network's own, of networks that draw in reading order."""
-        return self.network.right(before, told, self.read(tokens), *place)  # pyright: ignore[reportAttributeAccessIssue]
+    def right(self, before: Array, vertical: list[Array], condition: Any, *place: Any) -> Array:
+        """The horizontal stack of an autoregressive network."""
+        encoded = self.encode(condition)
+        return self.network.right(before, vertical, encoded, *place)  # pyright: ignore[reportAttributeAccessIssue]
