@@ -1,12 +1,13 @@
 """A prior of a VQ-VAE's codes: van den Oord et al. (2017), https://arxiv.org/abs/1711.00937, section 4.1.
 
-The network is called "prior".  It is shown maps of one-hot codes and says how likely each code is, given those before
-it in reading order; with it a VQ-VAE draws images.  It learns from the codes that the encoder gives at the time:
+It predicts each code's distribution from the codes before it in raster order; a VQ-VAE decodes its samples.  It trains
+on the codes of the current encoder:
 
     chain(vqvae=minimize(vector_quantized_loss(model), ...), prior=minimize(code_prior_loss(model, prior), ...))
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -19,13 +20,14 @@ from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.losses import require_temperature
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally
 from jaxgen.models.autoregressive.vqvae import VQVAE
+from jaxgen.models.latents.controls import Fields
 from jaxgen.nets import Module, forward
 
 
 class CodePrior(NamedTuple):
-    """A network of maps [B, h, w, K] to logits [B, h, w, K], those of a code from the codes before it.
+    """A network from one-hot maps [B, h, w, K] to logits [B, h, w, K], each code's from the codes before it.
 
-    `sides` are h and w, `codes` is K; `condition` and `draw` are as for `PixelCNN`.
+    `sides` are h and w, `codes` is K; `conditions` and `draw` are those of `PixelCNN`.
     """
 
     network: Module
@@ -33,18 +35,19 @@ class CodePrior(NamedTuple):
     sides: tuple[int, int]
     conditions: Conditions = {}
     draw: Draw = draw_incrementally
+    name: str = "prior"
 
     def init(self, key: Array) -> dict[str, Variables]:
         """The network's variables.
 
         Raises:
-          ValueError: it gives not one logit for each code.
+          ValueError: it does not give one logit for each code.
         """
-        given = jnp.zeros((1, *self.sides, self.codes)), *example_conditioning(self.conditions)
-        logits, variables = self.network.init_with_output(key, *given, train=False)
-        if logits.shape != given[0].shape:
-            raise ValueError(f"The prior's network gives {list(logits.shape)}; expected {list(given[0].shape)}.")
-        return {"prior": variables}
+        inputs = jnp.zeros((1, *self.sides, self.codes)), *example_conditioning(self.conditions)
+        logits, variables = self.network.init_with_output(key, *inputs, train=False)
+        if logits.shape != inputs[0].shape:
+            raise ValueError(f"The prior's network gives {list(logits.shape)}; expected {list(inputs[0].shape)}.")
+        return {self.name: variables}
 
     def log_prob(self, networks: Networks, codes: Array, *condition: Array) -> Array:
         """Log p [B], in nats, of codes int32 [B, h, w]."""
@@ -53,13 +56,13 @@ class CodePrior(NamedTuple):
     def evaluate(
         self, networks: Networks, codes: Array, *condition: Array, train: bool, key: Array | None = None
     ) -> tuple[Array, Variables]:
-        """Log p [B], in nats, of codes int32 [B, h, w], and the network's changed collections."""
+        """Log p [B], in nats, of codes int32 [B, h, w], and the network's mutated collections."""
         shown = jax.nn.one_hot(codes, self.codes)
-        logits, changes = forward(self.network, networks["prior"], shown, *condition, train=train, key=key)
+        logits, changes = forward(self.network, networks[self.name], shown, *condition, train=train, key=key)
         return (jax.nn.log_softmax(logits) * shown).sum((-3, -2, -1)), changes
 
-    def sampler(self, temperature: float = 1.0) -> Sampler:
-        """The function from networks, typed keys [B] and the condition's field if any to codes int32 [B, h, w].
+    def code_sampler(self, temperature: float = 1.0) -> Callable[[Networks, Array, Fields], Array]:
+        """Draws codes int32 [B, h, w] for networks, typed keys [B] and the fields of the conditions.
 
         Raises:
           ValueError: the temperature is not above 0.
@@ -69,20 +72,20 @@ class CodePrior(NamedTuple):
         def choose(key: Array, logits: Array) -> Array:
             return jax.random.categorical(key, logits / temperature)[..., None].astype(jnp.int32)
 
-        def sample(networks: Networks, keys: Array, *field: Array) -> Array:
+        def sample(networks: Networks, keys: Array, fields: Fields) -> Array:
             unknown = jnp.zeros((keys.shape[0], *self.sides, 1), jnp.int32)
             known = jnp.zeros(self.sides, bool)
             canvas = Canvas(unknown, known, keys, lambda codes: jax.nn.one_hot(codes[..., 0], self.codes), choose)
-            return self.draw(self.network, networks["prior"], canvas, *conditioning(self.conditions, fields))[..., 0]
+            return self.draw(self.network, networks[self.name], canvas, *conditioning(self.conditions, fields))[..., 0]
 
         return sample
 
 
 def code_prior_loss(model: VQVAE, prior: CodePrior) -> Loss:
-    """The negative log-likelihood of the codes of a batch, in nats an image; a metric tells it in bits a code.
+    """The negative log-likelihood of the codes of a batch, in nats an image; a metric is in bits per code.
 
     Raises:
-      ValueError: the prior is of other codes than the model's; or, when traced, of maps of another size.
+      ValueError: the prior has another number of codes than the model; or, when traced, maps of another size.
     """
     if model.codes != prior.codes:
         raise ValueError(f"A prior of {prior.codes} codes was given for a model of {model.codes}.")
@@ -95,18 +98,20 @@ def code_prior_loss(model: VQVAE, prior: CodePrior) -> Loss:
         logs, changes = prior.evaluate(networks, codes, *condition, train=True, key=context.key)
         nats = -logs
         bits = nats / (math.prod(prior.sides) * math.log(2))
-        return nats.mean(), Aux({"nll": mean(nats), "bits_per_code": mean(bits)}, {"prior": changes})
+        return nats.mean(), Aux({"nll": mean(nats), "bits_per_code": mean(bits)}, {prior.name: changes})
 
     return loss
 
 
 def vqvae_sampler(model: VQVAE, prior: CodePrior, temperature: float = 1.0) -> Sampler:
-    """The function from networks, typed keys [B] and the prior's field if it is told one to images.
-
-    They are the likelihood's means at codes from the prior.
+    """Draws codes from the prior and images as the likelihood's means.
 
     Raises:
       ValueError: the temperature is not above 0.
     """
-    draw = prior.sampler(temperature)
-    return lambda networks, *given: model.likelihood.mean(model.decode(networks, draw(networks, *given)))
+    draw_codes = prior.code_sampler(temperature)
+
+    def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
+        return model.likelihood.mean(model.decode(networks, draw_codes(networks, keys, fields)))
+
+    return Sampler(draw, prior.conditions)

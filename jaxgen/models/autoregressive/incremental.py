@@ -1,14 +1,14 @@
-"""Images drawn a pixel at a time, in reading order.
+"""Autoregressive sampling in raster order, a pixel at a time.
 
-    draw_incrementally    each layer computes what is new, a row or a pixel, and remembers what it needs of the old
+    draw_incrementally    each layer computes only the new row or pixel and caches what its kernel sees
     draw_naively          the whole network for each pixel
 
-Both give the same images; the first costs as much a pixel however large the image is, the second is for networks that
-have no methods `down` and `right`, as `jaxgen.nets.GatedPixelCNN` has them, and for comparison.
+Both give the same images.  The cost a pixel of the first does not depend on the image's size; the second is for
+networks without the methods `down` and `right` of `jaxgen.nets.GatedPixelCNN`, and for comparison.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +18,10 @@ from jaxgen.nets import Module, Place, empty_memory, forward, recall, with_ones
 
 
 class Canvas(NamedTuple):
-    """What is drawn: pixels of `image` [B, H, W, C] that are not `known` (bool [H, W]), each by keys [B] of its own.
+    """The pixels of `image` [B, H, W, C] to draw: those not `known` (bool [H, W]), each image from a key of its own.
 
-    `show` makes what a network is shown of pixels, [..., F]; `choose` takes a key and a pixel's numbers [1, 1, P] to
-    the pixel [1, 1, C].  `mix` changes the numbers [B, 1, 1, P] of all images before that.
+    `show` takes pixels to a network's inputs [..., F], `choose` a key and a pixel's distribution parameters [1, 1, P] to
+    the pixel [1, 1, C].  `mix` transforms the parameters [B, 1, 1, P] of all images before that.
     """
 
     image: Array
@@ -32,32 +32,35 @@ class Canvas(NamedTuple):
     mix: Callable[[Array], Array] = lambda dist_params: dist_params
 
     def pixel(self, dist_params: Array, row: Array, column: Array) -> Array:
-        """The pixel [B, 1, 1, C] at a place, given its numbers [B, 1, 1, P]."""
+        """The pixel [B, 1, 1, C] at a place, from its distribution parameters [B, 1, 1, P]."""
         own = jax.vmap(lambda key: jax.random.fold_in(key, row * self.image.shape[2] + column))(self.keys)
-        given = _at(self.image, row, column)
-        return jnp.where(self.known[row, column], given, jax.vmap(self.choose)(own, self.mix(dist_params)))
+        known = _at(self.image, row, column)
+        return jnp.where(self.known[row, column], known, jax.vmap(self.choose)(own, self.mix(dist_params)))
 
 
-Draw = Callable[..., Array]
-"""A network, its variables, a canvas and the condition [B, F] if there is one to images [B, H, W, C]."""
+class Draw(Protocol):
+    """A way to draw the pixels of a canvas."""
+
+    def __call__(self, network: Module, variables: Variables, canvas: Canvas, /, *condition: Array) -> Array:
+        """Images [B, H, W, C] of a network, its variables, a canvas and the conditioning inputs."""
+        ...
 
 
 def draw_incrementally(network: Module, variables: Variables, canvas: Canvas, *condition: Array) -> Array:
-    """The image, each pixel at the cost of one."""
-    told = condition[0] if condition else None
+    """Draws each pixel at the cost of one pixel."""
+    inputs = condition if len(condition) > 1 else condition[0] if condition else None
     _, height, width, _ = canvas.image.shape
     black = jnp.zeros_like(with_ones(canvas.show(canvas.image[:, :1])))
 
     def draw_row(carry, row):
         memory, above = carry
-        down, memory = recall(network, variables, memory, above, told, Place(row), method="down")
+        down, memory = recall(network, variables, memory, above, inputs, Place(row), method="down")
 
         def draw_pixel(carry, column):
             memory, before = carry
             here = [_at(features, 0, column // (width // features.shape[2])) for features in down]
-            dist_params, memory = recall(
-                network, variables, memory, before, here, told, Place(row, column), method="right"
-            )
+            place = Place(row, column)
+            dist_params, memory = recall(network, variables, memory, before, here, inputs, place, method="right")
             pixel = canvas.pixel(dist_params, row, column)
             return (memory, with_ones(canvas.show(pixel))), pixel[:, 0, 0]
 
@@ -71,7 +74,7 @@ def draw_incrementally(network: Module, variables: Variables, canvas: Canvas, *c
 
 
 def draw_naively(network: Module, variables: Variables, canvas: Canvas, *condition: Array) -> Array:
-    """The image, each pixel at the cost of all."""
+    """Draws each pixel at the cost of the whole image."""
     _, height, width, _ = canvas.image.shape
 
     def draw_pixel(image, place):

@@ -1,13 +1,12 @@
 """Autoencoders with discrete latents.  van den Oord et al. (2017), https://arxiv.org/abs/1711.00937.
 
-The networks are "encoder", "decoder" and "codebook", K vectors that follow the encoder by moving averages:
+The codebook holds K vectors that follow the encoder's outputs by moving averages:
 
     (1) k(x)  = argmin_j |e(x) - c_j|                                     code
     (2) loss  = -log p(x | c_k + e - sg(e)) + beta |e - sg(c_k)|^2        straight through, and commitment
     (3) n_j  <- d n_j + (1 - d) share of j,  s_j <- d s_j + (1 - d) mean of e by j,  c_j = s_j / n_j     (A.1)
 
-with shares of all vectors of a batch.  A code that fewer than a share of 1 / (100 K) use is moved onto a vector of the
-batch, as in Dhariwal et al. (2020), https://arxiv.org/abs/2005.00341, section 3.
+with shares of all vectors of a batch.  A code with a share below 1 / (100 K) restarts at a vector of the batch, as in Dhariwal et al. (2020), https://arxiv.org/abs/2005.00341, section 3.
 """
 
 from typing import NamedTuple
@@ -16,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.batch import gather_batch
-from jaxgen.core.image import to_float
+from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.metrics import Mean, mean
 from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Batch, Context, Loss, Networks, Variables
@@ -27,43 +26,46 @@ RARE = 0.01
 
 
 class VQVAE(NamedTuple):
-    """An encoder of images to vectors [B, h, w, E], a codebook of `codes` vectors, and a decoder of these."""
+    """An encoder from images to vectors [B, h, w, E], a codebook of `codes` vectors, and a decoder from vectors."""
 
     encoder: Module
     decoder: Module
     likelihood: Likelihood
     codes: int
     decay: float = 0.99
+    encoder_name: str = "encoder"
+    decoder_name: str = "decoder"
+    codebook_name: str = "codebook"
 
-    def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """All networks' variables; `batch` shows what an example is.
+    def init(self, key: Array, spec: ImageSpec) -> dict[str, Variables]:
+        """The variables of all networks for images of a size.
 
         Raises:
-          ValueError: the decoder gives the likelihood too few or too many numbers.
+          ValueError: the decoder's outputs do not parametrise the likelihood.
         """
         encoder, decoder, codebook = jax.random.split(key, 3)
-        vectors, variables = self.encoder.init_with_output(encoder, to_float(batch["image"]), train=False)
+        vectors, variables = self.encoder.init_with_output(encoder, jnp.full((1, *spec), -1.0), train=False)
         embeddings = jax.random.normal(codebook, (self.codes, vectors.shape[-1]))
         share = jnp.full(self.codes, 1 / self.codes)
         dist_params, decoder = self.decoder.init_with_output(decoder, vectors, train=False)
-        require_num_params(self.likelihood, dist_params, batch["image"].shape[-1])
+        require_num_params(self.likelihood, dist_params, spec.channels)
         return {
-            "encoder": variables,
-            "decoder": decoder,
-            "codebook": {"averages": {"share": share, "sum": embeddings * share[:, None]}},
+            self.encoder_name: variables,
+            self.decoder_name: decoder,
+            self.codebook_name: {"averages": {"share": share, "sum": embeddings * share[:, None]}},
         }
 
     def encode(
         self, networks: Networks, images: Array, *, train: bool = False, key: Array | None = None
     ) -> tuple[Array, Array, Variables]:
-        """Codes int32 [B, h, w] and vectors [B, h, w, E] of images uint8 [B, H, W, C], and what changed."""
-        vectors, changes = forward(self.encoder, networks["encoder"], to_float(images), train=train, key=key)
-        return nearest(vectors, embeddings_of(networks["codebook"])), vectors, changes
+        """Codes int32 [B, h, w] and vectors [B, h, w, E] of images uint8 [B, H, W, C], and mutated collections."""
+        vectors, changes = forward(self.encoder, networks[self.encoder_name], to_float(images), train=train, key=key)
+        return nearest(vectors, embeddings_of(networks[self.codebook_name])), vectors, changes
 
     def decode(self, networks: Networks, codes: Array) -> Array:
-        """The likelihood's numbers [B, H, W, P] for codes int32 [B, h, w]."""
-        vectors = embeddings_of(networks["codebook"])[codes]
-        return forward(self.decoder, networks["decoder"], vectors, train=False)[0]
+        """The likelihood's parameters [B, H, W, P] for codes int32 [B, h, w]."""
+        vectors = embeddings_of(networks[self.codebook_name])[codes]
+        return forward(self.decoder, networks[self.decoder_name], vectors, train=False)[0]
 
     def reconstruct(self, networks: Networks, batch: Batch) -> Array:
         """The likelihood's means [B, H, W, C] at the codes of images."""
@@ -73,22 +75,28 @@ class VQVAE(NamedTuple):
 def vector_quantized_loss(model: VQVAE, *, commitment: float = 0.25) -> Loss:
     """The loss (2), averaged over the batch, in nats an image; the codebook moves by (3).
 
-    Its metrics: `distortion`, the first term; `commitment`; `perplexity`, how many codes a batch uses as if all were
-    used alike.
+    Its metrics: `distortion`, the first term; `commitment`; `perplexity`, the effective number of codes that
+    a batch uses.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         images = context.batch["image"]
         inner, outer = (stream(context, name).key for name in ("encoder", "decoder"))
         codes, vectors, encoder = model.encode(networks, images, train=True, key=inner)
-        chosen = embeddings_of(networks["codebook"])[codes]
+        chosen = embeddings_of(networks[model.codebook_name])[codes]
         through = vectors + jax.lax.stop_gradient(chosen - vectors)
-        dist_params, decoder = forward(model.decoder, networks["decoder"], through, train=True, key=outer)
+        dist_params, decoder = forward(model.decoder, networks[model.decoder_name], through, train=True, key=outer)
         distortion = -model.likelihood.log_prob(dist_params, images)
         distance = jnp.square(vectors - jax.lax.stop_gradient(chosen)).sum((-3, -2, -1))
-        averages, perplexity = followed(networks["codebook"]["averages"], codes, vectors, model.decay, context.key)
+        averages, perplexity = followed(
+            networks[model.codebook_name]["averages"], codes, vectors, model.decay, context.key
+        )
         metrics = {"distortion": mean(distortion), "commitment": mean(distance), "perplexity": perplexity}
-        changes = {"encoder": encoder, "decoder": decoder, "codebook": {"averages": averages}}
+        changes = {
+            model.encoder_name: encoder,
+            model.decoder_name: decoder,
+            model.codebook_name: {"averages": averages},
+        }
         return (distortion + commitment * distance).mean(), Aux(metrics, changes)
 
     return loss
@@ -112,7 +120,7 @@ def followed(averages: Variables, codes: Array, vectors: Array, decay: float, ke
 
 def nearest(vectors: Array, embeddings: Array) -> Array:
     """The codes int32 [...] of vectors [..., E], (1)."""
-    # On accelerators products are of fewer bits unless asked otherwise: enough to choose another code.
+    # By default accelerators multiply in fewer bits, which can choose another code.
     distances = jnp.square(embeddings).sum(-1) - 2 * jnp.matmul(vectors, embeddings.T, precision="highest")
     return distances.argmin(-1).astype(jnp.int32)
 
