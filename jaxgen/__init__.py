@@ -1,17 +1,25 @@
-"""Functional building blocks for image generation in JAX.
+"""Functional building blocks for image generation in JAX: optax transforms gradients; jaxgen transforms networks.
 
-What trains is an `Update`, a pair of pure functions over named networks; updates and losses compose.  See
-`jaxgen.core.update`, `jaxgen.core.objective` and `jaxgen.core.step` for the algebra, `jaxgen.losses`, `jaxgen.nets` and
-`jaxgen.models` for what it is made of, and `jaxgen.training.run` for whole runs.
+    losses      add, scale, lazily, renamed
+    updates     minimize, simultaneous, chain, when, every, until, phases, ema
+    steps       init_state, make_step, scan_steps; data_parallel, make_mesh, pmapped
+    metrics     Mean, mean, merge, compute
+    types       Update, Loss, Game, Sampler, Networks, Variables, Context, Aux, TrainState, Batch, Array, PyTree
+    images      ImageSpec, to_float, to_uint8
+    errors      InputError, OutsideError
+
+`jaxgen.losses`, `jaxgen.nets` and `jaxgen.models` are what updates are made of; `jaxgen.data`, `jaxgen.training`,
+`jaxgen.evaluation` and `jaxgen.export` are whole runs.
 """
 
 from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.metrics import Mean, compute, mean, merge
 from jaxgen.core.objective import add, lazily, renamed, scale
 from jaxgen.core.parallel import data_parallel, make_mesh, pmapped
+from jaxgen.core.sampler import Sampler
 from jaxgen.core.step import init_state, make_step, scan_steps
-from jaxgen.core.types import Array, Aux, Batch, Context, Game, Loss, Networks, Sampler, TrainState, Update, Variables
-from jaxgen.core.update import chain, ema, every, minimize, simultaneous, until
+from jaxgen.core.types import Array, Aux, Batch, Context, Game, Loss, Networks, PyTree, TrainState, Update, Variables
+from jaxgen.core.update import chain, ema, every, minimize, phases, simultaneous, until, when
 from jaxgen.io.errors import InputError, OutsideError
 
 __all__ = [
@@ -26,6 +34,7 @@ __all__ = [
     "Mean",
     "Networks",
     "OutsideError",
+    "PyTree",
     "Sampler",
     "TrainState",
     "Update",
@@ -43,6 +52,7 @@ __all__ = [
     "mean",
     "merge",
     "minimize",
+    "phases",
     "pmapped",
     "renamed",
     "scale",
@@ -51,4 +61,5 @@ __all__ = [
     "to_float",
     "to_uint8",
     "until",
+    "when",
 ]

@@ -42,7 +42,7 @@ def devices() -> int:
 
 
 def draw_batch(draw: Callable[[Array, tuple[int, ...]], Array], key: Array, shape: tuple[int, ...]) -> Array:
-    """This device's shard [B, ...] of an array that `draw(key, shape)` draws for the global batch.
+    """The device's shard [B, ...] of an array that `draw(key, shape)` draws for the global batch.
 
     `shape` is the shard's, so that the number of devices changes no draw.
 
@@ -53,7 +53,7 @@ def draw_batch(draw: Callable[[Array, tuple[int, ...]], Array], key: Array, shap
 
 
 def shard_batch(array: Array) -> Array:
-    """This device's shard [B, ...] of an array [devices() * B, ...] of the global batch."""
+    """The device's shard [B, ...] of an array [devices() * B, ...] of the global batch."""
     if (mesh := _mesh.get()) is not None:
         return jax.lax.with_sharding_constraint(array, NamedSharding(mesh, PartitionSpec(AXIS)))
     count = devices()

@@ -65,7 +65,7 @@ def require_one_owner(links: Mapping[str, Update]) -> None:
             owners = " and ".join(repr(name) for name, link in links.items() if network in link.owns)
             raise ValueError(
                 f"{network!r} is trained by more than one link of this chain: {owners}. "
-                "A network has one optimiser: put the second loss into the first with add(...), or train it in phases(...)."
+                "A network has one optimiser: add(...) the second loss to the first, or train in phases(...)."
             )
 
 

@@ -1,7 +1,7 @@
 """Conditions: labels, features, text and images that a network is conditioned on besides noise or an image.
 
-`Conditions` map a field of the batch to its `Condition`, and compose as mappings do: `labels(10) | text(12)`.  A network
-takes them as positional arguments, in this order and only those that there are:
+`Conditions` map a field of the batch to its `Condition`, and compose as mappings do: `labels(10) | text(12)`.  A
+network takes them as positional arguments, in this order and only those that there are:
 
     images     float32 [B, H, W, C] in [-1, 1]
     tokens     int32 [B, T], for a network that reads them

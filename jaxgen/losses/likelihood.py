@@ -32,8 +32,8 @@ LEAST_LOG_SCALE = -7.0
 class Likelihood(NamedTuple):
     """A distribution of images with parameters [..., H, W, P], P = `num_params(C)` a pixel.
 
-    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1], a Gaussian's perhaps beyond.  `temper` gives
-    the parameters at a temperature, which divides all logits; densities have none.
+    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1], a Gaussian's perhaps beyond.  `temper`
+    gives the parameters at a temperature, which divides all logits; densities have none.
     """
 
     num_params: Callable[[int], int]

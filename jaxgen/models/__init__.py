@@ -1,9 +1,23 @@
-"""Models: networks and losses bound into `Loss` functions and samplers."""
+"""Models: networks and losses bound into loss functions and samplers, a folder a family.
 
-from jaxgen.core.condition import Condition, features, images, labels, text
+author's kit     forward, draw_batch, logits, stream, share, shared, conditioning, image_keys
+conditions       labels, features, images, text; drop_condition, guided
+gan              GAN, discriminator_loss, generator_loss, regularisers, augmentation, share_images
+vae              VAE, LadderVAE, elbo_loss, importance_weighted_loss, posteriors, priors
+autoregressive   PixelCNN, VQVAE, CodePrior
+image_to_image   ImageToImage, tasks, translation_game
+style_transfer   StyleTransfer
+latents          Controls, directions, traversals
+averages         ema_warmup, use_ema
+"""
+
+from jaxgen.core.batch import draw_batch
+from jaxgen.core.condition import Condition, Conditions, conditioning, features, images, labels, text
+from jaxgen.core.objective import share, shared, stream
+from jaxgen.core.sampler import image_keys
 from jaxgen.models.autoregressive.code_prior import CodePrior, code_prior_loss, vqvae_sampler
 from jaxgen.models.autoregressive.guidance import drop_condition, guided
-from jaxgen.models.autoregressive.incremental import draw_incrementally, draw_naively
+from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
 from jaxgen.models.autoregressive.pixelcnn import PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
 from jaxgen.models.ema import ema_networks, ema_warmup, use_ema
@@ -17,12 +31,19 @@ from jaxgen.models.gan.auxiliary import code_latents, generated_class_loss, info
 from jaxgen.models.gan.mismatch import mismatched_loss
 from jaxgen.models.gan.model import (
     GAN,
+    Augment,
+    DiscriminatorObjective,
+    DrawLatent,
+    GeneratorObjective,
+    SharedDrawing,
     adversarial_game,
     discriminator_loss,
     generator_loss,
+    logits,
     relativistic_generator_loss,
 )
 from jaxgen.models.gan.regularizers import (
+    Penalty,
     clip_weights,
     consistency_loss,
     dragan_loss,
@@ -34,7 +55,7 @@ from jaxgen.models.gan.regularizers import (
 )
 from jaxgen.models.gan.shared_images import share_images
 from jaxgen.models.gan.style_controls import style_controls
-from jaxgen.models.gan.transforms import change_colour, cut_out, mirror, translate
+from jaxgen.models.gan.transforms import Transform, change_colour, cut_out, mirror, translate
 from jaxgen.models.image_to_image.model import (
     ImageToImage,
     likelihood_loss,
@@ -54,6 +75,7 @@ from jaxgen.models.image_to_image.tasks import (
     random_half,
     super_resolve,
 )
+from jaxgen.models.latents.controls import Controls, Fields
 from jaxgen.models.latents.directions import (
     along,
     closed_form_directions,
@@ -85,23 +107,40 @@ from jaxgen.models.vae.doubly_reparameterized import doubly_reparameterized_loss
 from jaxgen.models.vae.importance_weighted import importance_weighted_loss
 from jaxgen.models.vae.ladder import LadderVAE
 from jaxgen.models.vae.latent_space import image_interpolations, latent_map, reconstructions
-from jaxgen.models.vae.model import VAE, Inference, elbo_loss, importance_weights
-from jaxgen.models.vae.prior import Prior, standard_normal, vamp_prior
+from jaxgen.models.vae.model import VAE, Inference, LatentModel, elbo_loss, importance_weights
+from jaxgen.models.vae.posterior import Posterior, diagonal_gaussian
+from jaxgen.models.vae.prior import Prior, Recognition, standard_normal, vamp_prior
 from jaxgen.models.vae.total_correlation import total_correlation_loss
+from jaxgen.nets import forward
 
 __all__ = [
     "GAN",
     "VAE",
     "VQVAE",
+    "Augment",
+    "Canvas",
     "CodePrior",
     "Condition",
+    "Conditions",
+    "Controls",
+    "DiscriminatorObjective",
+    "Draw",
+    "DrawLatent",
+    "Fields",
+    "GeneratorObjective",
     "ImageToImage",
     "Inference",
     "LadderVAE",
+    "LatentModel",
+    "Penalty",
     "PixelCNN",
+    "Posterior",
     "Prior",
+    "Recognition",
+    "SharedDrawing",
     "StyleTransfer",
     "Task",
+    "Transform",
     "adapt_probability",
     "adaptive_augment",
     "adaptive_instance_norm",
@@ -115,27 +154,33 @@ __all__ = [
     "code_prior_loss",
     "colourise",
     "completions",
+    "conditioning",
     "consistency_loss",
     "cut_out",
     "denoise",
+    "diagonal_gaussian",
     "differentiable_augment",
     "discriminator_loss",
     "doubly_reparameterized_loss",
     "dragan_loss",
+    "draw_batch",
     "draw_incrementally",
     "draw_naively",
     "drop_condition",
     "elbo_loss",
+    "ema_networks",
     "ema_warmup",
     "features",
     "find_directions",
     "fixed_mask",
+    "forward",
     "generated_class_loss",
     "generator_loss",
     "gradient_penalty_loss",
     "guided",
     "identity_loss",
     "image_interpolations",
+    "image_keys",
     "image_network",
     "images",
     "importance_weighted_loss",
@@ -151,6 +196,7 @@ __all__ = [
     "lecam_averages",
     "lecam_loss",
     "likelihood_loss",
+    "logits",
     "masked",
     "mirror",
     "mismatched_loss",
@@ -167,9 +213,12 @@ __all__ = [
     "relativistic_generator_loss",
     "restoration_loss",
     "saliency",
+    "share",
     "share_images",
     "share_inputs",
+    "shared",
     "standard_normal",
+    "stream",
     "strengths",
     "style_controls",
     "style_mixtures",

@@ -1,6 +1,13 @@
-"""Networks: the only place that imports Flax.  Each is a module without state of its own; `forward` runs it.
+"""Networks, the only place that imports Flax.  Each is a module without state of its own; `forward` runs it.
 
-Where a network has a `dtype` it computes in that; its parameters, statistics and outputs are float32.
+    gan              DCGAN*, Residual*, R3GAN*, StyleGenerator
+    autoencoder      MLP*, Conv*, Residual*, Ladder*, Map*, Pyramid* encoders and decoders
+    autoregressive   GatedPixelCNN, PixelCNNPlusPlus
+    image_to_image   UNet, ClassicCNN, PatchDiscriminator
+    features         classifiers, Inception, VGG16, sentence and text encoders
+    layers           convolutions, normalisation, dropout, resizing, conditioning, text; forward
+
+A network with a `dtype` computes in it; its parameters, statistics and outputs are float32.
 """
 
 from flax.linen import Module
@@ -34,10 +41,11 @@ from jaxgen.nets.layers.dropout import Dropout
 from jaxgen.nets.layers.forward import dense_outputs, forward
 from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.layers.resized_conv import ConvMeanPool, UpsampleConv
-from jaxgen.nets.layers.shifted import Place, empty_memory, recall, with_ones
+from jaxgen.nets.layers.shifted import EVERYWHERE, Place, empty_memory, recall, with_ones
 from jaxgen.nets.layers.text import TextEncoder, WithText
 
 __all__ = [
+    "EVERYWHERE",
     "VGG16",
     "ClassicCNN",
     "ConditionalBatchNorm",

@@ -47,7 +47,7 @@ def drop_condition(loss: Loss, conditions: Conditions, probability: float = 0.1)
 
 
 def guided(scale: float, draw: Draw = draw_incrementally) -> Draw:
-    """`draw` with guidance (1) at a scale, for a conditional network, which is evaluated with and without its condition.
+    """`draw` with guidance (1) at a scale: the network is evaluated with its condition and with the null condition.
 
     Raises:
       ValueError: the scale is not a finite number of at least 0.

@@ -20,8 +20,8 @@ from jaxgen.nets import Module, Place, empty_memory, forward, recall, with_ones
 class Canvas(NamedTuple):
     """The pixels of `image` [B, H, W, C] to draw: those not `known` (bool [H, W]), each image from a key of its own.
 
-    `show` takes pixels to a network's inputs [..., F], `choose` a key and a pixel's distribution parameters [1, 1, P] to
-    the pixel [1, 1, C].  `mix` transforms the parameters [B, 1, 1, P] of all images before that.
+    `show` takes pixels to a network's inputs [..., F].  `choose` takes a key and a pixel's distribution parameters
+    [1, 1, P] to the pixel [1, 1, C]; `mix` transforms the parameters [B, 1, 1, P] of all images before that.
     """
 
     image: Array

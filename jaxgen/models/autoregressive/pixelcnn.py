@@ -4,9 +4,9 @@ With pixels in raster order,
 
     log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1})
 
-is exact and the loss is its negative.  Under `bernoulli` and `categorical` the channels of a pixel are independent given
-the pixels before it; under `discretized_logistic_mixture` each depends on the channels before it.  The images must be in
-the likelihood's support: black and white for `bernoulli`, its levels for `categorical`.
+is exact and the loss is its negative.  Under `bernoulli` and `categorical` the channels of a pixel are conditionally
+independent; under `discretized_logistic_mixture` each depends on the channels before it.  The images must be in the
+likelihood's support: black and white for `bernoulli`, its levels for `categorical`.
 """
 
 import math

@@ -1,17 +1,17 @@
 """Networks from an image to an image.
 
-The network is called "generator".  A `Task` makes its inputs of images, a `Likelihood` says what its numbers mean, and
-the loss is a distance of what it makes, or minus the log likelihood (cross-entropy):
+A `Task` degrades images to the network's inputs, a `Likelihood` interprets its outputs, and the loss is a distance of
+the restored image from the truth, or the negative log-likelihood (cross-entropy):
 
     minimize(restoration_loss(model, absolute_error), tx, wrt="generator")
 
-Without a task it is told a condition alone: an image of labels or of any features.
+Without a task the network has conditions alone: an image from labels or from any features.
 
-pix2pix, Isola et al. (2017), https://arxiv.org/abs/1611.07004, equation (4), is a chain with the GAN's losses.  Inside
-`share_inputs` they judge what the network makes, beside the input that it is made of:
+pix2pix, Isola et al. (2017), https://arxiv.org/abs/1611.07004, equation (4), is a chain with the losses of a GAN whose
+discriminator sees images beside the inputs that they were restored from:
 
-    gan = translation_game(model, PatchDiscriminator(), spec)
-    share_inputs(model, chain(
+    gan = translation_game(model, PatchDiscriminator())
+    share_inputs(model, gan, chain(
         discriminator=minimize(discriminator_loss(gan, logistic_discriminator), tx, wrt="discriminator"),
         generator=minimize(
             add(
@@ -24,28 +24,28 @@ pix2pix, Isola et al. (2017), https://arxiv.org/abs/1611.07004, equation (4), is
     ))
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.batch import devices, shard_batch
-from jaxgen.core.condition import Conditions, conditioning
+from jaxgen.core.batch import draw_batch
+from jaxgen.core.condition import Conditions, conditioning, example_conditioning, images
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.metrics import Metrics, mean
-from jaxgen.core.objective import stream
+from jaxgen.core.objective import share, shared, stream
 from jaxgen.core.sampler import Sampler
-from jaxgen.core.types import Array, Aux, Batch, Context, Loss, Networks, OptState, Update, Variables
+from jaxgen.core.types import Array, Aux, Context, Loss, Networks, OptState, Update, Variables
 from jaxgen.losses import Distance, Likelihood, gaussian, require_num_params, squared_error
 from jaxgen.models.gan.model import GAN
 from jaxgen.models.image_to_image.tasks import Task
+from jaxgen.models.latents.controls import Fields
 from jaxgen.nets import Module, forward
 
 
-class Made(NamedTuple):
-    """What a network makes of a batch: a likelihood's numbers, images float32 [B, H, W, C], what changed in it."""
+class Restoration(NamedTuple):
+    """A batch restored: distribution parameters, images float32 [B, H, W, C], and mutated collections."""
 
     dist_params: Array
     images: Array
@@ -53,167 +53,171 @@ class Made(NamedTuple):
 
 
 class ImageToImage(NamedTuple):
-    """A network of a task's inputs [B, H, W, C'] and perhaps a condition [B, F] to a likelihood's numbers."""
+    """A network from a task's inputs [B, H, W, C'], and perhaps a condition [B, F], to a likelihood's parameters."""
 
     network: Module
     task: Task | None
     likelihood: Likelihood = gaussian()
     conditions: Conditions = {}
+    name: str = "generator"
 
-    def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """The network's variables; `batch` shows what an example is.
+    def init(self, key: Array, spec: ImageSpec) -> dict[str, Variables]:
+        """The network's variables for images of a size.
 
         Raises:
-          ValueError: the network gives the likelihood too few or too many numbers.
+          ValueError: the network's outputs do not parametrise the likelihood.
         """
-        given = (*self.inputs(Context(batch, key, jnp.int32(0))), *conditioning(self.conditions, batch))
-        dist_params, variables = self.network.init_with_output(key, *given, train=False)
-        require_num_params(self.likelihood, dist_params, batch["image"].shape[-1])
-        return {"generator": variables}
+        inputs = *self.example_inputs(spec), *example_conditioning(self.conditions)
+        dist_params, variables = self.network.init_with_output(key, *inputs, train=False)
+        require_num_params(self.likelihood, dist_params, spec.channels)
+        return {self.name: variables}
+
+    def example_inputs(self, spec: ImageSpec) -> tuple[Array, ...]:
+        """The task's inputs for one black image, or nothing without a task."""
+        batch = {"image": jnp.zeros((1, *spec), jnp.uint8)}
+        return self.inputs(Context(batch, jax.random.key(0), jnp.int32(0)))
 
     def inputs(self, context: Context) -> tuple[Array, ...]:
-        """The task's inputs of a batch, or nothing without a task; inside `share_inputs` the same for all losses."""
+        """The task's inputs for a batch, or nothing without a task; inside `share_inputs` the same for all losses."""
         if self.task is None:
             return ()
-        if "input" in context.batch:
-            return (context.batch["input"],)
+        if (inputs := shared(context, self)) is not None:
+            return (inputs,)
         images = to_float(context.batch["image"])
-        keys = jax.random.split(stream(context, "inputs").key, devices() * len(images))
-        return (self.task.degrade(shard_batch(keys), images),)
+        keys = draw_batch(jax.random.split, stream(context, "inputs").key, images.shape[:1])
+        return (self.task.degrade(keys, images),)
 
-    def make(self, networks: Networks, context: Context) -> Made:
-        """What the network makes of a batch in training."""
+    def restore_batch(self, networks: Networks, context: Context) -> Restoration:
+        """Degrades and restores a batch, in training."""
         inputs, condition = self.inputs(context), conditioning(self.conditions, context.batch)
         key = stream(context, "dropout").key
-        dist_params, changes = forward(self.network, networks["generator"], *inputs, *condition, train=True, key=key)
-        return Made(dist_params, self._images(inputs, dist_params), changes)
+        dist_params, changes = forward(self.network, networks[self.name], *inputs, *condition, train=True, key=key)
+        return Restoration(dist_params, self._images(inputs, dist_params), changes)
 
     def restore(self, variables: Variables, *inputs: Array) -> Array:
-        """Images float32 [B, H, W, C] of a task's inputs if there is a task, then the condition [B, F] if there is one.
+        """Images float32 [B, H, W, C] from a task's inputs, if there is a task, and the conditioning inputs.
 
-        They agree with the inputs as far as those say something exactly.
+        They agree with what the task's inputs determine exactly.
         """
         dist_params, _ = forward(self.network, variables, *inputs, train=False)
         return self._images(inputs, dist_params)
 
-    def sampler(self, network: str) -> Sampler:
-        """The function from networks and typed keys [B] to images that the generator called `network` makes.
+    def sampler(self, spec: ImageSpec | None = None) -> Sampler:
+        """Restores images; with a task `spec` is their size.
 
-        With a task it is told images uint8 [B, H, W, C] (the condition `images(spec)`), which the task degrades, each
-        by its key; after that, or without a task, the condition's field [B, ...] if there is one.
-        """
-
-        def sample(networks: Networks, keys: Array, *field: Array) -> Array:
-            inputs = ()
-            if self.task is not None:
-                inputs, field = (self.task.degrade(keys, to_float(field[0])),), field[1:]
-            return self.restore(networks[network], *inputs, *conditioning(self.conditions, fields))
-
-        return sample
-
-    def restorer(self, network: str) -> Callable[[Networks], Callable[[Array, Array], Array]]:
-        """What the generator called `network` makes of images that something has been done to already.
-
-        Of networks it is the function from images float32 [B, H, W, C] and where they are known, bool [B, H, W, 1], to
-        such images.
+        A task makes whole images a condition, `images(spec)`: it degrades each by its own key.
 
         Raises:
-          ValueError: there is no task, or the network is told something besides.
+          ValueError: there is a task and no `spec`.
         """
-        if self.task is None or self.condition is not None:
-            raise ValueError("A restorer is of a model with a task, whose network is told nothing besides.")
-        given = self.task.given
-        return lambda networks: lambda images, known: self.restore(networks[network], given(images, known))
+        if self.task is not None and spec is None:
+            raise ValueError("The sampler of a model with a task needs the images' size: sampler(spec).")
+
+        def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
+            inputs = () if self.task is None else (self.task.degrade(keys, to_float(fields["image"])),)
+            return self.restore(networks[self.name], *inputs, *conditioning(self.conditions, fields))
+
+        whole = {} if self.task is None or spec is None else images(spec)
+        return Sampler(draw, {**whole, **self.conditions})
+
+    def restorer(self, networks: Networks) -> Callable[[Array, Array], Array]:
+        """Restores images float32 [B, H, W, C] that are already degraded, known where a mask bool [B, H, W, 1] is.
+
+        Raises:
+          ValueError: there is no task, or there are conditions.
+        """
+        if self.task is None or self.conditions:
+            raise ValueError("A restorer needs a model with a task and without conditions.")
+        observation = self.task.observation
+        return lambda images, known: self.restore(networks[self.name], observation(images, known))
 
     def _images(self, inputs: tuple[Array, ...], dist_params: Array) -> Array:
-        images = self.likelihood.mean(dist_params)
-        return images if self.task is None else self.task.complete(inputs[0], images)
+        made = self.likelihood.mean(dist_params)
+        return made if self.task is None else self.task.complete(inputs[0], made)
 
 
 def restoration_loss(model: ImageToImage, distance: Distance) -> Loss:
-    """The distance of what the network makes from the images, averaged over the batch."""
+    """The distance of restored images from the truth, averaged over the batch."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        made, truth = model.make(networks, context), to_float(context.batch["image"])
-        return distance(made.images, truth).mean(), Aux(
-            peak_signal_to_noise(made.images, truth), {"generator": made.changes}
-        )
+        made, truth = model.restore_batch(networks, context), to_float(context.batch["image"])
+        metrics = peak_signal_to_noise(made.images, truth)
+        return distance(made.images, truth).mean(), Aux(metrics, {model.name: made.changes})
 
     return loss
 
 
 def likelihood_loss(model: ImageToImage) -> Loss:
-    """Minus the log likelihood of the images, in nats an image, averaged over the batch.
+    """The negative log-likelihood of the images, in nats an image, averaged over the batch.
 
     With a `categorical` likelihood it is the cross-entropy over 256 levels.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        made, images = model.make(networks, context), context.batch["image"]
-        nats = -model.likelihood.log_prob(made.dist_params, images)
-        return nats.mean(), Aux(peak_signal_to_noise(made.images, to_float(images)), {"generator": made.changes})
+        made, truth = model.restore_batch(networks, context), context.batch["image"]
+        nats = -model.likelihood.log_prob(made.dist_params, truth)
+        return nats.mean(), Aux(peak_signal_to_noise(made.images, to_float(truth)), {model.name: made.changes})
 
     return loss
 
 
 def peak_signal_to_noise(made: Array, truth: Array) -> Metrics:
-    """How near images made [B, H, W, C] in [-1, 1] are to the truth, in decibels, as the metric `psnr`."""
+    """The peak signal-to-noise ratio of images [B, H, W, C] in [-1, 1], in decibels, as the metric `psnr`."""
     return {"psnr": mean(10 * jnp.log10(4 / jnp.maximum(squared_error(made, truth), 1e-10)))}
 
 
-class Restored(NamedTuple):
-    """What a network makes of shared inputs, in place of what a GAN draws."""
+class SharedRestoration(NamedTuple):
+    """Restored images in place of those that a GAN draws, with the inputs as the discriminator's condition.
+
+    Each loss restores them with the generator as it is then.
+    """
 
     model: ImageToImage
     context: Context
+    conditioning: tuple[Array, ...]
 
-    def again(self, networks: Networks) -> tuple[Array, Variables]:
-        """The images, as a function of the generator's parameters, and the collections that changed."""
-        made = self.model.make(networks, self.context)
+    @property
+    def latents(self) -> Array:
+        """No latents: [B, 0]."""
+        return jnp.zeros((len(self.context.batch["image"]), 0))
+
+    def images(self, networks: Networks) -> tuple[Array, Variables]:
+        """The restored images as a function of the generator's parameters, and its mutated collections."""
+        made = self.model.restore_batch(networks, self.context)
         return made.images, made.changes
 
 
-def translation_game(model: ImageToImage, discriminator: Module, spec: ImageSpec) -> GAN:
-    """The game in which a discriminator tells true images from those that the network makes, each beside the input.
+def translation_game(model: ImageToImage, discriminator: Module) -> GAN:
+    """The game in which a discriminator distinguishes true from restored images, each beside the task's input.
 
     `discriminator` takes images and inputs [B, H, W, C'] to logits [B].  Its losses are those of any GAN, inside
-    `share_inputs`.  Their variables are `translation_networks`.
+    `share_inputs`; the variables are `translation_networks`.
 
     Raises:
-      ValueError: the model has no task, whose input the discriminator would be shown, or is told something besides.
+      ValueError: the model has no task, or has conditions.
     """
-    if model.task is None or model.condition is not None:
-        raise ValueError(
-            "translation_game was given a model without a task or with a condition; expected a task alone."
-        )
-    batch = {"image": jnp.zeros((1, *spec), jnp.uint8)}
-    (inputs,) = jax.eval_shape(lambda key: model.inputs(Context(batch, key, jnp.int32(0))), jax.random.key(0))
-    shape = inputs.shape[1:]
-    condition = Condition("input", math.prod(shape), shape, "float32", 0, lambda array: array)
-    return GAN(model.network, discriminator, latent_size=0, condition=condition)
+    if model.task is None or model.conditions:
+        raise ValueError("translation_game was given a model without a task or with conditions; expected a task alone.")
+    return GAN(model.network, discriminator, latent_size=0, generator_name=model.name)
 
 
-def translation_networks(model: ImageToImage, gan: GAN, key: Array, batch: Batch) -> dict[str, Variables]:
-    """Both networks' variables for a `translation_game`; `batch` shows what an example is."""
+def translation_networks(model: ImageToImage, gan: GAN, key: Array, spec: ImageSpec) -> dict[str, Variables]:
+    """The variables of both networks of a `translation_game` for images of a size."""
     generator, discriminator = jax.random.split(key)
-    image = to_float(batch["image"])
-    given = image, *model.inputs(Context(batch, key, jnp.int32(0)))
+    inputs = jnp.full((1, *spec), -1.0), *model.example_inputs(spec)
     return {
-        **model.init(generator, batch),
-        "discriminator": gan.discriminator.init(discriminator, *given, train=False),
+        **model.init(generator, spec),
+        gan.discriminator_name: gan.discriminator.init(discriminator, *inputs, train=False),
     }
 
 
-def share_inputs(model: ImageToImage, update: Update) -> Update:
-    """The update with inputs made once for all losses of a step, and what the network makes of them as a GAN's images.
+def share_inputs(model: ImageToImage, gan: GAN, update: Update) -> Update:
+    """The update with inputs that are made once for all losses of a step, and restored images in place of the GAN's."""
 
-    Each loss looks at it with the network as it is then.
-    """
-
-    def shared(networks: Networks, opt_state: OptState, context: Context):
+    def shared_inputs(networks: Networks, opt_state: OptState, context: Context):
         (inputs,) = model.inputs(context)
-        context = context._replace(batch={**context.batch, "input": inputs})
-        batch = {**context.batch, "drawn": Restored(model, context)}
-        return update.update(networks, opt_state, context._replace(batch=batch))
+        context = share(context, model, inputs)
+        restoration = SharedRestoration(model, context, (inputs,))
+        return update.update(networks, opt_state, share(context, gan.drawing, restoration))
 
-    return update._replace(update=shared)
+    return update._replace(update=shared_inputs)

@@ -1,16 +1,16 @@
-"""What an image-to-image network is asked: an input made of an image, of which the image is the truth.
+"""Image restoration tasks: a degraded image is the input, the image itself the target.
 
-    task            input y = A(x) of an image x                     complete(y, m): m made to agree with y
+    task            input y = A(x) of an image x                     complete(y, m): output m made consistent with y
     denoise         x + s n, n standard normal                       m
     inpaint         k x with the mask k beside it                    k x + (1 - k) m
     colourise       w . x, grey                                      m + y - w . m
     super_resolve   the mean of each block of pixels                 m + y - A(m)
 
-All but noise say something of the image exactly, and keep it: a network that makes 0 gives back the grey image, the
-blocks, or a grey hole, and learns the rest.
+All inputs but noisy ones determine a part of the image exactly, and `complete` keeps it: a network whose output is 0
+gives the grey image, the blocks, or a grey hole, and learns the residual.
 
-Images are float32 [B, H, W, C] in [-1, 1], keys typed [B], one an image, so that what becomes of an image depends on
-its own key alone.
+Images are float32 [B, H, W, C] in [-1, 1].  Keys are typed [B], one for each image, so that the degradation of an image
+depends on its own key alone.
 """
 
 from collections.abc import Callable
@@ -24,29 +24,29 @@ from jaxgen.core.types import Array
 from jaxgen.io.errors import InputError
 
 Mask = Callable[[Array, int, int], Array]
-"""Keys [B], a height and a width to what is known, bool [B, H, W, 1]."""
+"""Keys [B], a height and a width to the known pixels, bool [B, H, W, 1]."""
 
 LUMA = (0.299, 0.587, 0.114)
-"""How much of grey is red, green and blue: ITU-R BT.601."""
+"""Weights of red, green and blue: ITU-R BT.601."""
 
 
 class Task(NamedTuple):
-    """What a network is asked, as pure functions on a batch.
+    """A restoration task as pure functions of a batch.
 
-    `degrade` takes keys [B] and images to inputs [B, H, W, C'], whose first channels can be shown.  `given` takes
-    images that something has been done to already, and where they are known, bool [B, H, W, 1], to such inputs.
-    `complete` takes inputs and what a network made of them, [B, H, W, C], to images that agree with the inputs.
-    `baseline` takes inputs to images without a network.
+    `degrade` takes keys [B] and images to inputs [B, H, W, C'], whose first channels can be displayed.  `observation`
+    takes images that are already degraded, and their known pixels, bool [B, H, W, 1], to such inputs.  `complete` takes
+    inputs and a network's outputs [B, H, W, C] to images that are consistent with the inputs.  `baseline` takes inputs
+    to images without a network.
     """
 
     degrade: Callable[[Array, Array], Array]
-    given: Callable[[Array, Array], Array]
+    observation: Callable[[Array, Array], Array]
     complete: Callable[[Array, Array], Array]
     baseline: Callable[[Array], Array]
 
 
 def denoise(deviation: float = 0.5) -> Task:
-    """Remove normal noise of a standard deviation (black to white is 2).  The baseline is the noisy image.
+    """Denoising: Gaussian noise with a standard deviation (black to white is 2).  The baseline is the noisy image.
 
     Raises:
       ValueError: the deviation is not above 0.
@@ -59,14 +59,14 @@ def denoise(deviation: float = 0.5) -> Task:
 
     return Task(
         degrade,
-        given=lambda images, known: images,  # noqa: ARG005
+        observation=lambda images, known: images,  # noqa: ARG005
         complete=lambda inputs, made: made,  # noqa: ARG005
         baseline=lambda inputs: inputs,
     )
 
 
 def inpaint(mask: Mask) -> Task:
-    """Fill in what a mask hides: inputs have 0 there, and a last channel that is 1 where pixels are known.
+    """Inpainting: inputs are 0 where a mask hides the image; their last channel is 1 where pixels are known.
 
     The baseline is the mean of each channel's known pixels.
     """
@@ -85,19 +85,19 @@ def inpaint(mask: Mask) -> Task:
 
 
 def masked(images: Array, known: Array) -> Array:
-    """The input [B, H, W, C + 1] of `inpaint`: images with 0 where they are not known, and the mask.
+    """The input [B, H, W, C + 1] of `inpaint`: images set to 0 where they are unknown, and the mask.
 
     Raises:
       InputError: the mask is not [B, H, W, 1].
     """
     if known.shape != (*images.shape[:3], 1):
-        given, expected = list(known.shape), [*images.shape[:3], 1]
-        raise InputError(f"The mask is {given}; expected {expected}, a value for each pixel of the images.")
+        shape, expected = list(known.shape), [*images.shape[:3], 1]
+        raise InputError(f"The mask is {shape}; expected {expected}, a value for each pixel of the images.")
     return jnp.concatenate([jnp.where(known, images, 0.0), known.astype(images.dtype)], axis=-1)
 
 
 def random_block(least: float = 0.3, most: float = 0.6) -> Mask:
-    """Hides a block anywhere, with sides from `least` to `most` of the image's.
+    """Hides a random block, with sides from `least` to `most` of the image's.
 
     Raises:
       ValueError: shares that are not between 0 and 1, or not in order.
@@ -120,7 +120,7 @@ def random_block(least: float = 0.3, most: float = 0.6) -> Mask:
 
 
 def random_half() -> Mask:
-    """Hides the upper, the lower, the left or the right half."""
+    """Hides the upper, the lower, the left or the right half, at random."""
 
     def known(key: Array, height: int, width: int) -> Array:
         upper = jnp.broadcast_to(jnp.arange(height)[:, None] < height // 2, (height, width))
@@ -131,7 +131,7 @@ def random_half() -> Mask:
 
 
 def fixed_mask(known: np.ndarray) -> Mask:
-    """Of every image the pixels are known where an array [H, W] is not 0.
+    """Every image is known where an array [H, W] is not 0.
 
     The mask raises:
       InputError: images of another size.
@@ -139,15 +139,15 @@ def fixed_mask(known: np.ndarray) -> Mask:
 
     def mask(keys: Array, height: int, width: int) -> Array:
         if np.shape(known) != (height, width):
-            given = "x".join(map(str, np.shape(known)))
-            raise InputError(f"The mask is {given}, the images are {height}x{width}; expected one size.")
+            shape = "x".join(map(str, np.shape(known)))
+            raise InputError(f"The mask is {shape}, the images are {height}x{width}; expected one size.")
         return jnp.broadcast_to(jnp.asarray(known, bool)[..., None], (len(keys), height, width, 1))
 
     return mask
 
 
 def colourise() -> Task:
-    """Give a grey image [B, H, W, 1] its colours, of the same luma.  The baseline is grey."""
+    """Colourisation of grey images [B, H, W, 1], keeping their luma.  The baseline is grey."""
 
     def degrade(keys: Array, images: Array) -> Array:  # noqa: ARG001
         if images.shape[-1] != 3:
@@ -156,22 +156,22 @@ def colourise() -> Task:
 
     return Task(
         degrade,
-        given=lambda images, known: luma(images),  # noqa: ARG005
+        observation=lambda images, known: luma(images),  # noqa: ARG005
         complete=lambda inputs, made: made + inputs - luma(made),
         baseline=lambda inputs: jnp.broadcast_to(inputs, (*inputs.shape[:3], 3)),
     )
 
 
 def luma(images: Array) -> Array:
-    """The grey [B, H, W, 1] of colours [B, H, W, 3]."""
+    """The luma [B, H, W, 1] of colours [B, H, W, 3]."""
     return (images * jnp.array(LUMA)).sum(-1, keepdims=True)
 
 
 def super_resolve(factor: int) -> Task:
-    """Sharpen an image of which each block of `factor` x `factor` pixels has its mean.
+    """Super-resolution of images whose blocks of `factor` x `factor` pixels are averaged.
 
-    The input is of the full size; one of a smaller image is that with each pixel repeated.  The baseline is bicubic
-    interpolation of the smaller image.
+    The input has the full size: a smaller image has its pixels repeated.  The baseline is bicubic interpolation of the
+    smaller image.
 
     Raises:
       ValueError: a factor below 2.
@@ -184,14 +184,14 @@ def super_resolve(factor: int) -> Task:
 
     return Task(
         degrade=lambda keys, images: block_means(images, factor),  # noqa: ARG005
-        given=lambda images, known: block_means(images, factor),  # noqa: ARG005
+        observation=lambda images, known: block_means(images, factor),  # noqa: ARG005
         complete=lambda inputs, made: made + inputs - block_means(made, factor),
         baseline=baseline,
     )
 
 
 def block_means(images: Array, factor: int) -> Array:
-    """Each pixel as the mean of its block of `factor` x `factor` pixels.
+    """Replaces each pixel by the mean of its block of `factor` x `factor` pixels.
 
     Raises:
       InputError: the factor does not divide the sides.

@@ -1,15 +1,14 @@
 """Style transfer: the content of one image in the style of another.
 
-By adaptive instance normalisation, Huang and Belongie (2017), https://arxiv.org/abs/1703.06868.  The networks are
-"encoder", from images to maps of several levels, the last of which is f, and "decoder", g, from there to images.  With
-mu, sigma the moments of each channel over an image, c the content, s the style, a the strength, and move a crop at a
-random place:
+By adaptive instance normalisation, Huang and Belongie (2017), https://arxiv.org/abs/1703.06868.  An encoder takes
+images to feature maps of several levels, the last of which is f; a decoder g takes that back to images.  With mu, sigma
+the moments of each channel over an image, c the content, s the style, a the strength, and move a random crop:
 
     (1) AdaIN(x, y) = sigma(y) (x - mu(x)) / sigma(x) + mu(y)
     (2) t           = (1 - a) f(c) + a AdaIN(f(c), f(s)),   result g(t)
     (3) loss        = content(f(g(t)), t) + weight style(move(g(t)), s)    with a = 1
 
-Equations (8), (14) and (11) there, without move.  Where a mask m is given the result is m g(t) + (1 - m) c.
+Equations (8), (14) and (11) there, without move.  With a mask m the result is m g(t) + (1 - m) c.
 
 By optimisation, Gatys et al. (2016): the image itself is the network "image", and its pixels descend
 
@@ -23,41 +22,47 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.batch import shard_batch
-from jaxgen.core.image import to_float, to_uint8
+from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.metrics import mean
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Batch, Context, Loss, Networks, Variables
 from jaxgen.io.errors import InputError
 from jaxgen.losses import channel_moments, gram_style_loss, moment_style_loss, squared_error
+from jaxgen.models.latents.controls import Fields
 from jaxgen.nets import Module, forward
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MOVES = 4
-"""Places to see an image from, in either direction: as many as pixels that an encoder makes one of."""
+"""Offsets of a crop in either direction: as many as the encoder's stride in pixels."""
 
 Features = Callable[[Array], Sequence[Array]]
-"""Images float32 [B, H, W, C] in [-1, 1] to the maps [B, h, w, F] of each level, the last of which says the content."""
+"""Images float32 [B, H, W, C] in [-1, 1] to the maps [B, h, w, F] of each level, the last for the content."""
 
 
 class StyleTransfer(NamedTuple):
-    """An encoder of images to maps [B, h, w, F] of several levels, and a decoder of the last of them to images."""
+    """An encoder from images to feature maps [B, h, w, F] of several levels, and a decoder from the last of them."""
 
     encoder: Module
     decoder: Module
+    encoder_name: str = "encoder"
+    decoder_name: str = "decoder"
 
-    def init(self, key: Array, batch: Batch) -> dict[str, Variables]:
-        """Both networks' variables; `batch` shows what an example is."""
+    def init(self, key: Array, spec: ImageSpec) -> dict[str, Variables]:
+        """The variables of both networks for images of a size."""
         encoder, decoder = jax.random.split(key)
-        maps, variables = self.encoder.init_with_output(encoder, to_float(batch["image"]), train=False)
-        return {"encoder": variables, "decoder": self.decoder.init(decoder, maps[-1], train=False)}
+        maps, variables = self.encoder.init_with_output(encoder, jnp.full((1, *spec), -1.0), train=False)
+        return {
+            self.encoder_name: variables,
+            self.decoder_name: self.decoder.init(decoder, maps[-1], train=False),
+        }
 
     def encode(self, networks: Networks, images: Array) -> Sequence[Array]:
         """The maps [B, h, w, F] of each level of images float32 [B, H, W, C] in [-1, 1]."""
-        return forward(self.encoder, networks["encoder"], images, train=False)[0]
+        return forward(self.encoder, networks[self.encoder_name], images, train=False)[0]
 
     def decode(self, networks: Networks, features: Array, size: Sequence[int]) -> Array:
-        """The images float32 [B, *size, C] of maps of the last level, what reaches over cut off."""
-        image = forward(self.decoder, networks["decoder"], features, train=False)[0]
+        """Images float32 [B, *size, C] from maps of the last level, cropped to the size."""
+        image = forward(self.decoder, networks[self.decoder_name], features, train=False)[0]
         for axis, side in enumerate(size, start=1):
             image = jnp.take(image, jnp.arange(side), axis=axis)
         return image
@@ -70,10 +75,10 @@ class StyleTransfer(NamedTuple):
         strength: Array | float = 1.0,
         mask: Array | None = None,
     ) -> Array:
-        """The contents float32 [B, H, W, C] in [-1, 1] in the styles of [B, H', W', C], by (2).
+        """Transfers the styles of images [B, H', W', C] to contents float32 [B, H, W, C] in [-1, 1], by (2).
 
-        `strength`, one or [B], goes from 0, the content as the decoder knows it, to 1.  Where a mask [B, H, W, 1] in
-        [0, 1] is 0 the content stays as it is.
+        `strength`, one or [B], goes from 0, the reconstructed content, to 1.  Where a mask [B, H, W, 1] in [0, 1] is 0
+        the content stays unchanged.
         """
         features, styles = (self.encode(networks, images)[-1] for images in (content, style))
         target = blended(features, adaptive_instance_norm(features, styles), strength)
@@ -81,51 +86,48 @@ class StyleTransfer(NamedTuple):
         return result if mask is None else mask * result + (1 - mask) * content
 
     def losses(self, networks: Networks, images: Array, content: Array, style: Array) -> tuple[Array, Array]:
-        """How far images [B, H, W, C] are from what a transfer is to be: the two terms [B] of (3), without move."""
-        maps, features, styles = (self.encode(networks, given) for given in (images, content, style))
+        """The content and the style loss [B] of images [B, H, W, C], the terms of (3) without move."""
+        maps, features, styles = (self.encode(networks, pixels) for pixels in (images, content, style))
         return squared_error(maps[-1], adaptive_instance_norm(features[-1], styles[-1])), moment_style_loss(
             maps, styles
         )
 
     def sampler(self, examples: Array) -> Sampler:
-        """The function from networks and typed keys [B] to some of `examples` uint8 [N, H, W, C] in others' styles.
+        """Transfers styles between random pairs of `examples` uint8 [N, H, W, C], at least two."""
 
-        Which ones is random; two examples at least.
-        """
-
-        def sample(networks: Networks, keys: Array) -> Array:
+        def draw(networks: Networks, keys: Array, fields: Fields) -> Array:  # noqa: ARG001
             pairs = jax.vmap(lambda key: jax.random.choice(key, len(examples), (2,), replace=False))(keys)
             content, style = (to_float(jnp.asarray(examples)[pairs[:, which]]) for which in (0, 1))
             return self.transfer(networks, content, style)
 
-        return sample
+        return Sampler(draw)
 
 
 def adaptive_instance_norm(content: Array, style: Array) -> Array:
-    """Maps [B, h, w, F] with the moments of others [B, h', w', F], (1)."""
+    """Adaptive instance normalisation: maps [B, h, w, F] with the moments of others [B, h', w', F], (1)."""
     (centre, deviation), (other_centre, other_deviation) = map(channel_moments, (content, style))
     return other_deviation * (content - centre) / deviation + other_centre
 
 
 def blended(content: Array, styled: Array, strength: Array | float) -> Array:
-    """The maps [B, h, w, F] on the straight way from content to style, one strength or [B], (2)."""
+    """Linear interpolation of maps [B, h, w, F] from content to style, by one strength or [B], (2)."""
     share = jnp.reshape(jnp.asarray(strength, content.dtype), (-1, 1, 1, 1))
     return (1 - share) * content + share * styled
 
 
 def swapped(images: Array) -> Array:
-    """Each image's neighbour of a batch [B, ...], first with second, third with fourth: pairs of a shuffled batch.
+    """Swaps each pair of a shuffled batch [B, ...]: first with second, third with fourth.
 
     Raises:
       InputError: an odd number of images (of a device's, in a pmap).
     """
     if len(images) % 2:
-        raise InputError(f"Pairs of content and style of {len(images)} images (on a device): expected an even number.")
+        raise InputError(f"Pairs of content and style of {len(images)} images (on a device); expected an even number.")
     return images.reshape(-1, 2, *images.shape[1:])[:, ::-1].reshape(images.shape)
 
 
 def moved(key: Array, images: Array) -> Array:
-    """A crop [B, H - 4, W - 4, C] of images [B, H, W, C] at a random place, the same for all.
+    """A random crop [B, H - 4, W - 4, C] of images [B, H, W, C], at the same place in all.
 
     Raises:
       InputError: images of which nothing would be left.
@@ -141,12 +143,13 @@ def moved(key: Array, images: Array) -> Array:
 def style_transfer_loss(model: StyleTransfer, *, weight: float = 10.0) -> Loss:
     """(3), averaged over the batch: each image takes its neighbour's style.  No gradient flows into the encoder.
 
-    What the style is asked of is moved by a few pixels: an encoder with strides sees every fourth pixel in one way, and
-    a pattern of that period, which no eye takes for the style, would do as well.
+    The style loss sees a random crop: features of a strided encoder repeat with the stride, and the decoder would match
+    styles by a visible pattern of that period.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        networks = {**networks, "encoder": jax.lax.stop_gradient(networks["encoder"])}
+        name = model.encoder_name
+        networks = {**networks, name: jax.lax.stop_gradient(networks[name])}
         images = to_float(context.batch["image"])
         maps = model.encode(networks, images)
         styles = [swapped(level) for level in maps]
@@ -160,9 +163,9 @@ def style_transfer_loss(model: StyleTransfer, *, weight: float = 10.0) -> Loss:
 
 
 def identity_loss(model: StyleTransfer) -> Loss:
-    """The mean squared error of what the networks make of an image that no style is given to: strength 0 is content.
+    """The mean squared error of the reconstructed content, at strength 0.
 
-    It trains the encoder too, as an autoencoder's.
+    It trains the encoder too, as half of an autoencoder.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
@@ -174,14 +177,14 @@ def identity_loss(model: StyleTransfer) -> Loss:
 
 
 def image_network(image: Array) -> Variables:
-    """Images float32 [B, H, W, C] as the network "image", so that `minimize(..., wrt="image")` finds them."""
+    """Images float32 [B, H, W, C] as the network "image", which `minimize(..., wrt="image")` optimises."""
     return {"params": image}
 
 
 def optimized_transfer_loss(features: Features, *, weight: float = 1.0) -> Loss:
-    """(4) of the network "image", averaged over the batch: `content` and `style`, uint8 [B, H, W, C].
+    """(4) of the network "image", averaged over the batch, which has `content` and `style` uint8 [B, H, W, C].
 
-    Any function from images to maps will do.  Start from the content or from noise.
+    `features` is any function from images to maps.  Start from the content or from noise.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
@@ -194,7 +197,7 @@ def optimized_transfer_loss(features: Features, *, weight: float = 1.0) -> Loss:
 
 
 def strengths(model: StyleTransfer, networks: Networks, batch: Batch, *, rows: int = 8) -> Array:
-    """A row uint8 [7, H, W, C] for each of some images: itself, it in its neighbour's style ever more, and that."""
+    """A row uint8 [7, H, W, C] for each of some images: content, transfers of increasing strength, and style."""
     content = to_float(batch["image"][: 2 * min(rows, len(batch["image"]) // 2)])
     style = swapped(content)
     between = [model.transfer(networks, content, style, strength) for strength in STRENGTHS]

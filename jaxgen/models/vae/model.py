@@ -33,8 +33,8 @@ from jaxgen.nets import Module, dense_outputs, forward
 class Inference(NamedTuple):
     """The terms of a bound for images with k latents each.
 
-    `log_likelihood` is log p(x | z) and `log_ratio` is log q(z | x) / p(z), both [k, B].  `kl` is KL(q || p) by dimension
-    or group of latents [k, B, D], in closed form if there is one; its sum is the expectation of `log_ratio`.
+    `log_likelihood` is log p(x | z) and `log_ratio` is log q(z | x) / p(z), both [k, B].  `kl` is KL(q || p) by
+    dimension or group of latents [k, B, D], in closed form if there is one; its sum is `log_ratio` in expectation.
     """
 
     log_likelihood: Array
@@ -101,7 +101,7 @@ class VAE(NamedTuple):
         """
         if self.conditions and (self.prior.is_learned or "image" in self.conditions):
             raise ValueError(
-                "A VAE's conditions are labels, features or text, and then its prior is standard_normal()."
+                "A VAE's conditions are labels, features or text, and its prior is then standard_normal()."
             )
         encoder, decoder, prior = jax.random.split(key, 3)
         condition, image = example_conditioning(self.conditions), jnp.full((1, *spec), -1.0)

@@ -116,7 +116,7 @@ class Block(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """From images [B, H, W, C] with sides that are multiples of 4: two strided convolutions, residual blocks after each."""
+    """From images [B, H, W, C] with sides that are multiples of 4: strided convolutions and residual blocks."""
 
     latent_size: int
     width: int = 32

@@ -6,9 +6,8 @@ pixels to the left.  With g(a, b) = tanh(a) sigmoid(b) and * a shifted convoluti
     (1) u = W_v * v + V_v c,            v <- v + g(u)
     (2) r = W_h * h + W_u u + V_h c,    h <- h + W_o g(r)
 
-where c is a condition; the paper's v has no residual.  A network maps images float32 [B, H, W, F] and perhaps a condition
-[B, K] to the distribution parameters [B, H, W, P] of each pixel, which depend only on the pixels before it in raster
-order.
+where c is a condition; the paper's v has no residual.  A network maps images float32 [B, H, W, F] and perhaps a
+condition [B, K] to distribution parameters [B, H, W, P], which depend only on the pixels before in raster order.
 """
 
 from functools import partial

@@ -95,7 +95,7 @@ class Stream(nn.Module):
 
 
 class PixelCNNPlusPlus(nn.Module):
-    """Images float32 [B, H, W, F] in [-1, 1] to parameters float32 [B, H, W, P]; sides are multiples of 2^(levels - 1)."""
+    """Images float32 [B, H, W, F] to distribution parameters [B, H, W, P]; sides are multiples of 2^(levels - 1)."""
 
     num_params: int
     width: int = 64

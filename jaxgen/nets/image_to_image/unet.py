@@ -1,7 +1,7 @@
 """Networks from an image to an image of its size.
 
-They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to distribution parameters float32 [B, H, W, P], and
-draw dropout from the stream "dropout".  For an image of features alone take a decoder of `jaxgen.nets.autoencoder.networks`.
+They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to distribution parameters float32
+[B, H, W, P], and draw dropout from the stream "dropout".  From features alone, use a decoder of an autoencoder.
 
     UNet         halved and doubled again, with skip connections at each size: Ronneberger et al. (2015),
                  https://arxiv.org/abs/1505.04597, with residual blocks without normalisation
