@@ -1,11 +1,12 @@
-"""A GAN that draws the digit it is told.  python experiments/cgan_mnist.py --help
+"""A conditional GAN of digits.  python experiments/cgan_mnist.py --help
 
-Both networks are told the label: the generator beside its latent, the discriminator by a projection.  Afterwards
+Both networks are conditioned on the label: the generator beside its latent, the discriminator by projection.  Afterwards
 
     python -m jaxgen sample runs/cgan_mnist --label 7 --num 64 --out sevens.png
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import jax
@@ -13,40 +14,51 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
+from jaxgen.export import export_controls
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
-from jaxgen.models import GAN, discriminator_loss, ema_warmup, generator_loss, labels, r1_loss, r2_loss, share_images
+from jaxgen.models import (
+    GAN,
+    discriminator_loss,
+    ema_warmup,
+    generator_loss,
+    labels,
+    r1_loss,
+    r2_loss,
+    share_images,
+    use_ema,
+)
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Draw MNIST digits of the class that is asked for, with a conditional DCGAN."""
+    """Draw MNIST digits of a given class with a conditional DCGAN."""
 
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     classes: Count = 10
-    """Labels are from 0 to one less."""
+    """Number of classes; labels are from 0 to one less."""
     width: Count = 32
-    """Channels of the layer below the image; each layer below that has twice as many."""
+    """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Annotated[int, Bounds(least=0)] = 256
-    """Features of the dense layer between latent and maps, and between maps and logit; 0 for none."""
+    """Features of the dense layer between the latent and the maps, and between the maps and the logit; 0 for none."""
     latent_size: Count = 64
-    """Numbers that an image is drawn from, besides its label."""
+    """Latent dimension."""
     learning_rate: Positive = 2e-3
-    """Adam's for both networks at the start; it is half as much after 8,000 steps, a third after 16,000."""
+    """Adam's for both networks; it decays as lr / (1 + step / 8,000)."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalties R1 and R2."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
         generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
         discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal),
         latent_size=config.latent_size,
-        condition=labels(config.classes),
+        conditions=labels(config.classes),
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)
     update = chain(
@@ -63,12 +75,11 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
     return Recipe(
-        networks=gan.init,
+        networks=partial(gan.init, spec=spec),
         update=share_images(gan, update),
-        sampler=gan.sampler("generator_ema"),
-        condition=gan.condition,
-        discriminator_loss="discriminator/adversarial",
-        controls=gan.controls("generator_ema"),
+        sampler=use_ema(gan.sampler()),
+        discriminators=("discriminator/adversarial",),
+        exports={"controls": export_controls(use_ema(gan.controls))},
     )
 
 

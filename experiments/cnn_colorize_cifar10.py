@@ -1,25 +1,24 @@
 """A network that colours grey images.  python experiments/cnn_colorize_cifar10.py --help
 
-It is given the luma of images and learns their colours.  What is nearest on average is grey or brown, so that a
-discriminator sees the images beside their luma, pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  It
-ends with the test images: a picture of inputs, of what the network makes of them and of the truth, and how near and how
-colourful they are beside grey.  Grey images of your own are coloured by
+It restores colours from luma.  The estimate of least error is grey or brown, so that a discriminator sees the images
+beside their luma, pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  It ends with the test images: a
+picture of inputs, restored images and the truth, and PSNR, SSIM and colourfulness beside grey.  Colour grey images of
+your own by
 
     python -m jaxgen restore runs/cnn_colorize_cifar10 --images photographs --out coloured.png
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
-import jax
-import jax.numpy as jnp
 import optax
 import tyro
 
-from jaxgen import ImageSpec, Networks, add, chain, ema, lazily, minimize, scale, to_uint8
+from jaxgen import ImageSpec, add, chain, ema, lazily, minimize, scale, to_uint8
 from jaxgen.data import load
 from jaxgen.evaluation import degraded, report_restoration
-from jaxgen.export import load_sampler
+from jaxgen.export import export_restorer, load_sampler
 from jaxgen.losses import absolute_error, logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     ImageToImage,
@@ -27,12 +26,12 @@ from jaxgen.models import (
     discriminator_loss,
     ema_warmup,
     generator_loss,
-    images,
     r1_loss,
     restoration_loss,
     share_inputs,
     translation_game,
     translation_networks,
+    use_ema,
 )
 from jaxgen.nets import PatchDiscriminator, UNet
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
@@ -43,13 +42,13 @@ class Config(RunConfig):
     """Colour CIFAR-10 with a U-Net and a discriminator."""
 
     data: Literal["cifar10"] = "cifar10"
-    """Prepared by TFDS as array_record; looked for in --data-dir."""
+    """Prepared by TFDS as array_record, under --data-dir."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     width: Count = 32
     """Channels of both networks' maps of half the image's sides; each half of those has twice as many."""
     learning_rate: Positive = 2e-3
-    """Adam's at the start, for both networks; it is half as much after 4,000 steps, a third after 8,000."""
+    """Adam's; it decays as lr / (1 + step / 4,000)."""
     nearness: Annotated[float, Bounds(least=0)] = 10.0
     """Weight of the absolute error; that of the adversarial loss is 1.  pix2pix has 100, which leaves most of CIFAR-10
     brown."""
@@ -60,11 +59,8 @@ class Config(RunConfig):
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to colour images with them."""
     model = ImageToImage(UNet(spec.channels, config.width, folded=True), colourise())
-    gan = translation_game(model, PatchDiscriminator(config.width), spec)
+    gan = translation_game(model, PatchDiscriminator(config.width))
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 4_000), b1=0.0, b2=0.99)
-
-    def networks(key: jax.Array) -> Networks:
-        return translation_networks(model, gan, key, {"image": jnp.zeros((1, *spec), jnp.uint8)})
 
     update = chain(
         discriminator=minimize(
@@ -86,31 +82,30 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
-        networks=networks,
-        update=share_inputs(model, update),
-        discriminator_loss="discriminator/adversarial",
-        sampler=model.sampler("generator_ema"),
-        condition=images(spec),
-        restorer=model.restorer("generator_ema"),
+        networks=partial(translation_networks, model, gan, spec=spec),
+        update=share_inputs(model, gan, update),
+        discriminators=("discriminator/adversarial",),
+        sampler=use_ema(model.sampler(spec)),
+        exports={"restorer": export_restorer(use_ema(model.restorer))},
     )
 
 
 def main() -> None:
     """Trains and tests as the command line says."""
     config, task = tyro.cli(Config), colourise()
-    # Read first: what is missing is told before training, not after.
+    # Read first: missing data are an error before training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
     truth = test.arrays["image"]
 
-    def judge(directory: RunDirectory) -> None:
+    def evaluate(directory: RunDirectory) -> None:
         inputs = degraded(task, truth, config.seed)
         made = {
-            "network": load_sampler(directory.sampler).draw(config.seed, len(truth), field=truth),
+            "network": load_sampler(directory.sampler).draw(config.seed, len(truth), fields={"image": truth}),
             "grey": to_uint8(task.baseline(inputs)),
         }
         report_restoration(directory.path, inputs, made, truth)
 
-    run(config, build, name="cnn_colorize_cifar10", afterwards=judge)
+    run(config, build, name="cnn_colorize_cifar10", afterwards=evaluate)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """A network that completes digits.  python experiments/cnn_inpaint_mnist.py --help
 
-It is given images that something was done to, and learns what they were: a part is hidden, there is noise, or pixels
-are large.  It ends with the test images: a picture of inputs, of what the network makes of them and of the truth, and
-how near it is beside what is made without a network.  Afterwards
+It restores degraded images: a part is hidden, noise is added, or pixels are averaged.  It ends with the test images: a
+picture of inputs, restored images and the truth, and PSNR and SSIM beside a baseline without a network.  Afterwards
 
     python -m jaxgen restore runs/cnn_inpaint_mnist --images damaged.png --mask mask.png --out completed.png
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import jax.numpy as jnp
@@ -17,18 +17,18 @@ import tyro
 from jaxgen import ImageSpec, chain, ema, minimize, to_float, to_uint8
 from jaxgen.data import load
 from jaxgen.evaluation import degraded, report_restoration
-from jaxgen.export import load_sampler
+from jaxgen.export import export_restorer, load_sampler
 from jaxgen.losses import charbonnier_error
 from jaxgen.models import (
     ImageToImage,
     denoise,
     ema_warmup,
-    images,
     inpaint,
     random_block,
     random_half,
     restoration_loss,
     super_resolve,
+    use_ema,
 )
 from jaxgen.nets import UNet
 from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, command, run
@@ -40,7 +40,7 @@ TASKS = {
     "super_resolve_x2": (super_resolve(2), "bicubic"),
     "super_resolve_x4": (super_resolve(4), "bicubic"),
 }
-"""What there is to do, and what the way without a network is called."""
+"""The tasks, and the names of their baselines."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,16 @@ class Config(RunConfig):
     """Complete, clean or sharpen MNIST digits with a U-Net."""
 
     data: Literal["mnist", "fashion_mnist"] = "mnist"
-    """The training split to learn from, the test split to be judged by."""
+    """The training split is for training, the test split for the evaluation."""
     task: Literal["inpaint", "complete", "denoise", "super_resolve_x2", "super_resolve_x4"] = "inpaint"
-    """inpaint: a block is hidden; complete: a half is; denoise: normal noise is added; super_resolve: four or sixteen
-    pixels are one."""
+    """inpaint: a block is hidden; complete: a half is; denoise: Gaussian noise is added; super_resolve: blocks of 2x2 or
+    4x4 pixels are averaged."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     width: Count = 32
     """Channels of the maps of half the image's sides; those of a quarter have twice as many."""
     learning_rate: Positive = 2e-3
-    """Adam's at the start; it is half as much after 2,000 steps, a third after 4,000."""
+    """Adam's; it decays as lr / (1 + step / 2,000)."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -70,11 +70,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
-        networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
+        networks=partial(model.init, spec=spec),
         update=update,
-        sampler=model.sampler("generator_ema"),
-        condition=images(spec),
-        restorer=model.restorer("generator_ema"),
+        sampler=use_ema(model.sampler(spec)),
+        exports={"restorer": export_restorer(use_ema(model.restorer))},
     )
 
 
@@ -82,21 +81,21 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     task, baseline = TASKS[config.task]
-    # Read first: what is missing is told before training, not after.
+    # Read first: missing data are an error before training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir, offline=config.offline)
     truth = test.arrays["image"]
 
-    def judge(directory: RunDirectory) -> None:
+    def evaluate(directory: RunDirectory) -> None:
         inputs = degraded(task, truth, config.seed)
         made = {
-            "network": load_sampler(directory.sampler).draw(config.seed, len(truth), field=truth),
+            "network": load_sampler(directory.sampler).draw(config.seed, len(truth), fields={"image": truth}),
             baseline: to_uint8(task.baseline(inputs)),
         }
         if config.task in ("inpaint", "complete"):
             made["mean of the test images"] = to_uint8(task.complete(inputs, to_float(jnp.asarray(truth)).mean(0)))
         report_restoration(directory.path, inputs, made, truth)
 
-    run(config, build, name="cnn_inpaint_mnist", afterwards=judge)
+    run(config, build, name="cnn_inpaint_mnist", afterwards=evaluate)
 
 
 if __name__ == "__main__":

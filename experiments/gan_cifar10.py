@@ -1,7 +1,7 @@
 """A GAN of small colour images.  python experiments/gan_cifar10.py --help
 
     sngan     residual networks with spectral normalisation and the hinge loss: Miyato et al. (2018),
-              https://arxiv.org/abs/1802.05957; with --classes both are told the label
+              https://arxiv.org/abs/1802.05957; with --classes both are conditioned on labels
     r3gan     modern residual networks with the relativistic loss, R1 and R2: Huang et al. (2024),
               https://arxiv.org/abs/2501.05441
 
@@ -9,12 +9,14 @@ With --evaluate-every the Fréchet distance is measured on the way; with --incep
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import optax
 import tyro
 
 from jaxgen import ImageSpec, InputError, Loss, add, chain, ema, every, lazily, minimize
+from jaxgen.export import export_controls
 from jaxgen.losses import hinge_discriminator, relativistic_paired, wasserstein_generator
 from jaxgen.models import (
     GAN,
@@ -25,6 +27,7 @@ from jaxgen.models import (
     r1_loss,
     r2_loss,
     relativistic_generator_loss,
+    use_ema,
 )
 from jaxgen.nets import R3GANDiscriminator, R3GANGenerator, ResidualDiscriminator, ResidualGenerator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
@@ -37,22 +40,22 @@ class Config(RunConfig):
     data: str = "cifar10"
     """cifar10, a folder of images, or an .npz."""
     max_minutes: Positive = 60.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 64
-    """Images a step."""
+    """Images per step."""
     preset: Literal["sngan", "r3gan"] = "sngan"
     """The networks and how they train."""
     classes: Annotated[int, Bounds(least=0)] = 0
-    """Labels are from 0 to one less, and both networks are told them; 0 for none."""
+    """Number of classes that both networks are conditioned on; 0 for an unconditional GAN."""
     width: Count = 64
     """Channels: sngan 256 in the paper for the generator, whose discriminator has half as many; r3gan of its largest
     map."""
     latent_size: Count = 128
-    """Numbers that an image is drawn from."""
+    """Latent dimension."""
     learning_rate: Positive = 2e-4
-    """Adam's for both networks at the start; it falls in a straight line to 0 at step --decay-steps."""
+    """Adam's for both networks; it decays linearly to 0 at step --decay-steps."""
     decay_steps: Count = 150_000
-    """See --learning-rate."""
+    """Steps until the learning rate is 0."""
     critic_steps: Count | None = None
     """Steps of sngan's discriminator for each of its generator; 5 in the paper and by default."""
     gamma: Annotated[float, Bounds(least=0)] | None = None
@@ -61,22 +64,22 @@ class Config(RunConfig):
 
 def make_gan(config: Config, spec: ImageSpec) -> GAN:
     """Both networks."""
-    condition = labels(config.classes) if config.classes else None
+    conditions = labels(config.classes) if config.classes else {}
     if config.preset == "sngan":
         networks = ResidualGenerator(spec, config.width), ResidualDiscriminator(max(config.width // 2, 1))
     else:
         networks = R3GANGenerator(spec, config.width), R3GANDiscriminator(config.width)
-    return GAN(*networks, latent_size=config.latent_size, condition=condition)
+    return GAN(*networks, latent_size=config.latent_size, conditions=conditions)
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     gan = make_gan(config, spec)
     is_sngan = config.preset == "sngan"
     if is_sngan and config.gamma is not None:
         raise InputError(f"--gamma {config.gamma}: sngan has no gradient penalties; they are --preset r3gan's.")
     if not is_sngan and config.critic_steps is not None:
-        raise InputError(f"--critic-steps {config.critic_steps}: r3gan's networks take turns; it is --preset sngan's.")
+        raise InputError(f"--critic-steps {config.critic_steps}: r3gan's networks alternate; it is --preset sngan's.")
     k = (config.critic_steps or 5) if is_sngan else 1
     gamma = 0.5 if config.gamma is None else config.gamma
 
@@ -101,11 +104,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.9995)),
     )
     return Recipe(
-        networks=gan.init,
+        networks=partial(gan.init, spec=spec),
         update=update,
-        sampler=gan.sampler("generator_ema"),
-        condition=gan.condition,
-        controls=gan.controls("generator_ema"),
+        sampler=use_ema(gan.sampler()),
+        exports={"controls": export_controls(use_ema(gan.controls))},
     )
 
 

@@ -7,6 +7,7 @@ https://arxiv.org/abs/2501.05441, which covers all modes.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import jax
@@ -18,7 +19,7 @@ import tyro
 from jaxgen import ImageSpec, InputError, Networks, add, chain, ema, lazily, minimize
 from jaxgen.data import Dataset, make_dataset
 from jaxgen.evaluation import count_classes, digit_network
-from jaxgen.export import seeded
+from jaxgen.export import export_controls, seeded
 from jaxgen.losses import relativistic_paired
 from jaxgen.models import (
     GAN,
@@ -28,6 +29,7 @@ from jaxgen.models import (
     r2_loss,
     relativistic_generator_loss,
     share_images,
+    use_ema,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
@@ -41,21 +43,21 @@ class Config(RunConfig):
     """Draw stacked MNIST digits, and count the modes."""
 
     max_minutes: Positive = 30.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     evaluate_every: Annotated[int, Bounds(least=0)] = 5_000
     """Steps between counts of the modes; the best state is kept in best/.  0 for none."""
     evaluate_num: Annotated[int, Bounds(least=2)] = 26_000
     """Samples in which modes are counted."""
     width: Count = 32
-    """Channels of the layer below the image; each layer below that has twice as many."""
+    """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Annotated[int, Bounds(least=0)] = 256
-    """Features of the dense layer between latent and maps, and between maps and logit; 0 for none."""
+    """Features of the dense layer between the latent and the maps, and between the maps and the logit; 0 for none."""
     latent_size: Count = 64
-    """Numbers that an image is drawn from."""
+    """Latent dimension."""
     learning_rate: Positive = 2e-3
-    """Adam's for both networks at the start; it is half as much after 8,000 steps, a third after 16,000."""
+    """Adam's for both networks; it decays as lr / (1 + step / 8,000)."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalties R1 and R2."""
 
@@ -101,7 +103,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=minimize(relativistic_generator_loss(gan, relativistic_paired), adam, wrt="generator"),
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
-    sampler, network = gan.sampler("generator_ema"), digit_network()
+    sampler, network = use_ema(gan.sampler()), digit_network()
     draw = jax.jit(lambda networks, index: seeded(sampler, networks)(jnp.uint32(config.seed), index))
 
     def score(networks: Networks) -> dict[str, float]:
@@ -116,12 +118,12 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         return {"missing_modes": 1_000.0 - modes.covered, "divergence": divergence}
 
     return Recipe(
-        networks=gan.init,
+        networks=partial(gan.init, spec=spec),
         update=share_images(gan, update),
         sampler=sampler,
-        discriminator_loss="discriminator/adversarial",
+        discriminators=("discriminator/adversarial",),
         score=score,
-        controls=gan.controls("generator_ema"),
+        exports={"controls": export_controls(use_ema(gan.controls))},
     )
 
 

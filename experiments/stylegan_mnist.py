@@ -1,6 +1,6 @@
 """A style-based GAN of digits.  python experiments/stylegan_mnist.py --help
 
-The generator is told its latent at each layer, so that the coarse layers of one image and the fine ones of another make
+Every layer of the generator is modulated by a style, so that the coarse layers of one image and the fine ones of another make
 a third.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.  Afterwards
 
     python -m jaxgen mix runs/stylegan_mnist --layer 2 --out mixtures.png
@@ -8,6 +8,7 @@ a third.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.  Afterwards
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import jax
@@ -15,6 +16,7 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
+from jaxgen.export import export_controls
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
@@ -25,6 +27,7 @@ from jaxgen.models import (
     r2_loss,
     share_images,
     style_controls,
+    use_ema,
 )
 from jaxgen.nets import DCGANDiscriminator, StyleGenerator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
@@ -35,24 +38,24 @@ class Config(RunConfig):
     """Draw MNIST digits with a style-based GAN."""
 
     max_minutes: Positive = 15.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     width: Count = 16
     """Channels of the two largest maps; each half as large as these has twice as many, and so has the discriminator's
     first."""
     hidden: Annotated[int, Bounds(least=0)] = 256
     """Features of the dense layer between the discriminator's maps and its logit; 0 for none."""
     latent_size: Count = 64
-    """Numbers of a style."""
+    """Dimension of a style w."""
     learning_rate: Positive = 2e-3
-    """Adam's for both networks at the start; it is half as much after 8,000 steps, a third after 16,000."""
+    """Adam's for both networks; it decays as lr / (1 + step / 8,000)."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalties R1 and R2."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     generator = StyleGenerator(spec, config.width, config.latent_size)
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
@@ -75,11 +78,11 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
     return Recipe(
-        networks=gan.init,
+        networks=partial(gan.init, spec=spec),
         update=share_images(gan, update),
-        sampler=gan.sampler("generator_ema"),
-        discriminator_loss="discriminator/adversarial",
-        controls=style_controls(gan, "generator_ema"),
+        sampler=use_ema(gan.sampler()),
+        discriminators=("discriminator/adversarial",),
+        exports={"controls": export_controls(use_ema(partial(style_controls, gan)))},
     )
 
 

@@ -1,9 +1,9 @@
 """Emoji from words.  python experiments/text_to_emoji.py --data <folder with metadata.jsonl>
 
-A variational autoencoder whose encoder and decoder are told the caption: Sohn et al. (2015), "Learning structured
-output representation using deep conditional generative models".  A tenth of the captions is held out, each a new
-combination of known words, and some of them are drawn at the end.  With --matcher, a folder that
-experiments/judges/emoji_matcher.py wrote, it is measured how often the caption asked for is found among ten.
+A variational autoencoder conditioned on the caption: Sohn et al. (2015), "Learning structured output representation
+using deep conditional generative models".  A tenth of the captions is held out, each a new combination of known words,
+and some of them are drawn at the end.  With --matcher, a folder that experiments/classifiers/emoji_matcher.py wrote, it
+ends with the retrieval accuracy of the caption among ten.
 
 Afterwards
 
@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-import jax.numpy as jnp
 import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import Dataset, load, read_features
 from jaxgen.evaluation import evaluate_captions, hold_out_captions, with_embeddings
+from jaxgen.export import export_controls
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, elbo_loss, ema_warmup, features, text, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder, TextEncoder, WithText
@@ -30,78 +30,72 @@ from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirec
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Draw colour emoji of 32x32 that words ask for, with a conditional VAE."""
+    """Draw colour emoji of 32x32 from captions with a conditional VAE."""
 
     free: ClassVar[frozenset[str]] = RunConfig.free | {"matcher"}
 
     data: str = "emoji"
     """A folder of square images with captions in its metadata.jsonl."""
     max_minutes: Positive = 40.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     words: Count = 12
-    """Words of a caption at most."""
+    """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
-    """Words that are known at most, and two more numbers."""
+    """The largest size of the vocabulary, including two special tokens."""
     width: Count = 32
     """Channels of the map of half the image's sides; that of a quarter has twice as many."""
     hidden: Count = 256
     """Features of the dense layer between maps and latents."""
     latent_size: Count = 16
-    """Latents of an image: what its caption does not say."""
+    """Latent dimension."""
     learning_rate: Positive = 1e-3
-    """Adam's at the start; it is half as much after 8,000 steps, a third after 16,000."""
+    """Adam's; it decays as lr / (1 + step / 8,000)."""
     variance: Positive = 0.5
-    """Of the likelihood of a pixel."""
+    """Variance of a pixel's likelihood."""
     beta: Positive = 10.0
-    """Weight of the divergence from the prior: the larger, the less latents say and the more the caption does."""
+    """Weight of the divergence from the prior; the larger, the more the caption determines."""
     text_embeddings: Path | None = None
-    """An .npz of `features` of each caption by any encoder of sentences, as python -m jaxgen embed writes them, to
-    be told instead of words."""
+    """An .npz of `features` of each caption by any sentence encoder, as python -m jaxgen embed writes them, as the
+    condition in place of words."""
     matcher: Path | None = None
-    """The folder of a matching network that judges at the end."""
+    """The folder of a text-image matching network for the evaluation at the end."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     encoder = ResidualEncoder(config.latent_size, config.width, 1, config.hidden)
     decoder = ResidualDecoder(spec, config.width, 1, config.hidden)
-    condition = text(config.words)
+    conditions = text(config.words)
     if config.text_embeddings:
-        condition = features(read_features(config.text_embeddings).shape[1])
+        conditions = features(read_features(config.text_embeddings).shape[1])
     else:
         encoder = WithText(encoder, TextEncoder(config.vocabulary))
         decoder = WithText(decoder, TextEncoder(config.vocabulary, 128))
-    vae = VAE(encoder, decoder, gaussian(config.variance), config.latent_size, condition=condition)
+    vae = VAE(encoder, decoder, gaussian(config.variance), config.latent_size, conditions=conditions)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000))
-    example = {
-        "image": jnp.zeros((1, *spec), jnp.uint8),
-        condition.field: jnp.zeros((1, *condition.shape), condition.dtype),
-    }
-
     return Recipe(
-        networks=lambda key: vae.init(key, example),
+        networks=partial(vae.init, spec=spec),
         update=chain(
             vae=minimize(elbo_loss(vae, beta=config.beta), adam, wrt=("encoder", "decoder")),
             encoder_average=ema("encoder", into="encoder_ema", decay=ema_warmup(0.999)),
             decoder_average=ema("decoder", into="decoder_ema", decay=ema_warmup(0.999)),
         ),
-        sampler=lambda networks, *given: vae.sampler()(use_ema(networks), *given),
-        condition=vae.condition,
-        controls=lambda networks: vae.controls(use_ema(networks)),
+        sampler=use_ema(vae.sampler()),
+        exports={"controls": export_controls(use_ema(vae.controls))},
     )
 
 
 def main() -> None:
-    """Trains and judges as the command line says."""
+    """Trains and evaluates as the command line says."""
     config = tyro.cli(Config)
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
     def prepare(dataset: Dataset) -> tuple[Dataset, Dataset]:
         return split(with_embeddings(dataset, config.text_embeddings))
 
-    def judge(directory: RunDirectory) -> None:
+    def evaluate(directory: RunDirectory) -> None:
         parts = prepare(load(config.data, offline=True))
         evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
@@ -110,7 +104,7 @@ def main() -> None:
         build,
         name="text_to_emoji",
         prepare=lambda dataset: prepare(dataset)[0],
-        afterwards=judge,
+        afterwards=evaluate,
     )
 
 

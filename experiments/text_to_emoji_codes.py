@@ -1,10 +1,9 @@
 """Emoji from words, a code at a time.  python experiments/text_to_emoji_codes.py --data <folder with metadata.jsonl>
 
-A VQ-VAE makes a small map of codes of an image; at the same time a gated PixelCNN that is told the caption learns which
-codes follow which.  For one caption in ten it is told nothing, so that drawing can go beyond the caption:
-classifier-free guidance, Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.  A tenth of the captions is held
-out, and some are drawn at the end.  With --matcher it is measured how often the caption asked for is found among ten.
-Afterwards
+A VQ-VAE encodes an image as a small map of codes; a gated PixelCNN conditioned on the caption is the prior of the
+codes.  The caption is dropped for one example in ten, for classifier-free guidance: Ho and Salimans (2022),
+https://arxiv.org/abs/2207.12598.  A tenth of the captions is held out, and some are drawn at the end.  With
+--matcher it ends with the retrieval accuracy of the caption among ten.  Afterwards
 
     python -m jaxgen sample runs/text_to_emoji_codes --text "red heart" --num 16 --out hearts.png
 """
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import jax
-import jax.numpy as jnp
 import optax
 import tyro
 
@@ -44,38 +42,38 @@ NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Draw colour emoji of 32x32 that words ask for, with a VQ-VAE and a prior of its codes."""
+    """Draw colour emoji of 32x32 from captions with a VQ-VAE and a prior of its codes."""
 
     free: ClassVar[frozenset[str]] = RunConfig.free | {"matcher", "guidance", "temperature"}
 
     data: str = "emoji"
     """A folder of square images with captions in its metadata.jsonl."""
     max_minutes: Positive = 40.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     words: Count = 12
-    """Words of a caption at most."""
+    """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
-    """Words that are known at most, and two more numbers."""
+    """The largest size of the vocabulary, including two special tokens."""
     codes: Annotated[int, Bounds(least=2)] = 256
     """Vectors of the codebook."""
     vector_size: Count = 32
-    """Numbers of a vector."""
+    """Dimension of a codebook vector."""
     width: Count = 48
     """Channels of the encoder, the decoder and the prior."""
     learning_rate: Positive = 1e-3
-    """Adam's at the start, of both; it is half as much after 8,000 steps, a third after 16,000."""
+    """Adam's; it decays as lr / (1 + step / 8,000)."""
     guidance: Annotated[float, Bounds(least=0)] = 2.0
-    """How far samples go from no caption (0) to the caption (1) and beyond."""
+    """Scale of classifier-free guidance: 0 ignores the caption, 1 is the conditional model."""
     temperature: Positive = 0.8
-    """Of samples: below 1, what is likely is more so."""
+    """Sampling temperature; below 1 samples concentrate on the modes."""
     matcher: Path | None = None
-    """The folder of a matching network that judges at the end."""
+    """The folder of a text-image matching network for the evaluation at the end."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     model = VQVAE(
         encoder=MapEncoder(config.vector_size, config.width),
         decoder=MapDecoder(spec, config.width),
@@ -88,14 +86,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         (spec.height // 4, spec.width // 4),
         text(config.words),
     )
-    beyond = prior._replace(draw=guided(config.guidance))
+    guided_prior = prior._replace(draw=guided(config.guidance))
 
     def networks(key: jax.Array) -> Networks:
         images, codes = jax.random.split(key)
-        return {**model.init(images, {"image": jnp.zeros((1, *spec), jnp.uint8)}), **prior.init(codes)}
+        return {**model.init(images, spec), **prior.init(codes)}
 
     adam = optax.chain(
-        optax.clip_by_global_norm(500.0),  # nats of thousands of values: the first steps would throw it far
+        optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge
         optax.adam(lambda step: config.learning_rate / (1 + step / 8_000)),
     )
     codes = drop_condition(code_prior_loss(model, prior), text(config.words))
@@ -106,18 +104,17 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             prior=minimize(codes, adam, wrt="prior"),
             **{f"average_{name}": ema(name, into=f"{name}_ema", decay=ema_warmup(0.999)) for name in NETWORKS},
         ),
-        sampler=lambda networks, *given: vqvae_sampler(model, beyond, config.temperature)(use_ema(networks), *given),
-        condition=prior.condition,
-        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, use_ema(networks), batch)},
+        sampler=use_ema(vqvae_sampler(model, guided_prior, config.temperature)),
+        pictures=use_ema(lambda networks, batch: {"reconstructions": reconstructions(model, networks, batch)}),
     )
 
 
 def main() -> None:
-    """Trains and judges as the command line says."""
+    """Trains and evaluates as the command line says."""
     config = tyro.cli(Config)
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
-    def judge(directory: RunDirectory) -> None:
+    def evaluate(directory: RunDirectory) -> None:
         parts = split(load(config.data, offline=True))
         evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
@@ -126,7 +123,7 @@ def main() -> None:
         build,
         name="text_to_emoji_codes",
         prepare=lambda dataset: split(dataset)[0],
-        afterwards=judge,
+        afterwards=evaluate,
     )
 
 

@@ -1,9 +1,9 @@
 """Emoji from words, by a GAN.  python experiments/text_to_emoji_gan.py --data <folder with metadata.jsonl>
 
-Each network has an encoder of words of its own, and the discriminator also learns to tell emoji from emoji with another
-one's caption: Reed et al. (2016), https://arxiv.org/abs/1605.05396.  There are few emoji, so it sees them augmented:
-Zhao et al. (2020), https://arxiv.org/abs/2006.10738.  A tenth of the captions is held out, and some are
-drawn at the end.  With --matcher it is measured how often the caption asked for is found among ten.  Afterwards
+Each network has a text encoder of its own, and the discriminator is matching-aware: Reed et al. (2016),
+https://arxiv.org/abs/1605.05396.  There are few emoji, so the discriminator's inputs are augmented: Zhao et al. (2020),
+https://arxiv.org/abs/2006.10738.  A tenth of the captions is held out, and some are drawn at the end.  With
+--matcher it ends with the retrieval accuracy of the caption among ten.  Afterwards
 
     python -m jaxgen sample runs/text_to_emoji_gan --text "red heart" --num 16 --out hearts.png
 """
@@ -20,6 +20,7 @@ import tyro
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
 from jaxgen.data import load
 from jaxgen.evaluation import evaluate_captions, hold_out_captions
+from jaxgen.export import export_controls
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
@@ -35,6 +36,7 @@ from jaxgen.models import (
     share_images,
     text,
     translate,
+    use_ema,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
@@ -42,36 +44,36 @@ from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirec
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Draw colour emoji of 32x32 that words ask for, with a GAN."""
+    """Draw colour emoji of 32x32 from captions with a GAN."""
 
     free: ClassVar[frozenset[str]] = RunConfig.free | {"matcher"}
 
     data: str = "emoji"
     """A folder of square images with captions in its metadata.jsonl."""
     max_minutes: Positive = 40.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     words: Count = 12
-    """Words of a caption at most."""
+    """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
-    """Words that are known at most, and two more numbers."""
+    """The largest size of the vocabulary, including two special tokens."""
     width: Count = 32
-    """Channels of the layer below the image; each layer below that has twice as many."""
+    """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Count = 256
     """Features of the dense layer between latent and maps, and between maps and logit."""
     latent_size: Count = 64
-    """Numbers that an image is drawn from, besides its caption."""
+    """Latent dimension."""
     learning_rate: Positive = 1e-3
-    """Adam's for both networks at the start; it is half as much after 16,000 steps, a third after 32,000."""
+    """Adam's for both networks; it decays as lr / (1 + step / 16,000)."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalties R1 and R2."""
     matcher: Path | None = None
-    """The folder of a matching network that judges at the end."""
+    """The folder of a text-image matching network for the evaluation at the end."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     he_normal = jax.nn.initializers.he_normal()
     generator = DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal)
     discriminator = DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal)
@@ -79,7 +81,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=WithText(generator, TextEncoder(config.vocabulary)),
         discriminator=WithText(discriminator, TextEncoder(config.vocabulary)),
         latent_size=config.latent_size,
-        condition=text(config.words),
+        conditions=text(config.words),
         augment=differentiable_augment(change_colour, translate, cut_out),
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 16_000), b1=0.0, b2=0.99)
@@ -98,25 +100,24 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.9995)),
     )
     return Recipe(
-        networks=gan.init,
+        networks=partial(gan.init, spec=spec),
         update=share_images(gan, update),
-        sampler=gan.sampler("generator_ema"),
-        condition=gan.condition,
-        discriminator_loss="discriminator/adversarial",
-        controls=gan.controls("generator_ema"),
+        sampler=use_ema(gan.sampler()),
+        discriminators=("discriminator/adversarial",),
+        exports={"controls": export_controls(use_ema(gan.controls))},
     )
 
 
 def main() -> None:
-    """Trains and judges as the command line says."""
+    """Trains and evaluates as the command line says."""
     config = tyro.cli(Config)
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
-    def judge(directory: RunDirectory) -> None:
+    def evaluate(directory: RunDirectory) -> None:
         parts = split(load(config.data, offline=True))
         evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
-    run(config, build, name="text_to_emoji_gan", prepare=lambda dataset: split(dataset)[0], afterwards=judge)
+    run(config, build, name="text_to_emoji_gan", prepare=lambda dataset: split(dataset)[0], afterwards=evaluate)
 
 
 if __name__ == "__main__":

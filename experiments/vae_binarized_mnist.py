@@ -1,11 +1,11 @@
 """The likelihood of binarised digits.  python experiments/vae_binarized_mnist.py --help
 
-The benchmark of VAEs: digits black or white once and for all, 50,000 to train on; the state with the best bound on the
-10,000 validation digits is kept; its likelihood of the 10,000 test digits is estimated by importance sampling.
+The benchmark of VAEs, statically binarised MNIST: 50,000 training digits; the state with the best bound on the 10,000
+validation digits is kept; its likelihood of the 10,000 test digits is estimated by importance sampling.
 """
 
-import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -17,13 +17,14 @@ import tyro
 
 from jaxgen import ImageSpec, InputError, Networks, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import negative_log_likelihood
-from jaxgen.io.files import write_whole
+from jaxgen.evaluation import negative_log_likelihood, write_results
+from jaxgen.export import export_controls
 from jaxgen.losses import bernoulli
 from jaxgen.models import (
     VAE,
     LadderVAE,
     elbo_loss,
+    ema_networks,
     ema_warmup,
     importance_weighted_loss,
     importance_weights,
@@ -38,38 +39,38 @@ from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirec
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Fit statically binarised MNIST and tell the likelihood of its test digits."""
+    """Fit statically binarised MNIST and estimate the likelihood of its test digits."""
 
     free: ClassVar[frozenset[str]] = RunConfig.free | {"test_samples"}
 
     data: Literal["binarized_mnist"] = "binarized_mnist"
-    """The benchmark; its files are looked for in --data-dir."""
+    """The benchmark, whose files are under --data-dir."""
     max_minutes: Positive = 60.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 100
-    """Images a step."""
+    """Images per step."""
     evaluate_every: Annotated[int, Bounds(least=0)] = 2_500
-    """Steps between bounds on the validation digits; the best state is kept in best/.  0 for none."""
+    """Steps between evaluations on the validation digits; the best state is kept in best/.  0 for none."""
     network: Literal["mlp", "residual", "ladder"] = "mlp"
     """mlp: dense layers of 200, as in the IWAE paper; residual: convolutions; ladder: with latents of three sizes."""
     latent_size: Count = 50
-    """Latents of an image; in a ladder, of its top."""
+    """Latent dimension; in a ladder, that of its top."""
     samples: Count = 1
-    """Latents an image in training: the importance-weighted bound of so many; with 1, the evidence lower bound."""
+    """K of the importance-weighted bound in training; 1 is the evidence lower bound."""
     backward: Count | None = None
-    """Of --samples, through how many gradients go, drawn by their weights, which is faster; without it, all."""
+    """Samples that gradients go through, resampled by weight, which is faster; by default all --samples."""
     pseudo_inputs: Annotated[int, Bounds(least=0)] = 0
     """Components of a VampPrior; 0 for the standard normal prior."""
     learning_rate: Positive = 1e-3
-    """Adam's at the start; it is half as much after --half-life steps, a third after twice as many."""
+    """Adam's; it decays as lr / (1 + step / half_life)."""
     half_life: Count = 20_000
-    """See --learning-rate."""
+    """Steps after which the learning rate is halved."""
     warm_up: Annotated[int, Bounds(least=0)] = 0
-    """Steps until the divergence has its full weight (with --samples 1)."""
+    """Steps of the linear warm-up of the divergence (with --samples 1)."""
     start_from: Path | None = None
-    """A run with the same networks, whose best state training starts from, e.g. one with --samples 1."""
+    """A run with the same networks whose best state initialises this one, e.g. one with --samples 1."""
     test_samples: Annotated[int, Bounds(least=0)] = 5_000
-    """Importance samples of a test digit; 0 for no test."""
+    """Importance samples per test digit; 0 for no test."""
 
 
 def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
@@ -94,13 +95,13 @@ def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, how to draw from them, and how good they are on the validation digits."""
+    """The networks, how they train, how to sample from them, and their bound on the validation digits."""
     model, first = make_model(config, spec), config.start_from
     trained = ("encoder", "decoder", *(("prior",) if config.pseudo_inputs else ()))
     loss = elbo_loss(model, beta=optax.linear_schedule(0.0, 1.0, config.warm_up) if config.warm_up else 1.0)
     if config.samples > 1:
         loss = importance_weighted_loss(model, samples=config.samples, backward=config.backward)
-    # Epsilon as in the IWAE paper: weights of pixels that are rarely white are not moved far by the few that are.
+    # Epsilon as in the IWAE paper: a smaller one overreacts to pixels that are rarely white.
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life), eps=1e-4)
     averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=ema_warmup(0.999)) for name in trained}
     k = max(config.samples, 10)  # a bound of fewer samples is not what training makes tight
@@ -108,7 +109,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
     @jax.jit
     def bounds(networks: Networks, images: jax.Array) -> jax.Array:
-        weights = importance_weights(model, use_ema(networks))(images, jax.random.key(0), k)
+        weights = importance_weights(model, ema_networks(networks))(images, jax.random.key(0), k)
         return jnp.log(k) - jax.nn.logsumexp(weights, axis=0)
 
     def score(networks: Networks) -> dict[str, float]:
@@ -116,30 +117,36 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         return {f"validation_nll_{k}": float(np.concatenate(values).mean())}
 
     return Recipe(
-        networks=lambda key: model.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
+        networks=partial(model.init, spec=spec),
         update=chain(vae=minimize(loss, adam, wrt=trained), **averages),
-        sampler=lambda networks, keys: model.sampler()(use_ema(networks), keys),
+        sampler=use_ema(model.sampler()),
         score=score,
         start=(lambda: best_networks(config, build, RunDirectory(first), spec)) if first else None,
-        controls=(lambda networks: model.controls(use_ema(networks))) if isinstance(model, VAE) else None,
-        pictures=lambda networks, batch: {"reconstructions": reconstructions(model, use_ema(networks), batch)},
+        exports={"controls": export_controls(use_ema(model.controls))} if isinstance(model, VAE) else {},
+        pictures=use_ema(lambda networks, batch: {"reconstructions": reconstructions(model, networks, batch)}),
     )
 
 
 def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
-    # Read first: what is missing is told before hours of training, not after.
+    # Read first: missing data are an error before hours of training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
 
     def measure(directory: RunDirectory) -> None:
-        model, networks = make_model(config, test.spec), use_ema(best_networks(config, build, directory, test.spec))
+        model, networks = (
+            make_model(config, test.spec),
+            ema_networks(best_networks(config, build, directory, test.spec)),
+        )
         weigh, images = importance_weights(model, networks), test.arrays["image"]
         print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
         nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
-        print(f"Test NLL {nll:.2f} nats")
-        told = {"test_nll": nll.value, "standard_error": nll.standard_error, "samples": config.test_samples}
-        write_whole(directory.path / "test.json", json.dumps({**told, "data": test.source}, indent=2) + "\n")
+        write_results(
+            directory.path / "test.json",
+            {"test": {"NLL, nats": nll}},
+            title=f"{len(images):,} test digits",
+            details={"samples": config.test_samples, "data": test.source},
+        )
 
     run(config, build, name="vae_binarized_mnist", afterwards=measure if config.test_samples else None)
 

@@ -1,18 +1,19 @@
 """A variational autoencoder of digits.  python experiments/vae_mnist.py --help
 
-An encoder tells which latents an image may be of, a decoder draws images from latents; each step makes images more
-likely given their latents, and the latents less telling.  Besides samples it leaves pictures of reconstructions, of
-ways between images, and of a plane of the latent space.
+An encoder parametrises the posterior of an image's latents, a decoder the distribution of images; each step raises the
+evidence lower bound.  Besides samples it leaves pictures of reconstructions, of interpolations between images, and of a
+plane of the latent space.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-import jax.numpy as jnp
 import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
+from jaxgen.export import export_controls
 from jaxgen.losses import bernoulli
 from jaxgen.models import VAE, elbo_loss, ema_warmup, image_interpolations, latent_map, reconstructions, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
@@ -24,23 +25,23 @@ class Config(RunConfig):
     """Encode and draw MNIST digits with a residual VAE."""
 
     batch_size: Count = 64
-    """Images a step."""
+    """Images per step."""
     latent_size: Annotated[int, Bounds(least=2)] = 16
-    """Latents of an image."""
+    """Latent dimension."""
     width: Count = 16
     """Channels of the maps of half the image's sides; those of a quarter have twice as many."""
     blocks: Count = 1
     """Residual blocks at each size."""
     learning_rate: Positive = 1e-3
-    """Adam's at the start; it is half as much after 8,000 steps, a third after 16,000."""
+    """Adam's; it decays as lr / (1 + step / 8,000)."""
     beta: Positive = 1.0
-    """Weight of the divergence from the prior; it is reached after 2,000 steps."""
+    """Weight of the divergence from the prior, warmed up linearly over 2,000 steps."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     likelihood = bernoulli()
-    output = spec._replace(channels=likelihood.dist_params(spec.channels))
+    output = spec._replace(channels=likelihood.num_params(spec.channels))
     vae = VAE(
         encoder=ResidualEncoder(config.latent_size, config.width, config.blocks),
         decoder=ResidualDecoder(output, config.width, config.blocks),
@@ -55,14 +56,16 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         decoder_average=ema("decoder", into="decoder_ema", decay=ema_warmup(0.999)),
     )
     return Recipe(
-        networks=lambda key: vae.init(key, {"image": jnp.zeros((1, *spec), jnp.uint8)}),
+        networks=partial(vae.init, spec=spec),
         update=update,
-        sampler=lambda networks, keys: vae.sampler()(use_ema(networks), keys),
-        pictures=lambda networks, batch: {
-            picture.__name__: picture(vae, use_ema(networks), batch)
-            for picture in (reconstructions, image_interpolations, latent_map)
-        },
-        controls=lambda networks: vae.controls(use_ema(networks)),
+        sampler=use_ema(vae.sampler()),
+        pictures=use_ema(
+            lambda networks, batch: {
+                picture.__name__: picture(vae, networks, batch)
+                for picture in (reconstructions, image_interpolations, latent_map)
+            }
+        ),
+        exports={"controls": export_controls(use_ema(vae.controls))},
     )
 
 

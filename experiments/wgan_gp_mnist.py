@@ -5,6 +5,7 @@ once in five steps, moves them nearer.  Gulrajani et al. (2017), https://arxiv.o
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import jax
@@ -12,8 +13,17 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, every, minimize
+from jaxgen.export import export_controls
 from jaxgen.losses import wasserstein_critic, wasserstein_generator
-from jaxgen.models import GAN, discriminator_loss, ema_warmup, generator_loss, gradient_penalty_loss, share_images
+from jaxgen.models import (
+    GAN,
+    discriminator_loss,
+    ema_warmup,
+    generator_loss,
+    gradient_penalty_loss,
+    share_images,
+    use_ema,
+)
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
@@ -23,15 +33,15 @@ class Config(RunConfig):
     """Draw MNIST digits with a Wasserstein GAN."""
 
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     width: Count = 32
-    """Channels of the layer below the image; each layer below that has twice as many."""
+    """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Annotated[int, Bounds(least=0)] = 256
     """Features of the dense layer between latent and maps, and between maps and value; 0 for none."""
     latent_size: Count = 64
-    """Numbers that an image is drawn from."""
+    """Latent dimension."""
     learning_rate: Positive = 5e-4
-    """Adam's for both networks at the start; it is half as much after 20,000 steps, a third after 40,000."""
+    """Adam's for both networks; it decays as lr / (1 + step / 20,000)."""
     critic_steps: Count = 5
     """Steps of the critic for each of the generator."""
     penalty: Annotated[float, Bounds(least=0)] = 10.0
@@ -39,7 +49,7 @@ class Config(RunConfig):
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to draw from them."""
+    """The networks, how they train, and how to sample from them."""
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
         generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
@@ -65,10 +75,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.9998)),
     )
     return Recipe(
-        networks=gan.init,
+        networks=partial(gan.init, spec=spec),
         update=share_images(gan, update),
-        sampler=gan.sampler("generator_ema"),
-        controls=gan.controls("generator_ema"),
+        sampler=use_ema(gan.sampler()),
+        exports={"controls": export_controls(use_ema(gan.controls))},
     )
 
 

@@ -76,7 +76,7 @@ def count(strategy: Strategy, config: Config) -> dict[str, Any]:
     update, state = build(config.width)
     images = np.zeros((1, config.batch_size * strategy.devices, *SPEC), np.uint8)
     program = strategy.compile(many_steps(make_step(update), lambda _, images: {"image": images}))
-    arguments = strategy.put_state(state), {}, strategy.put_split(images), np.int32(1)
+    arguments = strategy.put_state(state), {}, strategy.put_sharded(images), np.int32(1)
     compiled = jax.jit(program).lower(*arguments).compile()
     found = COLLECTIVE.findall(compiled.as_text() or "")
     operations: Any = compiled.cost_analysis()

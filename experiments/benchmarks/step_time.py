@@ -104,13 +104,13 @@ def jaxgen_turn(case: Case, dtype: str, scan: int) -> Turn:
     state, step, images = start_jaxgen(case, dtype)
     one = by_jit(make_mesh(jax.devices()[:1]))
     run = one.compile(many_steps(step, lambda data, index: {"image": data[index]}))
-    state, data = one.put_state(state), one.put_shared(images)
+    state, data = one.put_state(state), one.put_replicated(images)
     indices = np.random.default_rng(1).integers(0, IMAGES, (scan, case.batch)).astype(np.int32)
 
     def turn(calls: int) -> None:
         nonlocal state
         for _ in range(calls):
-            state, _ = run(state, data, one.put_split(indices), np.int32(scan))
+            state, _ = run(state, data, one.put_sharded(indices), np.int32(scan))
         jax.block_until_ready(state)
 
     return Turn(turn, scan)

@@ -105,13 +105,13 @@ def jaxgen_turn(vae: VAE, images: np.ndarray, options: Options) -> tuple[Turn, i
     size = sum(leaf.size for network in variables.values() for leaf in jax.tree.leaves(network["params"]))
     one = by_jit(make_mesh(jax.devices()[:1]))
     run = one.compile(many_steps(make_step(update), lambda data, index: {"image": data[index]}))
-    state, data = one.put_state(init_state(update, variables, jax.random.key(1))), one.put_shared(images)
+    state, data = one.put_state(init_state(update, variables, jax.random.key(1))), one.put_replicated(images)
     indices = np.random.default_rng(1).integers(0, IMAGES, (options.scan, options.batch_size)).astype(np.int32)
 
     def turn(calls: int) -> None:
         nonlocal state
         for _ in range(calls):
-            state, _ = run(state, data, one.put_split(indices), np.int32(options.scan))
+            state, _ = run(state, data, one.put_sharded(indices), np.int32(options.scan))
         jax.block_until_ready(state)
 
     return Turn(turn, options.scan), size

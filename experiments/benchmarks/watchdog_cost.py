@@ -49,8 +49,8 @@ def main() -> None:
     recipe = main_job["build"](config, ImageSpec(28, 28, 1))
     images = rng.integers(0, 256, (IMAGES, 28, 28, 1), np.uint8)
     program = one.compile(many_steps(make_step(recipe.update), lambda data, index: {"image": data["image"][index]}))
-    chosen = one.put_split(rng.integers(0, IMAGES, (config.log_every, config.batch_size)).astype(np.int32))
-    data, state = one.put_shared({"image": images}), one.put_state(first_state(config, recipe))
+    chosen = one.put_sharded(rng.integers(0, IMAGES, (config.log_every, config.batch_size)).astype(np.int32))
+    data, state = one.put_replicated({"image": images}), one.put_state(first_state(config, recipe))
     look_at_state = jax.jit(lambda state: [has_diverged(*number) for number in numbers_of(state).items()])
     times, looks = [], []
     for _ in range(options.rounds + 1):
