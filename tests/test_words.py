@@ -7,7 +7,7 @@ import pytest
 from tests.programs import ROOT
 
 SAY = {
-    r"\b(un)?told\b": "conditioned on, the condition",
+    r'(?<!")\b(un)?told\b': "conditioned on, the condition",
     r"\bown share\b|\bown_share\b": "this device's shard, shard_batch",
     r"\bsometimes_untold\b": "drop_condition",
     r"\bwhole_batch\b": "the global batch, gather_batch",
