@@ -128,7 +128,7 @@ cgan_mnist = load_program(ROOT / "experiments" / "cgan_mnist.py")
 def conditional(tmp_path_factory):
     folder = tmp_path_factory.mktemp("conditional")
     data = write_images(folder / "images.npz")
-    arguments = (*TINY, "--classes", 3, "--data", data, "--out", folder / "run", "--steps", 60)
+    arguments = (*TINY, "--classes", 3, "--data", data, "--out", folder / "run", "--steps", 2)
     with pytest.MonkeyPatch.context() as monkeypatch:
         assert run_here(monkeypatch, cgan_mnist.main, *arguments) == 0
     return folder / "run"
@@ -193,9 +193,9 @@ def test_labels_outside_the_classes_are_refused_before_anything_is_written(tmp_p
 def test_the_same_latent_with_another_label_is_another_image():
     config = cgan_mnist.Config(width=2, hidden=8, latent_size=4, batch_size=8, classes=3)
     recipe = cgan_mnist.build(config, ImageSpec(28, 28, 1))
-    networks = recipe.networks(jax.random.key(0))
+    networks = jax.jit(recipe.networks)(jax.random.key(0))
     networks = {**networks, "generator_ema": networks["generator"]}
     keys = jnp.repeat(jax.random.key(1)[None], 3)
-    same = recipe.sampler(networks, keys, jnp.arange(3))
+    same = jax.jit(recipe.sampler)(networks, keys, jnp.arange(3))
     assert jnp.abs(same[0] - same[1]).max() > 1e-4
     assert recipe.condition.classes == 3

@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,10 @@ def batches():
     return {"image": jax.random.normal(jax.random.key(5), (STEPS, toys.SIZE))}
 
 
+STEP = jax.jit(make_step(UPDATE))
+
+
+@functools.cache
 def begin():
     return init_state(UPDATE, toys.networks(), jax.random.key(3), toys.batch())
 
@@ -29,9 +35,9 @@ def raw(state):
 
 
 def loop(state, count=STEPS):
-    step, metrics = jax.jit(make_step(UPDATE)), {}
+    metrics = {}
     for n in range(count):
-        state, measured = step(state, jax.tree.map(lambda leaf, n=n: leaf[n], batches()))
+        state, measured = STEP(state, jax.tree.map(lambda leaf, n=n: leaf[n], batches()))
         metrics = merge(metrics, measured)
     return state, metrics
 
@@ -65,11 +71,10 @@ def test_the_step_counts_and_the_root_key_stays():
 
 
 def test_each_step_draws_anew_and_the_same_step_draws_the_same():
-    step = make_step(UPDATE)
     state = begin()
-    _, zero = step(state, toys.batch())
-    _, again = step(state, toys.batch())
-    _, one = step(state._replace(step=jnp.int32(1)), toys.batch())
+    _, zero = STEP(state, toys.batch())
+    _, again = STEP(state, toys.batch())
+    _, one = STEP(state._replace(step=jnp.int32(1)), toys.batch())
     assert zero["d/a"].total == again["d/a"].total != one["d/a"].total
 
 
@@ -140,7 +145,7 @@ def test_a_step_that_uses_up_its_state_takes_nothing_from_the_caller():
 
 
 def test_a_count_beyond_the_batches_is_their_number():
-    scan = scan_steps(make_step(UPDATE))
+    scan = jax.jit(scan_steps(make_step(UPDATE)))
     assert scan(begin(), batches(), 100)[0].step == STEPS
 
 

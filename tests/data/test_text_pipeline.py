@@ -72,7 +72,7 @@ def run(tmp_path_factory):
     image = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
     write_mnist(folder, train=image)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        arguments = (*TINY, "--data-dir", folder, "--out", folder / "run", "--steps", 60, "--judged", 10)
+        arguments = (*TINY, "--data-dir", folder, "--out", folder / "run", "--steps", 2, "--judged", 10)
         assert run_here(monkeypatch, text_to_mnist.main, *arguments) == 0
     return folder / "run"
 

@@ -16,19 +16,20 @@ LAST = (3, 8, 15, 22, 29)
 """The places of each block's last ReLU among torchvision's layers."""
 
 
-@pytest.fixture
-def files(tmp_path):
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
     """Random weights of VGG16 and of the fit, as safetensors."""
     shapes = jax.eval_shape(lambda: VGG16().init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)), train=False))
-    rng = np.random.default_rng(0)
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("weights")
 
     def he_normal(leaf):
-        return rng.normal(size=leaf.shape, scale=(2 / max(9, np.prod(leaf.shape[:-1]))) ** 0.5).astype(np.float32)
+        scale = np.float32((2 / max(9, np.prod(leaf.shape[:-1]))) ** 0.5)
+        return scale * rng.standard_normal(leaf.shape, np.float32)
 
-    write_weights(tmp_path / "vgg.safetensors", jax.tree.map(he_normal, shapes))
+    write_weights(folder / "vgg.safetensors", jax.tree.map(he_normal, shapes))
     fitted = {f"block{block}": np.full(depth, 1 / depth, np.float32) for block, depth in enumerate(DEPTHS, start=1)}
-    write_weights(tmp_path / "lpips.safetensors", fitted)
-    return tmp_path / "vgg.safetensors", tmp_path / "lpips.safetensors"
+    write_weights(folder / "lpips.safetensors", fitted)
+    return folder / "vgg.safetensors", folder / "lpips.safetensors"
 
 
 @pytest.fixture
@@ -60,33 +61,33 @@ def theirs(torch, tmp_path, monkeypatch):
 
 
 @pytest.mark.agreement
-def test_features_are_those_of_pytorch(torch, theirs):
-    maps, _, (file, _) = theirs
-    with torch.no_grad():
-        expected = [level.permute(0, 2, 3, 1) for level in maps(torch.from_numpy(IMAGES[0]))]
-    for told, level in zip(vgg_features(file)(jnp.asarray(IMAGES[0])), expected, strict=True):
-        np.testing.assert_allclose(told, level, atol=2e-5 * float(level.max()))
-
-
-@pytest.mark.agreement
-def test_the_learned_distance_and_its_gradient_are_those_of_pytorch(torch, theirs):
+def test_features_the_learned_distance_and_its_gradient_are_those_of_pytorch(torch, theirs):
     maps, fit, files = theirs
     one, other = (torch.tensor(images, requires_grad=True) for images in IMAGES)
 
     def normalized(level):
         return level / (level.square().sum(1, keepdim=True).sqrt() + 1e-10)
 
-    levels = zip(maps(one), maps(other), fit, strict=True)
+    seen = maps(one)
+    levels = zip(seen, maps(other), fit, strict=True)
     expected = sum(((normalized(a) - normalized(b)).square() * w).sum(1).mean((1, 2)) for a, b, w in levels)
     expected.sum().backward()
-    distance, (image, truth) = learned_perceptual_error(*files), map(jnp.asarray, IMAGES)
-    np.testing.assert_allclose(distance(image, truth), expected.detach(), rtol=1e-4)
-    gradient = jax.jit(jax.grad(lambda image: distance(image, truth).sum()))(image)
+    features, distance = vgg_features(files[0]), learned_perceptual_error(*files)
+
+    @jax.jit
+    def run(image, truth):
+        apart, pull_back = jax.vjp(lambda image: distance(image, truth), image)
+        return features(image), apart, *pull_back(jnp.ones_like(apart))
+
+    levels, apart, gradient = run(*IMAGES)
+    for told, level in zip(levels, (level.detach().permute(0, 2, 3, 1) for level in seen), strict=True):
+        np.testing.assert_allclose(told, level, atol=2e-5 * float(level.max()))
+    np.testing.assert_allclose(apart, expected.detach(), rtol=1e-4)
     np.testing.assert_allclose(gradient, one.grad, atol=1e-4 * float(one.grad.abs().max()))
 
 
 def test_the_learned_distance_is_a_distance(files):
-    distance, (one, other) = learned_perceptual_error(*files), jnp.asarray(IMAGES[:, :1, :16, :16])
+    distance, (one, other) = learned_perceptual_error(*files), IMAGES[:, :1, :16, :16]
     measure = jax.jit(jax.value_and_grad(lambda image, truth: distance(image, truth).sum()))
     apart, slope = measure(one, other)
     assert apart > 0
@@ -99,8 +100,9 @@ def test_the_learned_distance_is_a_distance(files):
 
 
 def test_grey_is_a_colour(files):
-    features, grey = jax.jit(vgg_features(files[0])), jnp.asarray(IMAGES[0, :1, :16, :16, :1])
-    for level, of in zip(features(grey), features(jnp.repeat(grey, 3, axis=-1)), strict=True):
+    features, grey = vgg_features(files[0]), IMAGES[0, :1, :16, :16, :1]
+    both = jax.jit(lambda grey, colour: [features(image) for image in (grey, colour)])
+    for level, of in zip(*both(grey, np.repeat(grey, 3, axis=-1)), strict=True):
         np.testing.assert_array_equal(level, of)
 
 

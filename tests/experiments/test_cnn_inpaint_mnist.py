@@ -46,6 +46,7 @@ def test_the_table_is_of_what_the_exported_network_makes_of_the_test_images(fini
         assert picture.size == (2 * (12 * 30 + 2), 2 * (9 * 30 + 2))
 
 
+@pytest.mark.long
 def test_interrupting_and_resuming_changes_no_bit(finished, data, tmp_path, monkeypatch):
     for steps in (10, 30):
         arguments = (*TINY, "--data-dir", data, "--out", tmp_path, "--steps", steps)

@@ -9,17 +9,27 @@ from jaxgen import ImageSpec, make_step
 from jaxgen.training.run import first_state
 from tests.programs import ANY_DATA, ROOT, load_program
 
-PRESETS = [(path, {}) for path in ANY_DATA] + [
-    (ROOT / "experiments" / "gan_cifar10.py", options)
-    for options in ({"classes": 3}, {"preset": "r3gan"}, {"preset": "r3gan", "classes": 3})
+CIFAR10_GAN, INPAINT, COLORIZE = (
+    ROOT / "experiments" / f"{name}.py" for name in ("gan_cifar10", "cnn_inpaint_mnist", "cnn_colorize_cifar10")
+)
+QUICK = [
+    *((path, {}) for path in ANY_DATA if path != CIFAR10_GAN),
+    (CIFAR10_GAN, {"classes": 3}),
+    (CIFAR10_GAN, {"preset": "r3gan", "classes": 3}),
+    *((INPAINT, {"task": task}) for task in ("complete", "denoise", "super_resolve_x2")),
 ]
-PRESETS += [
-    (ROOT / "experiments" / "cnn_inpaint_mnist.py", {"task": task})
-    for task in ("complete", "denoise", "super_resolve_x2", "super_resolve_x4")
+# What has fewer parts than one of the quick ones, or differs from it in a number, takes its time.
+LONG = [(CIFAR10_GAN, {}), (CIFAR10_GAN, {"preset": "r3gan"}), (INPAINT, {"task": "super_resolve_x4"})]
+GREY = {"gan_mnist", "vae_mnist", "cnn_inpaint_mnist"}  # quickly one of each family, whose others have the same layers
+
+CASES = [(*quick, 3) for quick in [*QUICK, (COLORIZE, {})]]
+CASES += [(path, {}, 1) for path in ANY_DATA if path.stem in GREY]
+CASES += [pytest.param(*preset, 3, marks=pytest.mark.long) for preset in LONG]
+CASES += [
+    pytest.param(path, options, 1, marks=pytest.mark.long)
+    for path, options in [*QUICK, *LONG]
+    if options or path.stem not in GREY
 ]
-CASES = [(*preset, 3) for preset in [*PRESETS, (ROOT / "experiments" / "cnn_colorize_cifar10.py", {})]]
-# Grey ones of what differs in its options alone take their time.
-CASES += [pytest.param(*preset, 1, marks=pytest.mark.long if preset[1] else ()) for preset in PRESETS]
 
 
 @pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda given: getattr(given, "stem", None))

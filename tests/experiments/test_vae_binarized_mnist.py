@@ -1,6 +1,9 @@
 """The likelihood benchmark from the command line, at tiny settings."""
 
+import contextlib
+import io
 import json
+import shutil
 
 import chex
 import jax
@@ -36,25 +39,44 @@ def train(data, tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("options", [("--samples", 12, "--backward", 3, "--pseudo-inputs", 2), ("--warm-up", 30)])
-def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, data, tmp_path, options, capsys):
-    assert train("--steps", 60, *options) == 0
-    told = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert f"Test NLL {told['test_nll']:.2f}" in capsys.readouterr().out
-    rows, k = RunDirectory(tmp_path / "run").rows(), 12 if "--samples" in options else 10
+MANY = ("--samples", 12, "--backward", 3, "--pseudo-inputs", 2)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """The folder of a run of 60 steps with several samples, and what it printed."""
+    out, printed = tmp_path_factory.mktemp("finished") / "run", io.StringIO()
+    with pytest.MonkeyPatch.context() as monkeypatch, contextlib.redirect_stdout(printed):
+        arguments = (*TINY, "--data-dir", data, "--out", out, "--steps", 60, *MANY)
+        assert run_here(monkeypatch, program.main, *arguments) == 0
+    return out, printed.getvalue()
+
+
+def require_number_of_best(out, printed, data, k, **settings):
+    told = json.loads((out / "test.json").read_text())
+    assert f"Test NLL {told['test_nll']:.2f}" in printed
+    rows = RunDirectory(out).rows()
     scores = {row["step"]: row[f"evaluation/validation_nll_{k}"] for row in rows if row["step"] % 20 == 0}
     assert list(scores) == [20, 40, 60]
-    best = json.loads((tmp_path / "run" / "best" / "scores.json").read_text())
+    best = json.loads((out / "best" / "scores.json").read_text())
     assert best["step"] == min(scores, key=scores.get)
-    settings = dict(zip((name.lstrip("-").replace("-", "_") for name in options[::2]), options[1::2], strict=True))
     config = program.Config(batch_size=8, latent_size=3, data_dir=data, **settings)
     test = load("binarized_mnist", split="test", data_dir=data)
-    directory = RunDirectory(tmp_path / "run")
-    networks = use_ema(best_networks(config, program.build, directory, test.spec))
+    networks = use_ema(best_networks(config, program.build, RunDirectory(out), test.spec))
     weigh = importance_weights(program.make_model(config, test.spec), networks)
     again = negative_log_likelihood(weigh, test.arrays["image"], samples=6)
     assert told["test_nll"] == pytest.approx(again.value, rel=1e-5)
-    assert (tmp_path / "run" / "reconstructions.png").is_file()
+    assert (out / "reconstructions.png").is_file()
+
+
+def test_the_number_is_that_of_the_best_state_on_the_test_digits(finished, data):
+    require_number_of_best(*finished, data, k=12, samples=12, backward=3, pseudo_inputs=2)
+
+
+@pytest.mark.long
+def test_the_number_after_a_warm_up_is_that_of_the_best_state_too(train, data, tmp_path, capsys):
+    assert train("--steps", 60, "--warm-up", 30) == 0
+    require_number_of_best(tmp_path / "run", capsys.readouterr().out, data, k=10, warm_up=30)
 
 
 @pytest.mark.long
@@ -66,20 +88,17 @@ def test_stopping_and_going_on_changes_nothing(train, tmp_path):
     assert one == other
 
 
-def test_training_starts_from_the_best_state_of_an_earlier_run(train, data, tmp_path):
-    assert train("--steps", 40) == 0
-    first = tmp_path / "run"
-    assert (
-        train("--steps", 1, "--samples", 3, "--learning-rate", 1e-12, "--start-from", first, out=tmp_path / "on") == 0
-    )
-    config = program.Config(batch_size=8, latent_size=3, data_dir=data)
+def test_training_starts_from_the_best_state_of_an_earlier_run(finished, train, data, tmp_path):
+    first = shutil.copytree(finished[0], tmp_path / "first")
+    on = ("--pseudo-inputs", 2, "--warm-up", 30, "--learning-rate", 1e-12, "--start-from", first)
+    assert train("--steps", 1, *on, out=tmp_path / "on") == 0
+    config = program.Config(batch_size=8, latent_size=3, data_dir=data, pseudo_inputs=2)
     spec = load("binarized_mnist", split="test", data_dir=data).spec
     before, after = (
         best_networks(config, program.build, RunDirectory(folder), spec) for folder in (first, tmp_path / "on")
     )
     chex.assert_trees_all_close(after["encoder"], before["encoder"], atol=1e-6)
     first.rename(tmp_path / "elsewhere")  # what was begun goes on without it
-    on = ("--samples", 3, "--learning-rate", 1e-12, "--start-from", first)
     assert train("--steps", 2, *on, out=tmp_path / "on") == 0
 
 

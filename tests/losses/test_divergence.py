@@ -11,29 +11,36 @@ from scipy import integrate, stats
 from jaxgen.losses import gaussian_kl, gaussian_log_densities, gaussian_log_density
 
 
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
 def test_densities_are_those_of_scipy():
-    z, mean, log_variance = jax.random.normal(jax.random.key(0), (3, 5))
+    z, mean, log_variance = normal(3, 5)
+    density = jax.jit(gaussian_log_density)
     np.testing.assert_allclose(
-        gaussian_log_density(z, mean, log_variance), stats.norm(mean, np.exp(log_variance / 2)).logpdf(z), rtol=1e-5
+        density(z, mean, log_variance), stats.norm(mean, np.exp(log_variance / 2)).logpdf(z), rtol=1e-5
     )
-    np.testing.assert_allclose(gaussian_log_density(z), stats.norm.logpdf(z), rtol=1e-5)
+    np.testing.assert_allclose(density(z), stats.norm.logpdf(z), rtol=1e-5)
 
 
 def narrow_normals(deviation):
     """Twenty vectors, each of them drawn from one of seven normals [7, 50] of about the given deviation."""
-    keys = jax.random.split(jax.random.key(0), 3)
-    means, log_variances = (jax.random.normal(key, (7, 50)) for key in keys[:2])
-    log_variances = log_variances / 2 + 2 * np.log(deviation)
+    means, log_variances = normal(2, 7, 50)
+    log_variances = log_variances / 2 + np.float32(2 * np.log(deviation))
     own = np.arange(20) % 7
-    z = means[own] + np.exp(log_variances[own] / 2) * jax.random.normal(keys[2], (20, 50))
+    z = means[own] + np.exp(log_variances[own] / 2) * normal(20, 50, seed=1)
     return z, means, log_variances
+
+
+log_densities = jax.jit(gaussian_log_densities)
 
 
 @pytest.mark.parametrize("deviation", [1.0, 0.1, 0.01])
 def test_densities_of_all_pairs_are_those_of_scipy_however_narrow(deviation):
     z, means, log_variances = narrow_normals(deviation)
     expected = stats.norm(np.float64(means), np.exp(np.float64(log_variances) / 2)).logpdf(np.float64(z)[:, None])
-    told = gaussian_log_densities(z.reshape(4, 5, 50), means, log_variances).reshape(20, 7)
+    told = np.asarray(log_densities(z.reshape(4, 5, 50), means, log_variances)).reshape(20, 7)
     own = np.arange(20), np.arange(20) % 7
     # float32 holds a difference of numbers about 1 to 1e-7, and that over the deviation, fifty times.
     np.testing.assert_allclose(told[own], expected.sum(-1)[own], atol=2e-5 / deviation)
@@ -45,37 +52,43 @@ def all_pairs(z, means, log_variances):
     return gaussian_log_density(z[:, None], means, log_variances).sum(-1)
 
 
-@pytest.mark.parametrize("deviation", [1.0, 0.1, 0.01])
-def test_gradients_by_matrix_products_are_those_of_all_pairs(deviation):
-    normals = narrow_normals(deviation)
+@jax.jit
+def gradients(*normals):
+    """Of a mixture's density, by matrix products and by all pairs."""
 
     def mixture(densities, z, means, log_variances):
         return jax.nn.logsumexp(densities(z, means, log_variances), axis=-1).sum()
 
-    for told, expected in zip(
-        jax.grad(partial(mixture, gaussian_log_densities), argnums=(0, 1, 2))(*normals),
-        jax.grad(partial(mixture, all_pairs), argnums=(0, 1, 2))(*normals),
-        strict=True,
-    ):
+    by = [jax.grad(partial(mixture, densities), argnums=(0, 1, 2)) for densities in (gaussian_log_densities, all_pairs)]
+    return [gradient(*normals) for gradient in by]
+
+
+@pytest.mark.parametrize("deviation", [1.0, 0.1, 0.01])
+def test_gradients_by_matrix_products_are_those_of_all_pairs(deviation):
+    for told, expected in zip(*gradients(*narrow_normals(deviation)), strict=True):
         # Products of about 1 over the variance cancel, and float32 holds them to 1e-7.
-        np.testing.assert_allclose(told, expected, atol=2e-6 / deviation**2 * float(abs(expected).max()))
+        np.testing.assert_allclose(told, expected, atol=2e-6 / deviation**2 * np.abs(expected).max())
 
 
 def test_derivatives_forward_are_those_of_all_pairs():
     normals = narrow_normals(1.0)
-    tangents = tuple(jax.random.normal(jax.random.key(1), leaf.shape) for leaf in normals)
-    _, told = jax.jvp(gaussian_log_densities, normals, tangents)
-    _, expected = jax.jvp(all_pairs, normals, tangents)
-    np.testing.assert_allclose(told, expected, atol=2e-6 * float(abs(expected).max()))
+    tangents = tuple(normal(*leaf.shape, seed=1) for leaf in normals)
+
+    @jax.jit
+    def derivatives(*given):
+        return [jax.jvp(densities, *given)[1] for densities in (gaussian_log_densities, all_pairs)]
+
+    told, expected = derivatives(normals, tangents)
+    np.testing.assert_allclose(told, expected, atol=2e-6 * np.abs(expected).max())
 
 
 def test_densities_in_few_bits_are_summed_in_many():
-    z, means, log_variances = jax.random.normal(jax.random.key(0), (3, 4, 512), jnp.bfloat16)
-    told = gaussian_log_densities(z, means, log_variances)
+    coarse = normal(3, 4, 512).astype(jnp.bfloat16)
+    told = log_densities(*coarse)
     assert told.dtype == jnp.bfloat16
-    exact = all_pairs(*(leaf.astype(jnp.float32) for leaf in (z, means, log_variances)))
+    exact = jax.jit(all_pairs)(*coarse.astype(np.float32))
     # bfloat16 holds eight bits of the sum, and of each of its 512 terms, whose errors are as often up as down.
-    np.testing.assert_allclose(told.astype(jnp.float32), exact, rtol=2**-7)
+    np.testing.assert_allclose(np.asarray(told, np.float32), exact, rtol=2**-7)
 
 
 def test_densities_can_be_mapped_over_devices():
@@ -86,21 +99,22 @@ def test_densities_can_be_mapped_over_devices():
     shared = jax.shard_map(
         gaussian_log_densities, mesh=mesh, in_specs=(vectors, everywhere, everywhere), out_specs=vectors
     )
-    expected = gaussian_log_densities(*normals)
-    np.testing.assert_allclose(jax.jit(shared)(*normals), expected, atol=1e-6 * float(abs(expected).max()))
+    expected = np.asarray(log_densities(*normals))
+    np.testing.assert_allclose(jax.jit(shared)(*normals), expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_divergences_are_integrals_of_their_definition():
-    parameters = np.asarray(jax.random.normal(jax.random.key(0), (6, 4)), np.float64)
+    parameters = normal(6, 4).astype(np.float64)
+    divergence = jax.jit(gaussian_kl)
     for mean, log_variance, other_mean, other_log_variance in parameters:
         one, other = stats.norm(mean, np.exp(log_variance / 2)), stats.norm(other_mean, np.exp(other_log_variance / 2))
         expected, _ = integrate.quad(lambda z: one.pdf(z) * (one.logpdf(z) - other.logpdf(z)), -30, 30, limit=200)  # noqa: B023
         np.testing.assert_allclose(
-            gaussian_kl(mean, log_variance, other_mean, other_log_variance), expected, rtol=1e-4, atol=1e-6
+            divergence(mean, log_variance, other_mean, other_log_variance), expected, rtol=1e-4, atol=1e-6
         )
 
 
 def test_a_distribution_does_not_diverge_from_itself():
-    mean, log_variance = jax.random.normal(jax.random.key(0), (2, 5))
+    mean, log_variance = normal(2, 5)
     np.testing.assert_array_equal(gaussian_kl(mean, log_variance, mean, log_variance), np.zeros(5))
     np.testing.assert_allclose(gaussian_kl(mean, log_variance), gaussian_kl(mean, log_variance, 0.0, 0.0))

@@ -55,4 +55,4 @@ def context(images=IMAGES, seed=1, **fields):
 
 
 def made(model, images=IMAGES, **fields):
-    return model.init(jax.random.key(0), {"image": images, **fields})
+    return jax.jit(model.init)(jax.random.key(0), {"image": images, **fields})

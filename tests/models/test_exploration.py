@@ -75,7 +75,7 @@ def test_steps_along_a_direction():
 
 def test_the_latent_of_a_generated_image_is_found():
     generator = DCGANGenerator(ImageSpec(28, 28, 1), width=4, kernel_init=jax.nn.initializers.he_normal())
-    variables = generator.init(jax.random.key(0), jnp.zeros((1, 6)), train=False)
+    variables = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 6)), train=False))(jax.random.key(0))
 
     def generate(networks, latent):
         return forward(generator, networks["generator"], latent, train=False)[0]

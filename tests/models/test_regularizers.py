@@ -29,7 +29,7 @@ HE = jax.nn.initializers.he_normal()
 TOLD = GAN(
     DCGANGenerator(SPEC, 2, kernel_init=HE), DCGANDiscriminator(2, normalize=False, kernel_init=HE), latent_size=3
 )
-NETWORKS = TOLD.init(jax.random.key(0))
+NETWORKS = jax.jit(TOLD.init)(jax.random.key(0))
 
 
 def judge(images):

@@ -61,7 +61,7 @@ LABELS = jnp.array([2, 0], jnp.int32)
 def test_exported_controls_are_the_live_ones_and_draw_what_the_sampler_draws(styled, style_networks):
     live = style_controls(STYLE_GAN, "generator")(style_networks)
     latents = latents_of(styled, 2)
-    codes = live.codes(latents, LABELS)
+    codes = jax.jit(live.codes)(latents, LABELS)
     np.testing.assert_allclose(styled.codes(latents, LABELS), codes, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(styled.first_layer(codes), jax.jit(live.first_layer)(codes), rtol=1e-5, atol=1e-6)
 

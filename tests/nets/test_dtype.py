@@ -9,15 +9,12 @@ import pytest
 
 from jaxgen import ImageSpec, nets
 from jaxgen.nets import Place, dense_outputs, empty_memory, forward, recall
+from tests.nets.variables import normal, shapes, variables_like, variables_of
 
 SPEC, SMALL, MAP = ImageSpec(28, 28, 1), ImageSpec(8, 8, 3), ImageSpec(8, 8, 5)
 STYLE = nets.StyleGenerator(SPEC, 2, 4, 1)
 LADDER = nets.LadderDecoder(MAP, 2, 2, (1, 1), 2, 0, 4)
 PIXELS = nets.GatedPixelCNN(3, 4, (2,)), nets.PixelCNNPlusPlus(3, 4, levels=2, blocks=1)
-
-
-def normal(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
 LATENT, CONDITION, DIGITS, IMAGES = normal(2, 4), normal(2, 3), normal(2, *SPEC), normal(2, *SMALL)
@@ -49,26 +46,13 @@ CASES = [
 ]
 
 
-def shapes(network, *given):
-    return jax.eval_shape(partial(network.init, train=False), jax.random.key(0), *given)
-
-
-def variables_of(network, *given):
-    """Variables without zeros, so that everything reaches the output; nothing is compiled."""
-
-    def leaf(like):
-        noise = normal(*like.shape)
-        return noise / np.sqrt(np.prod(like.shape[:-1], dtype=np.float32)) if like.ndim > 1 else 1 + 0.1 * noise
-
-    return jax.tree.map(leaf, shapes(network, *given))
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: type(case[0]).__name__)
 def test_a_network_in_bfloat16_is_about_the_one_in_float32(case):
     network, *given = case
     coarse = network.clone(dtype=jnp.bfloat16)
-    assert jax.tree.leaves(shapes(coarse, *given)) == jax.tree.leaves(shapes(network, *given))
-    variables = variables_of(network, *given)
+    fine = shapes(network, *given, train=False)
+    assert jax.tree.leaves(shapes(coarse, *given, train=False)) == jax.tree.leaves(fine)
+    variables = variables_like(fine)
 
     def run(variables, *given):
         return [forward(one, variables, *given, train=False)[0] for one in (network, coarse)]
@@ -97,6 +81,6 @@ def test_what_a_network_in_bfloat16_remembers_of_a_row_has_the_types_of_its_memo
 def test_what_dense_layers_put_out_is_told_in_float32():
     network = nets.MLPDecoder(MAP, (4,), dtype=jnp.bfloat16)
     outputs = jax.eval_shape(
-        partial(dense_outputs, network, train=False), shapes(network, LATENT, CONDITION), LATENT, CONDITION
+        partial(dense_outputs, network, train=False), variables_of(network, LATENT, CONDITION), LATENT, CONDITION
     )
     assert [(output.shape, output.dtype) for output in outputs] == [((2, 4), jnp.float32), ((2, 320), jnp.float32)]

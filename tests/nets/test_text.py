@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,18 +7,20 @@ import pytest
 
 from jaxgen import ImageSpec
 from jaxgen.nets import MLPDecoder, TextEncoder, WithText, dense_outputs
+from tests.nets.variables import normal, variables_of
 
-TOKENS = jnp.array([[2, 3, 4, 0, 0], [3, 2, 4, 0, 0], [0, 0, 0, 0, 0]])
+TOKENS = np.array([[2, 3, 4, 0, 0], [3, 2, 4, 0, 0], [0, 0, 0, 0, 0]])
 ENCODER = TextEncoder(vocabulary=8, size=8, heads=2)
-LATENT = jax.random.normal(jax.random.key(0), (3, 4))
+LATENT = normal(3, 4)
 NETWORK = MLPDecoder(ImageSpec(2, 2, 1), hidden=(5,))
 
 
 @pytest.fixture(scope="module")
 def variables():
-    return ENCODER.init(jax.random.key(1), TOKENS, train=False)
+    return variables_of(ENCODER, TOKENS)
 
 
+@jax.jit
 def encode(variables, tokens):
     return ENCODER.apply(variables, tokens, train=False)
 
@@ -29,30 +33,38 @@ def test_an_encoder_hears_words_their_order_and_silence(variables):
 
 
 def test_padding_says_nothing(variables):
-    longer = jnp.pad(TOKENS, ((0, 0), (0, 3)))
+    longer = np.pad(TOKENS, ((0, 0), (0, 3)))
     # The embeddings of places belong to a length: those of the first five are the same here.
-    places = jnp.pad(variables["params"]["places"], ((0, 3), (0, 0)), constant_values=9.0)
+    places = np.pad(variables["params"]["places"], ((0, 3), (0, 0)), constant_values=9.0)
     padded = {"params": {**variables["params"], "places": places}}
     np.testing.assert_allclose(encode(padded, longer), encode(variables, TOKENS), rtol=1e-5, atol=1e-6)
 
 
-def test_a_network_with_text_is_the_network_told_the_encoded_words(variables):
+def test_a_network_with_text_is_the_network_told_the_encoded_words():
     both = WithText(NETWORK, ENCODER)
-    parameters = both.init(jax.random.key(2), LATENT, TOKENS, train=False)["params"]
-    encoded = ENCODER.apply({"params": parameters["encoder"]}, TOKENS, train=False)
-    by_hand = NETWORK.apply({"params": parameters["network"]}, LATENT, encoded, train=False)
-    np.testing.assert_array_equal(both.apply({"params": parameters}, LATENT, TOKENS, train=False), by_hand)
+
+    @jax.jit
+    def run(variables):
+        encoder, network = ({"params": variables["params"][name]} for name in ("encoder", "network"))
+        by_hand = NETWORK.apply(network, LATENT, ENCODER.apply(encoder, TOKENS, train=False), train=False)
+        return both.apply(variables, LATENT, TOKENS, train=False), by_hand
+
+    np.testing.assert_array_equal(*run(variables_of(both, LATENT, TOKENS)))
 
 
 def test_without_text_it_is_the_network_without_a_condition():
     both = WithText(NETWORK, ENCODER)
-    variables = both.init(jax.random.key(2), LATENT, train=False)
-    alone = {"params": variables["params"]["network"]}
-    np.testing.assert_array_equal(both.apply(variables, LATENT, train=False), NETWORK.apply(alone, LATENT, train=False))
+
+    @jax.jit
+    def run(variables):
+        alone = {"params": variables["params"]["network"]}
+        return both.apply(variables, LATENT, train=False), NETWORK.apply(alone, LATENT, train=False)
+
+    np.testing.assert_array_equal(*run(variables_of(both, LATENT)))
 
 
 def test_the_first_layer_of_a_network_with_text_is_that_of_the_network():
     both = WithText(NETWORK, ENCODER)
-    variables = both.init(jax.random.key(2), LATENT, TOKENS, train=False)
-    outputs = dense_outputs(both, variables, LATENT, TOKENS, train=False)
+    variables = variables_of(both, LATENT, TOKENS)
+    outputs = jax.eval_shape(partial(dense_outputs, both, train=False), variables, LATENT, TOKENS)
     assert [output.shape for output in outputs] == [(3, 5), (3, 4)]

@@ -1,5 +1,7 @@
 """Networks from image to image: sizes, skips, conditions and dropout."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from jaxgen import InputError
 from jaxgen.nets import ClassicCNN, Dropout, PatchDiscriminator, UNet, forward
 from jaxgen.nets.layers.resizing import enlarge, fold
+from tests.nets.variables import normal, variables_of
 
-IMAGES = jax.random.normal(jax.random.key(0), (2, 8, 12, 3))
+IMAGES = normal(2, 8, 12, 3)
 NETWORKS = {
     "strides": UNet(5, width=2),
     "pooling": UNet(5, width=2, halving="pool"),
@@ -19,16 +22,10 @@ NETWORKS = {
 }
 
 
-def shaken(module, *given):
-    """Variables without zeros, so that everything reaches the output."""
-    variables = jax.jit(lambda key: module.init(key, *given, train=False))(jax.random.key(1))
-    return jax.tree.map(lambda leaf: leaf + 0.05 * jax.random.normal(jax.random.key(2), leaf.shape), variables)
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_size_stays_and_the_condition_reaches_the_output(name):
-    module, condition = NETWORKS[name], jnp.eye(2)
-    variables = shaken(module, IMAGES, condition)
+    module, condition = NETWORKS[name], np.eye(2, dtype=np.float32)
+    variables = variables_of(module, IMAGES, condition)
     run = jax.jit(lambda *given: forward(module, variables, *given, train=False)[0])
     output = run(IMAGES, condition)
     assert output.shape == (2, 8, 12, 5)
@@ -39,11 +36,10 @@ def test_the_size_stays_and_the_condition_reaches_the_output(name):
 def test_without_skips_all_passes_through_the_smallest_map():
     for skips in (True, False):
         module = UNet(1, width=2, levels=1, blocks=1, skips=skips, dropout=1 - 1e-7)
-        variables = shaken(module, IMAGES)
+        variables = variables_of(module, IMAGES)
+        run = jax.jit(partial(forward, module, train=True))
         # With the smallest map gone, what is left went over the skips.
-        one, other = (
-            forward(module, variables, images, train=True, key=jax.random.key(0))[0] for images in (IMAGES, -IMAGES)
-        )
+        one, other = (run(variables, images, key=jax.random.key(0))[0] for images in (IMAGES, -IMAGES))
         assert bool(jnp.abs(one - other).max() > 1e-5) == skips
 
 
@@ -57,12 +53,13 @@ def test_sides_that_cannot_be_halved_are_refused(module, multiple):
 
 
 def test_folding_is_undone_by_enlarging():
-    np.testing.assert_array_equal(enlarge(fold(IMAGES)), IMAGES)
+    np.testing.assert_array_equal(jax.jit(lambda images: enlarge(fold(images)))(IMAGES), IMAGES)
 
 
 def test_dropout_leaves_out_its_share_keeps_the_mean_and_follows_its_key():
-    ones = jnp.ones((200, 100))
+    ones = np.ones((200, 100), np.float32)
 
+    @partial(jax.jit, static_argnames="train")
     def drop(key, train=True):
         return forward(Dropout(0.25), {}, ones, train=train, key=key)[0]
 
@@ -76,8 +73,8 @@ def test_dropout_leaves_out_its_share_keeps_the_mean_and_follows_its_key():
 
 def test_what_shares_no_patch_is_judged_apart():
     module, images = PatchDiscriminator(width=4, layers=1), jnp.zeros((1, 24, 24, 1))
-    inputs = jax.random.normal(jax.random.key(3), (1, 24, 24, 3))
-    variables = shaken(module, images, inputs)
+    inputs = normal(1, 24, 24, 3)
+    variables = variables_of(module, images, inputs)
     judge = jax.jit(lambda images: module.apply(variables, images, inputs, train=False)[0])
 
     def together(first, second):

@@ -19,7 +19,7 @@ from tests import toy_experiment
 from tests.programs import ROOT, TINY, load_program, loaded, run_here, write_images
 
 gan_mnist = load_program(ROOT / "experiments" / "gan_mnist.py")
-EVALUATED = ("--evaluate-every", 40, "--evaluate-num", 100)
+EVALUATED = ("--evaluate-every", 4, "--evaluate-num", 100)
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,11 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
-    """A run of 120 steps that was evaluated three times."""
+    """A run of 12 steps that was evaluated three times."""
     out = tmp_path_factory.mktemp("runs") / "finished"
     with pytest.MonkeyPatch.context() as monkeypatch:
         options = (*TINY, *EVALUATED, "--data", data, "--out", out)
-        assert run_here(monkeypatch, gan_mnist.main, *options, "--steps", 120) == 0
+        assert run_here(monkeypatch, gan_mnist.main, *options, "--steps", 12) == 0
     return out
 
 
@@ -44,7 +44,7 @@ def evaluated(out):
 
 def test_the_best_of_the_evaluated_states_is_kept(finished, data):
     scores = evaluated(finished)
-    assert list(scores) == [40, 80, 120]
+    assert list(scores) == [4, 8, 12]
     step = min(scores, key=scores.get)
     best = finished / "best"
     assert Best(best).scores() == {"frechet_distance": scores[step], "step": step}
@@ -57,7 +57,7 @@ def test_the_best_of_the_evaluated_states_is_kept(finished, data):
 
 @pytest.mark.long
 def test_an_interruption_changes_no_evaluation(finished, data, tmp_path, monkeypatch):
-    for steps in (90, 120):
+    for steps in (9, 12):
         options = (*TINY, *EVALUATED, "--data", data, "--out", tmp_path, "--steps", steps)
         assert run_here(monkeypatch, gan_mnist.main, *options) == 0
     assert evaluated(tmp_path) == evaluated(finished)

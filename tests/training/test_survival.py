@@ -22,6 +22,17 @@ from tests.training.toy_experiment import saved
 
 PATH = ROOT / "tests" / "toy_experiment.py"
 KILLS = 30
+RARELY = ("--log-every", 40, "--sample-every", 200, "--checkpoint-every", 40)  # in runs of many steps
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The state after 100 steps that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        options = ("--data", data, "--out", out, "--log-every", 10, "--steps", 100)
+        assert run_here(monkeypatch, toy_experiment.main, *options) == 0
+    return raw(saved(out, data))
 
 
 @pytest.fixture
@@ -33,6 +44,40 @@ def toy(data, tmp_path, monkeypatch):
         return run_here(monkeypatch, toy_experiment.main, "--data", data, "--out", out, *pace, *options)
 
     return run
+
+
+@pytest.mark.command
+def test_a_run_that_is_told_to_end_goes_on_as_if_it_had_not_been(data, tmp_path, toy):
+    directory, began = RunDirectory(tmp_path / "run"), time.monotonic()
+    pace = ("--log-every", 10, "--sample-every", 25, "--checkpoint-every", 10_000)  # saved because it was told to end
+    process = start(PATH, "--data", data, "--out", directory.path, *pace, "--steps", 10_000_000)
+    while len(directory.rows()) < 3:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() - began < 120
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    stopped = Checkpoints(directory.checkpoints).steps()[-1]
+    steps = stopped + 65
+    assert toy(*pace, "--steps", steps) == 0
+    assert [row["step"] for row in directory.rows()] == sorted({*range(10, steps, 10), *range(25, steps, 25), steps})
+    sessions = json.loads(directory.config.read_text())["sessions"]
+    assert [session["step"] for session in sessions] == [0, stopped]
+    assert toy(*pace, "--steps", steps, out=tmp_path / "whole") == 0
+    chex.assert_trees_all_equal(raw(saved(directory.path, data)), raw(saved(tmp_path / "whole", data)))
+
+
+def test_minutes_end_a_run_with_everything_saved(toy, tmp_path):
+    assert toy("--steps", 10) == 0
+    began, rare = time.monotonic(), ("--log-every", 1_000, "--sample-every", 10**9, "--checkpoint-every", 10**9)
+    assert toy("--steps", 10**9, "--max-minutes", 0.08, *rare) == 0
+    assert time.monotonic() - began < 60
+    assert (
+        Checkpoints(tmp_path / "run" / "checkpoints").steps()[-1] == RunDirectory(tmp_path / "run").rows()[-1]["step"]
+    )
+    assert RunDirectory(tmp_path / "run").rows()[-1]["step"] > 10
+    assert (tmp_path / "run" / "sampler" / "signature.json").exists()
 
 
 @pytest.mark.long
@@ -80,7 +125,8 @@ def without_times(row):
     ],
 )
 def test_a_divergence_stops_a_run_with_a_report(toy, tmp_path, data, capsys, fault, at, since, told):
-    assert toy("--fault", fault, "--fault-at", at, "--steps", 2_000) == 1
+    pace = RARELY if fault == "saturated" else ()
+    assert toy("--fault", fault, "--fault-at", at, "--steps", 2_000, *pace) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert told in error
@@ -95,18 +141,25 @@ def test_a_divergence_stops_a_run_with_a_report(toy, tmp_path, data, capsys, fau
 
 
 @pytest.mark.parametrize(
-    ("fault", "at", "back"), [("nan", 50, 40), ("saturated", 40, 40), ("collapse", 45, 40), ("nan", 10, 0)]
+    ("fault", "at", "back", "steps", "every"),
+    [
+        ("nan", 50, 40, 100, 10),
+        ("saturated", 40, 40, 1_120, 40),
+        ("collapse", 45, 40, 150, 10),
+        ("nan", 10, 0, 60, 10),
+    ],
 )
-def test_going_back_leads_around_a_fault_that_chance_made(toy, tmp_path, data, capsys, fault, at, back):
-    assert toy("--fault", fault, "--fault-at", at, "--steps", 1_100, "--on-divergence", "rollback") == 0
+def test_going_back_leads_around_a_fault_that_chance_made(toy, tmp_path, data, capsys, fault, at, back, steps, every):
+    pace = RARELY if every == 40 else ()
+    assert toy("--fault", fault, "--fault-at", at, "--steps", steps, "--on-divergence", "rollback", *pace) == 0
     assert f"went back to step {back}" in capsys.readouterr().out
     state = saved(tmp_path / "run", data)
-    assert (int(state.step), float(state.rate)) == (1_100, 0.5)
+    assert (int(state.step), float(state.rate)) == (steps, 0.5)
     config = toy_experiment.Config()
     first = first_state(config, toy_experiment.build(config, load(str(data)).spec))
     np.testing.assert_array_equal(*map(jax.random.key_data, (state.key, jax.random.fold_in(first.key, 1))))
     rows = RunDirectory(tmp_path / "run").rows()
-    assert [row["step"] for row in rows] == list(range(10, 1_110, 10))
+    assert [row["step"] for row in rows] == list(range(every, steps + every, every))
     (setback,) = json.loads((tmp_path / "run" / "config.json").read_text())["setbacks"]
     assert setback["to"] == back
 
@@ -120,7 +173,7 @@ def test_going_back_ends_after_three_times(toy, tmp_path, capsys):
 
 
 def test_what_stopped_can_go_back_afterwards(toy, tmp_path, data):
-    options = ("--fault", "collapse", "--fault-at", 45, "--steps", 300)
+    options = ("--fault", "collapse", "--fault-at", 45, "--steps", 120)
     assert toy(*options) == 1
     assert toy(*options, "--on-divergence", "rollback") == 0
     assert toy(*options, "--on-divergence", "rollback", out=tmp_path / "at_once") == 0
@@ -128,13 +181,13 @@ def test_what_stopped_can_go_back_afterwards(toy, tmp_path, data):
 
 
 def test_nothing_happens_to_a_healthy_run(toy, tmp_path, data):
-    assert toy("--steps", 1_500, "--on-divergence", "rollback") == 0
+    assert toy("--steps", 1_500, "--sample-every", 100, "--checkpoint-every", 500, "--on-divergence", "rollback") == 0
     assert not list(tmp_path.glob("run/divergence_*"))
     assert float(saved(tmp_path / "run", data).rate) == 1
     assert "setbacks" not in json.loads((tmp_path / "run" / "config.json").read_text())
 
 
-def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(toy, tmp_path, data, capsys):
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(whole, toy, tmp_path, data, capsys):
     assert toy("--steps", 60) == 0
     file = next(path for path in (tmp_path / "run" / "checkpoints" / "60" / "arrays").rglob("*") if path.stat().st_size)
     content = bytearray(file.read_bytes())
@@ -144,8 +197,7 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(toy, tmp_path
     told = capsys.readouterr().out
     assert "The checkpoint of step 60" in told
     assert "from step 40" in told
-    assert toy("--steps", 100, out=tmp_path / "whole") == 0
-    chex.assert_trees_all_equal(raw(saved(tmp_path / "run", data)), raw(saved(tmp_path / "whole", data)))
+    chex.assert_trees_all_equal(raw(saved(tmp_path / "run", data)), whole)
 
 
 def test_few_images_are_not_taken_for_a_collapse(toy, tmp_path):
@@ -170,15 +222,12 @@ def test_a_run_moves_between_devices_and_strategies(data, tmp_path, toy):
     )
 
 
-def test_a_run_that_streams_from_disk_is_the_run_from_memory_and_resumes(toy, tmp_path, data):
+def test_a_run_that_streams_from_disk_is_the_run_from_memory_and_resumes(whole, toy, tmp_path, data):
     folder = tmp_path / "images"
     folder.mkdir()
     for number, image in enumerate(load(str(data)).arrays["image"]):
         Image.fromarray(image[..., 0]).save(folder / f"{number:02}.png")
     streamed = ("--data", folder, "--memory-gib", 1e-6, "--out", tmp_path / "streamed")
-    for steps in (35, 70):
+    for steps in (35, 100):
         assert toy("--steps", steps, *streamed) == 0
-    assert toy("--steps", 70, out=tmp_path / "whole") == 0
-    chex.assert_trees_all_close(
-        raw(saved(tmp_path / "streamed", data)), raw(saved(tmp_path / "whole", data)), rtol=1e-6, atol=1e-7
-    )
+    chex.assert_trees_all_close(raw(saved(tmp_path / "streamed", data)), whole, rtol=1e-6, atol=1e-7)
