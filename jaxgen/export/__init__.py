@@ -1,10 +1,20 @@
-"""Functions with their weights as portable files: no model code is needed to call them."""
+"""Functions with their weights as portable files: no model code is needed to call them.
 
-from jaxgen.export.controls import ExportedControls, load_controls, save_controls
-from jaxgen.export.restorer import ExportedRestorer, Restorer, load_restorer, save_restorer
-from jaxgen.export.sampler import BATCH, ExportedSampler, load_sampler, save_sampler, seeded
-from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, exportable
-from jaxgen.export.stylizer import ExportedStylizer, Stylizer, load_stylizer, save_stylizer
+An `Export` writes one kind of function; `Recipe.exports` says which a run exports.
+
+    sampler     export_sampler  load_sampler  ExportedSampler  seeded  BATCH
+    controls    export_controls  load_controls  ExportedControls
+    restorer    export_restorer  load_restorer  ExportedRestorer  Restorer
+    stylizer    export_stylizer  load_stylizer  ExportedStylizer  Stylizer
+    all         Export  ExportInfo  ConditionSpec  exportable  FUNCTION_SUFFIX  SIGNATURE
+    images      save_grid  save_image  save_animation  picture  save_archive
+"""
+
+from jaxgen.export.controls import ExportedControls, export_controls, load_controls
+from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, load_restorer
+from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
+from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, Export, ExportInfo, exportable
+from jaxgen.export.stylizer import ExportedStylizer, Stylizer, export_stylizer, load_stylizer
 from jaxgen.io.archive import save_archive
 from jaxgen.io.pictures import picture, save_animation, save_grid, save_image
 
@@ -13,12 +23,18 @@ __all__ = [
     "FUNCTION_SUFFIX",
     "SIGNATURE",
     "ConditionSpec",
+    "Export",
+    "ExportInfo",
     "ExportedControls",
     "ExportedRestorer",
     "ExportedSampler",
     "ExportedStylizer",
     "Restorer",
     "Stylizer",
+    "export_controls",
+    "export_restorer",
+    "export_sampler",
+    "export_stylizer",
     "exportable",
     "load_controls",
     "load_restorer",
@@ -27,11 +43,7 @@ __all__ = [
     "picture",
     "save_animation",
     "save_archive",
-    "save_controls",
     "save_grid",
     "save_image",
-    "save_restorer",
-    "save_sampler",
-    "save_stylizer",
     "seeded",
 ]

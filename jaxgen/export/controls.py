@@ -1,49 +1,74 @@
-"""Controls as portable files: a function each, those that a model has.
+"""The controls of a model as portable files, one for each function that the model has.
 
-`generate` and `judge` can be differentiated once.
+`generate` and `logits` can be differentiated once.
 """
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import export
 
-from jaxgen.core.condition import Condition
 from jaxgen.core.image import ImageSpec
-from jaxgen.export.stored import ConditionSpec, condition_spec, load_functions, save_functions, told_argument
+from jaxgen.core.types import Networks
+from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.export.stored import (
+    ConditionSpec,
+    Export,
+    ExportInfo,
+    by_field,
+    exportable,
+    field_arguments,
+    load_functions,
+    positional,
+    save_functions,
+)
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 from jaxgen.models.latents.controls import Controls
 
+UNCONDITIONAL = ("draw", "first_layer")
+"""Functions that do not take the fields of the conditions."""
+
 
 class ExportedControls(NamedTuple):
-    """Controls read from a folder, the size of their images and what they are told."""
+    """Controls read from a folder, the size of their images, their conditions by field, and a tokenizer."""
 
     controls: Controls
     spec: ImageSpec
-    told: ConditionSpec | None
+    conditions: Mapping[str, ConditionSpec] = {}
+    tokenizer: Tokenizer | None = None
 
 
-def save_controls(folder: AnyPath, controls: Controls, spec: ImageSpec, condition: Condition | None = None) -> None:
-    """Writes controls, of `exportable` networks, into a folder."""
-    (batch,) = export.symbolic_shape("B")
-    told = condition_spec(condition)
-    field = told_argument(told, batch)
-    numbers = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((batch,), jnp.int32)
-    latents = jax.eval_shape(controls.draw, *numbers)
-    codes = jax.eval_shape(controls.codes, latents, *field)
-    images = jax.ShapeDtypeStruct((batch, *spec), jnp.float32)
-    functions = {
-        "draw": (controls.draw, numbers),
-        "codes": (controls.codes, (latents, *field)),
-        "generate": (controls.generate, (codes, latents, *field)),
-        "first_layer": (controls.first_layer, (codes,)),
-    }
-    for name, function in (("judge", controls.judge), ("encode", controls.encode)):
-        if function is not None:
-            functions[name] = (function, (images, *field))
-    save_functions(folder, functions, spec, told, gradients=("generate", "judge"))
+def export_controls(controls: Callable[[Networks], Controls]) -> Export:
+    """Exports the controls of a model: `export_controls(use_ema(gan.controls))`."""
+
+    def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
+        (batch,) = export.symbolic_shape("B")
+        functions = {
+            name: function if name in UNCONDITIONAL else positional(function, info.conditions)
+            for name, function in controls(exportable(networks))._asdict().items()
+            if function is not None
+        }
+        fields = field_arguments(info.conditions, batch)
+        numbers = jax.ShapeDtypeStruct((), jnp.uint32), jax.ShapeDtypeStruct((batch,), jnp.int32)
+        latents = jax.eval_shape(functions["draw"], *numbers)
+        codes = jax.eval_shape(functions["codes"], latents, *fields)
+        images = jax.ShapeDtypeStruct((batch, *info.spec), jnp.float32)
+        arguments = {
+            "draw": numbers,
+            "codes": (latents, *fields),
+            "generate": (codes, latents, *fields),
+            "first_layer": (codes,),
+            "logits": (images, *fields),
+            "encode": (images, *fields),
+        }
+        stored = {name: (function, arguments[name]) for name, function in functions.items()}
+        save_functions(folder, stored, info, gradients=("generate", "logits"))
+
+    return write
 
 
 def load_controls(folder: AnyPath) -> ExportedControls:
@@ -52,8 +77,12 @@ def load_controls(folder: AnyPath) -> ExportedControls:
     Raises:
       InputError: there are none, they are damaged, or this JAX cannot read them.
     """
-    functions, spec, told = load_functions(folder, "controls")
+    functions, spec, conditions, tokenizer = load_functions(folder, "controls")
+    by_name = {
+        name: function if name in UNCONDITIONAL else by_field(function, conditions)
+        for name, function in functions.items()
+    }
     try:
-        return ExportedControls(Controls(**functions), spec, told)
+        return ExportedControls(Controls(**by_name), spec, conditions, tokenizer)
     except TypeError as error:
         raise InputError(f"{folder} holds no controls: {error}.") from error

@@ -1,12 +1,12 @@
-"""Samplers as one portable file: no model code is needed to draw from it.
+"""A sampler as one portable file: no model code is needed to draw from it.
 
 `sampler.stablehlo` is a `jax.export` of (seed uint32 [], index int32 [B]) -> image uint8 [B, H, W, C] with the weights
-inside, for cpu, cuda and tpu and any B; a conditional one also takes the condition's field: label int32 [B], features
-float32 [B, F] or the tokens text int32 [B, T].  Image i depends on (seed, i) and what it is told alone.
-`signature.json` says so, and holds the file's SHA-256.
+inside, for cpu, cuda and tpu and any B.  A conditional sampler takes the fields of its conditions too, such as label
+int32 [B], features float32 [B, F] or text int32 [B, T].  Image i depends on (seed, i) and its own fields alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -14,102 +14,124 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from jaxgen.core.condition import Condition, require_labels
+from jaxgen.core.condition import require_labels
 from jaxgen.core.image import ImageSpec, to_uint8
-from jaxgen.core.types import Array, Networks, Sampler
+from jaxgen.core.sampler import Sampler, image_keys
+from jaxgen.core.types import Array, Networks
+from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export.stored import (
     ConditionSpec,
-    condition_spec,
+    Export,
+    ExportInfo,
+    by_field,
     exportable,
+    field_arguments,
     load_functions,
+    positional,
     save_functions,
-    told_argument,
 )
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
-from jaxgen.models.latents.controls import image_keys
 
 NAME = "sampler"
 BATCH = 64
-"""Images a call: results are the same bytes because every call has this size, whatever number is asked for."""
+"""Images per call: with one size for all calls, the bytes of an image do not depend on how many are drawn."""
 
 
 class ExportedSampler(NamedTuple):
-    """A sampler read from a file."""
+    """A sampler read from a folder, with its conditions by field and the tokenizer of its captions.
+
+    `call` takes a seed uint32 [], image numbers int32 [B] and the fields [B, ...] by name.
+    """
 
     spec: ImageSpec
-    call: Callable[..., Array]
-    told: ConditionSpec | None = None
+    call: Callable[[Array, Array, Mapping[str, Array]], Array]
+    conditions: Mapping[str, ConditionSpec] = {}
+    tokenizer: Tokenizer | None = None
 
     def draw(
-        self, seed: int, num: int, *, start: int = 0, field: np.ndarray | None = None, text: Sequence[str] | None = None
+        self,
+        seed: int,
+        num: int,
+        *,
+        start: int = 0,
+        fields: Mapping[str, np.ndarray] = {},
+        text: Sequence[str] | None = None,
     ) -> np.ndarray:
         """Images `start` to `start + num` of the stream of `seed`, uint8 [num, H, W, C].
 
-        A conditional sampler is told `field` [num, ...], by default all labels in turn; or `text`, num texts whose
-        words it knows.
+        `fields` are those of the conditions, [num, ...] by name; without a label, all labels follow each other.  `text`
+        gives num captions in place of the field `text`; words that the tokenizer does not know are dropped.
 
         Raises:
-          InputError: the field is missing, does not fit, or has a label that is no class.
+          InputError: a field is missing, belongs to no condition or does not fit, or a label is out of range.
         """
         if text is not None:
-            field = self._tokens(text)
-        given = self._given(start + np.arange(num, dtype=np.int32), field)
+            fields = {**fields, "text": self._tokens(text)}
+        complete = self._complete(start + np.arange(num, dtype=np.int32), fields)
         images = np.empty((num, *self.spec), np.uint8)
         for offset in range(0, num, BATCH):
             index = start + offset + np.arange(BATCH, dtype=np.int32)
             chosen = np.minimum(offset + np.arange(BATCH), num - 1)
-            batch = self.call(jnp.uint32(seed), jnp.asarray(index), *(jnp.asarray(array[chosen]) for array in given))
-            images[offset : offset + BATCH] = np.asarray(batch)[: num - offset]
+            batch = {name: jnp.asarray(array[chosen]) for name, array in complete.items()}
+            drawn = self.call(jnp.uint32(seed), jnp.asarray(index), batch)
+            images[offset : offset + BATCH] = np.asarray(drawn)[: num - offset]
         return images
 
     def _tokens(self, text: Sequence[str]) -> np.ndarray:
-        if self.told is None or self.told.tokenizer is None:
-            raise InputError("This sampler is not told words: it is of no experiment with text.")
-        return self.told.tokenizer.encode(text)
+        if self.tokenizer is None:
+            raise InputError("This sampler has no tokenizer: it is of no experiment with captions.")
+        return self.tokenizer.encode(text)
 
-    def _given(self, index: np.ndarray, field: np.ndarray | None) -> tuple[np.ndarray, ...]:
-        if self.told is None:
-            if field is not None:
-                raise InputError("This sampler draws without being told anything: it is of no conditional experiment.")
-            return ()
-        if field is None and self.told.classes:
-            field = index % self.told.classes
-        if field is None:
-            raise InputError(f"This sampler must be told {self.told.field!r} of each image.")
-        if field.shape != (len(index), *self.told.shape):
-            expected = [len(index), *self.told.shape]
-            raise InputError(f"The sampler was told {self.told.field!r} {list(field.shape)}; expected {expected}.")
-        if self.told.classes:
-            require_labels(field, self.told.classes, "the classes of the run")
-        return (field.astype(self.told.dtype),)
+    def _complete(self, index: np.ndarray, fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The fields of all conditions, checked, in the dtypes of the conditions."""
+        for name in fields:
+            if name not in self.conditions:
+                known = ", ".join(map(repr, self.conditions)) or "none"
+                raise InputError(f"This sampler is not conditioned on {name!r}; its conditions are: {known}.")
+        complete = {}
+        for name, condition in self.conditions.items():
+            field = fields.get(name, index % condition.classes if condition.classes else None)
+            expected = [len(index), *condition.shape]
+            if field is None:
+                raise InputError(f"This sampler is conditioned on {name!r}: give {condition.dtype}{expected}.")
+            if list(field.shape) != expected:
+                raise InputError(f"The sampler was given {name!r} of shape {list(field.shape)}; expected {expected}.")
+            if condition.classes:
+                require_labels(field, condition.classes, "the classes of the run")
+            complete[name] = field.astype(condition.dtype)
+        return complete
 
 
 def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
-    """The function (seed, index [B], a condition's field [B, ...] if any) -> image uint8 [B, H, W, C] of a sampler."""
+    """The function (seed uint32 [], index int32 [B], fields={}) -> image uint8 [B, H, W, C] of a sampler."""
 
-    def draw(seed: Array, index: Array, *field: Array) -> Array:
-        return to_uint8(sampler(networks, image_keys(seed, index), *field))
+    def draw(seed: Array, index: Array, fields: Mapping[str, Array] = {}) -> Array:
+        return to_uint8(sampler(networks, image_keys(seed, index), **fields))
 
     return draw
 
 
-def save_sampler(
-    folder: AnyPath, sampler: Sampler, networks: Networks, spec: ImageSpec, condition: Condition | None = None
-) -> None:
-    """Writes a sampler with the networks that it reads into a folder."""
-    (batch,) = export.symbolic_shape("B")
-    told, inputs = condition_spec(condition), {"seed": "uint32 []", "index": "int32 [B]"}
-    arguments = (
-        jax.ShapeDtypeStruct((), jnp.uint32),
-        jax.ShapeDtypeStruct((batch,), jnp.int32),
-        *told_argument(told, batch),
-    )
-    if told is not None:
-        inputs[told.field] = f"{told.dtype} [{', '.join(map(str, ('B', *told.shape)))}]"
-    function = seeded(sampler, exportable(networks))
-    output = f"uint8 [B, {spec.height}, {spec.width}, {spec.channels}]"
-    save_functions(folder, {NAME: (function, arguments)}, spec, told, inputs=inputs, output=output)
+def export_sampler(sampler: Sampler) -> Export:
+    """Exports the sampler, with the conditions that it carries."""
+
+    def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
+        (batch,) = export.symbolic_shape("B")
+        conditions = sampler.conditions
+        arguments = (
+            jax.ShapeDtypeStruct((), jnp.uint32),
+            jax.ShapeDtypeStruct((batch,), jnp.int32),
+            *field_arguments(conditions, batch),
+        )
+        inputs = {"seed": "uint32 []", "index": "int32 [B]"}
+        for name, condition in conditions.items():
+            inputs[name] = f"{condition.dtype} [{', '.join(map(str, ('B', *condition.shape)))}]"
+        function = positional(seeded(sampler, exportable(networks)), conditions)
+        output = f"uint8 [B, {', '.join(map(str, info.spec))}]"
+        info = info._replace(conditions=conditions)
+        save_functions(folder, {NAME: (function, arguments)}, info, inputs=inputs, output=output)
+
+    return write
 
 
 def load_sampler(folder: AnyPath) -> ExportedSampler:
@@ -118,7 +140,7 @@ def load_sampler(folder: AnyPath) -> ExportedSampler:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, told = load_functions(folder, NAME)
+    functions, spec, conditions, tokenizer = load_functions(folder, NAME)
     if NAME not in functions:
         raise InputError(f"{folder} holds no sampler: it holds {', '.join(functions)}.")
-    return ExportedSampler(spec, functions[NAME], told)
+    return ExportedSampler(spec, by_field(functions[NAME], conditions), conditions, tokenizer)

@@ -1,6 +1,7 @@
-"""A folder of exported functions, `<name>.stablehlo`, with a `signature.json` that holds the SHA-256 of each.
+"""A folder of exported functions, `<name>.stablehlo`, with a `signature.json` that describes them.
 
-What is told words has a `tokenizer.json` too.
+The signature holds the size of the images, the conditions in the order of the functions' last arguments, and the
+SHA-256 of each file.  A folder of a model that is conditioned on text holds its `tokenizer.json` too.
 """
 
 import json
@@ -13,40 +14,50 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from jaxgen.core.condition import Condition
+from jaxgen.core.condition import Conditions
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array, Networks
 from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.export import format_1
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.files import AnyPath, write_whole
 
+FORMAT = 2
 PLATFORMS = ("cpu", "cuda", "tpu")
 FUNCTION_SUFFIX, SIGNATURE, TOKENIZER = ".stablehlo", "signature.json", "tokenizer.json"
 
 
-class ConditionSpec(NamedTuple):
-    """What conditional functions are told of an image: a field, its shape and type, how many classes it has, if any.
+class ExportInfo(NamedTuple):
+    """The size of a model's images, its conditions, and the tokenizer of its captions."""
 
-    `tokenizer` makes tokens of words, if it is told them.
-    """
-
-    field: str
-    shape: tuple[int, ...]
-    dtype: str
-    classes: int
+    spec: ImageSpec
+    conditions: Conditions = {}
     tokenizer: Tokenizer | None = None
 
 
+Export = Callable[[Path, Networks, ExportInfo], None]
+"""Writes functions of the networks, with their weights, into a folder."""
+
+
+class ConditionSpec(NamedTuple):
+    """A condition without its encoding: shape and dtype of one example of its field, and the number of labels."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    classes: int
+
+
 class Stored(NamedTuple):
-    """What a folder holds."""
+    """The contents of a folder.  The functions take the fields of the conditions as their last arguments."""
 
     functions: dict[str, Callable[..., Array]]
     spec: ImageSpec
-    told: ConditionSpec | None
+    conditions: dict[str, ConditionSpec]
+    tokenizer: Tokenizer | None
 
 
 def exportable(networks: Networks) -> Networks:
-    """The networks as functions of them can be exported: each array whole on one device, and JAX's as in training."""
+    """The networks with each array whole on one device, and one of JAX: others cannot be exported."""
 
     def on_one_device(array: Array) -> Array:
         is_whole = isinstance(array, jax.Array) and len(array.devices()) == 1
@@ -55,30 +66,42 @@ def exportable(networks: Networks) -> Networks:
     return jax.tree.map(on_one_device, networks)
 
 
-def condition_spec(condition: Condition | None) -> ConditionSpec | None:
-    """What a condition tells, without the function that encodes it."""
-    return condition and ConditionSpec(
-        condition.field, condition.shape, condition.dtype, condition.classes, condition.tokenizer
-    )
+def positional(function: Callable[..., Array], conditions: Conditions) -> Callable[..., Array]:
+    """The function `(*inputs, fields)` with an argument for each field: exported functions take arrays only."""
+
+    def with_arrays(*arguments: Array) -> Array:
+        inputs = len(arguments) - len(conditions)
+        return function(*arguments[:inputs], dict(zip(conditions, arguments[inputs:], strict=True)))
+
+    return with_arrays
 
 
-def told_argument(told: ConditionSpec | None, batch: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """The field's argument [B, ...], if there is one."""
-    return () if told is None else (jax.ShapeDtypeStruct((batch, *told.shape), told.dtype),)
+def by_field(function: Callable[..., Array], conditions: Collection[str]) -> Callable[..., Array]:
+    """The function `(*inputs, *arrays)` with all fields in one mapping; the inverse of `positional`."""
+
+    def with_fields(*arguments: Any) -> Array:
+        *inputs, fields = arguments
+        return function(*inputs, *(fields[name] for name in conditions))
+
+    return with_fields
+
+
+def field_arguments(conditions: Conditions, batch: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Shape and dtype of each field [B, ...], in the order of the conditions."""
+    return tuple(jax.ShapeDtypeStruct((batch, *c.shape), jnp.dtype(c.dtype)) for c in conditions.values())
 
 
 def save_functions(
     folder: AnyPath,
     functions: Mapping[str, tuple[Callable[..., Array], Sequence[Any]]],
-    spec: ImageSpec,
-    told: ConditionSpec | None,
+    info: ExportInfo,
     *,
     gradients: Collection[str] = (),
     **signature: Any,
 ) -> None:
-    """Writes functions with the shapes of their arguments, and what the signature says besides.
+    """Writes functions, each with shape and dtype of its arguments; `signature` has further entries of the signature.
 
-    Those that `gradients` names can be differentiated once when they are read.
+    The functions that `gradients` names can be differentiated once after loading.
     """
     digests, folder = {}, Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,13 +110,17 @@ def save_functions(
         content = bytes(exported.serialize(vjp_order=int(name in gradients)))
         digests[name] = sha256(content).hexdigest()
         write_whole(folder / f"{name}{FUNCTION_SUFFIX}", content)
-    if told is not None and told.tokenizer is not None:
-        write_whole(folder / TOKENIZER, told.tokenizer.content)
-        signature[TOKENIZER] = sha256(told.tokenizer.content.encode()).hexdigest()
+    if info.tokenizer is not None and "text" in info.conditions:
+        write_whole(folder / TOKENIZER, info.tokenizer.content)
+        signature[TOKENIZER] = sha256(info.tokenizer.content.encode()).hexdigest()
     record = {
+        "format": FORMAT,
         **signature,
-        "told": told and {name: value for name, value in told._asdict().items() if name != "tokenizer"},
-        "image": spec._asdict(),
+        "conditions": [
+            {"field": name, "shape": condition.shape, "dtype": condition.dtype, "classes": condition.classes}
+            for name, condition in info.conditions.items()
+        ],
+        "image": info.spec._asdict(),
         "platforms": PLATFORMS,
         "jax": jax.__version__,
         "sha256": digests,
@@ -101,34 +128,46 @@ def save_functions(
     write_whole(folder / SIGNATURE, json.dumps(record, indent=2) + "\n")
 
 
-def load_functions(folder: AnyPath, what: str) -> Stored:
-    """The functions in a folder, each compiled when it is called.
+def load_functions(folder: AnyPath, kind: str) -> Stored:
+    """The functions in a folder, each compiled when it is called; `kind` describes them in messages.
 
     Raises:
-      InputError: there are none, one is damaged, or this JAX cannot read it; the message says of what they are.
+      InputError: there are none, one is damaged, or this JAX cannot read it.
     """
     folder = Path(folder)
     try:
-        signature = json.loads((folder / SIGNATURE).read_text())
+        signature = _read_signature(folder / SIGNATURE)
         spec, digests = ImageSpec(**signature["image"]), dict(signature["sha256"])
-        told = ConditionSpec(**signature["told"]) if signature.get("told") else None
+        conditions = {
+            condition["field"]: ConditionSpec(tuple(condition["shape"]), condition["dtype"], condition["classes"])
+            for condition in signature["conditions"]
+        }
         contents = {name: (folder / f"{name}{FUNCTION_SUFFIX}").read_bytes() for name in digests}
     except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no {what}: {error.filename} is missing.") from error
+        raise InputError(f"{folder} holds no {kind}: {error.filename} is missing.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / SIGNATURE} cannot be read: {error}") from error
-    words = _read_tokenizer(folder / TOKENIZER, signature.get(TOKENIZER))
+    tokenizer = _read_tokenizer(folder / TOKENIZER, signature.get(TOKENIZER))
     functions = {}
     for name, content in contents.items():
         path = folder / f"{name}{FUNCTION_SUFFIX}"
         if sha256(content).hexdigest() != digests[name]:
             raise InputError(f"{path} is damaged: its SHA-256 is not the one in {SIGNATURE}.")
         try:
-            functions[name] = jax.jit(export.deserialize(bytearray(content)).call)
+            functions[format_1.FUNCTIONS.get(name, name)] = jax.jit(export.deserialize(bytearray(content)).call)
         except Exception as error:
             made = f"made by jax {signature.get('jax')}, this is {jax.__version__}"
             raise InputError(f"{path} cannot be read ({made}): {first_line(error)}") from error
-    return Stored(functions, spec, told and told._replace(shape=tuple(told.shape), tokenizer=words))
+    return Stored(functions, spec, conditions, tokenizer)
+
+
+def _read_signature(path: Path) -> dict[str, Any]:
+    signature = json.loads(path.read_text())
+    if "format" not in signature:
+        return format_1.with_conditions(signature)
+    if signature["format"] != FORMAT:
+        raise ValueError(f"its format is {signature['format']}; expected {FORMAT}: update jaxgen.")
+    return signature
 
 
 def _read_tokenizer(path: Path, digest: str | None) -> Tokenizer | None:

@@ -6,6 +6,7 @@ sizes.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -13,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from jaxgen.core.image import ImageSpec, to_float, to_uint8
-from jaxgen.core.types import Array
-from jaxgen.export.stored import load_functions, save_functions
+from jaxgen.core.image import to_float, to_uint8
+from jaxgen.core.types import Array, Networks
+from jaxgen.export.stored import Export, ExportInfo, exportable, load_functions, save_functions
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 
@@ -27,10 +28,10 @@ images in [-1, 1], strengths and masks in [0, 1]."""
 
 
 class ExportedStylizer(NamedTuple):
-    """Style transfer read from a file, of images with so many channels."""
+    """Style transfer read from a folder, for images with this number of channels."""
 
     channels: int
-    call: Callable[..., Array]
+    call: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Array]
 
     def stylize(
         self, content: np.ndarray, style: np.ndarray, strength: float = 1.0, mask: np.ndarray | None = None
@@ -53,39 +54,41 @@ class ExportedStylizer(NamedTuple):
         return np.asarray(result)[0]
 
 
-def save_stylizer(folder: AnyPath, stylizer: Stylizer, spec: ImageSpec) -> None:
-    """Writes a function that transfers styles, of `exportable` networks, into a folder.
+def export_stylizer(stylizer: Callable[[Networks], Stylizer]) -> Export:
+    """Exports style transfer: `export_stylizer(use_ema(model.stylizer))`."""
 
-    `spec` is that of the images it was trained on.
-    """
-    batch, height, width, *style = export.symbolic_shape("B, H, W, V, U")
-    arguments = (
-        jax.ShapeDtypeStruct((batch, height, width, spec.channels), jnp.uint8),
-        jax.ShapeDtypeStruct((batch, *style, spec.channels), jnp.uint8),
-        jax.ShapeDtypeStruct((batch,), jnp.float32),
-        jax.ShapeDtypeStruct((batch, height, width, 1), jnp.uint8),
-    )
+    def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
+        (batch, height, width, *style), channels = export.symbolic_shape("B, H, W, V, U"), info.spec.channels
+        arguments = (
+            jax.ShapeDtypeStruct((batch, height, width, channels), jnp.uint8),
+            jax.ShapeDtypeStruct((batch, *style, channels), jnp.uint8),
+            jax.ShapeDtypeStruct((batch,), jnp.float32),
+            jax.ShapeDtypeStruct((batch, height, width, 1), jnp.uint8),
+        )
+        function = stylizer(exportable(networks))
 
-    def stylize(content: Array, style: Array, strength: Array, mask: Array) -> Array:
-        return to_uint8(stylizer(to_float(content), to_float(style), strength, mask.astype(jnp.float32) / 255))
+        def stylize(content: Array, style: Array, strength: Array, mask: Array) -> Array:
+            return to_uint8(function(to_float(content), to_float(style), strength, mask.astype(jnp.float32) / 255))
 
-    inputs = {
-        "content": f"uint8 [B, H, W, {spec.channels}]",
-        "style": f"uint8 [B, V, U, {spec.channels}]",
-        "strength": "float32 [B]",
-        "mask": "uint8 [B, H, W, 1]",
-    }
-    output = f"uint8 [B, H, W, {spec.channels}]"
-    save_functions(folder, {NAME: (stylize, arguments)}, spec, None, inputs=inputs, output=output)
+        image = f"uint8 [B, H, W, {channels}]"
+        inputs = {
+            "content": image,
+            "style": f"uint8 [B, V, U, {channels}]",
+            "strength": "float32 [B]",
+            "mask": "uint8 [B, H, W, 1]",
+        }
+        save_functions(folder, {NAME: (stylize, arguments)}, ExportInfo(info.spec), inputs=inputs, output=image)
+
+    return write
 
 
 def load_stylizer(folder: AnyPath) -> ExportedStylizer:
-    """The function that transfers styles in a folder.
+    """The style transfer in a folder.
 
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, _ = load_functions(folder, "style transfer")
+    functions, spec, *_ = load_functions(folder, "style transfer")
     if NAME not in functions:
         raise InputError(f"{folder} holds no style transfer: it holds {', '.join(functions)}.")
     return ExportedStylizer(spec.channels, functions[NAME])

@@ -1,4 +1,4 @@
-"""The errors that are not a program's: a user's, and the machine's."""
+"""Errors that are no mistake of the program: the user's input, and failures of the machine."""
 
 import os
 import re
@@ -7,26 +7,26 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave, told in one line: what was given, what was expected, what to do.
+    """The user's input cannot be used.  One line: what was given, what was expected, what to do.
 
     Programs print it without a traceback and exit with code 2.
     """
 
 
 class OutsideError(RuntimeError):
-    """What the machine got wrong and not the user, told in one line: what could not be done, and why.
+    """The machine failed, not the user.  One line: what could not be done, and why.
 
     Programs print it without a traceback and exit with code 1.
     """
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, in one line."""
+    """The first line of an error's message."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one line: in the words of the operating system, if it was the one that refused."""
+    """Why something failed, in one line: the operating system's message if it was the cause."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     # TensorStore gives the system's number among much else in brackets.
@@ -36,10 +36,10 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def outside(what: str) -> Iterator[None]:
-    """Lays every failure within at the machine's door.
+    """Turns every exception in the context into an `OutsideError`: '<what>: <reason>.'
 
     Raises:
-      OutsideError: what could not be done, and the reason; an inner one stays as it is.
+      OutsideError: an exception was raised; one that is an `OutsideError` already is not changed.
     """
     try:
         yield

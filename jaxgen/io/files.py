@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and the user's cache folder."""
+"""Files that are written completely or not at all, and the user's cache folder."""
 
 import os
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from typing import BinaryIO
 import platformdirs
 
 AnyPath = str | Path
-"""Whatever names a file or a folder."""
+"""The path of a file or a folder."""
 
 
 def write_whole(path: AnyPath, content: bytes | str | Callable[[BinaryIO], object]) -> None:
-    """Writes a file beside its place and moves it there: a reader sees the old one or the new one.
+    """Writes a file under another name and renames it: a reader sees the old content or the new one.
 
-    `content` may be a function that writes to the open file.  The folder is made if it is not there.
+    `content` may be a function that writes to the open file.  A missing folder is created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,5 +31,5 @@ def write_whole(path: AnyPath, content: bytes | str | Callable[[BinaryIO], objec
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of jaxgen."""
+    """The folder of jaxgen in the user's cache folder."""
     return Path(platformdirs.user_cache_dir("jaxgen"))

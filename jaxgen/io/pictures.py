@@ -13,7 +13,7 @@ MIN_SIDE = 56
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Images uint8 [N, H, W, C] row by row in one image; as many columns as rows unless `columns` is given."""
+    """Images uint8 [N, H, W, C] as one image, row by row; about as many columns as rows unless `columns` is given."""
     num, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
@@ -27,7 +27,7 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 
 def picture(images: np.ndarray, columns: int | None = None) -> Image.Image:
-    """A grid as a picture, as a notebook shows it; small images are enlarged by a whole factor to 56 pixels or more."""
+    """A grid as a picture, which notebooks show; images below 56 pixels are enlarged by a whole factor."""
     grid = image_grid(images, columns)
     factor = max(1, MIN_SIDE // min(images.shape[1:3]))
     grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -35,21 +35,21 @@ def picture(images: np.ndarray, columns: int | None = None) -> Image.Image:
 
 
 def save_grid(path: AnyPath, images: np.ndarray, columns: int | None = None) -> None:
-    """Writes the picture of a grid as PNG."""
+    """Writes a grid of images uint8 [N, H, W, C] as PNG; small images are enlarged."""
     file = io.BytesIO()
     picture(images, columns).save(file, "PNG")
     write_whole(path, file.getvalue())
 
 
 def save_image(path: AnyPath, image: np.ndarray) -> None:
-    """Writes one image uint8 [H, W, C] as PNG, pixel by pixel."""
+    """Writes one image uint8 [H, W, C] as PNG, at its own size."""
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
     write_whole(path, file.getvalue())
 
 
 def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80) -> None:
-    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that goes there and back for ever."""
+    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that plays forwards and backwards."""
     there = [picture(images, None) for images in frames]
     first, *others = [*there, *there[-2:0:-1]]
     file = io.BytesIO()

@@ -1,4 +1,12 @@
-"""Programs: what the user or the machine got wrong is one line on stderr and an exit code, never a traceback."""
+"""Programs: a mistake of the user or a failure of the machine ends one with a line on stderr and an exit code.
+
+A program's file ends with `command(main)`, where `main` reads the command line: experiments, benchmarks and
+`python -m jaxgen` are such programs.  Exit codes:
+
+    1      the machine failed: a full disk, a lost process, a training that diverged
+    2      the user's input cannot be used
+    130    Ctrl-C; a run in training saves first, and exits with 143 after SIGTERM
+"""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +18,10 @@ OUTSIDE, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
 def command(main: Callable[[], Any]) -> None:
-    """Calls `main` as a program."""
+    """Calls `main` and turns the errors of `jaxgen.io.errors` into messages and exit codes, without a traceback.
+
+    Other exceptions are mistakes of the program and keep their traceback.
+    """
     try:
         main()
     except InputError as error:
@@ -24,6 +35,6 @@ def command(main: Callable[[], Any]) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _stop(told: str, code: int) -> None:
-    print(f"error: {told}", file=sys.stderr)
+def _stop(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
     sys.exit(code)

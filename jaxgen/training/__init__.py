@@ -1,19 +1,32 @@
-"""Runs: a recipe trained from a config to a run directory that survives interruption."""
+"""Runs: a recipe trained from a config to a run directory that survives interruption.
+
+    config          RunConfig  Bounds  Count  Positive  Seed  require_bounds
+    recipe          Recipe  Score  Scores  first_state
+    run             run  command  best_networks
+    run directory   RunDirectory  plot_metrics
+    best state      Best  frechet_score
+    checkpoints     Checkpoints  Retention  find_damage
+    watchdog        Watched  Signs  Divergence  observe  diagnose
+
+An experiment needs the first three.
+"""
 
 from jaxgen.io.program import command
-from jaxgen.training.best import Best, Score, Scores
+from jaxgen.training.best import Best, frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention, find_damage
-from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed
-from jaxgen.training.loop import Recipe
+from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed, require_bounds
 from jaxgen.training.plot import plot_metrics
-from jaxgen.training.run import best_networks, first_state, run
+from jaxgen.training.recipe import Recipe, Score, Scores, first_state
+from jaxgen.training.run import best_networks, run
 from jaxgen.training.run_directory import RunDirectory
+from jaxgen.training.watchdog import Divergence, Signs, Watched, diagnose, observe
 
 __all__ = [
     "Best",
     "Bounds",
     "Checkpoints",
     "Count",
+    "Divergence",
     "Positive",
     "Recipe",
     "Retention",
@@ -22,10 +35,16 @@ __all__ = [
     "Score",
     "Scores",
     "Seed",
+    "Signs",
+    "Watched",
     "best_networks",
     "command",
+    "diagnose",
     "find_damage",
     "first_state",
+    "frechet_score",
+    "observe",
     "plot_metrics",
+    "require_bounds",
     "run",
 ]

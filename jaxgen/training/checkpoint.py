@@ -5,8 +5,8 @@
     <folder>/<step>.damaged/         one that was found damaged
     <folder>/.unfinished*            what a kill left; the next save removes it
 
-A checkpoint is written in `.unfinished`, read back, and renamed: under a step's name there is a whole one or none.  It
-is there when `save` returns: a failure in the background could go unheard.
+A checkpoint is written in `.unfinished`, read back, and renamed, so that a folder with a step's name is complete.
+`save` returns when that is done: a failure in the background could go unnoticed.
 """
 
 import errno
@@ -44,22 +44,22 @@ class Retention(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one run, by step; for one process at a time."""
+    """The checkpoints of one run, by step; used by one process at a time."""
 
     def __init__(self, folder: AnyPath, retention: Retention = Retention()):  # noqa: B008
         self._folder, self._retention = Path(folder).absolute(), retention
 
     def steps(self) -> list[int]:
-        """The steps that are saved, ascending; whether they are sound is found out by `restore`."""
+        """The steps that are saved, ascending; `restore` checks whether they are sound."""
         return sorted(int(path.name) for path in self._folder.glob("*/") if re.fullmatch("0|[1-9][0-9]*", path.name))
 
     def save(self, state: TrainState, *, protect: int | None = None) -> None:
-        """Saves the state under its step, unless a sound checkpoint is there, and deletes what is not to be kept.
+        """Saves the state under its step, unless a sound checkpoint is there, and deletes those not to be kept.
 
         The newest checkpoint at or before step `protect` is kept whatever the retention says.
 
         Raises:
-          OutsideError: the machine would not; the earlier checkpoints are as they were.
+          OutsideError: it cannot be written; the earlier checkpoints are unchanged.
         """
         step = int(state.step)
         if step not in self.steps() or find_damage(self._folder / str(step)):
@@ -75,7 +75,7 @@ class Checkpoints:
         """Makes this state the newest: it replaces the checkpoint of its step, and later ones are deleted.
 
         Raises:
-          OutsideError: the machine would not; the earlier checkpoints are as they were.
+          OutsideError: it cannot be written; the earlier checkpoints are unchanged.
         """
         # The newest goes first: after a kill on the way an earlier one is the newest, and training goes back again.
         for later in [step for step in reversed(self.steps()) if step > int(state.step)]:
@@ -86,7 +86,7 @@ class Checkpoints:
         """Makes this state the only one.
 
         Raises:
-          OutsideError: the machine would not; what was saved before is as it was.
+          OutsideError: it cannot be written; what was saved before is unchanged.
         """
         self._write(state)
         for other in [step for step in self.steps() if step != int(state.step)]:
@@ -95,9 +95,9 @@ class Checkpoints:
     def restore(
         self, target: TrainState, announce: Callable[[str], object], *, before: int | None = None
     ) -> TrainState | None:
-        """The newest sound state, at or before step `before` if that is given; None if nothing was saved.
+        """The newest sound state, at or before step `before` if given; None if nothing was saved.
 
-        `target` has leaves of the expected shapes and types.  Damaged checkpoints are announced, renamed, passed over.
+        `target` has leaves of the expected shapes and dtypes.  Damaged checkpoints are announced, renamed and skipped.
 
         Raises:
           InputError: the checkpoint does not fit the target, or all are damaged.
@@ -164,7 +164,7 @@ class Checkpoints:
 
 
 def find_damage(folder: AnyPath) -> str | None:
-    """What is wrong with one checkpoint, in words; None if every byte is as it was written."""
+    """Describes what is damaged in a checkpoint; None if every byte is as it was written."""
     name, folder = MANIFEST, Path(folder)
     try:
         content = _read_manifest(folder / name)
@@ -215,7 +215,7 @@ def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str | None
 
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if hasattr(os, "posix_fallocate"):
-        # A full disk is told here in the system's words; many threads of Orbax would tell it in many more.
+        # A full disk raises here, with the system's message; many threads of Orbax would raise many more.
         with (folder.parent / "space").open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, sum(array.nbytes + 4096 for array in arrays.values()))
         (folder.parent / "space").unlink()

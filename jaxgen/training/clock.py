@@ -1,4 +1,4 @@
-"""The clock of a run: how fast it is, how much is left, when it is over."""
+"""The clock of a run: its speed, the time that is left, and when it is over."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from jaxgen.training.config import RunConfig
 
 
 class Clock:
-    """Measures from one `tick` to the next; the first interval, in which programs are compiled, tells no speed.
+    """Measures the time from one `tick` to the next, but not the first interval, in which programs are compiled.
 
     A run is over when its steps or its minutes are, whichever is first.
     """
@@ -19,7 +19,7 @@ class Clock:
         self._intervals: list[tuple[int, float]] = []
 
     def tick(self, step: int, now: float) -> dict[str, float]:
-        """Notes that `step` was done at `now`; the seconds since the run began, the speed since the last tick."""
+        """Records that `step` ended at `now`; returns the speed since the last tick, and the seconds of the run so far."""
         self._intervals.append((step - self._step, max(now - self._time, 1e-6)))
         self._step, self._time = step, now
         steps, seconds = self._intervals[-1]
@@ -27,7 +27,7 @@ class Clock:
         return {"time/images_per_second": round(speed, 1), "time/seconds": round(now - self._began, 2)}
 
     def remaining(self) -> tuple[float, float]:
-        """The share of the run that is done, and the seconds left."""
+        """The fraction of the run that is done, and the seconds left."""
         steps, seconds = map(sum, zip(*(self._intervals[1:] or self._intervals), strict=True))
         by_steps = (self._config.steps - self._step) * seconds / max(1, steps)
         left = max(0.0, min(by_steps, self._deadline - self._time))
@@ -35,6 +35,6 @@ class Clock:
         return elapsed / (elapsed + left), left
 
     def is_over(self) -> bool:
-        """Whether the next dispatch would end after the last minute; one may still be under way when this is asked."""
+        """Whether the next dispatch would end too late; another one may still be running at the time of the call."""
         usual = self._intervals[-1][1] if len(self._intervals) > 1 else 0.0
         return self._clock() + 2 * usual > self._deadline

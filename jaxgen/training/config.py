@@ -1,4 +1,4 @@
-"""What every run is told, and what its options may be."""
+"""The options that every run has, and the bounds of their values."""
 
 import dataclasses
 from pathlib import Path
@@ -9,14 +9,14 @@ from jaxgen.io.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """The values that a number may have; part of an option's type."""
+    """The values that an option may have; part of its type, as in `Annotated[int, Bounds(least=1)]`."""
 
     least: float = -float("inf")
     above: float = -float("inf")
     most: float = float("inf")
 
     def allow(self, value: float) -> bool:
-        """Whether a value is finite and within."""
+        """Whether a value is finite and within the bounds."""
         return self.least <= value <= self.most and self.above < value < float("inf")
 
     def __str__(self) -> str:
@@ -38,15 +38,15 @@ FREE = frozenset(
         *("on_divergence", "parallel", "distributed"),
     )
 )
-"""Fields that a resumed run may change, since no step depends on them; a config's own are its `free`.
+"""Options that a resumed run may change, since no step depends on them; a config may add its own to `free`.
 
-(The data are known by their digest.)
+The data are compared by their digest, whatever names them.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Options of every experiment."""
+    """The options of every experiment."""
 
     free: ClassVar[frozenset[str]] = FREE
 
@@ -55,51 +55,52 @@ class RunConfig:
     data: str = "mnist"
     """mnist, fashion_mnist, cifar10, a folder of images, or an .npz with `image` uint8 [N, H, W, C]."""
     data_dir: Path | None = None
-    """Where the data set is: a folder of prepared TFDS data, or of the four original MNIST files."""
+    """Folder of the data set: prepared TFDS data, or the four original MNIST files."""
     offline: bool = False
     """Never download."""
     steps: Count = 150_000
-    """Training steps in all, those before a resume included."""
+    """Training steps in total, including those before a resume."""
     max_minutes: Positive = 5.0
-    """Stop after this long with everything saved; the same command goes on from there."""
+    """Stop after this many minutes with everything saved; the same command resumes from there."""
     batch_size: Count = 64
-    """Images a step."""
+    """Images per step, over all devices."""
     seed: Seed = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     resume: bool = True
-    """Go on with the run in --out if there is one; --no-resume moves it aside and starts over."""
+    """Resume the run in --out if there is one; --no-resume moves it aside and starts over."""
     log_every: Count = 50
-    """Steps that run as one dispatch and make one line of metrics; Ctrl-C waits for up to two of these."""
+    """Steps per dispatch, and per line of metrics; Ctrl-C waits for up to two dispatches."""
     sample_every: Count = 1_000
     """Steps between sample grids."""
     checkpoint_every: Count = 2_500
-    """Steps between checkpoints: as many are lost at most if the run is killed."""
+    """Steps between checkpoints: the most that a kill can cost."""
     evaluate_every: Annotated[int, Bounds(least=0)] = 0
-    """Steps between evaluations, which go into the metrics; the best state is kept in best/.  0 for none."""
+    """Steps between evaluations, whose scores go into the metrics; the best state is kept in best/.  0 for none."""
     evaluate_num: Annotated[int, Bounds(least=2)] = 5_000
-    """Images that are drawn for an evaluation, and training images that they are compared with."""
+    """Images drawn per evaluation, and training images to compare them with."""
     inception: Path | None = None
-    """Weights of the Inception network for evaluations; without it, images of 28x28x1 and of 32x32x3 are judged by the
-    packaged classifiers of MNIST and CIFAR-10."""
+    """Weights of the Inception network for evaluations; without it, the packaged classifiers of MNIST and CIFAR-10
+    give the features of images of 28x28x1 and of 32x32x3."""
     keep: Count = 2
-    """Checkpoints that are kept, the newest."""
+    """Number of checkpoints to keep: the newest."""
     keep_every: Annotated[int, Bounds(least=0)] = 0
-    """Besides, keep those whose step is a multiple of this; 0 for none."""
+    """Also keep the checkpoints whose step is a multiple of this; 0 for none."""
     on_divergence: Literal["stop", "rollback"] = "stop"
-    """If a number is not finite, the discriminator has won or all drawn images look alike: stop with a report, or go
-    back to a sound checkpoint with other random numbers and half the learning rates, three times at most."""
+    """If a loss or a parameter is not finite, the discriminator has won, or the generator has collapsed: stop with a
+    report, or go back to an earlier checkpoint with other random numbers and half the learning rates, three times at
+    most."""
     parallel: Literal["auto", "jit", "pmap", "fsdp"] = "auto"
-    """Over all devices: jit splits the batch, fsdp the parameters and moments too, pmap runs a program a device; auto
-    is jit."""
+    """How training uses all devices: jit shards the batch, fsdp also the parameters and moments, pmap runs one program
+    per device; auto is jit."""
     distributed: bool = False
-    """Join the other processes of this run: under SLURM, Kubernetes, Open MPI, on a TPU pod, or as
-    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say."""
+    """Train with several processes: under SLURM, Kubernetes or Open MPI, on a TPU pod, or with
+    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID set."""
     memory_gib: Positive = 4.0
-    """Images that take more than this are read from disk during training."""
+    """Memory for the images of the data set; a larger set is streamed from disk."""
 
 
 def require_bounds(options: Any) -> None:
-    """Refuses a dataclass with a value outside the bounds of its type.
+    """Refuses options, a dataclass, with a value outside the bounds of its type.
 
     Raises:
       InputError: naming the option, its value and what is expected.

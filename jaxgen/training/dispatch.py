@@ -1,4 +1,4 @@
-"""Training as dispatches: many steps as one program, whose results are looked at one dispatch behind."""
+"""Training as dispatches: many steps as one program, whose metrics are fetched one dispatch behind."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -21,8 +21,8 @@ from jaxgen.data import Dataset, StreamedDataset, batch_indices, stream_batches
 class Feed(NamedTuple):
     """Where batches come from.
 
-    `shared` arrays are put on the devices once.  `choices(start, stop)` gives for each step, from `start` on, what a
-    program makes the step's batch of: `select(shared, choice)`.
+    `shared` arrays are put on the devices once.  `choices(start, stop)` yields a choice for each step from `start` on,
+    of which the program makes the step's batch: `select(shared, choice)`.
     """
 
     shared: PyTree
@@ -31,7 +31,10 @@ class Feed(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The means over a dispatch that ended at `step`, whether its state is finite, and when it was there (seconds)."""
+    """The metrics' means over a dispatch that ended at `step`, whether its state is finite, and when it was fetched.
+
+    `time` is in seconds (`time.monotonic()`).
+    """
 
     step: int
     means: dict[str, float]
@@ -42,8 +45,8 @@ class Measured(NamedTuple):
 class Progress(NamedTuple):
     """Where training is after a dispatch.
 
-    `measured` tells of the dispatch before, which is there without waiting for this one, and at a halt of this one too.
-    `state` is that of the strategy, and may be read until the next dispatch begins.
+    `measured` is of the dispatch before, which has ended without waiting for this one; at a halt, of this one too.
+    `state` is the strategy's, and may be read until the next dispatch begins.
     """
 
     step: int
@@ -54,7 +57,7 @@ class Progress(NamedTuple):
 def feed_from(dataset: Dataset | StreamedDataset, *, seed: int, batch_size: int, rows: slice = slice(None)) -> Feed:
     """Batches of a data set: by index from the devices' memory, or read from disk ahead of time.
 
-    `rows` is the share of this process.
+    `rows` are the rows of each batch that this process reads.
     """
 
     def indices(step: int) -> np.ndarray:
@@ -84,7 +87,7 @@ def train(
     halts: tuple[int, ...] = (),
     stop: Callable[[], bool] = lambda: False,
 ) -> Generator[Progress]:
-    """Trains until the state's step is `steps` or until `stop()`, telling its progress after every dispatch.
+    """Trains until the state's step is `steps` or until `stop()`, and yields the progress after every dispatch.
 
     A dispatch ends at each multiple of `dispatch` and of each of `halts`, wherever training began; one program serves
     all lengths.
@@ -93,11 +96,11 @@ def train(
     if number >= steps:
         return
     run = strategy.compile(many_steps(step, feed.select))
-    shared, state = strategy.put_shared(feed.shared), strategy.put_state(state)
+    shared, state = strategy.put_replicated(feed.shared), strategy.put_state(state)
     with closing(feed.choices(number, steps)) as choices:
         while number < steps and not stop():
             count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
-            state, metrics = run(state, shared, strategy.put_split(_take(choices, count, dispatch)), np.int32(count))
+            state, metrics = run(state, shared, strategy.put_sharded(_take(choices, count, dispatch)), np.int32(count))
             number += count
             done, behind = behind, [(number, metrics)]
             if number == steps or any(number % period == 0 for period in halts):
@@ -108,11 +111,11 @@ def train(
 
 
 def many_steps(step: Step, select: Callable[[PyTree, PyTree], Batch]) -> Dispatch:
-    """Up to n steps as one program, with their metrics and whether the state is finite after them."""
+    """Up to n steps as one program; returns their metrics, and whether the state is finite after them."""
 
     def dispatch(state: TrainState, shared: PyTree, split: PyTree, count: Array) -> tuple[TrainState, PyTree]:
         state, metrics = scan_steps(lambda state, choice: step(state, select(shared, choice)))(state, split, count)
-        finite = jnp.all(jnp.array([~has_diverged(*number) for number in numbers_of(state).items()]))
+        finite = jnp.all(jnp.array([~has_diverged(*array) for array in float_arrays(state).items()]))
         return state, (metrics, Mean(finite.astype(jnp.float32), jnp.ones(())))
 
     return dispatch
@@ -120,17 +123,17 @@ def many_steps(step: Step, select: Callable[[PyTree, PyTree], Batch]) -> Dispatc
 
 def diverged_leaves(state: TrainState) -> list[str]:
     """The names of the arrays that are not finite, in a state on the host."""
-    return [name for name, leaf in numbers_of(state).items() if has_diverged(name, leaf)]
+    return [name for name, leaf in float_arrays(state).items() if has_diverged(name, leaf)]
 
 
-def numbers_of(state: TrainState) -> dict[str, Array]:
+def float_arrays(state: TrainState) -> dict[str, Array]:
     """The floating-point arrays of networks and optimisers, by name."""
     leaves = by_path({"networks": state.networks, "opt_state": state.opt_state})
     return {name: leaf for name, leaf in leaves.items() if jnp.issubdtype(leaf.dtype, jnp.inexact)}
 
 
 def has_diverged(name: str, leaf: Array) -> Array:
-    """Whether an array has a number that it should not have.  An optimiser may begin with an infinite one."""
+    """Whether an array holds NaN or, in a network, infinity; an optimiser's state may start with an infinite value."""
     return (~jnp.isfinite(leaf) if name.startswith("networks") else jnp.isnan(leaf)).any()
 
 

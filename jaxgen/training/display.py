@@ -1,4 +1,4 @@
-"""The terminal: a live bar where there is one, a line now and then where there is not."""
+"""Progress on the terminal: a live bar, or a line every ten seconds where the output is no terminal."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ QUIET_SECONDS = 10.0
 
 
 class Display:
-    """Progress of a run.  Use as a context manager."""
+    """The progress of a run, shown while the context is open."""
 
     def __init__(self, console: Console):
         self._console = console
@@ -32,7 +32,7 @@ class Display:
     def show(
         self, step: int, metrics: Mapping[str, float], images_per_second: float, done: float, seconds: float
     ) -> None:
-        """Shows where the run is: its speed, the share of it that is done (0 to 1), the seconds left, the losses."""
+        """Shows the step, the speed, the fraction of the run that is done (0 to 1), the seconds left and the losses."""
         losses = "  ".join(
             f"{name.removesuffix('/loss')} {value:.3f}" for name, value in metrics.items() if name.endswith("loss")
         )

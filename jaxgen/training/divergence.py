@@ -1,4 +1,4 @@
-"""What is told of a training that diverged: `report.md`, `metrics.png`, and the last grid as `drawn.png`."""
+"""The report on a divergence: `report.md`, `metrics.png`, and the last sample grid as `drawn.png`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from jaxgen.io.files import write_whole
 from jaxgen.training.plot import plot_metrics
 
 LAST = 8
-"""Rows of metrics in the report."""
+"""Rows of metrics in the report's table."""
 
 
 def save_divergence(
@@ -22,7 +22,7 @@ def save_divergence(
     rows: Sequence[dict[str, Any]],
     grids: Sequence[Path],
 ) -> None:
-    """Writes a report: what went wrong between which steps, what was done, what to try, the metrics up to then."""
+    """Writes a report: what went wrong and since when, what was done, what to try, and the metrics up to then."""
     folder.mkdir(parents=True, exist_ok=True)
     plot_metrics(folder / "metrics.png", rows, mark=since)
     lines = [
@@ -47,10 +47,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
     names = sorted({name for row in rows for name in row if name != "step" and not name.startswith("time/")})
     steps = [f"{row['step']:,}" for row in rows]
     head = ["| step | " + " | ".join(steps) + " |", "| --- |" + " ---: |" * len(rows)]
-    return head + [f"| {name} | " + " | ".join(_told(row, name) for row in rows) + " |" for name in names]
+    return head + [f"| {name} | " + " | ".join(_cell(row, name) for row in rows) + " |" for name in names]
 
 
-def _told(row: dict[str, Any], name: str) -> str:
+def _cell(row: dict[str, Any], name: str) -> str:
     if name not in row:
         return ""
     return "not finite" if row[name] is None else f"{row[name]:.4g}"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a number that the training loop reads."""
+"""Ctrl-C and SIGTERM, as a value that the training loop reads."""
 
 import signal
 
@@ -6,9 +6,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """While the context is open, the first signal is noted; a second one acts as usual.
+    """Records the first signal while the context is open; a second one acts as usual.
 
-    `signal` is its number, 0 before it came.
+    `signal` is the number of the signal, 0 if none came.
     """
 
     def __init__(self):

@@ -12,10 +12,10 @@ WIDTH, ROW_HEIGHT = 9.0, 2.4
 
 
 def plot_metrics(path: AnyPath, rows: Sequence[dict[str, Any]], *, mark: int | None = None) -> None:
-    """Writes a PNG of every metric against the step: a panel for each kind, the losses first.
+    """Plots every metric against the step as PNG: a panel for each kind, the losses first.
 
-    The kind of `discriminator/adversarial/real_logit` is `logit`: the last word of its name.  Numbers that are not
-    finite may be None.  A line is drawn at the step `mark`.
+    The kind of `discriminator/adversarial/real_logit` is `logit`, the last word of its name.  Values that are not
+    finite may be None.  A dashed line marks the step `mark`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def plot_metrics(path: AnyPath, rows: Sequence[dict[str, Any]], *, mark: int | N
 
 
 def panels_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    """The metrics' names by kind, in the order of the panels; what stands beside a loss is a term of it."""
+    """The metrics' names by kind, in the order of the panels; the metrics beside a `loss` are its terms."""
     panels = defaultdict(list)
     names = sorted({name for row in rows for name in row if name != "step" and not name.startswith("time/")})
     for name in names:

@@ -1,7 +1,4 @@
-"""Several processes, one run: what they must agree on, and what only the first of them does.
-
-Every function is the identity in a run of one process, and must be called by all processes alike otherwise.
-"""
+"""The processes that train one run together: what they agree on, and what only the first of them does."""
 
 import atexit
 import os
@@ -10,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -22,24 +19,132 @@ T = TypeVar("T")
 
 ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 SILENCE_SECONDS = 30
-"""A process that has not been heard of for this long is taken for dead."""
+"""A process without a heartbeat for this long is taken for dead."""
 
 LOST = re.compile("(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|INTERNAL|FAILED_PRECONDITION): ")
-"""How the errors of JAX's runtime begin where another process is gone, whichever class they come in."""
+"""How the errors of JAX's runtime begin where another process is gone, whatever their class."""
 
 
 class AgreedError(OutsideError):
-    """One that all processes of a run meet alike."""
+    """An error that all processes of a run raise together."""
 
 
-def join() -> None:
-    """Makes this process one of several, before JAX is used for anything else.
+class Host(NamedTuple):
+    """The present process, number `number` of the `processes` that train a run together.
 
-    SLURM, Kubernetes, Open MPI and TPU pods are recognised by JAX; elsewhere the environment says who is who.
+    Alone, every method is the identity; otherwise all processes must call it, in the same order.
+    """
+
+    number: int = 0
+    processes: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes files and prints."""
+        return self.number == 0
+
+    def rows(self, batch_size: int) -> slice:
+        """The rows of a batch that this process reads."""
+        share = batch_size // self.processes
+        return slice(share * self.number, share * (self.number + 1))
+
+    def share(self, tree: PyTree) -> PyTree:
+        """The first process's arrays; the others pass arrays of the same shapes and dtypes."""
+        if self.processes == 1:
+            return tree
+        from jax.experimental import multihost_utils
+
+        return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree))
+
+    def largest(self, values: tuple[int, ...]) -> tuple[int, ...]:
+        """The maximum of each value over all processes."""
+        if self.processes == 1:
+            return values
+        return tuple(int(value) for value in _gather(np.asarray(values, np.int32)).max(axis=0))
+
+    def texts(self, text: str) -> list[str]:
+        """The texts of all processes, in their order."""
+        if self.processes == 1:
+            return [text]
+        content = np.frombuffer(text.encode(), np.uint8)
+        (length,) = self.largest((len(content),))
+        padded = np.zeros(length + 1, np.uint8)
+        padded[: len(content)] = content
+        return [bytes(row).rstrip(b"\0").decode() for row in _gather(padded)]
+
+    def agree(self, task: Callable[[], T]) -> T:
+        """Runs a task on every process; if it fails on one, it fails on all.
+
+        Raises:
+          Exception: the task's own.
+          InputError: the task failed on another process; the message names it.
+        """
+        mistake, result = None, None
+        try:
+            result = task()
+        except Exception as error:
+            mistake = error
+        messages = self.texts("" if mistake is None else first_line(mistake))
+        if mistake is not None:
+            raise mistake
+        for number, message in enumerate(messages):
+            if message:
+                raise InputError(f"Process {number} of {self.processes}: {message}")
+        return result  # pyright: ignore[reportReturnType]
+
+    def agree_on_first(self, task: Callable[[], T]) -> T | None:
+        """Runs a task on the first process; if it fails, it fails on all.  None on the others.
+
+        Raises:
+          Exception: the task's own.
+          InputError: the task failed on the first process.
+        """
+        return self.agree(lambda: task() if self.is_first else None)
+
+    def require_same(self, text: str, what: str) -> None:
+        """Refuses a text that differs from the first process's.
+
+        Raises:
+          InputError: naming the process.
+        """
+        first, *others = self.texts(text)
+        for number, other in enumerate(others, start=1):
+            if other != first:
+                raise InputError(f"Process {number} was started with other {what} than process 0: start all alike.")
+
+    @contextmanager
+    def fail_together(self, advice: Callable[[], str]) -> Iterator[None]:
+        """Ends all processes as soon as one of them fails in this context; `advice` says what to do then.
+
+        Raises:
+          OutsideError: another process is gone.
+        """
+        try:
+            yield
+        except AgreedError:
+            raise
+        except BaseException as error:
+            if self.processes == 1:
+                raise
+            atexit.register(_leave)
+            if LOST.match(first_line(error)):
+                raise OutsideError(f"Another process of this run is gone ({first_line(error)}). {advice()}") from error
+            raise
+
+
+def this_host(*, distributed: bool) -> Host:
+    """Joins the other processes of a distributed run, before JAX is used for anything else; returns this process.
 
     Raises:
-      InputError: neither says so, or the others could not be reached.
+      InputError: nothing says who the others are, or they could not be reached.
     """
+    if distributed:
+        _join()
+    return Host(jax.process_index(), jax.process_count())
+
+
+def _join() -> None:
+    # JAX recognises SLURM, Kubernetes, Open MPI and TPU pods; elsewhere the environment variables are needed.
     advice = f"run under SLURM, Kubernetes, Open MPI or on a TPU pod, or set {ADDRESS}, {COUNT} and {NUMBER}"
     try:
         jax.distributed.initialize(
@@ -56,104 +161,6 @@ def join() -> None:
         ) from error
 
 
-def is_first() -> bool:
-    """Whether this process is the one that writes."""
-    return jax.process_index() == 0
-
-
-def process_rows(batch_size: int) -> slice:
-    """The share of this process in the rows of a batch."""
-    share = batch_size // jax.process_count()
-    return slice(share * jax.process_index(), share * (jax.process_index() + 1))
-
-
-def largest(values: tuple[int, ...]) -> tuple[int, ...]:
-    """The largest of each value over all processes."""
-    if jax.process_count() == 1:
-        return values
-    return tuple(int(value) for value in _gather(np.asarray(values, np.int32)).max(axis=0))
-
-
-def texts(text: str) -> list[str]:
-    """Every process's text, in their order."""
-    if jax.process_count() == 1:
-        return [text]
-    content = np.frombuffer(text.encode(), np.uint8)
-    (length,) = largest((len(content),))
-    padded = np.zeros(length + 1, np.uint8)
-    padded[: len(content)] = content
-    return [bytes(row).rstrip(b"\0").decode() for row in _gather(padded)]
-
-
-def from_first(tree: PyTree) -> PyTree:
-    """The first process's arrays; the others give arrays of the same shapes and types."""
-    if jax.process_count() == 1:
-        return tree
-    from jax.experimental import multihost_utils
-
-    return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree))
-
-
-def agree(task: Callable[[], T]) -> T:
-    """Does a task on every process; where one fails, all do.
-
-    Raises:
-      Exception: the task's own.
-      InputError: the task failed on another process; with its number.
-    """
-    mistake, result = None, None
-    try:
-        result = task()
-    except Exception as error:
-        mistake = error
-    told = texts("" if mistake is None else first_line(mistake))
-    if mistake is not None:
-        raise mistake
-    for number, other in enumerate(told):
-        if other:
-            raise InputError(f"Process {number} of {len(told)}: {other}")
-    return result  # pyright: ignore[reportReturnType]
-
-
-def require_same(text: str, what: str) -> None:
-    """Refuses to begin where a process has something else than the first.
-
-    Raises:
-      InputError: naming the process.
-    """
-    first, *others = texts(text)
-    for number, other in enumerate(others, start=1):
-        if other != first:
-            raise InputError(f"Process {number} was started with other {what} than process 0: start all alike.")
-
-
-@contextmanager
-def one_for_all(advice: Callable[[], str]) -> Iterator[None]:
-    """If one process fails here, all end at once; `advice` says what to do then.
-
-    Raises:
-      OutsideError: another process is gone.
-    """
-    try:
-        yield
-    except AgreedError:
-        raise
-    except BaseException as error:
-        if jax.process_count() == 1:
-            raise
-        atexit.register(_leave)
-        if LOST.match(first_line(error)):
-            raise OutsideError(f"Another process of this run is gone ({first_line(error)}). {advice()}") from error
-        raise
-
-
-def _leave() -> None:
-    # JAX would wait at exit for processes that are gone or wait for this one, and then abort.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
-
-
 def _number(name: str) -> int | None:
     value = os.environ.get(name)
     return None if value is None else int(value)
@@ -163,3 +170,10 @@ def _gather(values: np.ndarray) -> np.ndarray:
     from jax.experimental import multihost_utils
 
     return np.asarray(multihost_utils.process_allgather(values))
+
+
+def _leave() -> None:
+    # JAX would wait at exit for processes that are gone or wait for this one, and then abort.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

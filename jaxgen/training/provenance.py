@@ -1,4 +1,4 @@
-"""What a run says of itself: enough to know where every number came from, and whether another run is the same."""
+"""The record of a run, `config.json`: where every number came from, and whether another run is the same."""
 
 import dataclasses
 import importlib.metadata
@@ -16,7 +16,8 @@ from jaxgen.core.types import TrainState
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.training.checkpoint import PACKAGES
 from jaxgen.training.config import RunConfig
-from jaxgen.training.loop import Recipe
+from jaxgen.training.recipe import Recipe
+from jaxgen.training.run_directory import FORMAT
 
 PLACES = ("out", "data", "data_dir")
 """Options that may differ between the processes of a run: each has its own disk."""
@@ -25,9 +26,12 @@ PLACES = ("out", "data", "data_dir")
 def make_provenance(
     config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState, name: str
 ) -> dict[str, Any]:
-    """What `config.json` says: enough to know where every number came from.
+    """The record of a run that begins now.
 
     `sessions` has an entry for each time that the run was begun or resumed.
+
+    Raises:
+      ValueError, TypeError: the recipe does not fit the data or itself.
     """
     session = {
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES}
@@ -36,6 +40,7 @@ def make_provenance(
         "data_source": dataset.source,
     }
     record = {
+        "format": FORMAT,
         "experiment": name,
         "config": dataclasses.asdict(config),
         "data": {"source": dataset.source, "split": dataset.split, "images": dataset.size, "digest": dataset.digest},
@@ -56,9 +61,10 @@ def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | Streamed
         for name, (shape, dtype) in dataset.fields.items()
     }
     program, (_, metrics) = jax.make_jaxpr(make_step(recipe.update), return_shape=True)(state, batch)
-    if recipe.discriminator_loss not in (None, *metrics):
-        expected = ", ".join(map(repr, sorted(metrics)))
-        raise ValueError(f"The discriminator_loss {recipe.discriminator_loss!r} is no metric; these are: {expected}.")
+    for field, names in (("discriminators", recipe.discriminators), ("update.losses", recipe.update.losses)):
+        if unknown := [name for name in names if name not in metrics]:
+            expected = ", ".join(map(repr, sorted(metrics)))
+            raise ValueError(f"{unknown[0]!r} in the recipe's {field} is no metric; the metrics are: {expected}.")
     return sha256(re.sub(r"0x[0-9a-f]+", "", str(program)).encode()).hexdigest()
 
 

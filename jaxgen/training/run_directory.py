@@ -1,5 +1,12 @@
-"""The run directory: `config.json`, `metrics.jsonl`, `samples/`, pictures, `checkpoints/`, `sampler/`,
-`controls/`, `stylizer/`, `restorer/`, `best/`.
+"""The run directory: every file of a run.
+
+<run>/config.json    options, data and versions: see `jaxgen.training.provenance`
+<run>/metrics.jsonl  a line of metrics for each dispatch
+<run>/samples/       sample grids
+<run>/losses.png     curves of the metrics; the recipe's further pictures beside it
+<run>/checkpoints/   states
+<run>/best/          the best state that was evaluated
+<run>/sampler/       the exported sampler; the recipe's further exports beside it
 """
 
 import json
@@ -13,6 +20,7 @@ from filelock import FileLock, Timeout
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, write_whole
 
+FORMAT = 2
 ADVICE = "choose another --out, or start over with --no-resume"
 
 
@@ -27,14 +35,11 @@ class RunDirectory:
         self.losses = self.path / "losses.png"
         self.checkpoints = self.path / "checkpoints"
         self.sampler = self.path / "sampler"
-        self.controls = self.path / "controls"
-        self.stylizer = self.path / "stylizer"
-        self.restorer = self.path / "restorer"
         self.best = self.path / "best"
         self._lock = FileLock(self.path / ".lock", blocking=False)
 
     def earlier(self) -> dict[str, Any] | None:
-        """The record of the run that the directory holds; None if it is empty or new.
+        """The `config.json` of the run that the directory holds; None if it is empty or new.
 
         Raises:
           InputError: it holds something else.
@@ -46,13 +51,13 @@ class RunDirectory:
         try:
             record = json.loads(self.config.read_text())
             if not {"experiment", "config", "data", "recipe", "sessions"} <= record.keys():
-                raise ValueError("it is of another program")
+                raise ValueError("another program wrote it")
         except (ValueError, AttributeError, OSError) as error:
             raise InputError(f"{self.config} is no run's config ({error}): choose another --out.") from error
         return record
 
     def open(self) -> None:
-        """Makes the directory and keeps other processes out of it as long as this one lives.
+        """Makes the directory and locks it for as long as this process lives, or until `close`.
 
         Raises:
           InputError: it cannot be written, or another process writes it.
@@ -66,7 +71,7 @@ class RunDirectory:
             raise InputError(f"--out {self.path} cannot be written: {error.strerror}.") from error
 
     def close(self) -> None:
-        """Lets other processes in."""
+        """Releases the lock."""
         self._lock.release()
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -74,7 +79,7 @@ class RunDirectory:
         write_whole(self.config, json.dumps(record, indent=2) + "\n")
 
     def set_aside(self) -> Path | None:
-        """Moves an earlier run out of the way; returns where to, or None if there was none.
+        """Renames the directory of an earlier run; returns its new path, or None if there was none.
 
         Raises:
           InputError: the directory holds something else, is being written, or cannot be moved.
@@ -98,13 +103,13 @@ class RunDirectory:
         self.write({**record, field: [*record.get(field, []), entry]})
 
     def log(self, row: Mapping[str, float]) -> None:
-        """Adds a line to `metrics.jsonl`; a number that is not finite is null there."""
+        """Adds a row to `metrics.jsonl`; a value that is not finite becomes null."""
         content = {name: value if math.isfinite(value) else None for name, value in row.items()}
         with self.metrics.open("a") as file:
             file.write(json.dumps(content) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; one that a kill cut short ends the list."""
+        """The rows of `metrics.jsonl`, up to a line that a kill cut short."""
         rows = []
         for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
             try:
@@ -118,7 +123,7 @@ class RunDirectory:
         return sorted(self.samples.glob("step_*.png"))
 
     def rewind(self, step: int) -> None:
-        """Drops the lines of `metrics.jsonl` and the grids after a step, which a resumed run will write again."""
+        """Deletes the rows of `metrics.jsonl` and the grids after a step, which a resumed run writes again."""
         for grid in self.grids():
             if int(grid.stem.removeprefix("step_")) > step:
                 grid.unlink()
@@ -127,13 +132,19 @@ class RunDirectory:
 
 
 def require_same_run(path: Path, earlier: Mapping[str, Any], record: Mapping[str, Any], free: frozenset[str]) -> None:
-    """Refuses to go on with a run of another experiment, config, data or recipe.
+    """Refuses to resume a run of another format, experiment, config, data or recipe.
 
     Fields of the config in `free` may differ.  Recipes are compared where the versions are the same.
 
     Raises:
       InputError: naming what differs.
     """
+    if (written := earlier.get("format", 1)) != FORMAT:
+        version = earlier["sessions"][-1]["versions"].get("jaxgen", "another version")
+        raise InputError(
+            f"--out {path} holds a run of format {written}, and this version resumes format {FORMAT}: "
+            f"resume it with jaxgen {version}, which wrote it, {ADVICE}."
+        )
     if earlier["experiment"] != record["experiment"]:
         raise InputError(f"--out {path} holds a run of {earlier['experiment']}: choose another --out.")
     for field in sorted((earlier["config"].keys() | record["config"].keys()) - free):

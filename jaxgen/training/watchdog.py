@@ -1,10 +1,11 @@
 """Signs of divergence, read from the rows of a run's metrics.
 
-    not finite   a parameter or a statistic is NaN or infinite, or a moment NaN; or a loss, in two rows running
-    saturated    the discriminator's loss is below 0.001 for 1,000 steps: it has won, the generator learns no more
-    collapsed    drawn images are a tenth as far from their nearest neighbours as real ones, or less, at three looks
+    not finite   a parameter or a statistic is NaN or infinite, or a moment NaN; or a loss, in two consecutive rows
+    saturated    a discriminator's loss is below 0.001 for 1,000 steps: it has won, and the generator learns no more
+    collapsed    in three consecutive grids, drawn images are at most a tenth as far from their nearest neighbours as
+                 real images are
 
-Signs are folded from rows, so that a run that was interrupted judges as one that was not.
+Signs are folded from rows, so that an interruption changes no diagnosis.
 """
 
 import math
@@ -14,14 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SATURATED, SATURATED_STEPS = 1e-3, 1_000
-COLLAPSED, COLLAPSED_LOOKS = 0.1, 3
+COLLAPSED, COLLAPSED_GRIDS = 0.1, 3
 LOST_ROWS = 2
 DIVERSITY = "drawn/diversity"
-"""The metric of `diversity` of drawn images over that of real ones."""
+"""The metric: `diversity` of drawn images over that of real ones."""
+
+
+class Watched(NamedTuple):
+    """The metrics to watch, by name: losses that must stay finite, and discriminators' losses, above 0.001."""
+
+    losses: tuple[str, ...] = ()
+    discriminators: tuple[str, ...] = ()
 
 
 class Streak(NamedTuple):
-    """A sign in so many rows running, the last good row of which was that of step `since`."""
+    """The number of consecutive rows that show a sign, and the step of the last row before them."""
 
     rows: int = 0
     since: int = 0
@@ -32,22 +40,22 @@ class Streak(NamedTuple):
 
 
 class Signs(NamedTuple):
-    """What the rows up to `step` show."""
+    """The signs in the rows up to `step`; `saturated` by discriminator.  `grid` is the step of the last grid."""
 
     step: int = 0
     lost: Streak = Streak()
-    saturated: Streak = Streak()
+    saturated: Mapping[str, Streak] = {}
     collapsed: Streak = Streak()
-    looked: int = 0
+    grid: int = 0
 
     @property
     def healthy(self) -> int:
         """The newest step before the first of the present signs."""
-        return min([self.step, *(s.since for s in (self.lost, self.saturated, self.collapsed) if s.rows)])
+        return min([self.step, *(s.since for s in (self.lost, *self.saturated.values(), self.collapsed) if s.rows)])
 
 
 class Divergence(NamedTuple):
-    """What went wrong, since when, and what to try, in words."""
+    """What went wrong, since which step, when it was noticed, and what to try."""
 
     what: str
     since: int
@@ -55,47 +63,48 @@ class Divergence(NamedTuple):
     advice: str
 
 
-def observe(signs: Signs, row: Mapping[str, Any], discriminator_loss: str | None) -> Signs:
-    """The signs after one more row; numbers that are not finite may be None."""
-    lost = any(name.endswith("loss") and not _is_finite(value) for name, value in row.items())
+def observe(signs: Signs, row: Mapping[str, Any], watched: Watched) -> Signs:
+    """The signs after one more row; values that are not finite may be None."""
+    lost = any(name in row and not _is_finite(row[name]) for name in watched.losses)
     after = signs._replace(step=row["step"], lost=signs.lost.extended(lost, signs.step))
-    if discriminator_loss is not None and discriminator_loss in row:
-        is_small = _is_finite(row[discriminator_loss]) and row[discriminator_loss] < SATURATED
-        after = after._replace(saturated=signs.saturated.extended(is_small, signs.step))
+    for name in watched.discriminators:
+        if name in row:
+            is_small = _is_finite(row[name]) and row[name] < SATURATED
+            streak = signs.saturated.get(name, Streak()).extended(is_small, signs.step)
+            after = after._replace(saturated={**after.saturated, name: streak})
     if DIVERSITY in row:
         is_small = row[DIVERSITY] < COLLAPSED
-        after = after._replace(collapsed=signs.collapsed.extended(is_small, signs.looked), looked=row["step"])
+        after = after._replace(collapsed=signs.collapsed.extended(is_small, signs.grid), grid=row["step"])
     return after
 
 
-def observe_all(rows: Iterable[Mapping[str, Any]], discriminator_loss: str | None) -> Signs:
+def observe_all(rows: Iterable[Mapping[str, Any]], watched: Watched) -> Signs:
     """The signs after these rows."""
-    signs = Signs()
+    signs = Signs(saturated=dict.fromkeys(watched.discriminators, Streak()))
     for row in rows:
-        signs = observe(signs, row, discriminator_loss)
+        signs = observe(signs, row, watched)
     return signs
 
 
 def diagnose(signs: Signs) -> Divergence | None:
-    """What the signs amount to, if anything."""
-    saturated = signs.step - signs.saturated.since if signs.saturated.rows else 0
+    """The divergence that the signs amount to, if any."""
     if signs.lost.rows >= LOST_ROWS:
-        what, advice = "A loss is not finite", _ADVICE_NOT_FINITE
-    elif saturated >= SATURATED_STEPS:
-        what = f"The discriminator's loss has been below {SATURATED} for {saturated:,} steps"
-        advice = _ADVICE_SATURATED
-    elif signs.collapsed.rows >= COLLAPSED_LOOKS:
+        return Divergence("A loss is not finite", signs.healthy, signs.step, _ADVICE_NOT_FINITE)
+    for name, streak in signs.saturated.items():
+        steps = signs.step - streak.since if streak.rows else 0
+        if steps >= SATURATED_STEPS:
+            what = f"The discriminator's loss {name} has been below {SATURATED} for {steps:,} steps"
+            return Divergence(what, signs.healthy, signs.step, _ADVICE_SATURATED)
+    if signs.collapsed.rows >= COLLAPSED_GRIDS:
         what = f"Drawn images differ from each other less than {COLLAPSED:.0%} as much as real ones"
-        advice = _ADVICE_COLLAPSED
-    else:
-        return None
-    return Divergence(what, signs.healthy, signs.step, advice)
+        return Divergence(what, signs.healthy, signs.step, _ADVICE_COLLAPSED)
+    return None
 
 
 def not_finite(names: list[str], signs: Signs, step: int) -> Divergence:
-    """The divergence of a state in which the arrays of these names are not finite."""
-    told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return Divergence(f"Not finite: {told}", signs.healthy, step, _ADVICE_NOT_FINITE)
+    """The divergence of a state whose arrays of these names are not finite."""
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return Divergence(f"Not finite: {listed}", signs.healthy, step, _ADVICE_NOT_FINITE)
 
 
 def diversity(images: np.ndarray) -> float:

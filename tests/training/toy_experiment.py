@@ -1,4 +1,4 @@
-"""An experiment that starts fast, with faults to order: what test_survival.py kills, breaks and moves."""
+"""An experiment that starts fast, with faults on demand: test_survival.py kills, breaks and moves it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,11 +9,11 @@ import optax
 import tyro
 
 from jaxgen import Aux, Update, chain, ema, mean, minimize
-from jaxgen.core.batch import devices, shard_batch
+from jaxgen.core.batch import draw_batch
 from jaxgen.core.image import to_float
+from jaxgen.core.sampler import Sampler
 from jaxgen.data import load
-from jaxgen.training.checkpoint import Checkpoints
-from jaxgen.training.run import Recipe, RunConfig, command, first_state, run
+from jaxgen.training import Checkpoints, Recipe, RunConfig, command, first_state, run
 
 LATENT = 16
 
@@ -25,18 +25,18 @@ class Config(RunConfig):
     batch_size: int = 8
     """Images a step."""
     fault: Literal["none", "nan", "infinite", "saturated", "collapse"] = "none"
-    """What goes wrong."""
+    """The fault."""
     fault_at: int = 0
-    """From which step on."""
+    """The first step with the fault."""
     again: bool = False
-    """Whether it goes wrong again after going back."""
+    """Whether the fault is there again after going back."""
 
 
 def build(config, spec):
     """One linear map from latents to pixels, its average, and the fault."""
 
     def is_wrong(fault, context):
-        return (config.fault == fault) & (context.step >= config.fault_at) & (config.again | (context.rate == 1))
+        return (config.fault == fault) & (context.step >= config.fault_at) & (config.again | (context.lr_scale == 1))
 
     def first(key):
         size = spec.height * spec.width * spec.channels
@@ -47,7 +47,7 @@ def build(config, spec):
 
     def loss(networks, context):
         real = to_float(context.batch["image"])
-        latent = shard_batch(jax.random.normal(context.key, (devices() * len(real), LATENT)))
+        latent = draw_batch(jax.random.normal, context.key, (len(real), LATENT))
         params = networks["generator"]["params"]
         errors = jnp.square(images(params, latent) - real.reshape(len(real), -1)).mean(axis=1)
         played = jnp.where(is_wrong("saturated", context), 0.0, errors)
@@ -66,15 +66,15 @@ def build(config, spec):
         average=ema("generator", into="generator_ema", decay=0.9),
     )
 
-    def sampler(networks, keys):
+    def draw(networks, keys, _):
         latent = jax.vmap(lambda key: jax.random.normal(key, (LATENT,)))(keys)
         return images(networks["generator"]["params"], latent).reshape(-1, *spec)
 
-    return Recipe(networks=first, update=update, sampler=sampler, discriminator_loss="fit/played_loss")
+    return Recipe(networks=first, update=update, sampler=Sampler(draw), discriminators=("fit/played_loss",))
 
 
 def saved(out, data):
-    """The newest saved state of a run, unchanged by the looking."""
+    """The newest saved state of a run."""
     config = Config()
     target = first_state(config, build(config, load(str(data)).spec))
     return Checkpoints(out / "checkpoints").restore(target, print)

@@ -1,0 +1,144 @@
+"""Data, recipe, devices and first state of a run, checked against each other before anything is written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+
+from jaxgen.core.condition import require_conditions
+from jaxgen.core.image import ImageSpec
+from jaxgen.core.parallel import Strategy, by_jit, by_pmap, make_mesh, require_divisible
+from jaxgen.core.types import TrainState
+from jaxgen.data import Dataset, RandomAccess, StreamedDataset, as_dataset, load
+from jaxgen.export import ExportInfo
+from jaxgen.io.errors import InputError
+from jaxgen.training.best import frechet_score
+from jaxgen.training.checkpoint import Checkpoints, Retention
+from jaxgen.training.config import RunConfig
+from jaxgen.training.display import Display
+from jaxgen.training.processes import Host
+from jaxgen.training.provenance import make_provenance
+from jaxgen.training.recipe import Recipe, first_state
+from jaxgen.training.run_directory import RunDirectory
+from jaxgen.training.watchdog import Watched
+
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
+Prepare = Callable[[Dataset], Dataset]
+Source = Dataset | StreamedDataset | RandomAccess
+
+
+class Run(NamedTuple):
+    """All that a run reads and writes.
+
+    `first_state` is the state before the first step, `record` the content of `config.json`, and `began` the time
+    (`time.monotonic()`) at which the run began.
+    """
+
+    config: RunConfig
+    recipe: Recipe
+    dataset: Dataset | StreamedDataset
+    strategy: Strategy
+    first_state: TrainState
+    record: dict[str, Any]
+    directory: RunDirectory
+    checkpoints: Checkpoints
+    display: Display
+    host: Host
+    began: float
+
+    @property
+    def export_info(self) -> ExportInfo:
+        """What exports need to know about the model."""
+        tokenizer = self.dataset.tokenizer if isinstance(self.dataset, Dataset) else None
+        return ExportInfo(self.dataset.spec, self.recipe.sampler.conditions, tokenizer)
+
+    @property
+    def watched(self) -> Watched:
+        """The metrics that the watchdog watches."""
+        return Watched(self.recipe.update.losses, self.recipe.discriminators)
+
+
+def prepare_run(
+    config: ConfigT,
+    build: Callable[[ConfigT, ImageSpec], Recipe],
+    *,
+    name: str,
+    data: Source | None,
+    prepare: Prepare | None,
+    display: Display,
+    host: Host,
+    began: float,
+) -> Run:
+    """Loads the data and builds the recipe, the strategy and the first state.
+
+    Raises:
+      InputError: the config or the data cannot be used.
+    """
+    dataset = load_data(config, data, prepare, display.say)
+    if config.batch_size > dataset.size:
+        raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
+    strategy = choose_strategy(config.parallel)
+    require_divisible(config.batch_size, strategy.devices)
+    recipe = build(config, dataset.spec)
+    arrays = dataset.arrays if isinstance(dataset, Dataset) else {}
+    require_conditions(recipe.sampler.conditions, dataset.fields, arrays)
+    recipe = with_score(recipe, config, dataset, host)
+    directory = RunDirectory(config.out or Path("runs") / name)
+    checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
+    state = first_state(config, recipe)
+    if recipe.start and not (config.resume and checkpoints.steps()):
+        state = state._replace(networks=recipe.start())
+    record = make_provenance(config, recipe, dataset, state, name)
+    if data is not None:
+        record["config"]["data"] = None  # --data was not read
+    return Run(config, recipe, dataset, strategy, state, record, directory, checkpoints, display, host, began)
+
+
+def load_data(
+    config: RunConfig, data: Source | None, prepare: Prepare | None, announce: Callable[[str], None]
+) -> Dataset | StreamedDataset:
+    """The data set of a run: `data` if it is given, else what `--data` names.
+
+    Raises:
+      InputError: the data cannot be used, or are too large to be prepared in memory.
+    """
+    most_bytes = int(config.memory_gib * 2**30)
+    if data is not None:
+        dataset = as_dataset(data, most_bytes=most_bytes)
+    else:
+        dataset = load(
+            config.data, data_dir=config.data_dir, offline=config.offline, announce=announce, most_bytes=most_bytes
+        )
+    if prepare is None:
+        return dataset
+    if isinstance(dataset, StreamedDataset):
+        raise InputError(f"--memory-gib {config.memory_gib}: {dataset.source} is too large to be prepared in memory.")
+    return prepare(dataset)
+
+
+def choose_strategy(parallel: str) -> Strategy:
+    """The strategy of that name on all devices.
+
+    Raises:
+      InputError: pmap with several processes.
+    """
+    if parallel == "pmap":
+        if jax.process_count() > 1:
+            raise InputError("--parallel pmap runs in one process: with --distributed use jit or fsdp.")
+        return by_pmap(jax.local_devices())
+    return by_jit(make_mesh(), fsdp=parallel == "fsdp")
+
+
+def with_score(recipe: Recipe, config: RunConfig, dataset: Dataset | StreamedDataset, host: Host) -> Recipe:
+    """The recipe with the score that states are compared by: its own, or the Fréchet distance of drawn images.
+
+    Raises:
+      InputError: no feature network takes such images, or there are too few of them.
+    """
+    if not config.evaluate_every or recipe.score or not host.is_first:
+        return recipe
+    score = frechet_score(
+        recipe.sampler, dataset, num=config.evaluate_num, seed=config.seed, inception=config.inception
+    )
+    return recipe._replace(score=score)

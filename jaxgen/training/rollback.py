@@ -1,0 +1,56 @@
+"""Restoring a saved state: to resume a run, or to go back after a divergence."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.types import TrainState
+from jaxgen.training.checkpoint import flatten, unflatten
+from jaxgen.training.divergence import save_divergence
+from jaxgen.training.prepare import Run
+from jaxgen.training.processes import AgreedError
+from jaxgen.training.watchdog import Divergence
+
+SETBACKS = 3
+"""The number of times that a run goes back before it gives up."""
+
+
+def restore(run: Run, *, before: int | None = None) -> TrainState:
+    """The newest saved state, at or before step `before` if given; the first state if none was saved."""
+    saved = run.host.agree_on_first(lambda: run.checkpoints.restore(run.first_state, run.display.say, before=before))
+    return unflatten(run.host.share(flatten(saved or run.first_state)), run.first_state)
+
+
+def go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
+    """The state to go on from after a divergence: an earlier one, with another key and one setback more.
+
+    Raises:
+      AgreedError: the run is not to go back, or has gone back three times.
+    """
+    if run.config.on_divergence == "stop" or setbacks == SETBACKS:
+        times = f" after going back {setbacks} times" if setbacks else ""
+        report = _report(run, divergence, setbacks + 1, f"Training stopped{times}.")
+        raise AgreedError(f"{divergence.what} at step {divergence.step:,}{times}: see {report}.")
+    state, number = restore(run, before=divergence.since), setbacks + 1
+    state = state._replace(key=jax.random.fold_in(state.key, number), setbacks=jnp.int32(number))
+    step = int(state.step)
+    outcome = f"Training went back to step {step:,} with other random numbers and half the learning rates."
+    report = _report(run, divergence, number, f"{outcome}  This was time {number} of {SETBACKS}.")
+    if run.host.is_first:
+        run.checkpoints.rewind(state)
+        run.directory.rewind(step)
+        run.directory.note("setbacks", {"from": divergence.step, "to": step, "because": divergence.what})
+    run.display.say(f"{divergence.what} at step {divergence.step:,}.  {outcome}  See {report}")
+    return state
+
+
+def _report(run: Run, divergence: Divergence, number: int, outcome: str) -> Path:
+    folder = run.directory.path / f"divergence_{number}"
+
+    def write() -> None:
+        rows, grids = run.directory.rows(), run.directory.grids()
+        save_divergence(folder, **divergence._asdict(), outcome=outcome, rows=rows, grids=grids)
+
+    run.host.agree_on_first(write)  # no process ends before the report is written
+    return folder / "report.md"
