@@ -1,29 +1,33 @@
-"""`python -m jaxgen`: what is done with a finished run."""
+"""`python -m jaxgen`: what can be done with a finished run, and with images and texts for one."""
 
 from collections.abc import Sequence
 
 import tyro
 
 from jaxgen.cli.describe import Describe, write_features
+from jaxgen.cli.directions import Directions, draw_directions
 from jaxgen.cli.embed import Embed, embed
-from jaxgen.cli.evaluate import Evaluate, evaluate
-from jaxgen.cli.given import Invert, Saliency, look_at_given
+from jaxgen.cli.evaluate import Evaluate, evaluate_images
+from jaxgen.cli.interpolate import Interpolate, draw_interpolations
+from jaxgen.cli.invert import Invert, invert
+from jaxgen.cli.mix import Mix, draw_mixtures
 from jaxgen.cli.restore import Restore, restore
+from jaxgen.cli.saliency import Saliency, draw_saliency
 from jaxgen.cli.sample import Sample, sample
-from jaxgen.cli.steer import Directions, Interpolate, Mix, Truncate, steer
 from jaxgen.cli.stylize import Stylize, stylize
+from jaxgen.cli.truncate import Truncate, draw_truncations
 
 __all__ = ["main"]
 
 VERBS = {
     "sample": (Sample, sample),
-    "evaluate": (Evaluate, evaluate),
-    "interpolate": (Interpolate, steer),
-    "truncate": (Truncate, steer),
-    "mix": (Mix, steer),
-    "directions": (Directions, steer),
-    "invert": (Invert, look_at_given),
-    "saliency": (Saliency, look_at_given),
+    "evaluate": (Evaluate, evaluate_images),
+    "interpolate": (Interpolate, draw_interpolations),
+    "truncate": (Truncate, draw_truncations),
+    "mix": (Mix, draw_mixtures),
+    "directions": (Directions, draw_directions),
+    "invert": (Invert, invert),
+    "saliency": (Saliency, draw_saliency),
     "restore": (Restore, restore),
     "stylize": (Stylize, stylize),
     "describe": (Describe, write_features),
@@ -32,16 +36,16 @@ VERBS = {
 
 
 def read(arguments: Sequence[str] | None = None) -> object:
-    """What the command line asks for."""
+    """The options of the verb on the command line."""
     return tyro.extras.subcommand_cli_from_dict(
         {verb: options for verb, (options, _) in VERBS.items()},
         prog="python -m jaxgen",
         args=arguments,
-        description="What is done with a finished run, and what it may be told.",
+        description="Draw from a finished run, evaluate it, explore its latent space; prepare features for one.",
     )
 
 
 def main() -> None:
-    """Does what the command line says."""
+    """Carries out the verb on the command line."""
     options = read()
     next(do for kind, do in VERBS.values() if type(options) is kind)(options)

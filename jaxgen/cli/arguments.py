@@ -1,4 +1,4 @@
-"""What all verbs read and write alike."""
+"""What several verbs read and write alike."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,32 +6,33 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data import Dataset, load
+from jaxgen.data.dataset import Dataset
+from jaxgen.data.sources import load
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import write_whole
 
 MOST_BYTES = 2**31
-"""Of images that are read at once."""
+"""The most bytes of images that are read at once."""
 
 
-def read_images(given: str, *, option: str = "--images", data_dir: Path | None = None, offline: bool = True) -> Dataset:
-    """The images of a folder, an .npz or a data set by name, all in memory; `option` gave its name.
+def read_images(name: str, *, option: str = "--images", data_dir: Path | None = None, offline: bool = True) -> Dataset:
+    """The images of a folder, an .npz or a data set by name, all in memory; `option` names them in errors.
 
     Raises:
-      InputError: there are none, they are damaged, or too many.
+      InputError: there are none, they are damaged, or they are too many.
     """
-    data = load(given, data_dir=data_dir, offline=offline, option=option, most_bytes=MOST_BYTES)
+    data = load(name, data_dir=data_dir, offline=offline, option=option, most_bytes=MOST_BYTES)
     if not isinstance(data, Dataset):
-        raise InputError(f"{option} {given}: too many to be read at once.")
+        raise InputError(f"{option} {name}: more than {MOST_BYTES / 2**30:g} GiB of images, which are read at once.")
     return data
 
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Tells in one line that a file cannot be written.
+    """Reports a file that cannot be written as an error of --out.
 
     Raises:
-      InputError: naming --out.
+      InputError: naming the file and the reason.
     """
     try:
         yield
@@ -40,7 +41,7 @@ def writing(out: Path) -> Iterator[None]:
 
 
 def save_features(out: Path, features: np.ndarray) -> None:
-    """Writes features float32 [N, F] as `sample --features` reads them.
+    """Writes features float32 [N, F] in the layout that `sample --features` reads.
 
     Raises:
       InputError: the file cannot be written.
@@ -50,10 +51,20 @@ def save_features(out: Path, features: np.ndarray) -> None:
 
 
 def require_suffix(out: Path, *suffixes: str) -> None:
-    """Refuses a name of another kind of file.
+    """Refuses a file name with another suffix.
 
     Raises:
-      InputError: naming those that there are.
+      InputError: naming the expected suffixes.
     """
     if out.suffix not in suffixes:
         raise InputError(f"--out {out}: expected a name that ends in {' or '.join(suffixes)}.")
+
+
+def require_run(run: Path) -> None:
+    """Refuses a run directory that is not there.
+
+    Raises:
+      InputError: naming the directory.
+    """
+    if not run.is_dir():
+        raise InputError(f"{run} is no run directory.")

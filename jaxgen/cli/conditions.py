@@ -1,87 +1,121 @@
-"""What the command line tells a conditional model."""
+"""Conditions on the command line: --label, --features, --text and --images to the fields of a run's conditions."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 
 from jaxgen.cli.arguments import read_images
 from jaxgen.core.condition import require_labels
-from jaxgen.data import read_features
+from jaxgen.data.archive import read_features
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export import ConditionSpec
 from jaxgen.io.errors import InputError
+from jaxgen.training.config import Seed
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """Options of all verbs that draw from a run."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run directory."""
+    seed: Seed = 0
+    """Random seed.  Image i depends on the seed, i and its conditions alone."""
+    label: tuple[int, ...] = ()
+    """Class labels that condition the images (or rows of images) in turn; by default all classes.  For runs that are
+    conditioned on labels."""
+    features: Path | None = None
+    """An .npz whose `features` [N, F] condition the images (or rows) in turn.  For runs that are conditioned on
+    features."""
+    text: tuple[str, ...] = ()
+    """Captions that condition the images (or rows) in turn, e.g. "a red heart".  For runs that are conditioned on
+    text."""
 
 
 def fields_from_options(
-    run: Path,
-    told: ConditionSpec | None,
+    options: DrawOptions,
+    conditions: Mapping[str, ConditionSpec],
+    tokenizer: Tokenizer | None,
     num: int,
     *,
-    label: tuple[int, ...],
-    features: Path | None,
-    text: tuple[str, ...],
     images: str = "",
-) -> np.ndarray | None:
-    """What each of `num` images is told, [num, ...]: labels (all by default), features, texts or images in turn.
+) -> dict[str, np.ndarray]:
+    """The fields [num, ...] of the conditions by name, from the options in turn; labels are by default all classes.
 
-    Nothing if there is nothing to tell.  Words that the run has never seen are named on stderr.
+    `images` is the value of --images, for verbs that have it.  Words without a token are reported on stderr.
 
     Raises:
-      InputError: an option that does not go with the run, or that is missing.
+      InputError: an option is missing, does not fit, or belongs to no condition of the run.
     """
-    if label and (told is None or not told.classes):
-        raise InputError(f"--label {label[0]}: {run} is not conditioned on labels.")
-    if features and (told is None or told.field != "features"):
-        raise InputError(f"--features {features}: {run} is not conditioned on features.")
-    if images and (told is None or told.field != "image"):
-        raise InputError(f"--images {images}: {run} makes images of nothing but a seed and what else it is told.")
-    if text and (told is None or told.tokenizer is None):
-        raise InputError(f"--text {text[0]!r}: {run} is not conditioned on text.")
-    if told is None:
-        return None
-    if told.field == "image":
-        return np.resize(_images(run, images, told), (num, *told.shape))
-    if told.tokenizer is not None:
-        return np.resize(_tokens(run, text, told.tokenizer), (num, *told.shape))
-    if not told.classes:
-        return np.resize(_features(run, features, told), (num, *told.shape))
-    given = np.asarray(label or range(told.classes))
-    require_labels(given, told.classes, f"--label {' '.join(map(str, label))}")
-    return np.resize(given, num).astype(np.int32)
+    run = options.run
+    if options.label and "label" not in conditions:
+        raise InputError(f"--label {options.label[0]}: {run} is not conditioned on labels.")
+    if options.features and "features" not in conditions:
+        raise InputError(f"--features {options.features}: {run} is not conditioned on features.")
+    if options.text and "text" not in conditions:
+        raise InputError(f"--text {options.text[0]!r}: {run} is not conditioned on text.")
+    if images and "image" not in conditions:
+        raise InputError(f"--images {images}: {run} is not conditioned on images.")
+    fields = {}
+    for name, condition in conditions.items():
+        if name == "label":
+            examples = _labels(options.label, condition)
+        elif name == "features":
+            examples = _features(run, options.features, condition)
+        elif name == "text":
+            examples = _tokens(run, options.text, tokenizer)
+        elif name == "image":
+            examples = _images(run, images, condition)
+        else:
+            raise InputError(f"{run} is conditioned on {name!r}, for which there is no option: draw from Python.")
+        fields[name] = np.resize(examples, (num, *condition.shape))
+    return fields
 
 
-def _tokens(run: Path, text: tuple[str, ...], tokenizer: Tokenizer) -> np.ndarray:
+def _labels(label: tuple[int, ...], condition: ConditionSpec) -> np.ndarray:
+    labels = np.asarray(label or range(condition.classes))
+    require_labels(labels, condition.classes, f"--label {' '.join(map(str, label))}")
+    return labels.astype(np.int32)
+
+
+def _tokens(run: Path, text: tuple[str, ...], tokenizer: Tokenizer | None) -> np.ndarray:
+    if tokenizer is None:
+        raise InputError(f"{run} is conditioned on text but has no tokenizer: draw from Python, with tokens.")
     if not text:
-        raise InputError(f'--text is missing: {run} is told words, e.g. --text "a red heart".')
-    for one in text:
-        if not one.strip():
-            raise InputError(f"--text {one!r} is empty: expected words.")
-        unknown = ", ".join(tokenizer.unknown_words(one))
-        if not tokenizer.encode([one]).any():
-            raise InputError(f"--text {one!r}: {run} has seen none of its words in training.")
+        raise InputError(f'--text is missing: {run} is conditioned on captions, e.g. --text "a red heart".')
+    for caption in text:
+        if not caption.strip():
+            raise InputError(f"--text {caption!r} is empty: expected words.")
+        unknown = ", ".join(tokenizer.unknown_words(caption))
+        if not tokenizer.encode([caption]).any():
+            raise InputError(f"--text {caption!r}: none of its words is in the vocabulary of {run}.")
         if unknown:
-            print(f"--text {one!r}: left out, since never seen in training: {unknown}", file=sys.stderr)
+            print(f"--text {caption!r}: words that are not in the vocabulary are left out: {unknown}", file=sys.stderr)
     return tokenizer.encode(text)
 
 
-def _features(run: Path, path: Path | None, told: ConditionSpec) -> np.ndarray:
+def _features(run: Path, path: Path | None, condition: ConditionSpec) -> np.ndarray:
     if path is None:
         raise InputError(f"--features is missing: {run} is conditioned on features.")
     features = read_features(path)
-    if features.shape[1:] != told.shape:
-        raise InputError(f"--features {path}: {features.shape[1]} a row; expected {told.shape[0]}.")
+    if features.shape[1:] != condition.shape:
+        raise InputError(f"--features {path}: {features.shape[1]} features a row; expected {condition.shape[0]}.")
     return features
 
 
-def _images(run: Path, path: str, told: ConditionSpec) -> np.ndarray:
+def _images(run: Path, path: str, condition: ConditionSpec) -> np.ndarray:
     if not path:
-        raise InputError(f"--images is missing: {run} makes images of images.")
+        raise InputError(f"--images is missing: {run} is conditioned on images.")
     data = read_images(path)
-    images, (height, width, channels) = data.arrays["image"], told.shape
+    images, (height, width, channels) = data.arrays["image"], condition.shape
     if data.spec == (height, width, 1):
-        return np.repeat(images, channels, axis=-1)  # grey pictures are coloured ones too
-    if data.spec != told.shape:
-        given, expected = ("x".join(map(str, shape)) for shape in (data.spec, told.shape))
-        raise InputError(f"--images {path} are {given}; {run} takes {expected}.")
+        return np.repeat(images, channels, axis=-1)  # a grey image is a colour image too
+    if data.spec != condition.shape:
+        size, expected = ("x".join(map(str, shape)) for shape in (data.spec, condition.shape))
+        raise InputError(f"--images {path} are {size}; {run} takes {expected}.")
     return images

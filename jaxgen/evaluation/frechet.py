@@ -4,7 +4,7 @@ Dowson and Landau (1982); Heusel et al. (2017), https://arxiv.org/abs/1706.08500
 
     |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
-with tr (C_1 C_2)^(1/2) = tr (C_1^(1/2) C_2 C_1^(1/2))^(1/2), whose inner matrix is symmetric, so that no root is complex.
+with tr (C_1 C_2)^(1/2) = tr (C_1^(1/2) C_2 C_1^(1/2))^(1/2), whose inner matrix is symmetric: no root is complex.
 """
 
 from typing import NamedTuple

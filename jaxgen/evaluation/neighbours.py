@@ -113,7 +113,7 @@ def _nearest(of: Array, to: Array, k: int) -> Array:
 
 @jax.jit
 def _hits(real: Array, real_radii: Array, drawn: Array, drawn_radii: Array) -> tuple[Array, Array, Array]:
-    """Whether each real sample is in a drawn one's ball, and has a drawn one in its own; each drawn one's real balls."""
+    """Whether each real sample is in a drawn ball, whether its ball holds a drawn sample; real balls of each drawn."""
     distances = jnp.sqrt(_squared_distances(real, drawn))
     in_balls = distances < real_radii[:, None]
     return (distances < drawn_radii).any(axis=1), in_balls.any(axis=1), in_balls.sum(axis=0)
@@ -139,17 +139,17 @@ def _missing_splits(evaluated: Evaluated) -> str | None:
 MANIFOLD = Metric(
     name="manifold",
     meanings={
-        "precision": "share of drawn images on the real manifold",
-        "recall": "share of real images on the drawn manifold",
-        "density": "1 if as dense as real images",
-        "coverage": "share of real images with a drawn one nearby",
+        "precision": "share of drawn on the real manifold",
+        "recall": "share of real on the drawn manifold",
+        "density": "1 if as dense as real",
+        "coverage": "share of real with drawn nearby",
     },
     compute=_measure_manifold,
 )
 
 MEMORIZATION = Metric(
     name="memorization",
-    meanings={"memorization": "0.5 like new images, 1 for copies of training images"},
+    meanings={"memorization": "0.5 like new images, 1 for copies"},
     compute=_measure_memorization,
     missing=_missing_splits,
 )

@@ -1,8 +1,8 @@
 """Reconstruction measures of image pairs.
 
-    (1) MSE    mean (x - y)^2 over pixels and channels, with values from 0 to 255
-    (2) PSNR   10 log10(255^2 / MSE), in decibels
-    (3) SSIM   equations (1) of `jaxgen.evaluation.similarity`, at full resolution
+(1) MSE    mean (x - y)^2 over pixels and channels, with values from 0 to 255
+(2) PSNR   10 log10(255^2 / MSE), in decibels
+(3) SSIM   equations (1) of `jaxgen.evaluation.similarity`, at full resolution
 """
 
 from typing import NamedTuple
@@ -14,8 +14,11 @@ from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import structural_similarity
 from jaxgen.io.errors import InputError
 
-
-MEANINGS = {"mse": "mean squared error of values 0 to 255", "psnr": "dB, higher is nearer", "ssim": "1 for equal images"}
+MEANINGS = {
+    "mse": "mean squared error of values 0 to 255",
+    "psnr": "dB, higher is nearer",
+    "ssim": "1 for equal images",
+}
 """How to read each measure."""
 
 

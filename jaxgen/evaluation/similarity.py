@@ -135,7 +135,7 @@ def _missing_size(evaluated: Evaluated) -> str | None:
 
 DIVERSITY = Metric(
     name="diversity",
-    meanings={"diversity": "1 - MS-SSIM of pairs of drawn images", "diversity of real": "of pairs of real images"},
+    meanings={"diversity": "1 - MS-SSIM of pairs of drawn", "diversity of real": "1 - MS-SSIM of pairs of real"},
     compute=_measure,
     missing=_missing_size,
 )

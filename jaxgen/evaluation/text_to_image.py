@@ -37,8 +37,8 @@ def hold_out_captions(
     `matcher` is the folder of the matching network of the evaluation.
 
     Raises:
-      InputError: there are no captions, a caption is too long, or the images are not square; the matching network was
-        trained with another vocabulary, and so on captions that are held out here, or there are too few captions for it.
+      InputError: there are no captions, a caption is too long, or the images are not square; or the matching network
+        was trained with another vocabulary, and so on captions that are held out here, or needs more captions.
     """
     tokenizer = train_tokenizer(dataset.captions, length=words, size=vocabulary)
     if matcher and load_matcher(matcher).tokenizer.content != tokenizer.content:

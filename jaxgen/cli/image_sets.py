@@ -1,0 +1,98 @@
+"""The two sets of images that `evaluate` compares, the run that one is drawn from, and its record."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.data.dataset import Dataset, make_dataset
+from jaxgen.data.sources import NAMES, load
+from jaxgen.export import ExportedSampler
+from jaxgen.io.errors import InputError
+from jaxgen.training.run_directory import RunDirectory
+
+NOISE = "noise"
+
+
+class RealImages(NamedTuple):
+    """The images to compare with, and both splits of their data set where they were read."""
+
+    images: Dataset
+    train: Dataset | None = None
+    test: Dataset | None = None
+
+
+class DataOptions(NamedTuple):
+    """Where data sets are read from."""
+
+    folder: Path | None
+    offline: bool
+
+
+def find_run(path: Path) -> Path | None:
+    """The path if it is a run directory, or the best/ of one."""
+    return path if (path / "config.json").is_file() or (path / "sampler").is_dir() else None
+
+
+def read_config(run: Path) -> Mapping[str, Any]:
+    """The options of a run, also from its best/; empty if there is no record of them."""
+    folder = run if (run / "config.json").is_file() else run.resolve().parent
+    return (RunDirectory(folder).earlier() or {}).get("config", {}) if (folder / "config.json").is_file() else {}
+
+
+def choose(dataset: Dataset, num: int, seed: int) -> Dataset:
+    """A random subset of `num` images in their order, or all images if there are no more."""
+    if dataset.size <= num:
+        return dataset
+    order = np.sort(np.random.default_rng(seed).choice(dataset.size, num, replace=False))
+    arrays = {name: array[order] for name, array in dataset.arrays.items()}
+    return make_dataset(arrays["image"], arrays.get("label"), source=dataset.source, split=dataset.split)
+
+
+def read_real(name: str, split: str, *, num: int, seed: int, both_splits: bool, options: DataOptions) -> RealImages:
+    """At most `num` images of a split to compare with, and with `both_splits` all images of both, where they exist.
+
+    Raises:
+      InputError: the split cannot be read.
+    """
+
+    def read(split: str) -> Dataset:
+        return load(name, split=split, data_dir=options.folder, offline=options.offline)
+
+    try:
+        splits = {split: read(split)}
+    except InputError as error:
+        # The training images may be there where the test images are not: 5,000 digits are embedded.
+        if name not in NAMES or split == "train":
+            raise
+        raise InputError(f"{error} Or compare with the training images: --split train.") from error
+    if both_splits and name in NAMES:
+        other = "train" if split == "test" else "test"
+        try:
+            splits[other] = read(other)
+        except InputError as error:
+            print(f"Memorisation is not measured: {error}", flush=True)
+    images = choose(splits[split], num, seed)
+    return RealImages(images, splits["train"], splits["test"]) if len(splits) == 2 else RealImages(images)
+
+
+def draw_images(sampler: ExportedSampler, source: str, *, num: int, seed: int) -> Dataset:
+    """`num` images drawn from a sampler, with all labels in turn if it is conditioned on labels."""
+    classes = sampler.conditions["label"].classes if "label" in sampler.conditions else 0
+    label = np.arange(num) % classes if classes else None
+    images = sampler.draw(seed, num, fields={} if label is None else {"label": label})
+    return make_dataset(images, label, source=f"{num:,} images drawn from {source}", split="drawn")
+
+
+def read_images_or_noise(name: str, real: Dataset, *, num: int, seed: int, options: DataOptions) -> Dataset:
+    """At most `num` images of a data set, a folder or an .npz, or as many of uniform noise.
+
+    Raises:
+      InputError: the images cannot be read.
+    """
+    if name == NOISE:
+        images = np.random.default_rng(seed).integers(0, 256, (num, *real.spec), np.uint8)
+        return make_dataset(images, None, source="uniform noise", split="drawn")
+    folder = options.folder if name in NAMES else None
+    return choose(load(name, split="train", data_dir=folder, offline=options.offline), num, seed)
