@@ -1,4 +1,4 @@
-"""What the README says to type does what it says, in its order, at tiny settings."""
+"""The commands on the pages do what the pages say, in their order, at tiny settings."""
 
 import dataclasses
 import re
@@ -12,7 +12,7 @@ import pytest
 from jaxgen import cli, compute
 from tests.prepared import png, write_binarized, write_captioned, write_mnist, write_prepared
 from tests.programs import ROOT, load_program, run_here, write_images
-from tests.test_readme import COMMANDS, README, WHOLE
+from tests.test_readme import COMMANDS, README, WHOLE, blocks
 
 TINY = {
     "steps": 2,
@@ -26,18 +26,18 @@ TINY = {
     "encoder_steps": 1,
 }
 FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600")}
-ELSEWHERE = re.compile(r"benchmarks/|judges/classifier|--distributed")
-"""Take minutes even at their smallest, want all of a large data set, or have tests of their own."""
+ELSEWHERE = re.compile(r"benchmarks/|classifiers/classifier|--distributed")
+"""These take minutes even at their smallest, need a whole large data set, or have tests of their own."""
 
 
 def in_order(commands):
-    """Each once, in the order of the README."""
+    """Each command once, in the order of the pages."""
     return [part for part in dict.fromkeys(WHOLE) if part in commands and not ELSEWHERE.search(part)]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with whatever the README's commands read, in which they leave what later ones read."""
+    """A folder with the files that the commands read, in which they leave those that later commands read."""
     home, rng = tmp_path_factory.mktemp("home"), np.random.default_rng(0)
     photographs = {name: rng.integers(0, 256, (64, 32, 32, 3), np.uint8) for name in ("train", "test")}
     write_prepared(home / "tfds", **photographs)
@@ -57,7 +57,7 @@ def home(tmp_path_factory):
 
 @pytest.mark.long
 @pytest.mark.parametrize("line", in_order(COMMANDS))
-def test_the_commands_of_the_readme_run_one_after_the_other(line, home, monkeypatch):
+def test_the_commands_on_the_pages_run_one_after_the_other(line, home, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.setenv("TFDS_DATA_DIR", str(home / "tfds"))
     words = shlex.split(re.sub("<folder>", "folder", line))[1:]
@@ -78,8 +78,7 @@ def test_the_commands_of_the_readme_run_one_after_the_other(line, home, monkeypa
 
 @pytest.mark.long
 def test_the_experiment_of_ones_own_runs(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "mine.py").write_text(next(block for block in blocks if "class Config" in block))
+    (tmp_path / "mine.py").write_text(next(block for block in blocks("python", README) if "class Config" in block))
     tiny = "--steps", "2", "--batch-size", "8", "--width", "4", "--offline", "--out", str(tmp_path / "run")
     subprocess.run([sys.executable, tmp_path / "mine.py", *tiny], check=True, timeout=300)
     assert (tmp_path / "run" / "sampler").is_dir()
@@ -88,7 +87,9 @@ def test_the_experiment_of_ones_own_runs(tmp_path):
 @pytest.mark.long
 def test_the_kernel_of_the_front_page_trains():
     names: dict = {}
-    exec(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0], names)
+    exec(blocks("python", README)[0], names)
     assert names["state"].step == 1
     losses = compute(names["metrics"])
-    assert losses["discriminator/loss"] == pytest.approx(losses["discriminator/game"] + losses["discriminator/r1"])
+    assert losses["discriminator/loss"] == pytest.approx(
+        losses["discriminator/adversarial"] + losses["discriminator/r1"]
+    )
