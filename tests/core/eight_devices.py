@@ -76,7 +76,7 @@ def normalised():
         adversarial_game(gan, logistic_discriminator, non_saturating_generator),
         {"discriminator": descent, "generator": descent},
     )
-    return update, init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
+    return update, init_state(update, gan.init(jax.random.key(0), SPEC), jax.random.key(1))
 
 
 def bound(loss):

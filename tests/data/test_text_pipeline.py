@@ -32,11 +32,11 @@ def test_a_condition_on_text_is_its_tokens():
 def gan():
     encoder = TextEncoder(vocabulary=8, size=4, heads=1)
     discriminator = WithText(DCGANDiscriminator(2, normalize=False), encoder)
-    return GAN(WithText(DCGANGenerator(SPEC, 2), encoder), discriminator, latent_size=3, condition=text(3))
+    return GAN(WithText(DCGANGenerator(SPEC, 2), encoder), discriminator, latent_size=3, conditions=text(3))
 
 
 def test_the_mismatched_loss_is_the_objective_of_own_and_next_captions_where_they_differ(gan):
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     images = jax.random.randint(jax.random.key(1), (3, *SPEC), 0, 256).astype(jnp.uint8)
     context = Context({"image": images, "text": TOKENS}, jax.random.key(2), jnp.int32(0))
     loss = jax.jit(mismatched_loss(gan, logistic_discriminator))
@@ -55,9 +55,9 @@ def test_the_mismatched_loss_is_the_objective_of_own_and_next_captions_where_the
 
 
 def test_the_same_latent_with_other_words_is_another_image(gan):
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     keys = jnp.repeat(jax.random.key(1)[None], 3)
-    images = jax.jit(gan.sampler("generator"))(networks, keys, TOKENS)
+    images = jax.jit(gan.sampler())(networks, keys, TOKENS)
     assert jnp.abs(images[0] - images[1]).max() > 1e-5
     np.testing.assert_allclose(images[0], images[2], atol=1e-6)
 

@@ -36,7 +36,7 @@ LOG_PROB = {name: jax.jit(likelihood.log_prob) for name, (likelihood, _) in EVER
 
 
 def dist_params(likelihood, channels, shape=(), scale=1.0, seed=0):
-    given = np.random.default_rng(seed).normal(size=(*shape, likelihood.dist_params(channels)))
+    given = np.random.default_rng(seed).normal(size=(*shape, likelihood.num_params(channels)))
     return (scale * given).astype(np.float32)
 
 
@@ -169,7 +169,7 @@ def test_a_mixture_of_neither_grey_nor_colour_is_told():
 
 
 def is_log_scale(likelihood, channels):
-    total = likelihood.dist_params(channels)
+    total = likelihood.num_params(channels)
     components = total // {1: 3, 3: 10}[channels]
     place = np.arange(total) // components
     return ((place > channels) & (place <= 2 * channels)).astype(np.float32)
@@ -190,7 +190,7 @@ def test_samples_of_a_mixture_have_its_probabilities(channels):
 
 def test_floats_are_refused_since_their_range_cannot_be_known():
     for likelihood, _ in EVERY.values():
-        if likelihood.dist_params(1) != 256:
+        if likelihood.num_params(1) != 256:
             with pytest.raises(TypeError, match="expected uint8"):
                 likelihood.log_prob(dist_params(likelihood, 1, (1, 2, 2)), jnp.zeros((1, 2, 2, 1)))
 

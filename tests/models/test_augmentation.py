@@ -109,8 +109,8 @@ def test_both_kinds_are_augmented_and_the_generators_are_too():
         return jnp.zeros_like(images)
 
     gan = make_gan(spy)
-    networks = jax.jit(gan.init)(jax.random.key(0))
-    real, fake, _ = gan.judge(networks, CONTEXT, IMAGE[None], -IMAGE[None])
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
+    real, fake, _ = gan.logits(networks, CONTEXT, IMAGE[None], -IMAGE[None])
     np.testing.assert_array_equal(real, fake)
     assert not (jax.random.key_data(seen[0]) == jax.random.key_data(seen[1])).all()
     discriminator_loss(gan, logistic_discriminator)(networks, CONTEXT)
@@ -135,7 +135,7 @@ def test_no_transform_changes_nothing():
 @pytest.mark.parametrize(("bias", "expected"), [(100.0, [0.012, 0.012, 0.024, 0.024]), (-100.0, [0.0] * 4)])
 def test_the_probability_follows_the_share_of_real_images_that_are_told(bias, expected):
     gan = make_gan(adaptive_augment(mirror))
-    networks = {**jax.jit(gan.init)(jax.random.key(0)), "augmentation": augmentation_probability()}
+    networks = {**jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)), "augmentation": augmentation_probability()}
     networks["discriminator"] = jax.tree.map(lambda leaf: leaf, networks["discriminator"])
     networks["discriminator"]["params"]["Dense_0"]["bias"] += bias
     loss = add(

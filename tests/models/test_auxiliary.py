@@ -30,8 +30,8 @@ def cross_entropy(scores, label):
 
 
 def test_classes_are_found_by_the_further_outputs():
-    gan = make_gan(3, condition=labels(3))
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    gan = make_gan(3, conditions=labels(3))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     output, _ = forward(gan.discriminator, networks["discriminator"], to_float(BATCH["image"]), train=False)
     assert output.shape == (6, 4)
     value, _ = real_class_loss(gan)(networks, CONTEXT)
@@ -43,8 +43,8 @@ def test_classes_are_found_by_the_further_outputs():
 
 
 def test_a_discriminator_that_is_to_find_the_class_is_not_told():
-    gan = make_gan(3, condition=labels(3))
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    gan = make_gan(3, conditions=labels(3))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     image = to_float(BATCH["image"])
     told = [
         forward(gan.discriminator, networks["discriminator"], image, condition, train=False)[0]
@@ -66,7 +66,7 @@ def test_codes_are_one_of_the_categories_and_numbers_from_minus_one_to_one():
 
 def test_information_is_that_of_the_codes_that_were_drawn():
     gan = make_gan(5, draw_latent=code_latents(3, 2))
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     latent, (images, _) = gan.latents(CONTEXT), gan.draw(networks, CONTEXT)
     output, _ = forward(gan.discriminator, networks["discriminator"], images, train=False)
     value, _ = information_loss(gan, categories=3, continuous=2)(networks, CONTEXT)
@@ -76,7 +76,7 @@ def test_information_is_that_of_the_codes_that_were_drawn():
 
 def test_codes_without_categories_are_numbers_alone():
     gan = make_gan(2, draw_latent=code_latents(0, 2))
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     images, _ = gan.draw(networks, CONTEXT)
     output, _ = forward(gan.discriminator, networks["discriminator"], images, train=False)
     value, _ = information_loss(gan, categories=0, continuous=2)(networks, CONTEXT)
@@ -93,7 +93,7 @@ def test_codes_without_categories_are_numbers_alone():
     ],
 )
 def test_a_discriminator_with_too_few_outputs_is_told(auxiliary, loss, expected):
-    gan = make_gan(auxiliary, condition=labels(3))
+    gan = make_gan(auxiliary, conditions=labels(3))
     networks = jax.eval_shape(gan.init, jax.random.key(0))
     with pytest.raises(ValueError, match=expected):
         jax.eval_shape(loss(gan), networks, CONTEXT)

@@ -89,9 +89,9 @@ def test_a_network_that_makes_nothing_gives_the_baseline_of_colours():
 
 
 MODELS = {
-    "unet": ImageToImage(UNet(3, **SMALL, dropout=0.2), inpaint(random_block()), condition=labels(4)),
+    "unet": ImageToImage(UNet(3, **SMALL, dropout=0.2), inpaint(random_block()), conditions=labels(4)),
     "classic": ImageToImage(ClassicCNN(3, 2, 8), super_resolve(2), bernoulli()),
-    "features": ImageToImage(ResidualDecoder(SPEC, 2, 1, 4), None, condition=features(5)),
+    "features": ImageToImage(ResidualDecoder(SPEC, 2, 1, 4), None, conditions=features(5)),
 }
 
 
@@ -110,7 +110,7 @@ def test_features_alone_become_an_image():
     model = MODELS["features"]
     networks = made_for(model)
     keys = jax.random.split(jax.random.key(0), 4)
-    made = np.asarray(jax.jit(model.sampler("generator"))(networks, keys, BATCH["features"]))
+    made = np.asarray(jax.jit(model.sampler())(networks, keys, BATCH["features"]))
     np.testing.assert_array_equal(made, jax.jit(model.restore)(networks["generator"], BATCH["features"]))
     assert made.shape == BATCH["image"].shape
     assert np.abs(made[0] - made[1]).max() > 1e-3
@@ -131,7 +131,7 @@ def test_dropout_follows_the_key_of_the_step_and_rests_afterwards():
 def test_an_exported_network_restores_images_that_it_is_given(tmp_path):
     model = ImageToImage(UNet(3, **SMALL), inpaint(random_block()))
     networks = made_for(model)
-    sampler = model.sampler("generator")
+    sampler = model.sampler()
     save_sampler(tmp_path, sampler, networks, SPEC, images(SPEC))
     given = np.asarray(BATCH["image"])
     restored = load_sampler(tmp_path).draw(7, 4, field=given)

@@ -44,7 +44,7 @@ def make_gan(*, normalize):
 @pytest.mark.parametrize("normalize", [True, False])
 def test_the_game_is_the_two_losses_on_shared_images(normalize):
     gan = make_gan(normalize=normalize)
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     losses, aux = adversarial_game(gan, logistic_discriminator, non_saturating_generator)(networks, CONTEXT)
     alone, alone_aux = discriminator_loss(gan, logistic_discriminator)(networks, CONTEXT)
     np.testing.assert_allclose(losses["discriminator"], alone, rtol=1e-6)
@@ -57,9 +57,9 @@ def test_the_game_is_the_two_losses_on_shared_images(normalize):
 @pytest.mark.parametrize("normalize", [True, False])
 def test_each_kind_is_judged_as_a_batch_of_its_own(normalize):
     gan = make_gan(normalize=normalize)
-    variables = jax.jit(gan.init)(jax.random.key(0))["discriminator"]
+    variables = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))["discriminator"]
     real, fake = to_float(BATCH["image"]), -0.5 * to_float(BATCH["image"])
-    *logits, changes = gan.judge({"discriminator": variables}, CONTEXT, real, fake)
+    *logits, changes = gan.logits({"discriminator": variables}, CONTEXT, real, fake)
     after_real, after_both = variables, variables
     for ours, images in zip(logits, (real, fake), strict=True):
         np.testing.assert_allclose(ours, forward(gan.discriminator, variables, images, train=True)[0], atol=1e-5)
@@ -91,7 +91,7 @@ def players(gan):
 def test_sharing_images_changes_nothing_but_the_draw():
     gan = make_gan(normalize=True)
     update = turns(gan)
-    state = init_state(update, jax.jit(gan.init)(jax.random.key(0)), jax.random.key(1))
+    state = init_state(update, jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)), jax.random.key(1))
     batch = {**BATCH, "latent": jax.random.normal(jax.random.key(2), (6, 3))}
     shared, separate = (jax.jit(make_step(link))(state, batch) for link in (share_images(gan, update), update))
     chex.assert_trees_all_close((shared[0].networks, shared[1]), (separate[0].networks, separate[1]), rtol=1e-5)
@@ -99,7 +99,7 @@ def test_sharing_images_changes_nothing_but_the_draw():
 
 def test_sharing_images_saves_a_forward_pass_of_the_generator():
     gan = make_gan(normalize=True)
-    state = init_state(players(gan), jax.jit(gan.init)(jax.random.key(0)), jax.random.key(1))
+    state = init_state(players(gan), jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)), jax.random.key(1))
 
     def operations(function, *arguments):
         return jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
@@ -113,7 +113,7 @@ def test_sharing_images_saves_a_forward_pass_of_the_generator():
 
 def test_the_r1_loss_looks_at_one_in_so_many_images_alone():
     gan = make_gan(normalize=False)
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     value, _ = r1_loss(gan, gamma=2.0, one_in=2)(networks, CONTEXT)
     half = CONTEXT._replace(batch={"image": BATCH["image"][::2]})
     np.testing.assert_allclose(value, 2 * r1_loss(gan, gamma=1.0)(networks, half)[0], rtol=1e-5)
@@ -122,7 +122,7 @@ def test_the_r1_loss_looks_at_one_in_so_many_images_alone():
 
 def test_the_r2_loss_is_r1_at_generated_images():
     gan = make_gan(normalize=False)
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     drawn = CONTEXT._replace(batch={"image": to_uint8(gan.draw(networks, CONTEXT)[0][::2])})
     expected, _ = r1_loss(gan, gamma=2.0)(networks, drawn)
     value, _ = r2_loss(gan, gamma=2.0, one_in=2)(networks, CONTEXT)
@@ -131,7 +131,7 @@ def test_the_r2_loss_is_r1_at_generated_images():
 
 def test_a_sample_depends_on_its_own_key_alone():
     gan = make_gan(normalize=False)
-    networks, sample = jax.jit(gan.init)(jax.random.key(0)), gan.sampler("generator")
+    networks, sample = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)), gan.sampler()
     keys = jax.random.split(jax.random.key(1), 5)
     images = sample(networks, keys)
     assert images.shape == (5, *SPEC)
@@ -140,7 +140,7 @@ def test_a_sample_depends_on_its_own_key_alone():
 
 def test_the_discriminator_learns_to_tell_and_the_generator_to_pass():
     gan = make_gan(normalize=False)
-    networks = jax.jit(gan.init)(jax.random.key(0))
+    networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     d = minimize(discriminator_loss(gan, logistic_discriminator), optax.adam(1e-2), wrt="discriminator")
     g = minimize(generator_loss(gan, non_saturating_generator), optax.adam(1e-2), wrt="generator")
     for name, update in [("d/loss", chain(d=d)), ("g/loss", chain(g=g))]:
@@ -155,6 +155,6 @@ def test_descending_at_once_keeps_the_types_of_the_state():
     gan = make_gan(normalize=True)
     game = adversarial_game(gan, logistic_discriminator, non_saturating_generator)
     update = simultaneous(game, {"discriminator": optax.adam(1e-3), "generator": optax.adam(1e-3)})
-    state = init_state(update, jax.jit(gan.init)(jax.random.key(0)), jax.random.key(1), BATCH)
+    state = init_state(update, jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)), jax.random.key(1), BATCH)
     after, _ = jax.eval_shape(make_step(update), state, BATCH)
     chex.assert_trees_all_equal_shapes_and_dtypes(state, after)

@@ -36,11 +36,11 @@ KEYS = jax.random.split(jax.random.key(5), 3)
 
 def gated(likelihood=None, spec=GATED, **options):
     likelihood = likelihood or bernoulli()
-    return PixelCNN(GatedPixelCNN(likelihood.dist_params(spec.channels), 3, (1, 2)), likelihood, spec, **options)
+    return PixelCNN(GatedPixelCNN(likelihood.num_params(spec.channels), 3, (1, 2)), likelihood, spec, **options)
 
 
 def plus(**options):
-    return PixelCNN(PixelCNNPlusPlus(MIXTURE.dist_params(3), 3, levels=3, blocks=1), MIXTURE, PLUS, **options)
+    return PixelCNN(PixelCNNPlusPlus(MIXTURE.num_params(3), 3, levels=3, blocks=1), MIXTURE, PLUS, **options)
 
 
 def lively(model, seed=0):
@@ -68,7 +68,7 @@ def test_a_pixel_depends_on_all_pixels_before_it_in_its_reach_and_on_no_other(mo
 
 
 def test_a_channel_of_the_mixture_depends_on_those_before_it_alone():
-    dist_params = jax.random.normal(jax.random.key(0), (1, 1, MIXTURE.dist_params(3)))
+    dist_params = jax.random.normal(jax.random.key(0), (1, 1, MIXTURE.num_params(3)))
     levels = np.arange(256, dtype=np.uint8)
     red = np.uint8(100)
     probability = jax.jit(lambda dist_params, pixels: jnp.exp(MIXTURE.log_prob(dist_params, pixels)))

@@ -47,7 +47,7 @@ def styled(style_networks, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(plain_networks):
-    controls = PLAIN_GAN.controls("generator")(plain_networks)
+    controls = PLAIN_GAN.controls(plain_networks)
     return controls._replace(generate=jax.jit(controls.generate))
 
 
@@ -69,7 +69,7 @@ def test_exported_controls_are_the_live_ones_and_draw_what_the_sampler_draws(sty
         images = controls.generate(codes, latents, LABELS)
         return controls.judge(images, LABELS).sum(), images
 
-    sample = jax.jit(seeded(STYLE_GAN.sampler("generator"), style_networks))
+    sample = jax.jit(seeded(STYLE_GAN.sampler(), style_networks))
     expected = sample(jnp.uint32(5), jnp.arange(2), LABELS)
     gradient, found = jax.jit(jax.grad(lambda codes: judged(styled, codes), has_aux=True))(codes)
     np.testing.assert_allclose(to_uint8(found).astype(int), expected.astype(int), atol=1)

@@ -109,7 +109,7 @@ def test_the_terms_of_a_ladder_are_those_of_its_densities():
 
 
 def test_what_a_condition_says_reaches_both_networks():
-    vae = families(1)["mlp"]._replace(condition=labels(4))
+    vae = families(1)["mlp"]._replace(conditions=labels(4))
     other = {**BATCH, "label": BATCH["label"][::-1]}
 
     @jax.jit
@@ -205,7 +205,7 @@ def test_a_vae_gan_is_a_chain_of_the_two_families():
     gan = GAN(vae.decoder, DCGANDiscriminator(width=2, normalize=False), latent_size=3)
     batch = {"image": jax.random.randint(jax.random.key(9), (4, *spec), 0, 256).astype(jnp.uint8)}
     key = jax.random.key(0)
-    networks = networks_like(lambda: {**gan.init(key), **vae.init(key, batch)}, scale=0.1)
+    networks = networks_like(lambda: {**gan.init(key, SPEC), **vae.init(key, batch)}, scale=0.1)
     del networks["generator"]
     adversarial = renamed(generator_loss(gan, non_saturating_generator), generator="decoder")
     update = chain(

@@ -17,7 +17,7 @@ BATCH = {"image": jax.random.randint(jax.random.key(9), (4, *SPEC), 0, 256).asty
 
 def made(codes=6):
     model = VQVAE(MapEncoder(2, 4, 1), MapDecoder(SPEC, 4, 1), gaussian(), codes)
-    return model, jax.jit(model.init)(jax.random.key(0), BATCH)
+    return model, jax.jit(lambda key: model.init(key, SPEC))(jax.random.key(0))
 
 
 def test_codes_are_the_nearest():
