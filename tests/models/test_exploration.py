@@ -77,6 +77,7 @@ def test_the_latent_of_a_generated_image_is_found():
     generator = DCGANGenerator(ImageSpec(28, 28, 1), width=4, kernel_init=jax.nn.initializers.he_normal())
     variables = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 6)), train=False))(jax.random.key(0))
 
+    @jax.jit
     def generate(networks, latent):
         return forward(generator, networks["generator"], latent, train=False)[0]
 
@@ -85,7 +86,8 @@ def test_the_latent_of_a_generated_image_is_found():
     image = to_uint8(generate(networks, jax.random.normal(jax.random.key(3), (1, 6))))
     images = jnp.repeat(image, 16, axis=0)
     update = minimize(inversion_loss(generate), optax.adam(0.1), wrt="latent")
-    state, step = init_state(update, networks, jax.random.key(1)), jax.jit(make_step(update))
+    state = jax.jit(lambda networks: init_state(update, networks, jax.random.key(1)))(networks)
+    step = jax.jit(make_step(update))
     for _ in range(300):
         state, _ = step(state, {"image": images})
     found = to_uint8(generate(state.networks, state.networks["latent"]["params"]))

@@ -32,14 +32,15 @@ TOLD = GAN(
 NETWORKS = jax.jit(TOLD.init)(jax.random.key(0))
 
 
+@jax.jit
 def judge(images):
     return forward(TOLD.discriminator, NETWORKS["discriminator"], images, train=False)[0]
 
 
 def test_between_equal_images_the_gradient_penalty_is_that_of_the_images():
     same = CONTEXT._replace(batch={**BATCH, "drawn": Same(to_float(BATCH["image"]))})
-    value, _ = gradient_penalty_loss(TOLD, weight=3.0)(NETWORKS, same)
-    expected = 3 * one_centred_penalty(judge, to_float(BATCH["image"])).mean()
+    value, _ = jax.jit(lambda networks: gradient_penalty_loss(TOLD, weight=3.0)(networks, same))(NETWORKS)
+    expected = 3 * jax.jit(lambda images: one_centred_penalty(judge, images).mean())(to_float(BATCH["image"]))
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
@@ -122,7 +123,7 @@ def test_averages_of_logits_are_followed():
     networks = {**NETWORKS, "lecam": lecam_averages()}
     loss = add(game=discriminator_loss(TOLD, logistic_discriminator), lecam=lecam_loss(TOLD, weight=0.3, decay=0.9))
     update = chain(discriminator=minimize(loss, optax.sgd(0.0), wrt="discriminator"))
-    state = init_state(update, networks, jax.random.key(0))
+    state = jax.jit(lambda networks: init_state(update, networks, jax.random.key(0)))(networks)
     step = jax.jit(make_step(update))
     state, _ = step(state, BATCH)
     real = judge(to_float(BATCH["image"])).mean()
