@@ -1,6 +1,6 @@
 """A conditional GAN of digits.  python experiments/cgan_mnist.py --help
 
-Both networks are conditioned on the label: the generator beside its latent, the discriminator by projection.  Afterwards
+The label conditions both networks: the generator beside its latent, the discriminator by projection.  Afterwards
 
     python -m jaxgen sample runs/cgan_mnist --label 7 --num 64 --out sevens.png
 """

@@ -1,11 +1,11 @@
-"""A GAN of small colour images.  python experiments/gan_cifar10.py --help
+"""GANs of small colour images.  python experiments/gan_cifar10.py --help
 
     sngan     residual networks with spectral normalisation and the hinge loss: Miyato et al. (2018),
-              https://arxiv.org/abs/1802.05957; with --classes both are conditioned on labels
-    r3gan     modern residual networks with the relativistic loss, R1 and R2: Huang et al. (2024),
+              https://arxiv.org/abs/1802.05957; with --classes, both conditioned on labels
+    r3gan     residual networks without normalisation, the relativistic loss, R1 and R2: Huang et al. (2024),
               https://arxiv.org/abs/2501.05441
 
-With --evaluate-every the Fréchet distance is measured on the way; with --inception too it is the FID.
+--evaluate-every measures the Fréchet distance during training; with --inception it is the FID.
 """
 
 from dataclasses import dataclass
@@ -44,12 +44,11 @@ class Config(RunConfig):
     batch_size: Count = 64
     """Images per step."""
     preset: Literal["sngan", "r3gan"] = "sngan"
-    """The networks and how they train."""
+    """Networks, losses and optimisers."""
     classes: Annotated[int, Bounds(least=0)] = 0
     """Number of classes that both networks are conditioned on; 0 for an unconditional GAN."""
     width: Count = 64
-    """Channels: sngan 256 in the paper for the generator, whose discriminator has half as many; r3gan of its largest
-    map."""
+    """Channels: of sngan's generator (256 in the paper; its discriminator has half as many); of r3gan's largest map."""
     latent_size: Count = 128
     """Latent dimension."""
     learning_rate: Positive = 2e-4
@@ -99,7 +98,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     discriminator, generator = sides()
     update = chain(
         discriminator=minimize(discriminator, adam(config.decay_steps), wrt="discriminator"),
-        # Its optimiser counts its own steps.
+        # The generator's optimiser counts its own steps.
         generator=every(k, minimize(generator, adam(-(-config.decay_steps // k)), wrt="generator")),
         average=ema("generator", into="generator_ema", decay=ema_warmup(0.9995)),
     )

@@ -1,8 +1,8 @@
 """A GAN that draws digits.  python experiments/gan_mnist.py --help
 
-A generator draws images from random latents; a discriminator tells them from real ones.  Each step draws images once,
-trains the discriminator with penalties on its slope at real and at drawn images, then the generator against it, then
-updates a moving average of the generator, which draws the samples.
+A generator draws images from random latents; a discriminator distinguishes them from real ones.  Each step generates
+images once, trains the discriminator with gradient penalties at real and at generated images (R1 and R2), then the
+generator against it, then updates a moving average of the generator, which draws the samples.
 """
 
 from dataclasses import dataclass

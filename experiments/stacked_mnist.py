@@ -1,9 +1,9 @@
-"""How many of 1,000 modes a GAN draws.  python experiments/stacked_mnist.py --help
+"""How many of 1,000 modes a GAN covers.  python experiments/stacked_mnist.py --help
 
-Three digits at random are the red, the green and the blue of an image, so that there are 1,000 kinds of images.  The
-kinds that the averaged generator draws are counted by a classifier of digits in 26,000 samples: Metz et al. (2017),
-https://arxiv.org/abs/1611.02163.  The objective is relativistic with R1 and R2, as in Huang et al. (2024),
-https://arxiv.org/abs/2501.05441, which covers all modes.
+The red, green and blue channels of an image are three random digits, which makes 1,000 modes.  A digit classifier
+counts the modes in 26,000 samples of the moving average of the generator: Metz et al. (2017),
+https://arxiv.org/abs/1611.02163.  The objective is relativistic with R1 and R2: Huang et al. (2024),
+https://arxiv.org/abs/2501.05441, who cover all modes.
 """
 
 from dataclasses import dataclass
@@ -35,12 +35,12 @@ from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 DRAW = 500
-"""Samples a call."""
+"""Samples per call."""
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Draw stacked MNIST digits, and count the modes."""
+    """Draw stacked MNIST digits and count the modes."""
 
     max_minutes: Positive = 30.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
@@ -63,7 +63,7 @@ class Config(RunConfig):
 
 
 def stack(digits: Dataset) -> Dataset:
-    """Three digits an image, as many images as there are digits; labels from 0 to 999 say which.
+    """Stacks three random digits as channels: as many images as there are digits, with labels from 0 to 999.
 
     Raises:
       InputError: the images are not grey digits of 28x28 with labels.
@@ -87,7 +87,7 @@ def make_gan(config: Config, spec: ImageSpec) -> GAN:
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, how to draw from them, and how many modes they draw."""
+    """The networks, how they train, how to sample from them, and how many modes they cover."""
     gan = make_gan(config, spec)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)
     update = chain(
@@ -110,8 +110,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         starts = range(0, config.evaluate_num, DRAW)
         images = np.concatenate([np.asarray(draw(networks, start + jnp.arange(DRAW))) for start in starts])
         images = images[: config.evaluate_num]
-        seen = [network.extract(images[..., [channel]]).probabilities for channel in range(3)]
-        digits = [np.asarray(probabilities).argmax(axis=1) for probabilities in seen]
+        predictions = [network.extract(images[..., [channel]]).probabilities for channel in range(3)]
+        digits = [np.asarray(probabilities).argmax(axis=1) for probabilities in predictions]
         modes = count_classes(np.eye(1_000, dtype=np.float32)[np.array([100, 10, 1]) @ np.stack(digits)])
         shares = modes.shares[modes.shares > 0]
         divergence = float((shares * np.log(1_000 * shares)).sum())

@@ -1,7 +1,7 @@
 """A style-based GAN of digits.  python experiments/stylegan_mnist.py --help
 
-Every layer of the generator is modulated by a style, so that the coarse layers of one image and the fine ones of another make
-a third.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.  Afterwards
+A style modulates each layer of the generator, so that the coarse layers of one image and the fine layers of another
+combine into a third.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.  Afterwards
 
     python -m jaxgen mix runs/stylegan_mnist --layer 2 --out mixtures.png
     python -m jaxgen truncate runs/stylegan_mnist --out truncations.png
@@ -42,8 +42,8 @@ class Config(RunConfig):
     batch_size: Count = 32
     """Images per step."""
     width: Count = 16
-    """Channels of the two largest maps; each half as large as these has twice as many, and so has the discriminator's
-    first."""
+    """Channels of the generator's maps at the two largest sizes; each smaller size has twice as many, and so has the
+    discriminator's first layer."""
     hidden: Annotated[int, Bounds(least=0)] = 256
     """Features of the dense layer between the discriminator's maps and its logit; 0 for none."""
     latent_size: Count = 64

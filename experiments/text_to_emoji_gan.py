@@ -1,4 +1,4 @@
-"""Emoji from words, by a GAN.  python experiments/text_to_emoji_gan.py --data <folder with metadata.jsonl>
+"""Emoji from captions, by a GAN.  python experiments/text_to_emoji_gan.py --data <folder with metadata.jsonl>
 
 Each network has a text encoder of its own, and the discriminator is matching-aware: Reed et al. (2016),
 https://arxiv.org/abs/1605.05396.  There are few emoji, so the discriminator's inputs are augmented: Zhao et al. (2020),
@@ -61,7 +61,7 @@ class Config(RunConfig):
     width: Count = 32
     """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Count = 256
-    """Features of the dense layer between latent and maps, and between maps and logit."""
+    """Features of the dense layer between the latent and the maps, and between the maps and the logit."""
     latent_size: Count = 64
     """Latent dimension."""
     learning_rate: Positive = 1e-3

@@ -1,7 +1,8 @@
 """A Wasserstein GAN with gradient penalty.  python experiments/wgan_gp_mnist.py --help
 
-A critic, whose slope a penalty keeps near 1, estimates how far drawn images are from real ones; the generator, trained
-once in five steps, moves them nearer.  Gulrajani et al. (2017), https://arxiv.org/abs/1704.00028, algorithm 1.
+A critic, whose slope a penalty keeps near 1, estimates the Wasserstein distance between real and generated images; the
+generator, trained once in five steps, reduces it.  Gulrajani et al. (2017), https://arxiv.org/abs/1704.00028,
+algorithm 1.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Config(RunConfig):
     width: Count = 32
     """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Annotated[int, Bounds(least=0)] = 256
-    """Features of the dense layer between latent and maps, and between maps and value; 0 for none."""
+    """Features of the dense layer between the latent and the maps, and between the maps and the value; 0 for none."""
     latent_size: Count = 64
     """Latent dimension."""
     learning_rate: Positive = 5e-4
@@ -57,7 +58,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         latent_size=config.latent_size,
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000), b1=0.0, b2=0.9)
-    # Its optimiser counts its own steps, which are fewer.
+    # The generator's optimiser counts its own steps, which are fewer.
     fewer = 20_000 / config.critic_steps
     slower = optax.adam(lambda step: config.learning_rate / (1 + step / fewer), b1=0.0, b2=0.9)
     update = chain(

@@ -59,9 +59,9 @@ def code_latents(categories: int, continuous: int) -> DrawLatent:
     def draw(key: Array, size: int) -> Array:
         if size < categories + continuous:
             raise ValueError(f"latent_size={size} was given; the code alone has {categories + continuous} dimensions.")
-        category, dist_params, noise = jax.random.split(key, 3)
+        category, uniform, noise = jax.random.split(key, 3)
         one_hot = jax.nn.one_hot(jax.random.randint(category, (), 0, max(categories, 1)), categories)
-        code = jax.random.uniform(dist_params, (continuous,), minval=-1)
+        code = jax.random.uniform(uniform, (continuous,), minval=-1)
         return jnp.concatenate([one_hot, code, jax.random.normal(noise, (size - categories - continuous,))])
 
     return draw
@@ -82,21 +82,18 @@ def information_loss(gan: GAN, *, categories: int, continuous: int) -> Loss:
         fake, generator = gan.draw(networks, context)
         condition = gan.conditioning(context)
         output, discriminator = gan.discriminate(networks, stream(context, "fake"), fake, condition)
-        category, dist_params = jnp.split(_auxiliary(output, categories + continuous), [categories], axis=1)
-        expected = jnp.split(latent[:, : categories + continuous], [categories], axis=1)
-        value = -(expected[0] * jax.nn.log_softmax(category)).sum(-1) if categories else jnp.zeros(len(latent))
-        value += 0.5 * jnp.square(dist_params - expected[1]).sum(-1)
+        scores, means = jnp.split(_auxiliary(output, categories + continuous), [categories], axis=1)
+        category, code = jnp.split(latent[:, : categories + continuous], [categories], axis=1)
+        value = -(category * jax.nn.log_softmax(scores)).sum(-1) if categories else jnp.zeros(len(latent))
+        value += 0.5 * jnp.square(means - code).sum(-1)
         return value.mean(), Aux(changes={gan.generator_name: generator, gan.discriminator_name: discriminator})
 
     return loss
 
 
 def _class_loss(gan: GAN, networks: Networks, context: Context, images: Array) -> tuple[Array, dict]:
-    one_hot, condition = (
-        jax.nn.one_hot(context.batch["label"], gan.conditions["label"].classes),
-        gan.conditioning(context),
-    )
-    output, changes = gan.discriminate(networks, stream(context, "class"), images, condition)
+    one_hot = gan.conditions["label"].encode(context.batch["label"])
+    output, changes = gan.discriminate(networks, stream(context, "class"), images, gan.conditioning(context))
     scores = _auxiliary(output, one_hot.shape[-1])
     return -(one_hot * jax.nn.log_softmax(scores)).sum(-1).mean(), {gan.discriminator_name: changes}
 

@@ -1,14 +1,14 @@
 """The deep convolutional GAN.  Radford, Metz and Chintala (2016), https://arxiv.org/abs/1511.06434.
 
-An image is halved until a side is odd or 4: 28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4.  The layer below the image has
-`width` channels and each layer below that twice as many, so that 64x64x3 at width 64 is the paper's
-100 -> 512 -> 256 -> 128 -> 64 -> 3.
+The networks halve or double maps between the image and the smallest map, which has a side that is odd or 4:
+28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4.  The layer next to the image has `width` channels and each smaller layer twice
+as many, so that 64x64x3 at width 64 is the paper's 100 -> 512 -> 256 -> 128 -> 64 -> 3.
 
-`hidden` puts a dense layer of that many features between the latent and the first map, and between the last map and
-the logit, as InfoGAN's MNIST networks do (1,024).  Chen et al. (2016), https://arxiv.org/abs/1606.03657, table 1.
+`hidden` adds a dense layer of that many features between the latent and the first map, and between the last map and
+the logit, as in InfoGAN's networks for MNIST (1,024).  Chen et al. (2016), https://arxiv.org/abs/1606.03657, table 1.
 
-A condition [B, F] goes in beside the latent, and into the discriminator by projection (Miyato and Koyama (2018),
-https://arxiv.org/abs/1802.05637, equation (3)) or as a further channel.
+The generator concatenates a condition [B, F] to the latent.  The discriminator takes it by projection (Miyato and
+Koyama (2018), https://arxiv.org/abs/1802.05637, equation (3)) or as an additional channel of the image.
 """
 
 from functools import partial
@@ -30,10 +30,10 @@ NORMAL = nn.initializers.normal(0.02)
 
 
 def halvings(spec: ImageSpec) -> int:
-    """How often an image is halved.
+    """The number of times that an image is halved.
 
     Raises:
-      InputError: a side is no multiple of 4 or not from 28 to 128, or the channels are not 1 or 3.
+      InputError: a side is not a multiple of 4 from 28 to 128, or the channels are not 1 or 3.
 
     >>> halvings(ImageSpec(28, 28, 1)), halvings(ImageSpec(64, 64, 3))
     (2, 4)
@@ -52,7 +52,7 @@ def halvings(spec: ImageSpec) -> int:
 class DCGANGenerator(nn.Module):
     """Latents [B, Z] and perhaps a condition [B, F] to images float32 [B, H, W, C] in (-1, 1).
 
-    With `conditional_norm` the condition also scales and shifts the normalised maps.
+    With `conditional_norm` the BatchNorm layers are conditional too.
     """
 
     spec: ImageSpec
@@ -84,8 +84,9 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Images float32 [B, H, W, C] in [-1, 1] and perhaps a condition [B, F] to logits float32 [B].
 
-    With `auxiliary` outputs A for what else there is to tell, such as the condition, they are [B, 1 + A].  `normalize`
-    is the paper's BatchNorm in all layers but the first; a gradient penalty wants none, and gets biases.
+    With `auxiliary` A the outputs are [B, 1 + A]: the logit, then A outputs such as class scores.  `normalize` applies
+    the paper's BatchNorm in all layers but the first; turn it off for gradient penalties, and layers have biases
+    instead.
 
     Raises:
       ValueError: there is no such `conditioning`.

@@ -1,7 +1,7 @@
-"""The networks of R3GAN, scaled.  Huang et al. (2024), https://arxiv.org/abs/2501.05441, section 4.
+"""The networks of R3GAN at any width.  Huang et al. (2024), https://arxiv.org/abs/2501.05441, section 4.
 
-Residual blocks of a 1x1, a grouped 3x3 and a 1x1 convolution, the last zero at first (fix-up initialisation); leaky
-ReLU; smooth resizing; no normalisation.
+Residual blocks of a 1x1, a grouped 3x3 and a 1x1 convolution, the last initialised to zero (fix-up initialisation);
+leaky ReLU; bilinear resampling; no normalisation.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.resizing import grouped_conv, smooth_downsample, smooth_upsample
 
 GROUP = 16
-"""Channels of a group, at most."""
+"""The largest number of channels in a group."""
 
 
 class R3GANGenerator(nn.Module):
-    """Latents [B, Z] and perhaps a condition [B, F] to images float32 [B, H, W, C], which nothing bounds."""
+    """Latents [B, Z] and perhaps a condition [B, F] to images float32 [B, H, W, C], unbounded."""
 
     spec: ImageSpec
     width: int = 64
@@ -67,7 +67,7 @@ class R3GANDiscriminator(nn.Module):
                 width = self.width << min(level + 1, count - 1)
                 if width != image.shape[-1]:
                     image = Conv(width, (1, 1), use_bias=False, dtype=self.dtype)(image)
-        # Each channel is summed with weights of its own, one a place.
+        # Each channel is a sum over positions, with weights of its own.
         weights = self.param("basis", nn.initializers.lecun_normal(), image.shape[1:])
         features = (image * weights).sum((1, 2))
         output = nn.Dense(1, dtype=self.dtype)(features).astype(jnp.float32)
@@ -75,9 +75,10 @@ class R3GANDiscriminator(nn.Module):
 
 
 class Block(nn.Module):
-    """x + f(x) for [B, H, W, C]: twice as many channels inside, in groups of 16, or of as many fewer as divide them.
+    """A residual block x + f(x) of [B, H, W, C] with 2C channels inside, in the largest groups of at most 16.
 
-    `scale` is the number of blocks of the network: the first layers are smaller by its fourth root, as in fix-up.
+    `scale` is the number of blocks in the network: as in fix-up initialisation, the inner weights are divided by its
+    fourth root.
     """
 
     scale: int

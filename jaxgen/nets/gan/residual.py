@@ -1,8 +1,9 @@
 """Residual networks of GANs.  Gulrajani et al. (2017), https://arxiv.org/abs/1704.00028; with spectral normalisation
 Miyato et al. (2018), https://arxiv.org/abs/1802.05957, table 4.
 
-The generator doubles a small map with BatchNorm and ReLU before each convolution; the discriminator halves the image
-twice and goes on at that size, or halves it five times where both sides are above 32 pixels, and sums over places.
+The generator doubles a small map, with BatchNorm and ReLU before each convolution.  The discriminator has four blocks,
+of which the first two halve the image, or five that all do if both sides are above 32 pixels; it ends in a sum over
+positions.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ GLOROT = nn.initializers.glorot_uniform()
 class ResidualGenerator(nn.Module):
     """Latents [B, Z] and perhaps a condition [B, F] to images float32 [B, H, W, C] in (-1, 1).
 
-    The condition scales and shifts what BatchNorm has normalised.
+    The BatchNorm layers of the blocks are conditional.
     """
 
     spec: ImageSpec
@@ -52,7 +53,7 @@ class ResidualGenerator(nn.Module):
             inner = UpsampleConv(self.width, (3, 3), **options)(nn.relu(normalize(image)))
             inner = nn.relu(normalize(inner))
             inner = Conv(self.width, (3, 3), **options)(inner)
-            # A 1x1 convolution and a repetition of pixels commute: the small map is cheaper.
+            # A 1x1 convolution commutes with repeating pixels: on the small map it is cheaper.
             image = inner + upsample(Conv(self.width, (1, 1), **options)(image))
         image = nn.relu(plain()(image))
         return jnp.tanh(Conv(self.spec.channels, (3, 3), **options)(image).astype(jnp.float32))
@@ -61,7 +62,8 @@ class ResidualGenerator(nn.Module):
 class ResidualDiscriminator(nn.Module):
     """Images float32 [B, H, W, C] and perhaps a condition [B, F] to logits float32 [B].
 
-    With `auxiliary` A they are [B, 1 + A].  `spectral` divides each layer's weights by their largest singular value.
+    With `auxiliary` A the outputs are [B, 1 + A]: the logit, then A outputs such as class scores.  `spectral` divides
+    each layer's weights by their largest singular value.
     """
 
     width: int = 128
@@ -81,7 +83,7 @@ class ResidualDiscriminator(nn.Module):
             last = ConvMeanPool if halve else Conv
             inner = layer(last(self.width, (3, 3), **options))(inner)
             if image.shape[-1] != self.width or halve:
-                # The mean over pixels and a 1x1 convolution commute: the small map is cheaper.
+                # A 1x1 convolution commutes with the mean over pixels: on the small map it is cheaper.
                 image = layer(Conv(self.width, (1, 1), **options))(halved(image) if halve else image)
             image += inner
         features = nn.relu(image).sum((1, 2))
@@ -90,13 +92,13 @@ class ResidualDiscriminator(nn.Module):
 
 
 def halved(image: Array) -> Array:
-    """The mean of two by two pixels; a last odd row or column is left out."""
+    """The mean of each two by two pixels, without a last odd row or column."""
     return mean_pool(image[:, : image.shape[1] // 2 * 2, : image.shape[2] // 2 * 2])
 
 
 def normalized(layer: nn.Module, *, spectral: bool, train: bool) -> Callable[[Array], Array]:
-    """The layer, with its weights divided by their largest singular value if `spectral`.
+    """The layer, with spectral normalisation of its weights if `spectral`.
 
-    One step of power iteration in each training pass; the vectors are in the collection "batch_stats".
+    Each training pass makes one step of power iteration; the vectors are in the collection "batch_stats".
     """
     return partial(nn.SpectralNorm(layer), update_stats=train) if spectral else layer

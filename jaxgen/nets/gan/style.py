@@ -4,11 +4,11 @@
     (2) modulation    k'_ijab = s_a k_ijab,   s = 1 + A w              (a: channel in, b: channel out)
     (3) demodulation  k''_ijab = k'_ijab / sqrt(sum_ija k'_ijab^2)
 
-Each layer adds noise of its own and is modulated by w; each size adds to one image (skip outputs).  Coarse layers
-determine the content and fine ones the style, so that both are controlled by giving them different w.
+Each layer is modulated by w and adds noise of its own; the output image is a sum over resolutions (skip outputs).
+Coarse layers determine the content and fine layers the style, so that different w control them separately.
 
-All that is random is in the latent [B, Z]: the z of two styles, where in training the first gives way to the second,
-and the noise of each pixel of each layer.  So an image is a function of its latent.
+The latent [B, Z] holds everything random, so that an image is a function of its latent: two z, the layer at which
+training switches from the first style to the second (style mixing), and the noise of each pixel of each layer.
 """
 
 import math
@@ -26,14 +26,14 @@ from jaxgen.nets.layers.conv import conv
 from jaxgen.nets.layers.resizing import smooth_upsample
 
 MIXED = 0.9
-"""Share of training images with two styles."""
+"""The probability of style mixing in training."""
 
 
 class StyleGenerator(nn.Module):
-    """Latents [B, latent_size] and perhaps a condition [B, F] to images float32 [B, H, W, C], which nothing bounds.
+    """Latents [B, latent_size] and perhaps a condition [B, F] to images float32 [B, H, W, C], unbounded.
 
-    The methods `styles` and `synthesize` are its two halves, with w [B, L, W] between them: one for each of L layers.
-    The two largest maps have `width` channels, each half as large as these twice as many.  The w are float32.
+    The method `styles` maps z to w float32 [B, L, W], one for each of L layers, and `synthesize` maps w to images.  The
+    maps at the two largest sizes have `width` channels, those at each smaller size twice as many.
     """
 
     spec: ImageSpec
@@ -51,7 +51,7 @@ class StyleGenerator(nn.Module):
 
     @property
     def latent_size(self) -> int:
-        """The latent dimension: two z, the layer at which styles are mixed, noise for each pixel of each layer."""
+        """The latent dimension: two z, the layer at which styles switch, the noise of each pixel of each layer."""
         return 2 * self.style_size + 1 + sum(map(math.prod, self.sides))
 
     def setup(self):
@@ -66,7 +66,7 @@ class StyleGenerator(nn.Module):
         first, second, place, _ = self.parts(latent)
         styles = self.styles(first, condition)
         if train:
-            # A standard normal's distribution function makes a share of all places of it.
+            # The normal distribution function makes `place` uniform; above MIXED there is one style.
             share = jax.scipy.stats.norm.cdf(place) / MIXED
             first_layers = jnp.where(share < 1, 1 + jnp.floor(share * (len(self.sides) - 1)), len(self.sides))
             is_first = jnp.arange(len(self.sides)) < first_layers
@@ -74,7 +74,7 @@ class StyleGenerator(nn.Module):
         return self.synthesize(styles, latent)
 
     def parts(self, latent: Array) -> tuple[Array, Array, Array, Array]:
-        """The two z [B, W], the place to mix [B, 1] and the noise [B, P] in a latent."""
+        """The two z [B, W], the place [B, 1] where styles switch, and the noise [B, P] in a latent."""
         size = self.style_size
         first, second, place, noise = jnp.split(latent, [size, 2 * size, 2 * size + 1], axis=-1)
         return first, second, place, noise
@@ -120,8 +120,8 @@ class Mapping(nn.Module):
 class StyledConv(nn.Module):
     """A convolution of [B, H, W, C] whose weights are modulated by w [B, W] and demodulated, (2) and (3).
 
-    Given noise [B, H, W, 1] it adds that, as strong as it has learned, and ends in a leaky ReLU.  Without it
-    the output is float32.
+    With noise [B, H, W, 1] it adds the noise, scaled by a learned strength, and ends in a leaky ReLU.  Without noise
+    the output is linear and float32.
     """
 
     features: int
@@ -136,7 +136,7 @@ class StyledConv(nn.Module):
         kernel = self.param("kernel", initializer, (self.taps, self.taps, channels, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         scale = nn.Dense(channels, bias_init=nn.initializers.ones, name="style")(w)
-        # The weights are those of one image; scaling the maps before and after them is the same, and one product.
+        # Scaling maps before and after one convolution equals a convolution with weights of each image's own.
         image = conv((image * scale[:, None, None]).astype(self.dtype), kernel.astype(self.dtype))
         if self.demodulate:
             squares = jnp.square(scale) @ jnp.square(kernel).sum((0, 1))
