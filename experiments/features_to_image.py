@@ -19,7 +19,7 @@ import tyro
 
 from jaxgen import Array, Batch, ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.data import Dataset, load, subset
-from jaxgen.evaluation import Kind, describe, described, likeness, write_results
+from jaxgen.evaluation import Kind, describe, relative_distance, with_features, write_results
 from jaxgen.export import export_controls, load_sampler
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, elbo_loss, ema_warmup, features, use_ema
@@ -53,7 +53,7 @@ def part(config: Config, dataset: Dataset, *, is_held_out: bool) -> Dataset:
     """The tenth of the data that is held out, or the rest, with its features."""
     out = np.random.default_rng(0).permutation(dataset.size) < dataset.size // 10
     chosen, split = (out, "held out") if is_held_out else (~out, "train")
-    return described(subset(dataset, chosen, split=split), config.kind)
+    return with_features(subset(dataset, chosen, split=split), config.kind)
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -97,7 +97,7 @@ def evaluate(config: Config, directory: RunDirectory) -> None:
     held_out = part(config, dataset, is_held_out=True)
     condition = held_out.arrays["features"][:EVALUATED]
     drawn = load_sampler(directory.sampler).draw(config.seed, len(condition), fields={"features": condition})
-    ratio = likeness(condition, describe(np.asarray(drawn), config.kind))
+    ratio = relative_distance(condition, describe(np.asarray(drawn), config.kind))
     write_results(
         directory.path / "likeness.json",
         {config.kind: {"relative distance": ratio}},

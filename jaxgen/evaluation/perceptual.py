@@ -1,7 +1,7 @@
 """VGG16's features and LPIPS, a perceptual distance in them, with weights from the user's files.
 
 With f_l the feature maps of the five blocks, normalised to unit length at each pixel, and weights w_l that were fitted
-to people's judgements of image pairs,
+to people's ratings of image pairs,
 
     (1) LPIPS(x, y) = sum_l mean over pixels of w_l . (f_l(x) - f_l(y))^2
 

@@ -1,1 +1,1 @@
-"""Networks whose features images and texts are compared by."""
+"""Feature networks: classifiers and encoders whose features images and texts are compared by."""

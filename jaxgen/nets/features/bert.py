@@ -1,5 +1,5 @@
-"""A sentence encoder.  Devlin et al. (2019), https://arxiv.org/abs/1810.04805; as sentence features: Reimers and
-Gurevych (2019), https://arxiv.org/abs/1908.10084.
+"""A sentence encoder: BERT, Devlin et al. (2019), https://arxiv.org/abs/1810.04805, with mean pooling as in
+Sentence-BERT, Reimers and Gurevych (2019), https://arxiv.org/abs/1908.10084.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ from jaxgen.core.types import Array
 
 
 class SentenceEncoder(nn.Module):
-    """Tokens int32 [B, T], 0 where there is none, to features float32 [B, size] of length 1: the mean over tokens."""
+    """Tokens int32 [B, T], padded with 0, to features float32 [B, size] of unit norm, the mean over tokens."""
 
     vocabulary: int = 30_522
     size: int = 384

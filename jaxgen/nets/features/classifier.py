@@ -1,4 +1,4 @@
-"""Small classifiers, whose last hidden layers serve as features to compare sets of images by."""
+"""Small classifiers whose last hidden layers are the features that sets of images are compared by."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,9 +13,9 @@ CLASSES, FEATURES, DROP = 10, 64, 0.5
 
 
 class DigitClassifier(nn.Module):
-    """Images float32 [B, 28, 28, 1] in [-1, 1] to features float32 [B, 64], not negative, and logits [B, 10].
+    """Images float32 [B, 28, 28, 1] in [-1, 1] to features float32 [B, 64], non-negative, and logits [B, 10].
 
-    Three convolutions, the first two halved by maxima, and a dense layer; dropout only before the logits.
+    Three convolutions, with max pooling after the first two, and a dense layer; dropout only before the logits.
     """
 
     @nn.compact
@@ -29,10 +29,9 @@ class DigitClassifier(nn.Module):
 
 
 class ObjectClassifier(nn.Module):
-    """Images float32 [B, 32, 32, 3] in [-1, 1] to features float32 [B, 128], not negative, and logits [B, 10].
+    """Images float32 [B, 32, 32, 3] in [-1, 1] to features float32 [B, 128], non-negative, and logits [B, 10].
 
-    Five convolutions with BatchNorm, halved by maxima after the first, the third and the fifth, whose maps are averaged
-    over the image.
+    Five convolutions with BatchNorm, max pooling after the first, the third and the fifth, and global average pooling.
     """
 
     @nn.compact

@@ -4,8 +4,8 @@ Szegedy et al. (2016), https://arxiv.org/abs/1512.00567; Heusel et al. (2017), h
 differs from the network of the paper and of torchvision:
 
 - average pooling does not count the padding
-- the last block pools by maxima, where all others average
-- images are resized by TensorFlow 1's bilinear rule, which puts the corner of the first pixel on that of the result
+- the last block uses max pooling, where the others use average pooling
+- images are resized bilinearly as in TensorFlow 1, which aligns the top left corners of pixels
 
 Every convolution has its BatchNorm folded into kernel and bias.  Layers are named as in pytorch-fid.
 """
@@ -21,7 +21,7 @@ SIDE, FEATURES, CLASSES = 299, 2048, 1008
 
 
 class Unit(nn.Module):
-    """Convolution, bias, ReLU.  `padding` is 'SAME' or 'VALID'."""
+    """Convolution with bias, and ReLU.  `padding` is 'SAME' or 'VALID'."""
 
     features: int
     kernel: tuple[int, int] = (1, 1)
@@ -70,7 +70,7 @@ class BlockB(nn.Module):
 
 
 class BlockC(nn.Module):
-    """17x17, 7x7 convolutions as rows and columns."""
+    """17x17, 7x7 convolutions factorised into rows and columns."""
 
     features: int
 
@@ -104,7 +104,7 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """8x8, rows and columns side by side."""
+    """8x8, 3x3 convolutions factorised into parallel rows and columns."""
 
     pool_by_maxima: bool
 
@@ -146,23 +146,23 @@ class InceptionV3(nn.Module):
 
 
 def resized(image: Array) -> Array:
-    """Images [B, H, W, C] as [B, 299, 299, C] by TensorFlow 1's bilinear rule: pixel i is taken at i H / 299."""
+    """Images [B, H, W, C] resized to [B, 299, 299, C] bilinearly as in TensorFlow 1: row i is sampled at i H / 299."""
     rows, columns = (_interpolation(side) for side in image.shape[1:3])
     return jnp.einsum("rh,bhwc,sw->brsc", rows, image, columns, precision=lax.Precision.HIGHEST)
 
 
 def average(image: Array) -> Array:
-    """Means over 3x3 pixels, of which those outside do not count."""
+    """Average pooling over 3x3 pixels, which does not count the padding."""
     return nn.avg_pool(image, (3, 3), (1, 1), "SAME", count_include_pad=False)
 
 
 def halved(image: Array) -> Array:
-    """Maxima over 3x3 pixels, of every other place."""
+    """Max pooling over 3x3 pixels with stride 2."""
     return nn.max_pool(image, (3, 3), (2, 2))
 
 
 def _interpolation(side: int) -> np.ndarray:
-    """The weights [299, side] of a side's pixels."""
+    """The matrix [299, side] that interpolates one side."""
     places = np.arange(SIDE, dtype=np.float32) * np.float32(side / SIDE)
     low = np.floor(places).astype(int)
     weights = np.zeros((SIDE, side), np.float32)

@@ -1,5 +1,5 @@
-"""A network that puts images and their captions near each other.  Radford et al. (2021),
-https://arxiv.org/abs/2103.00020, on the scale of small pictures.
+"""A joint embedding of images and captions, after CLIP: Radford et al. (2021), https://arxiv.org/abs/2103.00020, for
+small images.
 """
 
 import flax.linen as nn
@@ -12,8 +12,8 @@ from jaxgen.nets.layers.text import TextEncoder
 
 
 class Matching(nn.Module):
-    """Images float32 [B, H, W, C] and tokens int32 [B, T] to features float32 [B, size] of length 1 each, and the
-    temperature float32 [] of their likeness.
+    """Images float32 [B, H, W, C] and tokens int32 [B, T] to features float32 [B, size] of unit norm for each, and the
+    temperature float32 [] of their similarities.
     """
 
     vocabulary: int
@@ -36,5 +36,5 @@ class Matching(nn.Module):
 
 
 def normed(features: Array) -> Array:
-    """Features [B, F] of length 1, or of 0 where they are 0."""
+    """Features [B, F] scaled to unit norm; zeros stay zeros."""
     return features * jax.lax.rsqrt(jnp.square(features).sum(-1, keepdims=True) + 1e-12)

@@ -1,6 +1,6 @@
-"""VGG16 as a network of features: Simonyan and Zisserman (2015), https://arxiv.org/abs/1409.1556, configuration D.
+"""VGG16 as a feature network: Simonyan and Zisserman (2015), https://arxiv.org/abs/1409.1556, configuration D.
 
-Its maps are what perceptual losses and style transfer by optimisation were first made of.
+Perceptual losses and style transfer by optimisation use its feature maps.
 """
 
 import flax.linen as nn
@@ -11,16 +11,16 @@ from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.resizing import max_pool
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
-"""Channels and convolutions of each block; between blocks sides are halved."""
+"""Channels and convolutions of each block; pooling halves height and width between blocks."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's, of colours in [0, 1]."""
+"""ImageNet's mean and standard deviation of red, green and blue in [0, 1]."""
 
 
 class VGG16(nn.Module):
-    """Images float32 [B, H, W, 1 or 3] in [-1, 1] to the last maps of each of the five blocks.
+    """Images float32 [B, H, W, 1 or 3] in [-1, 1] to the last feature map of each of the five blocks.
 
-    Map l has H / 2^l x W / 2^l, rounded down, of 64, 128, 256, 512 and 512 channels; sides are 16 at least.
+    Map l is [B, H / 2^l, W / 2^l, C_l], rounded down, with C = 64, 128, 256, 512, 512; H and W are at least 16.
     """
 
     @nn.compact

@@ -1,0 +1,32 @@
+"""Training without a run directory, for small networks that need no checkpoints."""
+
+from collections.abc import Callable
+
+import jax
+
+from jaxgen.core.parallel import by_jit, make_mesh
+from jaxgen.core.step import init_state, make_step
+from jaxgen.core.types import Array, Networks, Update
+from jaxgen.data.dataset import Dataset
+from jaxgen.training.dispatch import Measured, feed_from, train
+
+
+def fit(
+    update: Update,
+    networks: Networks,
+    dataset: Dataset,
+    *,
+    key: Array,
+    batch_size: int,
+    steps: int,
+    report: Callable[[Measured], None],
+) -> Networks:
+    """Trains networks on one device for a number of steps; `report` takes the mean metrics of each dispatch."""
+    state = init_state(update, networks, key)
+    feed = feed_from(dataset, seed=0, batch_size=batch_size)
+    strategy = by_jit(make_mesh(jax.devices()[:1]))
+    for progress in train(make_step(update), state, feed, strategy, steps=steps):
+        state = progress.state
+        for measured in progress.measured:
+            report(measured)
+    return state.networks
