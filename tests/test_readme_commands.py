@@ -21,7 +21,7 @@ TINY = {
     "hidden": 8,
     "latent_size": 8,
     "test_samples": 2,
-    "judged": 20,
+    "evaluated": 20,
     "evaluate_every": 0,
     "encoder_steps": 1,
 }
