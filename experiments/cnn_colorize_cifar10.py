@@ -2,8 +2,8 @@
 
 It restores colours from luma.  The estimate of least error is grey or brown, so that a discriminator sees the images
 beside their luma, pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  It ends with the test images: a
-picture of inputs, restored images and the truth, and PSNR, SSIM and colourfulness beside grey.  Colour grey images of
-your own by
+picture of inputs, restored images and the truth, and PSNR, SSIM and colourfulness beside grey.  Afterwards, colour your
+own grey images:
 
     python -m jaxgen restore runs/cnn_colorize_cifar10 --images photographs --out coloured.png
 """
@@ -61,7 +61,6 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     model = ImageToImage(UNet(spec.channels, config.width, folded=True), colourise())
     gan = translation_game(model, PatchDiscriminator(config.width))
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 4_000), b1=0.0, b2=0.99)
-
     update = chain(
         discriminator=minimize(
             add(

@@ -50,8 +50,8 @@ class Config(RunConfig):
     data: Literal["mnist", "fashion_mnist"] = "mnist"
     """The training split is for training, the test split for the evaluation."""
     task: Literal["inpaint", "complete", "denoise", "super_resolve_x2", "super_resolve_x4"] = "inpaint"
-    """inpaint: a block is hidden; complete: a half is; denoise: Gaussian noise is added; super_resolve: blocks of 2x2 or
-    4x4 pixels are averaged."""
+    """inpaint: a block is hidden; complete: a half is; denoise: Gaussian noise is added; super_resolve: blocks of 2x2
+    or 4x4 pixels are averaged."""
     batch_size: Count = 32
     """Images per step."""
     width: Count = 32

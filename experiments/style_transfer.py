@@ -43,7 +43,7 @@ class Config(RunConfig):
     max_minutes: Positive = 10.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 8
-    """Images a step, an even number: each takes its neighbour's style."""
+    """Images per step, an even number: each takes its neighbour's style."""
     sample_every: Count = 500
     """Steps between sample grids."""
     width: Count = 16

@@ -1,8 +1,8 @@
 """A VQ-VAE of colour images with a prior of its codes.  python experiments/vqvae_cifar10.py --help
 
-An encoder maps an image to a small map of codes, and a decoder reconstructs it; at the same time a gated PixelCNN
-learns the prior of the codes, whose samples are decoded.  It leaves pictures of reconstructions and samples, and ends with the
-reconstruction error of test images and the bits of their codes.
+An encoder maps an image to a small map of codes, and a decoder reconstructs the image; at the same time a gated
+PixelCNN learns a prior of the codes, whose samples are decoded to images.  It ends with a picture of reconstructions,
+the reconstruction error of the test images and the bits of their codes.
 """
 
 import math
@@ -37,7 +37,7 @@ NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Encode CIFAR-10 in maps of codes, and draw such maps."""
+    """Train a VQ-VAE of CIFAR-10 and a prior of its codes."""
 
     free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature"}
 
@@ -50,7 +50,7 @@ class Config(RunConfig):
     codes: Annotated[int, Bounds(least=2)] = 256
     """Vectors of the codebook."""
     vector_size: Count = 32
-    """Numbers of a vector."""
+    """Dimension of a codebook vector."""
     width: Count = 64
     """Channels of the encoder, the decoder and the prior."""
     commitment: Positive = 0.25
@@ -62,7 +62,7 @@ class Config(RunConfig):
 
 
 def make_models(config: Config, spec: ImageSpec) -> tuple[VQVAE, CodePrior]:
-    """The model."""
+    """The VQ-VAE and the prior of its codes."""
     model = VQVAE(
         encoder=MapEncoder(config.vector_size, config.width),
         decoder=MapDecoder(spec, config.width),

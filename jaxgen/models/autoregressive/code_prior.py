@@ -57,9 +57,9 @@ class CodePrior(NamedTuple):
         self, networks: Networks, codes: Array, *condition: Array, train: bool, key: Array | None = None
     ) -> tuple[Array, Variables]:
         """Log p [B], in nats, of codes int32 [B, h, w], and the network's mutated collections."""
-        shown = jax.nn.one_hot(codes, self.codes)
-        logits, changes = forward(self.network, networks[self.name], shown, *condition, train=train, key=key)
-        return (jax.nn.log_softmax(logits) * shown).sum((-3, -2, -1)), changes
+        one_hot = jax.nn.one_hot(codes, self.codes)
+        logits, changes = forward(self.network, networks[self.name], one_hot, *condition, train=train, key=key)
+        return (jax.nn.log_softmax(logits) * one_hot).sum((-3, -2, -1)), changes
 
     def code_sampler(self, temperature: float = 1.0) -> Callable[[Networks, Array, Fields], Array]:
         """Draws codes int32 [B, h, w] for networks, typed keys [B] and the fields of the conditions.

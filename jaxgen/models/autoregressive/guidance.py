@@ -9,7 +9,6 @@ So it is for likelihoods of logits, `bernoulli` and `categorical`, and for codes
 """
 
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -28,19 +27,21 @@ def drop_condition(loss: Loss, conditions: Conditions, probability: float = 0.1)
     Raises:
       ValueError: no conditions, one that has no null condition, or a probability outside [0, 1].
     """
-    if not conditions or any(condition.null is None for condition in conditions.values()):
+    nulls = {name: condition.null for name, condition in conditions.items() if condition.null is not None}
+    if not conditions or nulls.keys() != conditions.keys():
         raise ValueError(f"drop_condition was given {list(conditions)}; expected labels, features or text.")
     if not 0 <= probability <= 1:
         raise ValueError(f"drop_condition was given a probability of {probability}; expected one from 0 to 1.")
 
     def dropped(networks: Networks, context: Context) -> tuple[Array, Aux]:
         size = context.batch["image"].shape[:1]
-        drop = draw_batch(partial(_bernoulli, probability), stream(context, "untold").key, size)
+        key = stream(context, "untold").key
+        drop = draw_batch(lambda key, shape: jax.random.bernoulli(key, probability, shape), key, size)
 
-        def replace(field: Array, null: int | None) -> Array:
+        def replace(field: Array, null: int) -> Array:
             return jnp.where(drop.reshape(-1, *[1] * (field.ndim - 1)), jnp.full_like(field, null), field)
 
-        fields = {name: replace(context.batch[name], condition.null) for name, condition in conditions.items()}
+        fields = {name: replace(context.batch[name], null) for name, null in nulls.items()}
         return loss(networks, context._replace(batch={**context.batch, **fields}))
 
     return dropped
@@ -70,7 +71,3 @@ def guided(scale: float, draw: Draw = draw_incrementally) -> Draw:
 def twice(array: Array) -> Array:
     """An array followed by itself."""
     return jnp.concatenate([array, array])
-
-
-def _bernoulli(probability: float, key: Array, shape: tuple[int, ...]) -> Array:
-    return jax.random.bernoulli(key, probability, shape)

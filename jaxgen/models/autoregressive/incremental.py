@@ -47,7 +47,7 @@ class Draw(Protocol):
 
 
 def draw_incrementally(network: Module, variables: Variables, canvas: Canvas, *condition: Array) -> Array:
-    """Draws each pixel at the cost of one pixel."""
+    """Draws images incrementally: the cost of a pixel does not depend on the size of the image."""
     inputs = condition if len(condition) > 1 else condition[0] if condition else None
     _, height, width, _ = canvas.image.shape
     black = jnp.zeros_like(with_ones(canvas.show(canvas.image[:, :1])))
@@ -74,7 +74,7 @@ def draw_incrementally(network: Module, variables: Variables, canvas: Canvas, *c
 
 
 def draw_naively(network: Module, variables: Variables, canvas: Canvas, *condition: Array) -> Array:
-    """Draws each pixel at the cost of the whole image."""
+    """Draws images by evaluating the network on the whole image for each pixel."""
     _, height, width, _ = canvas.image.shape
 
     def draw_pixel(image, place):

@@ -66,7 +66,7 @@ class PixelCNN(NamedTuple):
         """Draws images; a `temperature` below 1 concentrates each pixel on its modes.
 
         Raises:
-          ValueError: the temperature is not above 0, or the likelihood has none.
+          ValueError: the temperature is not above 0, or the likelihood is a density.
         """
         complete = self.completion(jnp.zeros(self.spec[:2], bool), temperature)
 
@@ -77,10 +77,10 @@ class PixelCNN(NamedTuple):
         return Sampler(draw, self.conditions)
 
     def completion(self, known: Array, temperature: float = 1.0) -> Complete:
-        """Keeps the `known` pixels, bool [H, W], and draws the others given those before them.
+        """A function that keeps the `known` pixels, bool [H, W], and draws each other pixel given the pixels before it.
 
         Raises:
-          ValueError: the mask is not of the image's size, the temperature not above 0, or the likelihood has none.
+          ValueError: the mask has another size, the temperature is not above 0, or the likelihood is a density.
         """
         if known.shape != self.spec[:2] or known.dtype != bool:
             expected = list(self.spec[:2])

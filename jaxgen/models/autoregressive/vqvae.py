@@ -6,8 +6,8 @@ The codebook holds K vectors that follow the encoder's outputs by moving average
     (2) loss  = -log p(x | c_k + e - sg(e)) + beta |e - sg(c_k)|^2        straight through, and commitment
     (3) n_j  <- d n_j + (1 - d) share of j,  s_j <- d s_j + (1 - d) mean of e by j,  c_j = s_j / n_j     (A.1)
 
-with shares of all vectors of a batch.  A code with a share below 1 / (100 K) restarts at a vector of the batch, as in
-Dhariwal et al. (2020), https://arxiv.org/abs/2005.00341, section 3.
+where shares and means are over all vectors of a batch.  A code with a share below 1 / (100 K) restarts at a vector of
+the batch, as in Dhariwal et al. (2020), https://arxiv.org/abs/2005.00341, section 3.
 """
 
 from typing import NamedTuple

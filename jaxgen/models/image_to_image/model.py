@@ -8,7 +8,7 @@ the restored image from the truth, or the negative log-likelihood (cross-entropy
 Without a task the network has conditions alone: an image from labels or from any features.
 
 pix2pix, Isola et al. (2017), https://arxiv.org/abs/1611.07004, equation (4), is a chain with the losses of a GAN whose
-discriminator sees images beside the inputs that they were restored from:
+discriminator sees each image, true or restored, beside the task's input:
 
     gan = translation_game(model, PatchDiscriminator())
     share_inputs(model, gan, chain(
@@ -97,7 +97,7 @@ class ImageToImage(NamedTuple):
     def restore(self, variables: Variables, *inputs: Array) -> Array:
         """Images float32 [B, H, W, C] from a task's inputs, if there is a task, and the conditioning inputs.
 
-        They agree with what the task's inputs determine exactly.
+        They are consistent with what the task's inputs determine exactly.
         """
         dist_params, _ = forward(self.network, variables, *inputs, train=False)
         return self._images(inputs, dist_params)
@@ -105,7 +105,7 @@ class ImageToImage(NamedTuple):
     def sampler(self, spec: ImageSpec | None = None) -> Sampler:
         """Restores images; with a task `spec` is their size.
 
-        A task makes whole images a condition, `images(spec)`: it degrades each by its own key.
+        With a task the original images are a condition, `images(spec)`; the task degrades each by its own key.
 
         Raises:
           ValueError: there is a task and no `spec`.
@@ -117,11 +117,13 @@ class ImageToImage(NamedTuple):
             inputs = () if self.task is None else (self.task.degrade(keys, to_float(fields["image"])),)
             return self.restore(networks[self.name], *inputs, *conditioning(self.conditions, fields))
 
-        whole = {} if self.task is None or spec is None else images(spec)
-        return Sampler(draw, {**whole, **self.conditions})
+        originals = {} if self.task is None or spec is None else images(spec)
+        return Sampler(draw, {**originals, **self.conditions})
 
     def restorer(self, networks: Networks) -> Callable[[Array, Array], Array]:
-        """Restores images float32 [B, H, W, C] that are already degraded, known where a mask bool [B, H, W, 1] is.
+        """A function that restores already degraded images float32 [B, H, W, C], given their known pixels.
+
+        The known pixels are a mask bool [B, H, W, 1].
 
         Raises:
           ValueError: there is no task, or there are conditions.

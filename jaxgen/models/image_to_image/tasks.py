@@ -131,7 +131,7 @@ def random_half() -> Mask:
 
 
 def fixed_mask(known: np.ndarray) -> Mask:
-    """Every image is known where an array [H, W] is not 0.
+    """The same mask for every image: pixels are known where an array [H, W] is not 0.
 
     The mask raises:
       InputError: images of another size.

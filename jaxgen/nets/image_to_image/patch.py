@@ -9,10 +9,11 @@ from jaxgen.nets.layers.conv import Conv
 
 
 class PatchDiscriminator(nn.Module):
-    """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they were made of, to logits float32 [B].
+    """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they are restored from, to logits float32 [B].
 
     A logit is the mean over overlapping patches, whose sides are 5 * 2^layers - 2 pixels, where the authors' code takes
-    the mean of the patches' costs.  There is no normalisation, as a gradient penalty wants it.
+    the mean of the patches' costs.  There are no normalisation layers, so that a logit depends on its image
+    alone, as gradient penalties assume.
     """
 
     width: int = 32

@@ -3,7 +3,7 @@
 They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to distribution parameters float32
 [B, H, W, P], and draw dropout from the stream "dropout".  From features alone, use a decoder of an autoencoder.
 
-    UNet         halved and doubled again, with skip connections at each size: Ronneberger et al. (2015),
+    UNet         an encoder and a decoder with skip connections at each size: Ronneberger et al. (2015),
                  https://arxiv.org/abs/1505.04597, with residual blocks without normalisation
     ClassicCNN   the convolutional classifier of many tutorials with an image as its output
 """
@@ -25,10 +25,10 @@ from jaxgen.nets.layers.resizing import enlarge, fold, max_pool
 class UNet(nn.Module):
     """Images whose sides are multiples of 2^levels, or with `folded` of twice that, to `num_params` outputs a pixel.
 
-    `width` channels at first, twice as many at each half of the size; `blocks` residual blocks at each size, on the
-    way down and on the way up.  `folded`: two by two pixels are the channels of one at first and are unfolded at last,
-    which takes less time than maps of the image's size.  `halving` is by maxima of two by two pixels or by strides.
-    Without `skips` all passes through the smallest map, of whose values `dropout` is left out in training.
+    It has `width` channels at first, twice as many at each half of the size, and `blocks` residual blocks at each size,
+    on the way down and on the way up.  With `folded` the first layer sees blocks of 2x2 pixels as channels, which the
+    last layer unfolds: no map has the image's size, which saves time.  `halving` is by 2x2 max pooling or by a stride.
+    `dropout` acts on the smallest map, the only path through the network without `skips`.
     """
 
     num_params: int
@@ -79,7 +79,7 @@ class UNet(nn.Module):
 class ClassicCNN(nn.Module):
     """Images with even sides to `num_params` outputs a pixel: a convolution, 2x2 max pooling, two dense layers.
 
-    Half of the hidden features are left out in training.  With a `bernoulli` likelihood its last layer is a sigmoid.
+    `dropout` acts on the hidden features.  With a `bernoulli` likelihood the outputs are the logits of a sigmoid.
     """
 
     num_params: int

@@ -238,7 +238,7 @@ class ConvTranspose(nn.Module):
 
 
 def convolution_layer(layer: Any, image: Array, operation: Callable[[Array, Array], Array]) -> Array:
-    """What a layer with the fields of `Conv` does with an operation of its image and its kernel; adds a bias."""
+    """Applies an operation of an image and a kernel with the parameters of a layer like `Conv`, and adds its bias."""
     kernel = layer.param(
         "kernel", layer.kernel_init, (*layer.kernel_size, image.shape[-1], layer.features), jnp.float32
     )

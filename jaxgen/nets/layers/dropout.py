@@ -1,7 +1,5 @@
 """Dropout that is the same on any number of devices."""
 
-from functools import partial
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -25,9 +23,6 @@ class Dropout(nn.Module):
             raise ValueError(f"Dropout was given a rate of {self.rate}; expected at least 0 and below 1.")
         if not train or self.rate == 0:
             return features
-        keep = draw_batch(partial(_bernoulli, 1 - self.rate), self.make_rng("dropout"), features.shape)
+        key = self.make_rng("dropout")
+        keep = draw_batch(lambda key, shape: jax.random.bernoulli(key, 1 - self.rate, shape), key, features.shape)
         return jnp.where(keep, features / (1 - self.rate), 0.0)
-
-
-def _bernoulli(probability: float, key: Array, shape: tuple[int, ...]) -> Array:
-    return jax.random.bernoulli(key, probability, shape)

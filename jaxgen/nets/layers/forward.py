@@ -13,10 +13,10 @@ from jaxgen.nets.layers.text import TextEncoder
 def forward(
     module: Module, variables: Variables, *inputs: Any, train: bool, key: Array | None = None, **options: Any
 ) -> tuple[Any, Variables]:
-    """The module's output, and the collections that it changed.
+    """The module's output, and its mutated collections.
 
-    In training every collection but `params` may change; otherwise none does, and the changes are empty.  Changes
-    carry no gradient.  `key` is for dropout; `options` go to `module.apply` (`method`) and on to the module.
+    In training every collection but `params` is mutable; otherwise none is, and the changes are empty.  Changes carry
+    no gradient.  `key` is for dropout; `options` go to `module.apply` (`method`) and on to the module.
     """
     if key is not None:
         options["rngs"] = {"dropout": key}
@@ -26,9 +26,9 @@ def forward(
 
 
 def dense_outputs(module: Module, variables: Variables, *inputs: Any, **options: Any) -> list[Array]:
-    """What each dense layer puts out when the module is applied, float32, in the order in which they run.
+    """The float32 output of each dense layer of a module, in the order of execution.
 
-    Those of an encoder of words are left out: they see nothing of the other inputs.
+    The layers of a text encoder are left out: they do not depend on the other inputs.
     """
     outputs = []
 

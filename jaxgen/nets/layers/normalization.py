@@ -1,4 +1,4 @@
-"""Normalisation layers whose statistics are those of the whole batch, on any number of devices."""
+"""Normalisation layers with the statistics of the global batch, on any number of devices."""
 
 from functools import partial
 from typing import Any

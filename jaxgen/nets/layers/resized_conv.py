@@ -1,12 +1,13 @@
-"""Convolutions at twice or before half the size, as one convolution with a stride.
+"""Convolution after upsampling or before downsampling, as one convolution with a stride.
 
-Repeating pixels and averaging two by two are convolutions with [1 1; 1 1] themselves, which the kernel k takes in:
+Repeating pixels and averaging blocks of 2x2 are convolutions with [1 1; 1 1], which merge with the kernel k:
 
     (1) K_ij = k_ij + k_(i-1)j + k_i(j-1) + k_(i-1)(j-1)
     (2) conv(upsample(x), k)  = conv_transpose(x, K) with stride 2
     (3) mean_pool(conv(x, k)) = conv(x, K / 4)       with stride 2
 
-For a 3x3 kernel that is 16 products where the left sides have 36, and no image of four times the pixels on the way.
+For a 3x3 kernel that takes 16 products where the left sides take 36, and no intermediate image of four times the
+pixels.
 Karras et al. (2018), https://arxiv.org/abs/1710.10196, appendix A.1 have (2) and (3) as options of their layers.
 """
 
@@ -29,7 +30,7 @@ def upsample_conv(image: Array, kernel: Array) -> Array:
 def conv_mean_pool(image: Array, kernel: Array) -> Array:
     """(3), of [B, H, W, C] with [h, w, C, D], h and w odd: [B, H // 2, W // 2, D].
 
-    A last odd row or column is in no mean.
+    A last odd row or column is dropped.
     """
     pads = [(side // 2, side // 2) for side in kernel.shape[:2]]
     return conv(image, stretched(kernel) / 4, (2, 2), pads)
@@ -61,7 +62,7 @@ class ResizedConv(nn.Module):
 
 
 UpsampleConv = partial(ResizedConv, upsample_conv)
-"""A layer that doubles the size and convolves, (2): [B, H, W, C] to [B, 2H, 2W, features]."""
+"""A layer that upsamples and convolves, (2): [B, H, W, C] to [B, 2H, 2W, features]."""
 
 ConvMeanPool = partial(ResizedConv, conv_mean_pool)
-"""A layer that convolves and halves the size, (3): [B, H, W, C] to [B, H // 2, W // 2, features]."""
+"""A layer that convolves and downsamples, (3): [B, H, W, C] to [B, H // 2, W // 2, features]."""

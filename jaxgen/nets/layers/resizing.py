@@ -19,8 +19,8 @@ def max_pool(image: Array) -> Array:
     # Not by nn.max_pool: on a CPU the gradient of windows takes far longer than that of a maximum over axes.
     batch, height, width, channels = image.shape
     four = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
-    # The gradient of `max` divides by how many values equal it: none, where a program computes them twice and rounds
-    # otherwise.  That of `maximum` compares.
+    # The gradient of `max` divides by the number of values that equal it, which is 0 where a compiled program computes
+    # them again and rounds differently; that of `maximum` only compares.
     return jnp.maximum(
         jnp.maximum(four[:, :, 0, :, 0], four[:, :, 0, :, 1]), jnp.maximum(four[:, :, 1, :, 0], four[:, :, 1, :, 1])
     )
@@ -76,7 +76,7 @@ def smooth_downsample(image: Array) -> Array:
 
 
 def grouped_conv(image: Array, kernel: Array, groups: int) -> Array:
-    """A convolution in which each of `groups` groups of channels sees itself alone: kernel [h, w, C / groups, D].
+    """A grouped convolution: each of `groups` groups of channels sees only itself; kernel [h, w, C / groups, D].
 
     The size stays.  The groups are the batch of one matrix product: XLA's CPU back end has no fast path for the weight
     gradients of grouped convolutions.

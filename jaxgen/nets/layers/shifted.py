@@ -24,7 +24,7 @@ MEMORY = "memory"
 
 
 class Place(NamedTuple):
-    """A row of an image, or with a column a pixel; without either the whole image, as the cache is allocated."""
+    """A row of an image, or with a column a pixel; without either the whole image, for which the cache is allocated."""
 
     row: Array | None = None
     column: Array | None = None
@@ -63,7 +63,7 @@ class ShiftedConv(nn.Module):
         above, beside = (self.dilation * (size - 1) for size in self.kernel_size)
         left = beside // 2 if self.centred else beside
         batch, _, width, channels = inputs.shape
-        if place is None or place.row is None:
+        if place is None or (row := place.row) is None:
             if place is not None:
                 seen = batch, above + 1, width + beside, channels
                 self.variable(MEMORY, "rows", jnp.zeros, seen, inputs.dtype)
@@ -71,20 +71,17 @@ class ShiftedConv(nn.Module):
                     self.variable(MEMORY, "made", jnp.zeros, (batch, 1, width // 2, self.features), self.dtype)
             return conv(jnp.pad(inputs, ((0, 0), (above, 0), (left, beside - left), (0, 0))))
         rows = self.variable(MEMORY, "rows", lambda: inputs)
-        rows.value = jax.lax.dynamic_update_slice(
-            rows.value, inputs, (0, place.row % (above + 1), place.first + left, 0)
-        )
+        rows.value = jax.lax.dynamic_update_slice(rows.value, inputs, (0, row % (above + 1), place.first + left, 0))
         seen = jax.lax.dynamic_slice_in_dim(rows.value, place.first, width + beside, axis=2)
         if above:
-            seen = seen[:, (place.row + 1 + jnp.arange(above + 1)) % (above + 1)]
-        return conv(seen) if self.stride == 1 else self._held(conv(seen), place)
+            seen = seen[:, (row + 1 + jnp.arange(above + 1)) % (above + 1)]
+        return conv(seen) if self.stride == 1 else self._held(conv(seen), row, place.first)
 
-    def _held(self, output: Array, place: Place) -> Array:
+    def _held(self, output: Array, row: Array, column: Array | int) -> Array:
         made = self.variable(MEMORY, "made", lambda: output)
-        column = place.coarser().first
-        before = jax.lax.dynamic_slice_in_dim(made.value, column, output.shape[2], axis=2)
-        output = jnp.where((place.row % 2 == 0) & (place.first % 2 == 0), output, before)
-        made.value = jax.lax.dynamic_update_slice(made.value, output, (0, 0, column, 0))
+        before = jax.lax.dynamic_slice_in_dim(made.value, column // 2, output.shape[2], axis=2)
+        output = jnp.where((row % 2 == 0) & (column % 2 == 0), output, before)
+        made.value = jax.lax.dynamic_update_slice(made.value, output, (0, 0, column // 2, 0))
         return output
 
 
