@@ -37,8 +37,8 @@ class Matcher(NamedTuple):
         require_images(images)
         if images.shape[1:] != SPEC or len(texts) != len(images):
             size = "x".join(map(str, images.shape[1:]))
-            given = f"{len(images)} of {size} and {len(texts)} texts"
-            raise InputError(f"The matching network takes images of 32x32x3 and a text for each; these are {given}.")
+            found = f"{len(images)} of {size} and {len(texts)} texts"
+            raise InputError(f"The matching network takes images of 32x32x3 and a text for each; these are {found}.")
         module, tokens = Matching(self.tokenizer.size), self.tokenizer.encode(texts)
         extract = jax.jit(lambda image, text: forward(module, self.variables, to_float(image), text, train=False)[0])
         parts = [extract(images[at : at + CHUNK], tokens[at : at + CHUNK]) for at in range(0, len(images), CHUNK)]

@@ -55,7 +55,7 @@ def require_same_network(source: str, arrays: Mapping[str, Any], template: Varia
         if there != here:
             raise InputError(f"{source} holds another network: {name} is {there}; expected {here}.")
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise InputError(f"{source} holds numbers that are not finite.")
+        raise InputError(f"{source} holds values that are not finite.")
 
 
 def digest_of(path: AnyPath) -> str:
