@@ -4,7 +4,7 @@ An average is a network called `<name>_ema`: `ema("generator", into="generator_e
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 
@@ -37,5 +37,9 @@ def ema_networks(networks: Networks) -> Networks:
 def use_ema(function: F) -> F:
     """A sampler, controls or any other function of networks, evaluated at their averages: `use_ema(gan.sampler())`."""
     if isinstance(function, Sampler):
-        return function._replace(draw=use_ema(function.draw))
-    return lambda networks, *inputs, **options: function(ema_networks(networks), *inputs, **options)  # pyright: ignore[reportReturnType]
+        return function._replace(draw=use_ema(function.draw))  # pyright: ignore[reportReturnType]
+
+    def at_averages(networks: Networks, *inputs: Any, **options: Any) -> Any:
+        return function(ema_networks(networks), *inputs, **options)
+
+    return at_averages  # pyright: ignore[reportReturnType]
