@@ -1,7 +1,7 @@
 """Samplers: from networks and random keys to images."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import jax
 
@@ -9,7 +9,8 @@ from jaxgen.core.condition import Conditions
 from jaxgen.core.types import Array, Networks
 
 
-class Sampler(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Sampler:
     """Draws images of networks, and names the conditions that it draws them for.
 
     `draw` takes networks, typed keys [B], one for each image, and the fields of the conditions [B, ...] by name, and
@@ -17,7 +18,7 @@ class Sampler(NamedTuple):
     """
 
     draw: Callable[[Networks, Array, Mapping[str, Array]], Array]
-    conditions: Conditions = {}
+    conditions: Conditions = field(default_factory=dict)
 
     def __call__(self, networks: Networks, keys: Array, **fields: Array) -> Array:
         """Images float32 [B, H, W, C] for keys [B] and the fields of the conditions.

@@ -4,6 +4,7 @@ An average is a network called `<name>_ema`: `ema("generator", into="generator_e
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ def ema_networks(networks: Networks) -> Networks:
 def use_ema(function: F) -> F:
     """A sampler, controls or any other function of networks, evaluated at their averages: `use_ema(gan.sampler())`."""
     if isinstance(function, Sampler):
-        return function._replace(draw=use_ema(function.draw))  # pyright: ignore[reportReturnType]
+        return replace(function, draw=use_ema(function.draw))  # pyright: ignore[reportReturnType]
 
     def at_averages(networks: Networks, *inputs: Any, **options: Any) -> Any:
         return function(ema_networks(networks), *inputs, **options)

@@ -19,7 +19,7 @@ class Clock:
         self._intervals: list[tuple[int, float]] = []
 
     def tick(self, step: int, now: float) -> dict[str, float]:
-        """Records that `step` ended at `now`; returns the speed since the last tick, and the seconds of the run so far."""
+        """Records that `step` ended at `now`; returns the speed since the last tick and the seconds of the run."""
         self._intervals.append((step - self._step, max(now - self._time, 1e-6)))
         self._step, self._time = step, now
         steps, seconds = self._intervals[-1]

@@ -28,7 +28,7 @@ class Diverged(Exception):  # noqa: N818
         self.divergence = divergence
 
 
-def fit(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainState:
+def train_loop(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainState:
     """Trains until the last step or `stop(time is up)`; logs, draws and saves on the way and at the end.
 
     Raises:

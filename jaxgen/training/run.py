@@ -21,7 +21,7 @@ from jaxgen.training.checkpoint import Checkpoints
 from jaxgen.training.config import require_bounds
 from jaxgen.training.display import Display
 from jaxgen.training.interruption import Interruption
-from jaxgen.training.loop import fit
+from jaxgen.training.loop import train_loop
 from jaxgen.training.prepare import ConfigT, Prepare, Run, Source, prepare_run
 from jaxgen.training.processes import this_host
 from jaxgen.training.provenance import fingerprint
@@ -67,7 +67,7 @@ def run(
         state = restore(prepared)
         host.agree_on_first(lambda: begin(prepared, earlier, int(state.step)))
         announce(prepared, int(state.step))
-        signal, state = train_on(prepared, state)
+        signal, state = train_until_stopped(prepared, state)
     report(prepared, int(state.step))
     if signal:
         sys.exit(128 + signal)
@@ -113,7 +113,7 @@ def announce(run: Run, step: int) -> None:
     run.display.say(f"Training on {devices} in {run.directory.path} from step {step:,}")
 
 
-def train_on(run: Run, state: TrainState) -> tuple[int, TrainState]:
+def train_until_stopped(run: Run, state: TrainState) -> tuple[int, TrainState]:
     """Trains until the end or a signal to any process; returns the signal's number, 0 for none, and the last state."""
     with Interruption() as interruption, run.display, run.host.fail_together(lambda: how_to_resume(run)):
         agreed = 0
@@ -124,7 +124,7 @@ def train_on(run: Run, state: TrainState) -> tuple[int, TrainState]:
             agreed, ended = run.host.largest((interruption.signal, is_over))
             return agreed > 0 or ended > 0
 
-        state = fit(run, state, stop)
+        state = train_loop(run, state, stop)
     return agreed or interruption.signal, state
 
 

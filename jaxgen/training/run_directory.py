@@ -140,10 +140,9 @@ def require_same_run(path: Path, earlier: Mapping[str, Any], record: Mapping[str
       InputError: naming what differs.
     """
     if (written := earlier.get("format", 1)) != FORMAT:
-        version = earlier["sessions"][-1]["versions"].get("jaxgen", "another version")
         raise InputError(
-            f"--out {path} holds a run of format {written}, and this version resumes format {FORMAT}: "
-            f"resume it with jaxgen {version}, which wrote it, {ADVICE}."
+            f"--out {path} holds a run of format {written}; this jaxgen resumes format {FORMAT}: "
+            f"go back to the code that wrote it, {ADVICE}."
         )
     if earlier["experiment"] != record["experiment"]:
         raise InputError(f"--out {path} holds a run of {earlier['experiment']}: choose another --out.")

@@ -129,7 +129,9 @@ def test_the_other_form_of_the_weights_is_the_same_network(torch, torchscript, t
         plain[f"{layer}.bn.running_var"] = script[f"{kernel}.var"]
     torch.save(plain, tmp_path / "plain.pth")
     one, other = (inception_network(path) for path in (torchscript, tmp_path / "plain.pth"))
-    assert one._replace(extract=other.extract) == other  # their digests are those of the converted weights, to the last bit
+    assert (
+        one._replace(extract=other.extract) == other
+    )  # their digests are those of the converted weights, to the last bit
     del plain["Mixed_7c.branch_pool.bn.bias"]
     torch.save(plain, tmp_path / "lacking.pth")
     with pytest.raises(InputError, match="holds another network"):

@@ -153,18 +153,18 @@ def test_a_component_beyond_black_is_black():
 @pytest.mark.parametrize(
     ("likelihood", "count", "message"),
     [
-        (bernoulli(), 3, "gives 3 numbers a pixel; its likelihood takes 1"),
-        (learned_gaussian(), 1, "gives 1 numbers a pixel; its likelihood takes 2"),
-        (discretized_logistic_mixture(5), 14, "gives 14 numbers a pixel; its likelihood takes 15"),
+        (bernoulli(), 3, "has 3 outputs a pixel; its likelihood has 1 parameters"),
+        (learned_gaussian(), 1, "has 1 outputs a pixel; its likelihood has 2 parameters"),
+        (discretized_logistic_mixture(5), 14, "has 14 outputs a pixel; its likelihood has 15 parameters"),
     ],
 )
-def test_a_network_with_too_few_or_too_many_outputs_is_told(likelihood, count, message):
+def test_a_network_with_too_few_or_too_many_outputs_is_refused(likelihood, count, message):
     with pytest.raises(ValueError, match=message):
         require_num_params(likelihood, jnp.zeros((1, 2, 2, count)), 1)
 
 
-def test_a_mixture_of_neither_grey_nor_colour_is_told():
-    with pytest.raises(ValueError, match=r"given 14 numbers a pixel; expected 15 \(grey\) or 50 \(colour\)"):
+def test_a_mixture_of_neither_grey_nor_colour_is_refused():
+    with pytest.raises(ValueError, match=r"given 14 parameters a pixel; expected 15 \(grey\) or 50 \(colour\)"):
         discretized_logistic_mixture(5).mean(jnp.zeros((1, 1, 14)))
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from jaxgen import Context, to_float
+from jaxgen import Context, ImageSpec, to_float
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE
 
@@ -54,5 +54,5 @@ def context(images=IMAGES, seed=1, **fields):
     return Context({"image": images, **fields}, jax.random.key(seed), jnp.int32(0))
 
 
-def made(model, images=IMAGES, **fields):
-    return jax.jit(model.init)(jax.random.key(0), {"image": images, **fields})
+def made(model):
+    return jax.jit(lambda key: model.init(key, ImageSpec(*IMAGES.shape[1:])))(jax.random.key(0))

@@ -135,7 +135,10 @@ def test_no_transform_changes_nothing():
 @pytest.mark.parametrize(("bias", "expected"), [(100.0, [0.012, 0.012, 0.024, 0.024]), (-100.0, [0.0] * 4)])
 def test_the_probability_follows_the_share_of_real_images_that_are_told(bias, expected):
     gan = make_gan(adaptive_augment(mirror))
-    networks = {**jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)), "augmentation": augmentation_probability()}
+    networks = {
+        **jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)),
+        "augmentation": augmentation_probability(),
+    }
     networks["discriminator"] = jax.tree.map(lambda leaf: leaf, networks["discriminator"])
     networks["discriminator"]["params"]["Dense_0"]["bias"] += bias
     loss = add(

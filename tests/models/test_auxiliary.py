@@ -42,25 +42,25 @@ def test_classes_are_found_by_the_further_outputs():
     np.testing.assert_allclose(value, cross_entropy(drawn[:, 1:], BATCH["label"]), rtol=1e-5)
 
 
-def test_a_discriminator_that_is_to_find_the_class_is_not_told():
+def test_a_discriminator_that_is_to_find_the_class_is_not_conditioned_on_it():
     gan = make_gan(3, conditions=labels(3))
     networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     image = to_float(BATCH["image"])
-    told = [
+    outputs = [
         forward(gan.discriminator, networks["discriminator"], image, condition, train=False)[0]
         for condition in (jnp.eye(3)[BATCH["label"]], jnp.zeros((6, 3)))
     ]
-    np.testing.assert_array_equal(*told)
+    np.testing.assert_array_equal(*outputs)
 
 
 def test_codes_are_one_of_the_categories_and_numbers_from_minus_one_to_one():
     draw = code_latents(4, 2)
     latent = jax.vmap(lambda key: draw(key, 8))(jax.random.split(jax.random.key(0), 4_000))
-    category, dist_params, noise = np.split(np.asarray(latent), [4, 6], axis=1)
+    category, numbers, noise = np.split(np.asarray(latent), [4, 6], axis=1)
     np.testing.assert_array_equal(np.sort(category, axis=1), np.tile([0, 0, 0, 1], (4_000, 1)))
     np.testing.assert_allclose(category.mean(0), 0.25, atol=0.05)
-    assert np.abs(dist_params).max() <= 1
-    np.testing.assert_allclose(dist_params.var(0), 1 / 3, atol=0.03)
+    assert np.abs(numbers).max() <= 1
+    np.testing.assert_allclose(numbers.var(0), 1 / 3, atol=0.03)
     np.testing.assert_allclose(noise.var(0), 1, atol=0.1)
 
 
@@ -70,8 +70,8 @@ def test_information_is_that_of_the_codes_that_were_drawn():
     latent, (images, _) = gan.latents(CONTEXT), gan.draw(networks, CONTEXT)
     output, _ = forward(gan.discriminator, networks["discriminator"], images, train=False)
     value, _ = information_loss(gan, categories=3, continuous=2)(networks, CONTEXT)
-    dist_params = 0.5 * np.square(output[:, 4:] - latent[:, 3:5]).sum(-1).mean()
-    np.testing.assert_allclose(value, cross_entropy(output[:, 1:4], latent[:, :3].argmax(-1)) + dist_params, rtol=1e-5)
+    numbers = 0.5 * np.square(output[:, 4:] - latent[:, 3:5]).sum(-1).mean()
+    np.testing.assert_allclose(value, cross_entropy(output[:, 1:4], latent[:, :3].argmax(-1)) + numbers, rtol=1e-5)
 
 
 def test_codes_without_categories_are_numbers_alone():
@@ -92,16 +92,16 @@ def test_codes_without_categories_are_numbers_alone():
         (4, lambda gan: information_loss(gan, categories=4, continuous=1), r"\[6, 5\]; expected \[B, 6\]: auxiliary=5"),
     ],
 )
-def test_a_discriminator_with_too_few_outputs_is_told(auxiliary, loss, expected):
+def test_a_discriminator_with_too_few_outputs_is_refused(auxiliary, loss, expected):
     gan = make_gan(auxiliary, conditions=labels(3))
-    networks = jax.eval_shape(gan.init, jax.random.key(0))
+    networks = jax.eval_shape(lambda key: gan.init(key, SPEC), jax.random.key(0))
     with pytest.raises(ValueError, match=expected):
         jax.eval_shape(loss(gan), networks, CONTEXT)
 
 
-def test_classes_without_labels_and_codes_longer_than_their_latents_are_told():
+def test_classes_without_labels_and_codes_longer_than_their_latents_are_refused():
     for loss in (real_class_loss, generated_class_loss):
-        with pytest.raises(ValueError, match="give it condition=labels"):
+        with pytest.raises(ValueError, match="give it conditions=labels"):
             loss(make_gan(3))
-    with pytest.raises(ValueError, match="A latent of 12 numbers was given; its code alone has 15"):
+    with pytest.raises(ValueError, match="latent_size=12 was given; the code alone has 15 dimensions"):
         code_latents(10, 5)(jax.random.key(0), 12)

@@ -3,7 +3,6 @@
 import math
 
 import chex
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +13,8 @@ from scipy import special, stats
 from jaxgen import Context
 from jaxgen.evaluation import negative_log_likelihood
 from jaxgen.models import (
+    Recognition,
+    diagonal_gaussian,
     doubly_reparameterized_loss,
     elbo_loss,
     importance_weighted_loss,
@@ -88,7 +89,7 @@ def test_gradients_of_both_estimators_have_one_expectation():
 
     @jax.jit
     def both(networks, context):
-        return [jax.value_and_grad(lambda given, loss=loss: loss(given, context)[0])(networks) for loss in losses]
+        return [jax.value_and_grad(lambda networks, loss=loss: loss(networks, context)[0])(networks) for loss in losses]
 
     (value, plain), (other, doubly) = both(networks, context(images))
     np.testing.assert_allclose(value, other, rtol=1e-5)
@@ -102,9 +103,9 @@ def test_the_gradient_through_resampled_latents_is_that_through_all_in_expectati
     whole, resampled = (importance_weighted_loss(vae, samples=4, backward=m) for m in (None, 3))
 
     def difference(key):
-        given = Context({"image": IMAGES}, key, jnp.int32(0))
-        (value, _), gradient = jax.value_and_grad(whole, has_aux=True)(networks, given)
-        (same, _), other = jax.value_and_grad(resampled, has_aux=True)(networks, given)
+        here = Context({"image": IMAGES}, key, jnp.int32(0))
+        (value, _), gradient = jax.value_and_grad(whole, has_aux=True)(networks, here)
+        (same, _), other = jax.value_and_grad(resampled, has_aux=True)(networks, here)
         return value - same, jax.tree.map(jnp.subtract, other, gradient)
 
     value, differences = jax.device_get(jax.jit(jax.vmap(difference))(jax.random.split(jax.random.key(0), 4_000)))
@@ -154,7 +155,7 @@ def test_the_sum_over_pixels_is_what_the_divergence_is_weighed_against():
     np.testing.assert_allclose(aux.metrics["rate"].total / aux.metrics["rate"].count, divergence, rtol=1e-5)
 
 
-def test_beta_and_free_bits_change_what_is_charged_and_not_what_is_told():
+def test_beta_and_free_bits_change_the_loss_and_not_the_metrics():
     vae = linear_vae(error=0.5)
     networks = made(vae)
     losses = [
@@ -165,10 +166,10 @@ def test_beta_and_free_bits_change_what_is_charged_and_not_what_is_told():
         elbo_loss(vae, free_bits=1e-6),
     ]
     found = jax.jit(lambda networks, context: [loss(networks, context) for loss in losses])(networks, context())
-    (plain, told), (double, also), (late, _), (charged, _), (free, _) = jax.device_get(found)
-    rate = told.metrics["rate"].total / told.metrics["rate"].count
+    (plain, aux), (double, also), (late, _), (charged, _), (free, _) = jax.device_get(found)
+    rate = aux.metrics["rate"].total / aux.metrics["rate"].count
     np.testing.assert_allclose(double - plain, rate, rtol=1e-4)
-    chex.assert_trees_all_equal(told.metrics, also.metrics)
+    chex.assert_trees_all_equal(aux.metrics, also.metrics)
     np.testing.assert_allclose(plain - late, rate, rtol=1e-4)
     np.testing.assert_allclose(charged - plain, 9 - rate, rtol=1e-4)
     np.testing.assert_allclose(free, plain, rtol=1e-6)
@@ -184,9 +185,9 @@ def test_a_vamp_prior_is_the_mixture_of_its_posteriors():
         pseudo_inputs = jnp.tanh(networks["prior"]["params"]["logits"])
         return (
             vae.encoder.apply(networks["encoder"], pseudo_inputs, train=False),
-            vae.prior.log_prob(networks, vae.encoder, latent),
+            vae.prior.log_prob(networks, vae.recognition, latent),
             vae.infer(networks, context(), 5),
-            jax.vmap(lambda key: vae.prior.sample(networks, vae.encoder, key, 1))(keys),
+            jax.vmap(lambda key: vae.prior.sample(networks, vae.recognition, key, 1))(keys),
         )
 
     found = use(networks, jax.random.split(jax.random.key(0), 5_000))
@@ -200,14 +201,12 @@ def test_a_vamp_prior_is_the_mixture_of_its_posteriors():
 
 
 def test_one_pseudo_input_of_a_standard_normal_encoder_is_the_standard_normal_prior():
-    class Nothing(nn.Module):
-        def __call__(self, image, *, train):
-            return jnp.zeros((len(image), 2)), jnp.zeros((len(image), 2))
+    recognition = Recognition(lambda _, image: (jnp.zeros((len(image), 2)),) * 2, diagonal_gaussian())
 
     @jax.jit
     def densities(latent):
-        networks = {"encoder": {}, **vamp_prior(1).init(jax.random.key(0), jnp.zeros((1, 2, 2, 1)))}
-        return [prior.log_prob(networks, Nothing(), latent) for prior in (vamp_prior(1), standard_normal())]
+        networks = {**vamp_prior(1).init(jax.random.key(0), jnp.zeros((1, 2, 2, 1)))}
+        return [prior.log_prob(networks, recognition, latent) for prior in (vamp_prior(1), standard_normal())]
 
     one, other = densities(np.random.default_rng(0).standard_normal((4, 2), np.float32))
     np.testing.assert_allclose(one, other, rtol=1e-5)
@@ -228,15 +227,16 @@ def test_total_correlation_at_beta_one_is_the_bound_in_expectation():
 def test_total_correlation_is_of_the_standard_normal_prior():
     with pytest.raises(ValueError, match="expected standard_normal"):
         total_correlation_loss(linear_vae()._replace(prior=vamp_prior(3)), beta=2.0, dataset_size=10)
+    zeros = np.zeros((2, 1), np.float32)
     # More pairs than an int32 counts.
-    jax.jit(lambda zeros: aggregate_densities(*zeros, dataset_size=2**40))(
-        np.zeros((3, 2, 1), np.float32)
-    )  # more pairs than an int32 counts
+    jax.jit(lambda z: aggregate_densities(diagonal_gaussian(), (z, z), z, dataset_size=2**40))(zeros)
 
 
 def test_aggregate_densities_are_those_of_their_definition():
     latent, centre, log_variance = np.random.default_rng(0).standard_normal((3, 4, 2), np.float32)
-    joint, single = jax.jit(aggregate_densities, static_argnums=3)(latent, centre, log_variance, 10)
+    joint, single = jax.jit(lambda params, z: aggregate_densities(diagonal_gaussian(), params, z, 10))(
+        (centre, log_variance), latent
+    )
     pairs = stats.norm(centre, np.exp(log_variance / 2)).pdf(latent[:, None])
     np.testing.assert_allclose(joint, np.log(pairs.prod(-1).sum(1) / 40), rtol=1e-4)
     np.testing.assert_allclose(single, np.log(pairs.sum(1) / 40), rtol=1e-4)

@@ -45,9 +45,7 @@ def plus(**options):
 
 def lively(model, seed=0):
     """Random variables, biases too, so that nothing is zero by chance."""
-    spec = model.spec
-    batch = {"image": jnp.zeros((1, *spec), jnp.uint8), "label": jnp.zeros(1, jnp.int32), "features": jnp.zeros((1, 2))}
-    return networks_like(lambda: model.init(jax.random.key(0), batch), seed)
+    return networks_like(lambda: model.init(jax.random.key(0), model.spec), seed)
 
 
 @pytest.mark.parametrize("model", [gated(), plus()], ids=["gated", "plus"])
@@ -110,7 +108,7 @@ def test_the_probabilities_of_all_images_sum_to_one(likelihood, spec, levels):
     [gated(), gated(categorical(5), ImageSpec(3, 4, 3)), plus()],
     ids=["bernoulli", "categorical", "plus"],
 )
-def test_what_is_remembered_changes_no_pixel(model):
+def test_incremental_sampling_changes_no_pixel(model):
     networks = lively(model)
     one, other = (
         jax.jit(sampler)(networks, KEYS) for sampler in (model.sampler(), model._replace(draw=draw_naively).sampler())
@@ -133,17 +131,19 @@ def test_the_sampler_draws_as_often_as_the_likelihood_says():
 
 
 def test_a_condition_changes_images_and_their_likelihood():
-    for condition, fields in [
-        (labels(3), np.array([[0] * 64, [2] * 64], np.int32)),
-        (features(2), np.stack([np.zeros((64, 2), np.float32), np.ones((64, 2), np.float32)])),
+    for name, conditions, fields in [
+        ("label", labels(3), np.array([[0] * 64, [2] * 64], np.int32)),
+        ("features", features(2), np.stack([np.zeros((64, 2), np.float32), np.ones((64, 2), np.float32)])),
     ]:
-        model = gated(condition=condition)
+        model = gated(conditions=conditions)
         networks, images = lively(model, seed=2), np.full((64, *GATED), 255, np.uint8)
         keys = jax.random.split(jax.random.key(5), 64)
 
         @jax.jit
-        def use(field, model=model, networks=networks, keys=keys, images=images, name=condition.field):
-            return model.log_prob(networks, {"image": images, name: field}), model.sampler()(networks, keys, field)
+        def use(field, model=model, networks=networks, keys=keys, images=images, name=name):
+            return model.log_prob(networks, {"image": images, name: field}), model.sampler()(
+                networks, keys, **{name: field}
+            )
 
         (one, first), (_, again), (other, second) = (use(field) for field in (fields[0], fields[0], fields[1]))
         assert (np.asarray(one) != np.asarray(other)).all()
@@ -151,12 +151,12 @@ def test_a_condition_changes_images_and_their_likelihood():
         assert (np.asarray(first) != np.asarray(second)).any()
 
 
-def test_a_completion_keeps_what_is_given_and_draws_the_rest():
+def test_a_completion_keeps_the_known_pixels_and_draws_the_rest():
     model = gated()
     networks, images = lively(model), np.random.default_rng(2).choice(np.array([0, 255], np.uint8), (3, *GATED))
     known = np.zeros(GATED[:2], bool)
     known[:2], known[3, 1] = True, True
-    made = np.asarray(jax.jit(model.completion(jnp.asarray(known)))(networks, KEYS, images))
+    made = np.asarray(jax.jit(model.completion(jnp.asarray(known)))(networks, KEYS, images, {}))
     np.testing.assert_array_equal(made[:, known], images[:, known])
     assert (made[:, ~known] != images[:, ~known]).any()
     table = jax.jit(lambda batch: completions(model, networks, batch, columns=3))({"image": images[:2]})
@@ -170,7 +170,8 @@ def test_a_temperature_raises_probabilities_to_its_inverse_power():
     dist_params = jax.random.normal(jax.random.key(0), (1, 1, 5))
     images = np.linspace(0, 255, 5).round().astype(np.uint8).reshape(-1, 1, 1, 1)
     plain, cold = (
-        np.exp(jax.jit(given.log_prob)(dist_params, images)) for given in (categorical(5), tempered(categorical(5), 0.5))
+        np.exp(jax.jit(likelihood.log_prob)(dist_params, images))
+        for likelihood in (categorical(5), tempered(categorical(5), 0.5))
     )
     np.testing.assert_allclose(cold, plain**2 / (plain**2).sum(), rtol=1e-5)
 
@@ -179,7 +180,9 @@ def test_a_cold_mixture_is_narrower_and_its_mean_is_where_its_likeliest_componen
     dist_params = np.array([1.0, 0.0, -0.5, 0.5, -2.0, -2.0], np.float32)[None, None]
     keys = jax.random.split(jax.random.key(0), 500)
     draws = [
-        np.asarray(jax.jit(jax.vmap(lambda key, given=likelihood: given.sample(key, dist_params)[0, 0, 0]))(keys))
+        np.asarray(
+            jax.jit(jax.vmap(lambda key, likelihood=likelihood: likelihood.sample(key, dist_params)[0, 0, 0]))(keys)
+        )
         for likelihood in (MIXTURE, tempered(MIXTURE, 0.05))
     ]
     assert float(draws[1].std()) < 0.1 < float(draws[0].std())
@@ -187,21 +190,21 @@ def test_a_cold_mixture_is_narrower_and_its_mean_is_where_its_likeliest_componen
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_temperature_that_is_none_is_told(temperature):
+def test_a_temperature_that_is_none_is_refused(temperature):
     prior = CodePrior(GatedPixelCNN(3, 2, ()), 3, (2, 2))
-    for sampler in (gated().sampler, prior.sampler):
+    for sampler in (gated().sampler, prior.code_sampler):
         with pytest.raises(ValueError, match=f"temperature of {temperature} .* expected a finite number above 0"):
             sampler(temperature)
 
 
-def test_a_density_and_a_mask_of_another_size_are_told():
+def test_a_density_and_a_mask_of_another_size_are_refused():
     with pytest.raises(ValueError, match="A density was given; expected bernoulli, categorical or"):
         gated(gaussian()).sampler()
     with pytest.raises(ValueError, match=r"A mask bool\[4, 5\] was given; expected bool\[5, 4\]"):
         gated().completion(jnp.zeros((4, 5), bool))
 
 
-def test_sides_that_cannot_be_halved_are_told():
+def test_sides_that_cannot_be_halved_are_refused():
     model = plus()._replace(spec=ImageSpec(4, 6, 3))
     with pytest.raises(InputError, match="sides are multiples of 4; got 6"):
         jax.eval_shape(lambda: lively(model))
@@ -212,9 +215,9 @@ def test_the_loss_is_the_negative_log_likelihood_and_dropout_is_drawn_anew():
     model = plus()
     networks = lively(model)
     contexts = [Context(batch, jax.random.key(seed), jnp.int32(0)) for seed in (0, 1)]
-    (value, aux), log_prob = jax.jit(lambda *given: (pixelcnn_loss(model)(*given), model.log_prob(given[0], batch)))(
-        networks, contexts[0]
-    )
+    (value, aux), log_prob = jax.jit(
+        lambda networks, context: (pixelcnn_loss(model)(networks, context), model.log_prob(networks, batch))
+    )(networks, contexts[0])
     expected = -np.asarray(log_prob).mean()
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     bits = aux.metrics["bits_per_dim"]
@@ -235,26 +238,28 @@ def test_a_vqvae_draws_by_the_prior_of_its_codes():
         prior=minimize(code_prior_loss(model, prior), optax.adam(1e-2), wrt="prior"),
     )
     first, key = jax.random.split(jax.random.key(0))
-    state, metrics = trained(update, lambda: {**model.init(first, batch), **prior.init(first)}, key, batch, steps=20)
+    state, metrics = trained(update, lambda: {**model.init(first, spec), **prior.init(first)}, key, batch, steps=20)
     bits = np.asarray(metrics["prior/bits_per_code"].total / metrics["prior/bits_per_code"].count)
     assert bits[-1] < bits[0]
-    drawn, images = jax.jit(lambda *given: (prior.sampler()(*given), vqvae_sampler(model, prior)(*given)))(
-        state.networks, KEYS
-    )
+    drawn, images = jax.jit(
+        lambda networks, keys: (prior.code_sampler()(networks, keys, {}), vqvae_sampler(model, prior)(networks, keys))
+    )(state.networks, KEYS)
     assert (drawn.shape, drawn.dtype) == ((3, 2, 3), jnp.int32)
     assert set(np.unique(drawn)) <= set(range(codes))
     expected = jax.jit(lambda codes: model.likelihood.mean(model.decode(state.networks, codes)))(drawn)
     chex.assert_trees_all_close(images, expected, atol=1e-5)
 
 
-def test_a_prior_of_other_codes_or_maps_is_told():
+def test_a_prior_of_other_codes_or_maps_is_refused():
     model = VQVAE(MapEncoder(2, 4, 1), MapDecoder(ImageSpec(8, 12, 3), 4, 1), gaussian(), 5)
     with pytest.raises(ValueError, match="A prior of 4 codes was given for a model of 5"):
         code_prior_loss(model, CodePrior(GatedPixelCNN(4, 3, (1,)), 4, (2, 3)))
     with pytest.raises(ValueError, match=r"gives \[1, 2, 3, 1\]; expected \[1, 2, 3, 5\]"):
         jax.eval_shape(CodePrior(GatedPixelCNN(1, 3, (1,)), 5, (2, 3)).init, jax.random.key(0))
     prior, batch = CodePrior(GatedPixelCNN(5, 3, (1,)), 5, (2, 2)), {"image": jnp.zeros((1, 8, 12, 3), jnp.uint8)}
-    networks = jax.eval_shape(lambda key: {**model.init(key, batch), **prior.init(key)}, jax.random.key(0))
+    networks = jax.eval_shape(
+        lambda key: {**model.init(key, ImageSpec(8, 12, 3)), **prior.init(key)}, jax.random.key(0)
+    )
     with pytest.raises(ValueError, match=r"maps \[2, 2\] was given for codes \[2, 3\]"):
         jax.eval_shape(code_prior_loss(model, prior), networks, Context(batch, jax.random.key(0), jnp.int32(0)))
 

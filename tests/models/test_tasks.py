@@ -1,4 +1,4 @@
-"""What image-to-image networks are asked: deterministic, and true to what is known."""
+"""Restoration tasks: deterministic, and consistent with the known pixels."""
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def test_an_image_that_something_was_done_to_already_is_the_same_input(name):
     inputs = TASKS[name].degrade(KEYS, IMAGES)
     known = inputs[..., 3:] > 0 if "inpaint" in name else jnp.ones((6, 8, 12, 1), bool)
     done = jnp.broadcast_to(inputs[..., :3], IMAGES.shape)
-    np.testing.assert_allclose(TASKS[name].given(done, known), inputs, atol=1e-6)
+    np.testing.assert_allclose(TASKS[name].observation(done, known), inputs, atol=1e-6)
 
 
 @pytest.mark.parametrize("mask", [random_block(), random_half()])
@@ -132,9 +132,9 @@ def test_grey_stays_grey_where_nothing_is_coloured():
     ],
 )
 def test_images_that_do_not_fit_a_task_are_refused_in_one_line(ask, message):
-    with pytest.raises(InputError, match=message) as told:
+    with pytest.raises(InputError, match=message) as error:
         ask()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("make", [lambda: denoise(0), lambda: random_block(0.5, 0.2), lambda: super_resolve(1)])
