@@ -133,7 +133,7 @@ def test_no_transform_changes_nothing():
 
 
 @pytest.mark.parametrize(("bias", "expected"), [(100.0, [0.012, 0.012, 0.024, 0.024]), (-100.0, [0.0] * 4)])
-def test_the_probability_follows_the_share_of_real_images_that_are_told(bias, expected):
+def test_the_probability_follows_the_share_of_real_images_with_positive_logits(bias, expected):
     gan = make_gan(adaptive_augment(mirror))
     networks = {
         **jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)),

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 from jaxgen import Context, ImageSpec, add, chain, ema, init_state, make_step, minimize, scale, to_float, to_uint8
-from jaxgen.core.condition import features, images, labels
-from jaxgen.export import load_sampler, save_sampler, seeded
+from jaxgen.core.condition import features, labels
+from jaxgen.export import ExportInfo, export_sampler, load_sampler, seeded
 from jaxgen.losses import (
     absolute_error,
     bernoulli,
@@ -47,8 +47,8 @@ CONTEXT = Context(BATCH, jax.random.key(1), jnp.int32(0))
 SMALL = {"width": 2, "levels": 1}
 
 
-def made_for(model, batch=BATCH):
-    return jax.jit(lambda key: model.init(key, batch))(jax.random.key(0))
+def made_for(model):
+    return jax.jit(lambda key: model.init(key, SPEC))(jax.random.key(0))
 
 
 class Level(nn.Module):
@@ -101,7 +101,7 @@ def test_it_trains_and_keeps_types(name):
     loss = likelihood_loss(model) if name == "classic" else restoration_loss(model, squared_error)
     update = minimize(loss, optax.adam(1e-2), wrt="generator")
     batch = {**BATCH, "image": jnp.full_like(BATCH["image"], 220).at[:2, :4].set(30)}
-    _, metrics = trained(update, lambda: model.init(jax.random.key(0), batch), jax.random.key(1), batch, steps=25)
+    _, metrics = trained(update, lambda: model.init(jax.random.key(0), SPEC), jax.random.key(1), batch, steps=25)
     losses = metrics["loss"].total
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
 
@@ -110,7 +110,7 @@ def test_features_alone_become_an_image():
     model = MODELS["features"]
     networks = made_for(model)
     keys = jax.random.split(jax.random.key(0), 4)
-    made = np.asarray(jax.jit(model.sampler())(networks, keys, BATCH["features"]))
+    made = np.asarray(jax.jit(model.sampler())(networks, keys, features=BATCH["features"]))
     np.testing.assert_array_equal(made, jax.jit(model.restore)(networks["generator"], BATCH["features"]))
     assert made.shape == BATCH["image"].shape
     assert np.abs(made[0] - made[1]).max() > 1e-3
@@ -119,7 +119,7 @@ def test_features_alone_become_an_image():
 def test_dropout_follows_the_key_of_the_step_and_rests_afterwards():
     model = ImageToImage(ClassicCNN(3, 2, 8), super_resolve(2))
     networks = made_for(model)
-    make = jax.jit(model.make)
+    make = jax.jit(model.restore_batch)
     contexts = CONTEXT, CONTEXT, CONTEXT._replace(key=jax.random.key(2))
     one, again, other = (np.asarray(make(networks, context).images) for context in contexts)
     np.testing.assert_array_equal(one, again)
@@ -128,22 +128,23 @@ def test_dropout_follows_the_key_of_the_step_and_rests_afterwards():
     assert np.abs(np.asarray(jax.jit(model.restore)(networks["generator"], inputs)) - one).max() > 1e-3
 
 
-def test_an_exported_network_restores_images_that_it_is_given(tmp_path):
+def test_an_exported_network_restores_images(tmp_path):
     model = ImageToImage(UNet(3, **SMALL), inpaint(random_block()))
     networks = made_for(model)
-    sampler = model.sampler()
-    save_sampler(tmp_path, sampler, networks, SPEC, images(SPEC))
-    given = np.asarray(BATCH["image"])
-    restored = load_sampler(tmp_path).draw(7, 4, field=given)
+    sampler = model.sampler(SPEC)
+    export_sampler(sampler)(tmp_path, networks, ExportInfo(SPEC, sampler.conditions, None))
+    truth = np.asarray(BATCH["image"])
+    restored = load_sampler(tmp_path).draw(7, 4, fields={"image": truth})
     live = jax.jit(seeded(sampler, networks))(jnp.uint32(7), jnp.arange(4, dtype=jnp.int32), BATCH["image"])
     assert np.abs(restored.astype(int) - live).max() <= 1
-    assert 0.5 < (restored == given).mean() < 1
+    assert 0.5 < (restored == truth).mean() < 1
 
 
 def pix2pix(model, gan, weight=100.0):
     descent = optax.sgd(0.01)
     return share_inputs(
         model,
+        gan,
         chain(
             discriminator=minimize(
                 add(adversarial=discriminator_loss(gan, logistic_discriminator), r1=r1_loss(gan, gamma=1.0)),
@@ -165,32 +166,30 @@ def pix2pix(model, gan, weight=100.0):
 
 def test_pix2pix_is_a_chain_of_the_two_families():
     model = ImageToImage(UNet(3, **SMALL), inpaint(random_block()))
-    gan = translation_game(model, PatchDiscriminator(2, 1), SPEC)
-    (inputs,) = model.inputs(CONTEXT)
-    assert gan.condition.shape == inputs.shape[1:] == (8, 12, 4)
+    gan = translation_game(model, PatchDiscriminator(2, 1))
     truth = to_float(BATCH["image"])
-    networks = networks_like(lambda: translation_networks(model, gan, jax.random.key(1), BATCH))
+    networks = networks_like(lambda: translation_networks(model, gan, jax.random.key(1), SPEC))
     update, key = pix2pix(model, gan), jax.random.key(2)
     after, metrics = jax.jit(lambda networks: make_step(update)(init_state(update, networks, key), BATCH))(networks)
     # By hand, equation (4) at the inputs of the step, the discriminator first.
     step_inputs = model.inputs(Context(BATCH, jax.random.fold_in(key, 0), jnp.int32(0)))[0]
 
-    def judge(discriminator, made):
+    def logits(discriminator, made):
         return gan.discriminator.apply(discriminator, made, step_inputs, train=False)
 
     @jax.jit
-    def judged(networks):
+    def both_logits(networks):
         made = model.restore(networks["generator"], step_inputs)
-        return [judge(networks["discriminator"], given) for given in (truth, made)]
+        return [logits(networks["discriminator"], images) for images in (truth, made)]
 
-    real_logits, fake_logits = jax.device_get(judged(networks))
+    real_logits, fake_logits = jax.device_get(both_logits(networks))
     expected = np.mean(np.logaddexp(0, -real_logits) + np.logaddexp(0, fake_logits))
     measured = metrics["discriminator/adversarial"]
     np.testing.assert_allclose(measured.total / measured.count, expected, rtol=1e-5)
 
     def objective(generator):
         made = model.restore(generator, step_inputs)
-        adversarial = jax.nn.softplus(-judge(after.networks["discriminator"], made)).mean()
+        adversarial = jax.nn.softplus(-logits(after.networks["discriminator"], made)).mean()
         return adversarial + 100 * jnp.abs(made - truth).mean()
 
     gradient = jax.jit(jax.grad(objective))(networks["generator"])
@@ -199,21 +198,22 @@ def test_pix2pix_is_a_chain_of_the_two_families():
     assert "generator_ema" in after.networks
 
 
-def test_a_game_of_no_task_and_a_network_of_other_numbers_are_told():
+def test_a_game_of_no_task_and_a_network_of_other_outputs_are_refused():
     with pytest.raises(ValueError, match="without a task"):
-        translation_game(ImageToImage(Level(), None), PatchDiscriminator(2, 1), SPEC)
-    with pytest.raises(ValueError, match="gives 1 numbers a pixel; its likelihood takes 3"):
-        jax.eval_shape(ImageToImage(UNet(1, **SMALL), inpaint(random_block())).init, jax.random.key(0), BATCH)
+        translation_game(ImageToImage(Level(), None), PatchDiscriminator(2, 1))
+    model = ImageToImage(UNet(1, **SMALL), inpaint(random_block()))
+    with pytest.raises(ValueError, match="has 1 outputs a pixel; its likelihood has 3 parameters"):
+        jax.eval_shape(lambda key: model.init(key, SPEC), jax.random.key(0))
 
 
 def test_a_discriminator_of_inputs_tells_which_image_goes_with_which():
     model = ImageToImage(Level(), super_resolve(2))
-    gan = translation_game(model, PatchDiscriminator(2, 1), SPEC)
+    gan = translation_game(model, PatchDiscriminator(2, 1))
     (inputs,) = model.inputs(CONTEXT)
     variables = networks_like(lambda: gan.discriminator.init(jax.random.key(1), inputs, inputs, train=False))
-    judge = jax.jit(lambda given: gan.discriminator.apply(variables, to_float(BATCH["image"]), given, train=False))
-    judged, swapped = (np.asarray(judge(given)) for given in (inputs, inputs[::-1]))
-    assert np.abs(judged - swapped).max() > 1e-4
+    logits = jax.jit(lambda inputs: gan.discriminator.apply(variables, to_float(BATCH["image"]), inputs, train=False))
+    own, swapped = (np.asarray(logits(beside)) for beside in (inputs, inputs[::-1]))
+    assert np.abs(own - swapped).max() > 1e-4
 
 
 def test_uint8_images_survive_a_task_and_back():

@@ -42,8 +42,8 @@ def test_between_a_latent_and_itself_there_is_nothing_else():
     np.testing.assert_allclose(interpolate(FIRST, FIRST, 3, spherical=True)[1], FIRST, rtol=1e-5)
 
 
-def test_a_way_needs_two_ends():
-    with pytest.raises(InputError, match="A way of 1 latents"):
+def test_an_interpolation_needs_two_ends():
+    with pytest.raises(InputError, match="An interpolation of 1 latents"):
         interpolate(FIRST, LAST, 1)
 
 
@@ -95,9 +95,9 @@ def test_the_latent_of_a_generated_image_is_found():
     assert 10 * np.log10(255**2 / error) > 30  # dB
 
 
-def test_pixels_that_move_the_logit_are_told():
+def test_pixels_that_move_the_logit_are_salient():
     weight = jnp.zeros((4, 4, 3)).at[1, 2].set(3.0).at[0, 0].set(1.0)
-    told = saliency(lambda images: (images * weight).sum((1, 2, 3)), jnp.zeros((2, 4, 4, 3)))
+    found = saliency(lambda images: (images * weight).sum((1, 2, 3)), jnp.zeros((2, 4, 4, 3)))
     expected = np.zeros((4, 4))
     expected[1, 2], expected[0, 0] = 1, 1 / 3
-    np.testing.assert_allclose(told, [expected] * 2, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found, [expected] * 2, rtol=1e-5, atol=1e-7)

@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -6,6 +8,7 @@ import optax
 import pytest
 
 from jaxgen import (
+    Aux,
     Context,
     ImageSpec,
     add,
@@ -13,6 +16,7 @@ from jaxgen import (
     init_state,
     lazily,
     make_step,
+    mean,
     minimize,
     simultaneous,
     to_float,
@@ -26,7 +30,9 @@ from jaxgen.models import (
     generator_loss,
     r1_loss,
     r2_loss,
+    share,
     share_images,
+    translate,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, forward
 
@@ -55,7 +61,7 @@ def test_the_game_is_the_two_losses_on_shared_images(normalize):
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_each_kind_is_judged_as_a_batch_of_its_own(normalize):
+def test_real_and_fake_images_are_batches_of_their_own(normalize):
     gan = make_gan(normalize=normalize)
     variables = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))["discriminator"]
     real, fake = to_float(BATCH["image"]), -0.5 * to_float(BATCH["image"])
@@ -88,12 +94,63 @@ def players(gan):
     return chain(d=d, g=minimize(generator_loss(gan, non_saturating_generator), optax.sgd(0.1), wrt="generator"))
 
 
+class FixedLatents(NamedTuple):
+    """Images of the same latents in every loss, drawn anew in each."""
+
+    gan: GAN
+    latents: jax.Array
+    conditioning: None = None
+
+    def images(self, networks):
+        return self.gan.generate(networks["generator"], self.latents, train=True)
+
+
+def with_latents(gan, update):
+    fixed = FixedLatents(gan, jax.random.normal(jax.random.key(2), (6, 3)))
+
+    def shared(networks, opt_state, context):
+        return update.update(networks, opt_state, share(context, gan.drawing, fixed))
+
+    return update._replace(update=shared)
+
+
+def test_two_gans_in_one_chain_do_not_share_their_images():
+    one = make_gan(normalize=False)
+    other = make_gan(normalize=False)._replace(generator_name="painter", discriminator_name="critic")
+
+    def brightness(gan):
+        def loss(networks, context):
+            images, _ = gan.draw(networks, context)
+            return images.mean(), Aux({"pixel": mean(images)})
+
+        return loss
+
+    still = optax.sgd(0.0)
+    update = chain(
+        one=minimize(brightness(one), still, wrt="generator"),
+        again=minimize(brightness(one._replace(augment=translate)), still, wrt="discriminator"),
+        other=minimize(brightness(other), still, wrt="painter"),
+    )
+
+    @jax.jit
+    def pixels(key):
+        networks = {**one.init(key, SPEC), **other.init(jax.random.fold_in(key, 1), SPEC)}
+        state = init_state(update, networks, key)
+        return [make_step(link)(state, BATCH)[1] for link in (share_images(one, update), update)]
+
+    shared, separate = ({name: float(value.total) for name, value in m.items()} for m in pixels(jax.random.key(0)))
+    assert shared["one/pixel"] == shared["again/pixel"] != separate["again/pixel"]
+    assert shared["other/pixel"] == pytest.approx(separate["other/pixel"], rel=1e-4)
+    assert shared["other/pixel"] != pytest.approx(shared["one/pixel"], rel=1e-2)
+
+
 def test_sharing_images_changes_nothing_but_the_draw():
     gan = make_gan(normalize=True)
     update = turns(gan)
     state = init_state(update, jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0)), jax.random.key(1))
-    batch = {**BATCH, "latent": jax.random.normal(jax.random.key(2), (6, 3))}
-    shared, separate = (jax.jit(make_step(link))(state, batch) for link in (share_images(gan, update), update))
+    shared, separate = (
+        jax.jit(make_step(with_latents(gan, link)))(state, BATCH) for link in (share_images(gan, update), update)
+    )
     chex.assert_trees_all_close((shared[0].networks, shared[1]), (separate[0].networks, separate[1]), rtol=1e-5)
 
 

@@ -1,4 +1,6 @@
-"""What a generator is steered to, and that exported controls steer to the same."""
+"""Latent traversals, by live and by exported controls."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import pytest
 
 from jaxgen import ImageSpec, InputError, to_uint8
 from jaxgen.core.condition import labels
-from jaxgen.export import load_controls, save_controls, seeded
+from jaxgen.export import ExportInfo, export_controls, load_controls, seeded
 from jaxgen.models import (
     GAN,
     closed_form_directions,
@@ -29,19 +31,20 @@ PLAIN_GAN = GAN(DCGANGenerator(SPEC, 2, kernel_init=HE), DCGANDiscriminator(2, n
 
 @pytest.fixture(scope="module")
 def style_networks():
-    return jax.jit(STYLE_GAN.init)(jax.random.key(0))
+    return jax.jit(lambda key: STYLE_GAN.init(key, SPEC))(jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
 def plain_networks():
-    return jax.jit(PLAIN_GAN.init)(jax.random.key(0))
+    return jax.jit(lambda key: PLAIN_GAN.init(key, SPEC))(jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
 def styled(style_networks, tmp_path_factory):
     """The controls of a conditional style-based GAN, by way of their files."""
     folder = tmp_path_factory.mktemp("controls")
-    save_controls(folder, style_controls(STYLE_GAN, "generator")(style_networks), SPEC, STYLE_GAN.condition)
+    info = ExportInfo(SPEC, STYLE_GAN.conditions, None)
+    export_controls(partial(style_controls, STYLE_GAN))(folder, style_networks, info)
     return load_controls(folder).controls
 
 
@@ -55,30 +58,30 @@ def latents_of(controls, number, seed=5):
     return controls.draw(jnp.uint32(seed), jnp.arange(number, dtype=jnp.int32))
 
 
-LABELS = jnp.array([2, 0], jnp.int32)
+FIELDS = {"label": jnp.array([2, 0], jnp.int32)}
 
 
 def test_exported_controls_are_the_live_ones_and_draw_what_the_sampler_draws(styled, style_networks):
-    live = style_controls(STYLE_GAN, "generator")(style_networks)
+    live = style_controls(STYLE_GAN, style_networks)
     latents = latents_of(styled, 2)
-    codes = jax.jit(live.codes)(latents, LABELS)
-    np.testing.assert_allclose(styled.codes(latents, LABELS), codes, rtol=1e-5, atol=1e-6)
+    codes = jax.jit(live.codes)(latents, FIELDS)
+    np.testing.assert_allclose(styled.codes(latents, FIELDS), codes, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(styled.first_layer(codes), jax.jit(live.first_layer)(codes), rtol=1e-5, atol=1e-6)
 
-    def judged(controls, codes):
-        images = controls.generate(codes, latents, LABELS)
-        return controls.judge(images, LABELS).sum(), images
+    def logit(controls, codes):
+        images = controls.generate(codes, latents, FIELDS)
+        return controls.logits(images, FIELDS).sum(), images
 
     sample = jax.jit(seeded(STYLE_GAN.sampler(), style_networks))
-    expected = sample(jnp.uint32(5), jnp.arange(2), LABELS)
-    gradient, found = jax.jit(jax.grad(lambda codes: judged(styled, codes), has_aux=True))(codes)
+    expected = sample(jnp.uint32(5), jnp.arange(2), FIELDS["label"])
+    gradient, found = jax.jit(jax.grad(lambda codes: logit(styled, codes), has_aux=True))(codes)
     np.testing.assert_allclose(to_uint8(found).astype(int), expected.astype(int), atol=1)
     assert jnp.abs(gradient).max() > 0
-    live_gradient = jax.jit(jax.grad(lambda codes: judged(live, codes)[0]))(codes)
+    live_gradient = jax.jit(jax.grad(lambda codes: logit(live, codes)[0]))(codes)
     np.testing.assert_allclose(gradient, live_gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_ways_begin_and_end_at_images_of_the_sampler(plain):
+def test_interpolations_begin_and_end_at_images_of_the_sampler(plain):
     latents = latents_of(plain, 4)
     images = to_uint8(plain.generate(latents[:, None], latents))
     drawn = interpolations(plain, latents, columns=3)
@@ -89,12 +92,12 @@ def test_ways_begin_and_end_at_images_of_the_sampler(plain):
 
 def test_truncation_ends_at_the_image_and_begins_at_the_mean_of_its_class(styled):
     latents = latents_of(styled, 2)
-    images = to_uint8(styled.generate(styled.codes(latents, LABELS), latents, LABELS))
-    drawn = truncations(styled, latents, LABELS, values=(0.0, 1.0), number=50)
+    images = to_uint8(styled.generate(styled.codes(latents, FIELDS), latents, FIELDS))
+    drawn = truncations(styled, latents, FIELDS, values=(0.0, 1.0), num=50)
     np.testing.assert_allclose(drawn[:, 1].astype(int), images.astype(int), atol=1)
     others = latents_of(styled, 50, seed=0)
     centre = styled.codes(others, jnp.full(50, 2, jnp.int32)).mean(0, keepdims=True)
-    mean_image = to_uint8(styled.generate(centre, latents[:1], LABELS[:1]))
+    mean_image = to_uint8(styled.generate(centre, latents[:1], {"label": FIELDS["label"][:1]}))
     np.testing.assert_allclose(drawn[0, 0].astype(int), mean_image[0].astype(int), atol=1)
 
 
@@ -106,13 +109,12 @@ def test_truncations_beyond_are_refused(plain, value):
 
 def test_mixtures_of_all_layers_are_one_of_the_parents(styled):
     content, style = jnp.split(latents_of(styled, 4), 2)
-    told = {"style_field": (LABELS,)}
-    all_content = style_mixtures(styled, content, style, LABELS, layer=5, **told)
+    all_content = style_mixtures(styled, content, style, FIELDS, layer=5, style_fields=FIELDS)
     assert all_content.shape == (3, 3, *SPEC)
     for column in (1, 2):
         np.testing.assert_array_equal(all_content[1:, column], all_content[1:, 0])
     # The noise is the content's, whose strength is zero before training.
-    all_style = style_mixtures(styled, content, style, LABELS, layer=0, **told)
+    all_style = style_mixtures(styled, content, style, FIELDS, layer=0, style_fields=FIELDS)
     np.testing.assert_allclose(all_style[1, 1:].astype(int), all_style[0, 1:].astype(int), atol=1)
 
 
@@ -146,4 +148,4 @@ def test_more_directions_than_there_are_are_refused(plain):
 
 def test_only_a_style_based_generator_has_style_controls():
     with pytest.raises(TypeError, match="expected a StyleGenerator"):
-        style_controls(PLAIN_GAN, "generator")
+        style_controls(PLAIN_GAN, {})

@@ -1,6 +1,6 @@
 """Transfers by networks that are known exactly, and by trained ones."""
 
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 
 import flax.linen as nn
@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from jaxgen import Context, ImageSpec, InputError, chain, init_state, make_step, minimize, to_float, until
-from jaxgen.export import load_stylizer, save_stylizer
+from jaxgen.export import ExportInfo, export_stylizer, load_stylizer
 from jaxgen.losses import channel_moments, gram_matrix, gram_style_loss, moment_style_loss
 from jaxgen.models import (
     StyleTransfer,
@@ -123,7 +123,7 @@ def test_an_ideal_transfer_loses_nothing_but_what_one_level_cannot_hold():
         assert (np.asarray(losses(trivial)[0]) > 0.01).all()
 
 
-def test_neighbours_of_a_batch_are_swapped_and_an_odd_one_is_told():
+def test_neighbours_of_a_batch_are_swapped_and_an_odd_one_is_refused():
     np.testing.assert_array_equal(swapped(jnp.arange(6)), [1, 0, 3, 2, 5, 4])
     with pytest.raises(InputError, match="of 3 images"):
         swapped(jnp.arange(3))
@@ -209,7 +209,8 @@ def test_rows_go_from_the_content_to_its_neighbour():
 @pytest.mark.parametrize(("channels", "size"), [(1, (5, 9)), (3, (1, 30))])
 def test_the_exported_function_is_the_live_one_at_any_size(tmp_path, channels, size):
     model, networks = pyramid(channels)
-    save_stylizer(tmp_path, lambda *given: model.transfer(networks, *given), SPEC._replace(channels=channels))
+    info = ExportInfo(SPEC._replace(channels=channels), {}, None)
+    export_stylizer(lambda networks: partial(model.transfer, networks))(tmp_path, networks, info)
     content = np.asarray(jax.random.randint(jax.random.key(0), (*size, channels), 0, 256), np.uint8)
     style = np.asarray(IMAGES[0, ..., :channels])
     loaded = load_stylizer(tmp_path)
