@@ -66,7 +66,7 @@ def test_a_path_may_be_a_string(tmp_path):
     images, archive = np.zeros((2, 4, 4, 1), np.uint8), f"{tmp_path}/images.npz"
     save_archive(archive, images)
     np.testing.assert_array_equal(jaxgen.data.load(archive).arrays["image"], images)
-    jaxgen.training.save_grid(f"{tmp_path}/new/images.png", images)
+    jaxgen.export.save_grid(f"{tmp_path}/new/images.png", images)
     assert (tmp_path / "new" / "images.png").is_file()
     np.savez(f"{tmp_path}/features.npz", features=np.ones((2, 3)))
     np.testing.assert_array_equal(jaxgen.data.read_features(f"{tmp_path}/features.npz"), np.ones((2, 3)))

@@ -12,7 +12,7 @@ SAY = {
     r"\bsometimes_untold\b": "drop_condition",
     r"\bwhole_batch\b": "the global batch, gather_batch",
     r"\blook(s|ed)? at images\b|\bLooked\b|\bcached_look\b": "extract features, Features",
-    r"\bjudg(e|es|ed|ing|ement)\b": "evaluate; logits; classify",
+    r'(?<!")\bjudg(e|es|ed|ing|ement)\b': "evaluate; logits; classify",
     r"\bnumbers of (a|the) (likelihood|distribution)\b|\blikelihood's numbers\b": "distribution parameters",
     r"\bNumbers that an image is drawn from\b": "latent dimension",
     r"\bwarming_up\b|\baveraged\(": "ema_warmup, use_ema",
@@ -22,7 +22,7 @@ SAY = {
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("experiments/**/*.md"), *ROOT.glob("jaxgen/**/*.md")})
 TEXTS = sorted(
     {*ROOT.glob("jaxgen/**/*.py"), *ROOT.glob("experiments/**/*.py"), *ROOT.glob("notebooks/*.ipynb"), *PAGES}
-    - {ROOT / "CHANGELOG.md"}  # says what names were
+    - {ROOT / "CHANGELOG.md", ROOT / "jaxgen" / "export" / "format_1.py"}  # they say what names were
 )
 
 

@@ -1,6 +1,6 @@
 """The batch over devices, as a step sees it.
 
-    jit     one program for all devices sees the global batch [B, ...]; XLA must be told how to shard what is drawn
+    jit     one program for all devices sees the global batch [B, ...]; random arrays need a sharding
     pmap    the program of one device sees its shard [B / D, ...]: a mean over the batch is one over devices too, and
             random arrays are drawn for the global batch, then sharded
 

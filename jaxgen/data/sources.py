@@ -65,7 +65,7 @@ def load(
     """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an `.npz` by path.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
-    `announce` is told what takes long and what was chosen for want of better.  A folder of images or a prepared set
+    `announce` gets a line about what takes long and about fallbacks.  A folder of images or a prepared set
     whose images would take more than `most_bytes` is not read into memory but streamed; without it, nothing is.
     `option` is what gave the name, for messages.
 

@@ -135,7 +135,7 @@ def test_an_exported_network_restores_images(tmp_path):
     export_sampler(sampler)(tmp_path, networks, ExportInfo(SPEC, sampler.conditions, None))
     truth = np.asarray(BATCH["image"])
     restored = load_sampler(tmp_path).draw(7, 4, fields={"image": truth})
-    live = jax.jit(seeded(sampler, networks))(jnp.uint32(7), jnp.arange(4, dtype=jnp.int32), BATCH["image"])
+    live = jax.jit(seeded(sampler, networks))(jnp.uint32(7), jnp.arange(4, dtype=jnp.int32), {"image": BATCH["image"]})
     assert np.abs(restored.astype(int) - live).max() <= 1
     assert 0.5 < (restored == truth).mean() < 1
 

@@ -73,7 +73,7 @@ def test_exported_controls_are_the_live_ones_and_draw_what_the_sampler_draws(sty
         return controls.logits(images, FIELDS).sum(), images
 
     sample = jax.jit(seeded(STYLE_GAN.sampler(), style_networks))
-    expected = sample(jnp.uint32(5), jnp.arange(2), FIELDS["label"])
+    expected = sample(jnp.uint32(5), jnp.arange(2), FIELDS)
     gradient, found = jax.jit(jax.grad(lambda codes: logit(styled, codes), has_aux=True))(codes)
     np.testing.assert_allclose(to_uint8(found).astype(int), expected.astype(int), atol=1)
     assert jnp.abs(gradient).max() > 0
@@ -83,7 +83,7 @@ def test_exported_controls_are_the_live_ones_and_draw_what_the_sampler_draws(sty
 
 def test_interpolations_begin_and_end_at_images_of_the_sampler(plain):
     latents = latents_of(plain, 4)
-    images = to_uint8(plain.generate(latents[:, None], latents))
+    images = to_uint8(plain.generate(latents[:, None], latents, {}))
     drawn = interpolations(plain, latents, columns=3)
     assert drawn.shape == (2, 3, *SPEC)
     np.testing.assert_allclose(drawn[:, 0].astype(int), images[:2].astype(int), atol=1)
@@ -96,7 +96,7 @@ def test_truncation_ends_at_the_image_and_begins_at_the_mean_of_its_class(styled
     drawn = truncations(styled, latents, FIELDS, values=(0.0, 1.0), num=50)
     np.testing.assert_allclose(drawn[:, 1].astype(int), images.astype(int), atol=1)
     others = latents_of(styled, 50, seed=0)
-    centre = styled.codes(others, jnp.full(50, 2, jnp.int32)).mean(0, keepdims=True)
+    centre = styled.codes(others, {"label": jnp.full(50, 2, jnp.int32)}).mean(0, keepdims=True)
     mean_image = to_uint8(styled.generate(centre, latents[:1], {"label": FIELDS["label"][:1]}))
     np.testing.assert_allclose(drawn[0, 0].astype(int), mean_image[0].astype(int), atol=1)
 
@@ -136,7 +136,7 @@ def test_a_walk_passes_the_image_that_it_is_of(plain):
     found = find_directions(plain, latents, number=3, method="sefa")
     drawn = traversals(plain, latents[0], found, steps=jnp.array([-1.0, 0.0, 1.0]))
     assert drawn.shape == (3, 3, *SPEC)
-    image = to_uint8(plain.generate(latents[:1, None], latents[:1]))[0]
+    image = to_uint8(plain.generate(latents[:1, None], latents[:1], {}))[0]
     np.testing.assert_allclose(drawn[:, 1].astype(int), jnp.broadcast_to(image, (3, *SPEC)).astype(int), atol=1)
     assert (drawn[:, 0] != drawn[:, 2]).any()
 

@@ -64,7 +64,7 @@ class LinearDecoder(nn.Module):
 def linear():
     """Networks of two levels that train fast."""
     model = StyleTransfer(LinearLevels(), LinearDecoder())
-    return model, jax.jit(model.init)(jax.random.key(3), {"image": IMAGES})
+    return model, jax.jit(lambda key: model.init(key, ImageSpec(*IMAGES.shape[1:])))(jax.random.key(3))
 
 
 IDEAL, NOTHING = StyleTransfer(Levels(), Pixels()), {"encoder": {}, "decoder": {}}
@@ -74,7 +74,7 @@ IDEAL, NOTHING = StyleTransfer(Levels(), Pixels()), {"encoder": {}, "decoder": {
 def pyramid(channels=3):
     """Networks of any size of image, as they start."""
     model = StyleTransfer(PyramidEncoder(width=2), PyramidDecoder(channels, width=2))
-    return model, jax.jit(model.init)(jax.random.key(3), {"image": IMAGES[..., :channels]})
+    return model, jax.jit(lambda key: model.init(key, ImageSpec(*IMAGES.shape[1:3], channels)))(jax.random.key(3))
 
 
 def test_normalised_maps_have_the_moments_of_the_style():
