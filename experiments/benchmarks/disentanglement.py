@@ -13,7 +13,6 @@ from itertools import product
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
@@ -87,7 +86,7 @@ def train(config: Config, vae: VAE, loss: Loss, images: np.ndarray, seed: int) -
     """The posterior's means [N, Z] of all images after training, and the evidence lower bound of the last steps."""
     update = minimize(loss, optax.adam(config.learning_rate), wrt=("encoder", "decoder"))
     key, root = jax.random.split(jax.random.key(seed))
-    state = init_state(update, vae.init(key, {"image": jnp.asarray(images[:1])}), root)
+    state = init_state(update, vae.init(key, ImageSpec(*images.shape[1:])), root)
     program = jax.jit(scan_steps(make_step(update)), donate_argnums=0)
     metrics = {}
     for start in range(0, config.steps, DISPATCH):

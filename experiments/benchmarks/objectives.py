@@ -57,7 +57,7 @@ OBJECTIVES = {
 }
 PENALTIES = {"none": None, "R1": r1_loss, "WGAN-GP": gradient_penalty_loss}
 DRAWN = 2_000
-LOOKED_AT = 64
+COMPARED = 64
 
 
 @dataclass(frozen=True)
@@ -80,29 +80,33 @@ def update_of(gan: GAN, objective: str, penalty: str, learning_rate: float) -> U
     """The two players in turn."""
     discriminator, generator = OBJECTIVES[objective]
     adam, regularizer = optax.adam(learning_rate, b1=0.0, b2=0.99), PENALTIES[penalty]
-    judged = discriminator_loss(gan, discriminator)
+    loss = discriminator_loss(gan, discriminator)
     if regularizer is not None:
         weight = {"gamma": 1.0} if regularizer is r1_loss else {"weight": 10.0}
-        judged = add(adversarial=judged, penalty=regularizer(gan, **weight))
+        loss = add(adversarial=loss, penalty=regularizer(gan, **weight))
     drawn = generator_loss(gan, generator) if generator else relativistic_generator_loss(gan, discriminator)
     return chain(
-        discriminator=minimize(judged, adam, wrt="discriminator"), generator=minimize(drawn, adam, wrt="generator")
+        discriminator=minimize(loss, adam, wrt="discriminator"), generator=minimize(drawn, adam, wrt="generator")
     )
 
 
 def measure(config: Config, gan: GAN, data: Dataset, objective: str, penalty: str) -> dict[str, float]:
     """Trains a pair; whether all its numbers are finite, the Fréchet distance and the diversity over that of digits."""
     update = update_of(gan, objective, penalty, config.learning_rate)
-    state = init_state(update, jax.jit(gan.init)(jax.random.key(config.seed)), jax.random.key(config.seed + 1))
+    state = init_state(
+        update,
+        jax.jit(lambda key: gan.init(key, data.spec))(jax.random.key(config.seed)),
+        jax.random.key(config.seed + 1),
+    )
     step = jax.jit(make_step(update), donate_argnums=0)
     for number in range(config.steps):
         chosen = batch_indices(config.seed, number * config.batch_size, config.batch_size, data.size)
         state, _ = step(state, {"image": data.arrays["image"][chosen]})
     finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(state.networks)))
-    score = frechet_score(gan.sampler("generator"), data, num=DRAWN, seed=config.seed)(state.networks)
-    draw = jax.jit(seeded(gan.sampler("generator"), state.networks))
-    drawn = np.asarray(draw(np.uint32(config.seed), np.arange(LOOKED_AT, dtype=np.int32)))
-    real = data.arrays["image"][batch_indices(config.seed, 0, LOOKED_AT, data.size)]
+    score = frechet_score(gan.sampler(), data, num=DRAWN, seed=config.seed)(state.networks)
+    draw = jax.jit(seeded(gan.sampler(), state.networks))
+    drawn = np.asarray(draw(np.uint32(config.seed), np.arange(COMPARED, dtype=np.int32)))
+    real = data.arrays["image"][batch_indices(config.seed, 0, COMPARED, data.size)]
     return {**score, "diversity": diversity(drawn) / diversity(real), "finite": finite}
 
 

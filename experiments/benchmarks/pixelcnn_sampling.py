@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 from rich.console import Console
@@ -52,7 +51,7 @@ def main() -> None:
     require_bounds(options)
     spec = ImageSpec(options.side, options.side, 1)
     model = PixelCNN(GatedPixelCNN(1, options.width, options.dilations), bernoulli(), spec)
-    networks = model.init(jax.random.key(options.seed), {"image": jnp.zeros((1, *spec), jnp.uint8)})
+    networks = model.init(jax.random.key(options.seed), spec)
     keys = jax.random.split(jax.random.key(options.seed + 1), options.num)
     samplers = {name: jax.jit(model._replace(draw=draw).sampler()) for name, draw in DRAWS.items()}
     images = {name: np.asarray(sampler(networks, keys)) for name, sampler in samplers.items()}  # and compiles
@@ -68,8 +67,8 @@ def main() -> None:
         console.print(f"{name}: {median[name]:.2f} s (from {min(times):.2f} to {max(times):.2f})")
     ratio = median["naive"] / median["incremental"]
     console.print(f"{ratio:.1f} times as fast; {differing} of {options.num} images differ")
-    told = {**{f"{name}_seconds": median[name] for name in median}, "ratio": ratio, "differing": differing}
-    write_whole(options.out, json.dumps(told, indent=2) + "\n")
+    results = {**{f"{name}_seconds": median[name] for name in median}, "ratio": ratio, "differing": differing}
+    write_whole(options.out, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

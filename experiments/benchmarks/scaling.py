@@ -21,19 +21,16 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen import (
-    Device,
     ImageSpec,
-    Strategy,
     TrainState,
     Update,
-    by_jit,
-    by_pmap,
     chain,
     init_state,
     make_mesh,
     make_step,
     minimize,
 )
+from jaxgen.core.parallel import Device, Strategy, by_jit, by_pmap
 from jaxgen.io.files import write_whole
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import GAN, discriminator_loss, generator_loss
@@ -68,7 +65,7 @@ def build(width: int) -> tuple[Update, TrainState]:
         discriminator=minimize(discriminator_loss(gan, logistic_discriminator), adam, wrt="discriminator"),
         generator=minimize(generator_loss(gan, non_saturating_generator), adam, wrt="generator"),
     )
-    return update, init_state(update, gan.init(jax.random.key(0)), jax.random.key(1))
+    return update, init_state(update, gan.init(jax.random.key(0), SPEC), jax.random.key(1))
 
 
 def count(strategy: Strategy, config: Config) -> dict[str, Any]:

@@ -119,11 +119,11 @@ def to_torch_layout(networks: Mapping[str, Any]) -> TorchWeights:
         norm = generator[f"BatchNorm_{level}"]
         kernel = np.asarray(generator[f"ConvTranspose_{level}"]["kernel"])
         drawn += [np.asarray(norm["scale"]), np.asarray(norm["bias"]), kernel[::-1, ::-1].transpose(2, 3, 0, 1)]
-    judged = []
+    discriminating = []
     for level in range(count):
-        judged.append(np.asarray(discriminator[f"Conv_{level}"]["kernel"]).transpose(3, 2, 0, 1))
+        discriminating.append(np.asarray(discriminator[f"Conv_{level}"]["kernel"]).transpose(3, 2, 0, 1))
         norm = discriminator[f"BatchNorm_{level - 1}"] if level else {}
-        judged += [np.asarray(norm[name]) for name in ("scale", "bias") if level]
+        discriminating += [np.asarray(norm[name]) for name in ("scale", "bias") if level]
     head = np.asarray(discriminator["Dense_0"]["kernel"])
-    judged.append(head.reshape(1, height, width, top).transpose(0, 3, 1, 2))
-    return drawn, judged
+    discriminating.append(head.reshape(1, height, width, top).transpose(0, 3, 1, 2))
+    return drawn, discriminating

@@ -2,7 +2,7 @@
 
 One after another on the same cores: the main job's recipe, the textbook DCGAN in jaxgen, and the textbook DCGAN in
 PyTorch.  At given minutes each draws digits while its clock stands still; a clock runs from the first network to the
-last step, compilation included.  The judge is the digit classifier of `jaxgen.evaluation`.  Needs the extra `bench`.
+last step, compilation included.  The features are those of the digit classifier of `jaxgen.evaluation`.  Needs the extra `bench`.
 """
 
 import json
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ import textbook
 import torch
 import tyro
 
-from jaxgen import ImageSpec, by_jit, make_mesh, make_step
+from jaxgen import ImageSpec, make_mesh, make_step
+from jaxgen.core.parallel import by_jit
 from jaxgen.data import Dataset, batch_indices, load
 from jaxgen.evaluation import count_classes, digit_network, frechet_distance
 from jaxgen.export import save_grid, seeded
@@ -96,7 +98,7 @@ def textbook_recipe(spec: ImageSpec) -> Recipe:
     """The textbook DCGAN in jaxgen."""
     gan = textbook.jaxgen_gan(spec)
     update = textbook.jaxgen_update(gan, optax.adam(textbook.LEARNING_RATE, b1=textbook.BETA1))
-    return Recipe(networks=gan.init, update=update, sampler=gan.sampler("generator"))
+    return Recipe(networks=partial(gan.init, spec=spec), update=update, sampler=gan.sampler())
 
 
 def torch_run(dataset: Dataset, options: Options, clock: Clock) -> Iterator[Moment]:
@@ -145,13 +147,13 @@ def plot(path: Path, curves: dict[str, list[dict[str, float]]], floor: float) ->
 
 
 def main() -> None:
-    """Trains, draws and judges as the command line says."""
+    """Trains, draws and evaluates as the command line says."""
     options = tyro.cli(Options)
     require_bounds(options)
     training, test = (load("mnist", split=split, data_dir=options.data_dir) for split in ("train", "test"))
-    judge = digit_network().extract
-    reference = judge(test.arrays["image"]).features
-    floor = frechet_distance(judge(training.arrays["image"][: options.num]).features, reference)
+    extract = digit_network().extract
+    reference = extract(test.arrays["image"]).features
+    floor = frechet_distance(extract(training.arrays["image"][: options.num]).features, reference)
     main_job = runpy.run_path(str(MAIN_JOB))
     config = main_job["Config"](seed=options.seed)
     small = RunConfig(batch_size=TEXTBOOK_BATCH, seed=options.seed)
@@ -165,7 +167,7 @@ def main() -> None:
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
     for place, (name, begin) in enumerate(runs.items()):
         for seconds, steps, images in begin(Clock()):
-            extracted = judge(images)
+            extracted = extract(images)
             assert extracted.probabilities is not None
             rarest = count_classes(extracted.probabilities).rarest
             distance = frechet_distance(extracted.features, reference)

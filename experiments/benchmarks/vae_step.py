@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
@@ -25,7 +24,8 @@ from rich.table import Table
 from step_time import Turn, take_turns
 from torch import nn
 
-from jaxgen import ImageSpec, by_jit, init_state, make_mesh, make_step, minimize
+from jaxgen import ImageSpec, init_state, make_mesh, make_step, minimize
+from jaxgen.core.parallel import by_jit
 from jaxgen.io.files import write_whole
 from jaxgen.losses import bernoulli
 from jaxgen.models import VAE, elbo_loss
@@ -101,7 +101,7 @@ def networks(name: str) -> tuple[VAE, pythae.VAE]:
 def jaxgen_turn(vae: VAE, images: np.ndarray, options: Options) -> tuple[Turn, int]:
     """As jaxgen trains: the data on the device, `scan` steps a dispatch; and the number of parameters."""
     update = minimize(elbo_loss(vae), optax.adam(RATE), wrt=("encoder", "decoder"))
-    variables = vae.init(jax.random.key(0), {"image": jnp.asarray(images[:1])})
+    variables = vae.init(jax.random.key(0), ImageSpec(*images.shape[1:]))
     size = sum(leaf.size for network in variables.values() for leaf in jax.tree.leaves(network["params"]))
     one = by_jit(make_mesh(jax.devices()[:1]))
     run = one.compile(many_steps(make_step(update), lambda data, index: {"image": data[index]}))

@@ -1,4 +1,4 @@
-"""What the watchdog costs: its looks at the state, the metrics and the images of the main experiment.
+"""The cost of the watchdog: its checks of the state, the metrics and the images of the main experiment.
 
 python experiments/benchmarks/watchdog_cost.py --help
 """
@@ -15,10 +15,11 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from jaxgen import ImageSpec, by_jit, make_mesh, make_step
+from jaxgen import ImageSpec, make_mesh, make_step
+from jaxgen.core.parallel import by_jit
 from jaxgen.training import Count, command, first_state, require_bounds
-from jaxgen.training.dispatch import has_diverged, many_steps, numbers_of
-from jaxgen.training.watchdog import Signs, diagnose, diversity, observe
+from jaxgen.training.dispatch import float_arrays, has_diverged, many_steps
+from jaxgen.training.watchdog import Signs, Watched, diagnose, diversity, observe
 
 MAIN_JOB = Path(__file__).parents[1] / "gan_mnist.py"
 IMAGES = 1_000
@@ -51,8 +52,8 @@ def main() -> None:
     program = one.compile(many_steps(make_step(recipe.update), lambda data, index: {"image": data["image"][index]}))
     chosen = one.put_sharded(rng.integers(0, IMAGES, (config.log_every, config.batch_size)).astype(np.int32))
     data, state = one.put_replicated({"image": images}), one.put_state(first_state(config, recipe))
-    look_at_state = jax.jit(lambda state: [has_diverged(*number) for number in numbers_of(state).items()])
-    times, looks = [], []
+    check = jax.jit(lambda state: [has_diverged(*array) for array in float_arrays(state).items()])
+    times, checks = [], []
     for _ in range(options.rounds + 1):
 
         def train():
@@ -61,16 +62,17 @@ def main() -> None:
             return state, measured
 
         times.append(seconds(train))
-        looks.append(seconds(lambda: look_at_state(state)))
-    dispatch, state_look = median(times[1:]), median(looks[1:])
+        checks.append(seconds(lambda: check(state)))
+    dispatch, state_check = median(times[1:]), median(checks[1:])
     row = {f"metric {n}": 1.0 for n in range(20)} | {"step": 50, "discriminator/adversarial": 1.0}
-    rows = median(seconds(lambda: diagnose(observe(Signs(), row, "discriminator/adversarial"))) for _ in range(99))
-    extract = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
-    per_dispatch = state_look + rows + extract * config.log_every / config.sample_every
+    watched = Watched((), ("discriminator/adversarial",))
+    rows = median(seconds(lambda: diagnose(observe(Signs(), row, watched))) for _ in range(99))
+    images_check = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
+    per_dispatch = state_check + rows + images_check * config.log_every / config.sample_every
     console = Console()
     console.print(f"{config.log_every} steps, one dispatch: {1e3 * dispatch:.1f} ms")
-    console.print(f"a look at the state: {1e3 * state_look:.2f} ms; at a row of metrics: {1e3 * rows:.3f} ms")
-    console.print(f"at {GRID} drawn images, each {config.sample_every:,} steps: {1e3 * look:.2f} ms")
+    console.print(f"check of the state: {1e3 * state_check:.2f} ms; of a row of metrics: {1e3 * rows:.3f} ms")
+    console.print(f"of {GRID} drawn images, each {config.sample_every:,} steps: {1e3 * images_check:.2f} ms")
     console.print(f"in all {per_dispatch / dispatch:.2%} of the time of training")
 
 

@@ -220,7 +220,8 @@ def elbo_loss(
             charged = jnp.maximum(mean_over_devices(kl.mean(0)), free_bits).sum()
         weight = beta(context.step) if callable(beta) else beta
         metrics = bound_metrics(inferred.log_likelihood, kl.sum(-1))
-        return weight * charged - inferred.log_likelihood.mean(), Aux(metrics, inferred.changes)
+        value = jnp.asarray(weight * charged - inferred.log_likelihood.mean())
+        return value, Aux(metrics, inferred.changes)
 
     return loss
 
