@@ -2,7 +2,7 @@
 
 Captions are written from the labels in several wordings.  Each network has a text encoder of its own, and the
 discriminator is matching-aware: Reed et al. (2016), https://arxiv.org/abs/1605.05396.  It ends with the label accuracy
-of samples by a classifier that has no part in training.  The same for the classes of CIFAR-10: --data cifar10.  Afterwards
+of samples by a classifier that has no part in training.  --data cifar10 does the same for its classes.  Afterwards
 
     python -m jaxgen sample runs/text_to_mnist --text "a handwritten seven" --num 64 --out sevens.png
 """

@@ -1,4 +1,4 @@
-"""How long do the measures take, against torchmetrics and prdc?  python experiments/benchmarks/judging.py --help
+"""How long do the measures take, against torchmetrics and prdc?  python experiments/benchmarks/evaluation.py --help
 
 The same random features for all, one after another on the same cores; the values are compared too.  With
 `--memory 50000` instead: the most memory that the measures need for so many features on each side.  Needs the extra

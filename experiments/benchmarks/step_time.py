@@ -95,7 +95,7 @@ def start_jaxgen(case: Case, dtype: str):
     """State, step, and images."""
     gan = textbook.jaxgen_gan(case.spec, jnp.dtype(dtype))
     update = textbook.jaxgen_update(gan, optax.adam(textbook.LEARNING_RATE, b1=textbook.BETA1))
-    state = init_state(update, gan.init(jax.random.key(0), spec), jax.random.key(1))
+    state = init_state(update, gan.init(jax.random.key(0), case.spec), jax.random.key(1))
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, *case.spec), np.uint8)
     return state, make_step(update), images
 
@@ -159,7 +159,7 @@ def difference(case: Case, *, on_stock: bool) -> float:
     """
     rate, gan = 1e-3, textbook.jaxgen_gan(case.spec, np.float64)
     update = textbook.jaxgen_update(gan, optax.sgd(rate))
-    networks = jax.tree.map(lambda leaf: leaf.astype(np.float64), gan.init(jax.random.key(0), spec))
+    networks = jax.tree.map(lambda leaf: leaf.astype(np.float64), gan.init(jax.random.key(0), case.spec))
     state = init_state(update, networks, jax.random.key(1))
     image = jax.random.randint(jax.random.key(2), (case.batch, *case.spec), 0, 256).astype(jnp.uint8)
     latent = jax.random.normal(jax.random.key(3), (case.batch, textbook.LATENT))

@@ -2,7 +2,8 @@
 
 One after another on the same cores: the main job's recipe, the textbook DCGAN in jaxgen, and the textbook DCGAN in
 PyTorch.  At given minutes each draws digits while its clock stands still; a clock runs from the first network to the
-last step, compilation included.  The features are those of the digit classifier of `jaxgen.evaluation`.  Needs the extra `bench`.
+last step, compilation included.  The features are those of the packaged digit
+classifier.  Needs the extra `bench`.
 """
 
 import json
