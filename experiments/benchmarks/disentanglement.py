@@ -1,9 +1,9 @@
-"""How far latents come apart into the factors that images were made of: the mutual information gap.
+"""How far latents disentangle the factors that images were made of: the mutual information gap.
 
 python experiments/benchmarks/disentanglement.py --help
 
-The images are made of five factors, all combinations: a square or a disc, its size, its place across and down, and its
-brightness.  Chen et al. (2018), https://arxiv.org/abs/1802.04942, section 4.1, did the same with dSprites.
+The images are made of five factors, all combinations: a square or a disc, its size, its position across and down, and
+its brightness.  Chen et al. (2018), https://arxiv.org/abs/1802.04942, section 4.1, did the same with dSprites.
 """
 
 import json
@@ -45,25 +45,25 @@ class Config:
     """Train VAE, beta-VAE and beta-TCVAE on images made of known factors."""
 
     steps: Count = 20_000
-    """Steps of each."""
+    """Training steps of each."""
     seeds: Count = 3
     """Trainings of each, from different seeds."""
     batch_size: Count = 64
-    """Images a step."""
+    """Images per step."""
     latent_size: Count = 10
-    """Latents of an image."""
+    """Latent dimension."""
     beta: Positive = 4.0
-    """Of the beta-VAE, and of the beta-TCVAE's total correlation."""
+    """The weight of the beta-VAE's divergence, and of the beta-TCVAE's total correlation."""
     learning_rate: Positive = 1e-3
     """Adam's."""
     seed: Seed = 0
     """The first seed."""
     out: Path = Path("disentanglement.json")
-    """Where the numbers are written."""
+    """The results as JSON."""
 
 
 def made_images() -> tuple[np.ndarray, np.ndarray]:
-    """All images uint8 [N, 28, 28, 1], and the number of the value of each factor, [N, 5]."""
+    """All images uint8 [N, 28, 28, 1], and the index of each factor's value, [N, 5]."""
     y, x = np.mgrid[:SIDE, :SIDE]
     images = []
     for shape, size, across, down, brightness in product(*FACTORS.values()):
@@ -76,14 +76,14 @@ def made_images() -> tuple[np.ndarray, np.ndarray]:
 
 
 def losses(vae: VAE, beta: float, dataset_size: int) -> Iterator[tuple[str, Loss]]:
-    """What is compared."""
+    """The losses that are compared, by name."""
     yield "VAE", elbo_loss(vae)
     yield f"beta-VAE, {beta:g}", elbo_loss(vae, beta=beta)
     yield f"beta-TCVAE, {beta:g}", total_correlation_loss(vae, beta=beta, dataset_size=dataset_size)
 
 
 def train(config: Config, vae: VAE, loss: Loss, images: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
-    """The posterior's means [N, Z] of all images after training, and the evidence lower bound of the last steps."""
+    """The posterior means [N, Z] of all images after training, and the mean negative ELBO of the last steps."""
     update = minimize(loss, optax.adam(config.learning_rate), wrt=("encoder", "decoder"))
     key, root = jax.random.split(jax.random.key(seed))
     state = init_state(update, vae.init(key, ImageSpec(*images.shape[1:])), root)
@@ -93,7 +93,7 @@ def train(config: Config, vae: VAE, loss: Loss, images: np.ndarray, seed: int) -
         chosen = batch_indices(seed, start * config.batch_size, DISPATCH * config.batch_size, len(images))
         batches = images[chosen].reshape(DISPATCH, config.batch_size, *images.shape[1:])
         state, metrics = program(state, {"image": batches})
-    encode = jax.jit(lambda networks: vae.encode(networks, {"image": images}, train=False)[0][0])
+    encode = jax.jit(lambda networks: vae.posterior.mean(vae.encode(networks, {"image": images}, train=False)[0]))
     total, count = jax.device_get(metrics["negative_elbo"])
     return np.asarray(encode(state.networks)), float(np.sum(total) / np.sum(count))
 

@@ -1,8 +1,7 @@
-"""How long do the measures take, against torchmetrics and prdc?  python experiments/benchmarks/evaluation.py --help
+"""Time of the measures, relative to torchmetrics and prdc.  python experiments/benchmarks/evaluation.py --help
 
-The same random features for all, one after another on the same cores; the values are compared too.  With
-`--memory 50000` instead: the most memory that the measures need for so many features on each side.  Needs the extra
-`bench`.
+All take the same random features, one after another on the same cores; the values are compared too.  `--memory 50000`
+measures instead the peak memory for so many images on each side.  Needs the extra `bench`.
 """
 
 import resource
@@ -28,16 +27,16 @@ Task = Callable[[], float]
 
 @dataclass(frozen=True)
 class Options:
-    """Time the measures, or weigh them."""
+    """Measure the time of the measures, or their memory."""
 
     num: Count = 10_000
     """Images on each side."""
     size: Count = 2_048
     """Features of an image."""
     rounds: Count = 3
-    """Turns of each; the median counts."""
+    """Repetitions of each, of which the median counts."""
     memory: Annotated[int, Bounds(least=0)] = 0
-    """Measure the memory for so many images on each side, and no times."""
+    """Measure the memory for so many images on each side instead of the time."""
 
 
 def random_features(num: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,13 +47,13 @@ def random_features(num: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tasks(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[Task, Task]]:
-    """Ours and theirs by name; each gives the number that the two must agree in."""
+    """Ours and theirs by name; the values of both must agree."""
     import prdc
     import torch
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    class Given(torch.nn.Module):
+    class Identity(torch.nn.Module):
         num_features = first.shape[1]
 
         def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -73,11 +72,11 @@ def tasks(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[Task, Task]]
     return {
         "Fréchet distance": (
             lambda: frechet_distance(first, second, allow_few=True),
-            lambda: run(FrechetInceptionDistance(Given(), input_img_size=shape, normalize=True)),
+            lambda: run(FrechetInceptionDistance(Identity(), input_img_size=shape, normalize=True)),
         ),
         f"kernel distance, {subsets} subsets": (
             lambda: kernel_distance(first, second).value,
-            lambda: run(KernelInceptionDistance(Given(), subsets=subsets, subset_size=SUBSET, normalize=True)),
+            lambda: run(KernelInceptionDistance(Identity(), subsets=subsets, subset_size=SUBSET, normalize=True)),
         ),
         "precision, recall, density, coverage": (
             lambda: compare_manifolds(first, second, k=NEAREST).density.value,
@@ -87,14 +86,14 @@ def tasks(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[Task, Task]]
 
 
 def timed(task: Task) -> tuple[float, float]:
-    """Seconds that a task takes, and its number."""
+    """Seconds that a task takes, and its value."""
     began = time.perf_counter()
     value = task()
     return time.perf_counter() - began, value
 
 
-def weigh(options: Options, console: Console) -> None:
-    """Prints the most memory that this process has had after each measure."""
+def measure_memory(options: Options, console: Console) -> None:
+    """Prints the peak memory of this process after each measure."""
     first, second = random_features(options.memory, options.size)
     console.print(f"two sets of {options.memory:,} x {options.size:,} float32: {peak():.2f} GiB")
     frechet_distance(first, second, allow_few=True)
@@ -106,7 +105,7 @@ def weigh(options: Options, console: Console) -> None:
 
 
 def peak() -> float:
-    """The most memory that this process has had, in GiB."""
+    """The peak memory of this process, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -116,7 +115,7 @@ def main() -> None:
     require_bounds(options)
     warnings.simplefilter("ignore")  # of the other implementations
     if options.memory:
-        weigh(options, console)
+        measure_memory(options, console)
         return
     table = Table("measure", "jaxgen", "theirs", "ratio", "values", title=f"{options.num:,} x {options.size:,}")
     for name, (ours, theirs) in tasks(*random_features(options.num, options.size)).items():

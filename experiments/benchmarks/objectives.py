@@ -2,8 +2,8 @@
 
 python experiments/benchmarks/objectives.py --help
 
-Says of each pair how far the digits it draws then are from real ones, and how different from each other.  Stability is
-what this shows: no pair has had time to become good.
+Measures for each pair the Fréchet distance of drawn digits to real ones, and their diversity.  This shows stability: no
+pair has had time to become good.
 """
 
 import json
@@ -65,33 +65,33 @@ class Config:
     """Train every objective with every penalty for a short while."""
 
     steps: Count = 300
-    """Steps of each pair."""
+    """Training steps of each pair."""
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     learning_rate: Positive = 5e-4
     """Adam's for both networks."""
     seed: Seed = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
     out: Path = Path("objectives.json")
-    """Where the numbers are written."""
+    """The results as JSON."""
 
 
 def update_of(gan: GAN, objective: str, penalty: str, learning_rate: float) -> Update:
-    """The two players in turn."""
+    """Trains both networks in turn."""
     discriminator, generator = OBJECTIVES[objective]
     adam, regularizer = optax.adam(learning_rate, b1=0.0, b2=0.99), PENALTIES[penalty]
     loss = discriminator_loss(gan, discriminator)
     if regularizer is not None:
         weight = {"gamma": 1.0} if regularizer is r1_loss else {"weight": 10.0}
         loss = add(adversarial=loss, penalty=regularizer(gan, **weight))
-    drawn = generator_loss(gan, generator) if generator else relativistic_generator_loss(gan, discriminator)
+    generating = generator_loss(gan, generator) if generator else relativistic_generator_loss(gan, discriminator)
     return chain(
-        discriminator=minimize(loss, adam, wrt="discriminator"), generator=minimize(drawn, adam, wrt="generator")
+        discriminator=minimize(loss, adam, wrt="discriminator"), generator=minimize(generating, adam, wrt="generator")
     )
 
 
 def measure(config: Config, gan: GAN, data: Dataset, objective: str, penalty: str) -> dict[str, float]:
-    """Trains a pair; whether all its numbers are finite, the Fréchet distance and the diversity over that of digits."""
+    """Trains a pair: the Fréchet distance, the diversity relative to real digits, and whether all arrays are finite."""
     update = update_of(gan, objective, penalty, config.learning_rate)
     state = init_state(
         update,

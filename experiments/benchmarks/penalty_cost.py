@@ -1,4 +1,4 @@
-"""What a gradient penalty costs, exact and by finite differences: a discriminator's step with it over one without.
+"""Cost of gradient penalties, exact and by finite differences, relative to a discriminator's step without one.
 
 python experiments/benchmarks/penalty_cost.py --help
 """
@@ -33,16 +33,16 @@ SMALL, COLOUR = ImageSpec(28, 28, 1), ImageSpec(32, 32, 3)
 
 @dataclass(frozen=True)
 class Config:
-    """Time the discriminator's step with R1 and R2, exact and estimated."""
+    """Time the discriminator's step with R1 and R2, exact and by finite differences."""
 
     batch_size: Count = 32
-    """Images a step."""
+    """Images per step."""
     width: Count = 32
     """Channels of the widest or the first maps, as each network counts them."""
     rounds: Count = 5
-    """Turns that each takes."""
+    """Repetitions of each, of which the median counts."""
     steps: Count = 5
-    """Steps of a turn."""
+    """Steps in a repetition."""
 
 
 def networks(width: int) -> dict[str, tuple[ImageSpec, Module, Module]]:
@@ -58,16 +58,16 @@ def main() -> None:
     """Measures as the command line says."""
     config, console = tyro.cli(Config), Console()
     require_bounds(config)
-    table = Table("networks", "no penalty", "exact", "finite differences", title="ms a discriminator's step (ratio)")
+    table = Table("networks", "no penalty", "exact", "finite differences", title="ms per discriminator's step (ratio)")
     for name, (spec, generator, discriminator) in networks(config.width).items():
         gan = GAN(generator, discriminator, latent_size=64)
         game = discriminator_loss(gan, logistic_discriminator)
         losses = [game]
-        for estimated in (False, True):
-            penalties = {"r1": r1_loss(gan, gamma=1.0, finite_differences=estimated)}
-            penalties["r2"] = r2_loss(gan, gamma=1.0, finite_differences=estimated)
+        for approximate in (False, True):
+            penalties = {"r1": r1_loss(gan, gamma=1.0, finite_differences=approximate)}
+            penalties["r2"] = r2_loss(gan, gamma=1.0, finite_differences=approximate)
             losses.append(add(game=game, **penalties))
-        first = jax.jit(gan.init)(jax.random.key(0))
+        first = jax.jit(gan.init, static_argnames="spec")(jax.random.key(0), spec=spec)
         images = np.random.default_rng(0).integers(0, 256, (config.batch_size, *spec), np.uint8)
         times = [[] for _ in losses]
         steps = []

@@ -1,7 +1,7 @@
-"""What it is worth to remember.  python experiments/benchmarks/pixelcnn_sampling.py --help
+"""Time of PixelCNN sampling.  python experiments/benchmarks/pixelcnn_sampling.py --help
 
-Draws digits of a gated PixelCNN a pixel at a time: incrementally, where each layer computes what is new, and naively,
-with the whole network for each pixel.  Both in turns, in one process; the images are compared.
+Draws digits from a gated PixelCNN pixel by pixel: incrementally, with cached activations, and naively, with the network
+evaluated anew at each pixel.  Both take turns in one process; the images are compared.
 """
 
 import json
@@ -27,7 +27,7 @@ DRAWS = {"incremental": draw_incrementally, "naive": draw_naively}
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured."""
+    """Time incremental and naive sampling."""
 
     num: Count = 64
     """Images drawn at once."""
@@ -36,13 +36,13 @@ class Options:
     width: Count = 32
     """Channels of both stacks."""
     dilations: tuple[Count, ...] = (1, 2, 4, 8)
-    """Those of the network's layers."""
+    """Dilations of the network's layers."""
     turns: Count = 3
-    """Times that each is measured; the median counts."""
+    """Repetitions of each, of which the median counts."""
     seed: Seed = 0
     """Seed of weights and images."""
     out: Path = Path("pixelcnn_sampling.json")
-    """Where the numbers go."""
+    """The results as JSON."""
 
 
 def main() -> None:

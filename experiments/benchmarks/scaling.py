@@ -1,9 +1,9 @@
-"""What many devices cost: the same work per device on 1, 2, 4 and 8 devices, counted in the compiled programs.
+"""Cost of many devices: the same work per device on 1, 2, 4 and 8 devices, counted in the compiled programs.
 
 python experiments/benchmarks/scaling.py --help
 
-Devices are simulated on the CPU, where they share its cores, so that nothing is timed: a table has the operations of a
-device's program, and the collectives of a training step with their bytes, for each strategy.
+Devices are simulated on the CPU and share its cores, so that nothing is timed: a table has, for each strategy, the
+operations of a device's program, and the collectives of a training step with their bytes.
 """
 
 import json
@@ -50,11 +50,11 @@ class Config:
     """Count the work of a DCGAN's training step on 1 to 8 devices."""
 
     batch_size: Count = 32
-    """Images a device."""
+    """Images per device."""
     width: Count = 64
     """Channels of the layer below the image."""
     out: Path | None = None
-    """Write the numbers here as JSON too."""
+    """The results as JSON."""
 
 
 def build(width: int) -> tuple[Update, TrainState]:
@@ -69,7 +69,7 @@ def build(width: int) -> tuple[Update, TrainState]:
 
 
 def count(strategy: Strategy, config: Config) -> dict[str, Any]:
-    """Operations of a device, and collectives and their bytes, in one step."""
+    """The operations of a device, the collectives and their bytes, in one step."""
     update, state = build(config.width)
     images = np.zeros((1, config.batch_size * strategy.devices, *SPEC), np.uint8)
     program = strategy.compile(many_steps(make_step(update), lambda _, images: {"image": images}))
@@ -104,13 +104,13 @@ def main() -> None:
     require_bounds(config)
     jax.config.update("jax_num_cpu_devices", COUNTS[-1])
     rows = [row for devices in COUNTS for row in count_all(config, jax.devices("cpu")[:devices])]
-    table = Table("strategy", "devices", "GFLOP a device", "efficiency", "collectives a step", "MB a step")
+    table = Table("strategy", "devices", "GFLOP per device", "efficiency", "collectives per step", "MB per step")
     for row in rows:
         alone = next(other for other in rows if other["strategy"] == row["strategy"])
         row["efficiency"] = alone["gigaflop"] / row["gigaflop"]
         kinds = ", ".join(f"{number} {kind}" for kind, number in row["collectives"].items())
-        dist_params = f"{row['gigaflop']:.3f}", f"{row['efficiency']:.3f}", kinds, f"{row['megabytes']:.2f}"
-        table.add_row(row["strategy"], str(row["devices"]), *dist_params)
+        cells = f"{row['gigaflop']:.3f}", f"{row['efficiency']:.3f}", kinds, f"{row['megabytes']:.2f}"
+        table.add_row(row["strategy"], str(row["devices"]), *cells)
     Console(width=100).print(table)
     if config.out:
         write_whole(config.out, json.dumps(rows, indent=2) + "\n")

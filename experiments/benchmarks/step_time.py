@@ -1,9 +1,9 @@
-"""How long is a training step?  python experiments/benchmarks/step_time.py
+"""Time of a training step.  python experiments/benchmarks/step_time.py --help
 
 The textbook DCGAN at three sizes: in jaxgen, the same networks on stock XLA convolutions (what Flax's layers call), and
-in PyTorch as its own tutorial writes it.  First all are shown to compute the same losses and gradients; then they take
-turns in one run on the same cores, and the medians are compared.  On a GPU the same command measures the GPU.  Needs
-the extra `bench`.
+in PyTorch as its own tutorial writes it.  Losses and gradients are checked to be the same first; then all take turns in
+one run on the same cores, and the medians are compared.  On a GPU the same command measures the GPU.  Needs the extra
+`bench`.
 """
 
 import json
@@ -29,9 +29,10 @@ from jax import lax
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen import ImageSpec, init_state, make_mesh, make_step, to_float
+from jaxgen import Context, ImageSpec, init_state, make_mesh, make_step, to_float
 from jaxgen.core.parallel import by_jit
 from jaxgen.io.files import write_whole
+from jaxgen.models import stream
 from jaxgen.nets.layers.conv import LAYOUT
 from jaxgen.training import Bounds, Count, command, require_bounds
 from jaxgen.training.dispatch import many_steps
@@ -61,13 +62,13 @@ class Options:
     out: Path = Path("runs/step_time.json")
     """The results as JSON."""
     rounds: Count = 7
-    """How often each takes its turn; medians are over these."""
+    """Turns of each, of which the median counts."""
     seconds: Annotated[float, Bounds(above=0)] = 2.0
-    """About how long a turn is."""
+    """Approximate seconds of a turn."""
     scan: tuple[Count, ...] = (1, 20)
     """Steps in one dispatch of jaxgen."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type that the networks compute in."""
+    """The dtype that the networks compute in."""
 
 
 class Turn(NamedTuple):
@@ -78,14 +79,14 @@ class Turn(NamedTuple):
 
 
 def stock(operation: Any) -> Any:
-    """A convolution as XLA has it."""
+    """A convolution of XLA's own."""
     return lambda image, kernel, strides, padding, **_: operation(
         image, kernel, strides, padding, dimension_numbers=LAYOUT
     )
 
 
 def on_stock_convolutions(function: Callable[[], Any]) -> Any:
-    """What a function makes while the layers call XLA's own convolutions."""
+    """The result of a function while the layers call XLA's own convolutions."""
     names = {"conv": stock(lax.conv_general_dilated), "conv_transpose": stock(lax.conv_transpose)}
     with mock.patch.multiple("jaxgen.nets.layers.conv", **names):
         return function()
@@ -101,7 +102,7 @@ def start_jaxgen(case: Case, dtype: str):
 
 
 def jaxgen_turn(case: Case, dtype: str, scan: int) -> Turn:
-    """As jaxgen trains: the data on the device, `scan` steps a dispatch."""
+    """As jaxgen trains: the data on the device, `scan` steps per dispatch."""
     state, step, images = start_jaxgen(case, dtype)
     one = by_jit(make_mesh(jax.devices()[:1]))
     run = one.compile(many_steps(step, lambda data, index: {"image": data[index]}))
@@ -118,7 +119,7 @@ def jaxgen_turn(case: Case, dtype: str, scan: int) -> Turn:
 
 
 def stock_turn(case: Case, dtype: str) -> Turn:
-    """The same on XLA's convolutions, a step a dispatch: inside a loop they would be slower still."""
+    """The same on XLA's convolutions, one step per dispatch: inside a loop they would be slower still."""
     state, step, images = start_jaxgen(case, dtype)
     batch = {"image": jax.device_put(images[: case.batch])}
     run = on_stock_convolutions(lambda: jax.jit(step, donate_argnums=0).lower(state, batch).compile())
@@ -154,17 +155,19 @@ def torch_turn(case: Case, dtype: str, *, compiled: bool) -> Turn:
 def difference(case: Case, *, on_stock: bool) -> float:
     """The largest relative difference of losses and gradients between jaxgen and PyTorch, same weights and inputs.
 
-    In float64, as in float32 some ReLU at its kink tells more than the sums do.  Plain gradient descent makes the
-    gradients visible: the weights before less those after, over the rate.
+    In float64, since in float32 a ReLU near its kink differs by more than the sums do.  Plain gradient descent shows
+    the gradients: the difference of the weights before and after, divided by the rate.
     """
     rate, gan = 1e-3, textbook.jaxgen_gan(case.spec, np.float64)
     update = textbook.jaxgen_update(gan, optax.sgd(rate))
     networks = jax.tree.map(lambda leaf: leaf.astype(np.float64), gan.init(jax.random.key(0), case.spec))
     state = init_state(update, networks, jax.random.key(1))
     image = jax.random.randint(jax.random.key(2), (case.batch, *case.spec), 0, 256).astype(jnp.uint8)
-    latent = jax.random.normal(jax.random.key(3), (case.batch, textbook.LATENT))
+    # The latents that the step draws: `share_images` draws them from this stream.
+    drawing = stream(Context({"image": image}, jax.random.fold_in(state.key, 0), state.step), "images")
+    latent = gan.latents(drawing)
     before = textbook.to_torch_layout(state.networks)
-    run = partial(jax.jit(make_step(update)), state, {"image": image, "latent": latent})
+    run = partial(jax.jit(make_step(update)), state, {"image": image})
     after, metrics = on_stock_convolutions(run) if on_stock else run()
 
     peer = textbook.TorchGAN(*(network.double() for network in textbook.torch_gan(case.spec)))
@@ -185,14 +188,14 @@ def difference(case: Case, *, on_stock: bool) -> float:
 
 
 def seconds_of(turn: Turn, calls: int) -> float:
-    """Seconds a step."""
+    """Seconds per step."""
     began = time.perf_counter()
     turn.run(calls)
     return (time.perf_counter() - began) / (calls * turn.steps)
 
 
 def take_turns(turns: dict[str, Turn], options: Options) -> dict[str, list[float]]:
-    """Seconds a step of each, `rounds` times, in turn."""
+    """Seconds per step of each, `rounds` times, in turn."""
     calls = {}
     for name, turn in turns.items():
         seconds_of(turn, 1)  # compiles
@@ -212,7 +215,7 @@ def operations(case: Case, dtype: str) -> float:
 
 
 def product_rate(dtype: str, side: int = 2_048) -> float:
-    """Operations a second of a large matrix product: what a step could reach if it were nothing else."""
+    """Operations per second of a large matrix product: an upper bound of a step's rate."""
     matrix = jnp.ones((side, side), dtype)
     product = jax.jit(jnp.matmul)
     product(matrix, matrix).block_until_ready()
@@ -221,13 +224,13 @@ def product_rate(dtype: str, side: int = 2_048) -> float:
 
 
 def measure(case: Case, options: Options) -> dict[str, Any]:
-    """All that is known about one size."""
+    """All results of one size."""
     jax.config.update("jax_enable_x64", True)
     differences = {"jaxgen": difference(case, on_stock=False), "stock": difference(case, on_stock=True)}
     jax.config.update("jax_enable_x64", False)
     if max(differences.values()) > TOLERANCE:
         raise SystemExit(f"{case}: these are not the same step: relative differences {differences}")
-    turns = {f"jaxgen, {scan} a dispatch": jaxgen_turn(case, options.dtype, scan) for scan in options.scan}
+    turns = {f"jaxgen, {scan} per dispatch": jaxgen_turn(case, options.dtype, scan) for scan in options.scan}
     turns["stock convolutions"] = stock_turn(case, options.dtype)
     turns["PyTorch, eager"] = torch_turn(case, options.dtype, compiled=False)
     turns["PyTorch, compiled"] = torch_turn(case, options.dtype, compiled=True)
@@ -248,7 +251,7 @@ def measure(case: Case, options: Options) -> dict[str, Any]:
 
 def table_of(results: list[dict[str, Any]], rate: float) -> Table:
     """The medians, side by side."""
-    table = Table("size, batch", "", "ms a step", "images/s", "to PyTorch eager", "of the product rate")
+    table = Table("size, batch", "", "ms per step", "images/s", "to PyTorch eager", "of the product rate")
     for result in results:
         for name, median in result["median"].items():
             table.add_row(

@@ -1,7 +1,7 @@
-"""Does a data set larger than memory stay out of it?  python experiments/benchmarks/streaming.py
+"""Memory of a data set that is streamed from disk.  python experiments/benchmarks/streaming.py --help
 
-One epoch in shuffled batches is read from disk and nothing is done with it: images a second, and the memory of the
-process on the way, which is to be flat.  The images are noise, made as PNG files in ten classes, or those of --data.
+One epoch in shuffled batches is read from disk and not used: images per second, and the memory of the process on the
+way, which should stay constant.  The images are noise, made as PNG files in ten classes, or those of --data.
 """
 
 import json
@@ -34,20 +34,20 @@ STATM = Path("/proc/self/statm")
 
 @dataclass(frozen=True)
 class Options:
-    """Stream one epoch from disk, and watch the memory."""
+    """Stream one epoch from disk, and measure the memory."""
 
     out: Path = Path("runs/streaming.json")
     """The results as JSON."""
     images: Count = 200_000
-    """How many images to make."""
+    """Number of images to make."""
     folder: Path | None = None
     """An empty folder to make them in, and to keep them; a temporary one if not given."""
     data: str | None = None
-    """Make none and stream this: a folder of images, or the training split of a set that TFDS has prepared."""
+    """Stream this instead: a folder of images, or the training split of a set that TFDS has prepared."""
     data_dir: Path | None = None
-    """Where the prepared set is."""
+    """The folder of the prepared set."""
     batch_size: Count = 64
-    """Images a batch."""
+    """Images per batch."""
 
 
 def make_images(folder: Path, num: int) -> None:
@@ -81,17 +81,17 @@ def open_data(options: Options, console: Console, stack: ExitStack) -> StreamedD
 
 
 def resident() -> float:
-    """Megabytes of the process in memory now."""
+    """Megabytes that the process occupies now."""
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def peak() -> float:
-    """Megabytes of the process in memory at most so far."""
+    """Megabytes that the process has occupied at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def stream(dataset: StreamedDataset, batch_size: int) -> dict[str, Any]:
-    """One epoch: images a second, and the memory on the way."""
+    """Streams one epoch: images per second, and the memory on the way."""
     steps = dataset.size // batch_size
     if steps < QUARTERS:
         raise InputError(f"--batch-size {batch_size}: {dataset.size} images make {steps} batches; expected 4 or more.")

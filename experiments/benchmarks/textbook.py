@@ -28,13 +28,13 @@ TorchWeights = tuple[list[np.ndarray], list[np.ndarray]]
 
 
 def jaxgen_gan(spec: ImageSpec, dtype: Any = np.float32) -> GAN:
-    """The networks in jaxgen."""
+    """The GAN in jaxgen."""
     generator = DCGANGenerator(spec, WIDTH, dtype=dtype)
     return GAN(generator, DCGANDiscriminator(WIDTH, dtype=dtype), latent_size=LATENT)
 
 
 def jaxgen_update(gan: GAN, tx: optax.GradientTransformation) -> Update:
-    """The step in jaxgen."""
+    """The training step in jaxgen."""
     return share_images(
         gan,
         chain(
@@ -114,11 +114,11 @@ def to_torch_layout(networks: Mapping[str, Any]) -> TorchWeights:
     top = np.asarray(generator["BatchNorm_0"]["scale"]).size
     dense = np.asarray(generator["Dense_0"]["kernel"])
     height = width = round((dense.shape[1] / top) ** 0.5)
-    drawn = [dense.reshape(-1, height, width, top).transpose(0, 3, 1, 2)]
+    generating = [dense.reshape(-1, height, width, top).transpose(0, 3, 1, 2)]
     for level in range(count):
         norm = generator[f"BatchNorm_{level}"]
         kernel = np.asarray(generator[f"ConvTranspose_{level}"]["kernel"])
-        drawn += [np.asarray(norm["scale"]), np.asarray(norm["bias"]), kernel[::-1, ::-1].transpose(2, 3, 0, 1)]
+        generating += [np.asarray(norm["scale"]), np.asarray(norm["bias"]), kernel[::-1, ::-1].transpose(2, 3, 0, 1)]
     discriminating = []
     for level in range(count):
         discriminating.append(np.asarray(discriminator[f"Conv_{level}"]["kernel"]).transpose(3, 2, 0, 1))
@@ -126,4 +126,4 @@ def to_torch_layout(networks: Mapping[str, Any]) -> TorchWeights:
         discriminating += [np.asarray(norm[name]) for name in ("scale", "bias") if level]
     head = np.asarray(discriminator["Dense_0"]["kernel"])
     discriminating.append(head.reshape(1, height, width, top).transpose(0, 3, 1, 2))
-    return drawn, discriminating
+    return generating, discriminating

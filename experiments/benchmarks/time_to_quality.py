@@ -1,9 +1,8 @@
-"""How good after how long?  python experiments/benchmarks/time_to_quality.py --data-dir DIR
+"""Quality against training time.  python experiments/benchmarks/time_to_quality.py --data-dir DIR
 
 One after another on the same cores: the main job's recipe, the textbook DCGAN in jaxgen, and the textbook DCGAN in
-PyTorch.  At given minutes each draws digits while its clock stands still; a clock runs from the first network to the
-last step, compilation included.  The features are those of the packaged digit
-classifier.  Needs the extra `bench`.
+PyTorch.  At certain minutes each draws digits while its clock is stopped; a clock runs from the first network to the
+last step, compilation included.  The features are those of the packaged digit classifier.  Needs the extra `bench`.
 """
 
 import json
@@ -46,16 +45,16 @@ class Options:
     data_dir: Path | None = None
     """The folder of full MNIST."""
     minutes: tuple[Positive, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
-    """When to look, in ascending order."""
+    """Minutes of training after which digits are drawn, in ascending order."""
     num: Count = 10_000
-    """How many digits to draw each time."""
+    """Number of digits to draw each time."""
     seed: Seed = 0
-    """Seed of everything random."""
+    """Seed of all random numbers."""
 
 
 @dataclass
 class Clock:
-    """Seconds of training, without those of looking at it."""
+    """Seconds of training, without those of drawing images."""
 
     began: float = field(default_factory=time.monotonic)
 
@@ -65,18 +64,18 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """What happens inside takes no time."""
+        """Stops the clock inside the context."""
         paused = time.monotonic()
         yield
         self.began += time.monotonic() - paused
 
 
 Moment = tuple[float, int, np.ndarray]
-"""Seconds, steps, and the images uint8 [N, H, W, C] drawn then."""
+"""Seconds, steps, and images uint8 [N, H, W, C] that were drawn at that moment."""
 
 
 def jaxgen_run(recipe: Recipe, config: RunConfig, dataset: Dataset, options: Options, clock: Clock) -> Iterator[Moment]:
-    """A recipe in jaxgen."""
+    """Trains a recipe in jaxgen."""
     marks, state = list(options.minutes), first_state(config, recipe)
     draw = jax.jit(lambda networks, index: seeded(recipe.sampler, networks)(jnp.uint32(options.seed), index))
 
@@ -103,7 +102,7 @@ def textbook_recipe(spec: ImageSpec) -> Recipe:
 
 
 def torch_run(dataset: Dataset, options: Options, clock: Clock) -> Iterator[Moment]:
-    """The textbook DCGAN in PyTorch."""
+    """Trains the textbook DCGAN in PyTorch."""
     torch.manual_seed(options.seed)
     device = textbook.torch_device()
     gan, marks, number = textbook.torch_gan(dataset.spec, device), list(options.minutes), 0

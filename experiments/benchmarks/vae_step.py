@@ -1,7 +1,7 @@
-"""How long is a VAE's training step, against pythae?  python experiments/benchmarks/vae_step.py
+"""Time of a VAE's training step, relative to pythae.  python experiments/benchmarks/vae_step.py --help
 
-The same networks, batch, loss and optimiser, in turns in one run on the same cores; the medians are compared.  Needs
-the extra `bench`.
+Both have the same networks, batch, loss and optimiser, and take turns in one run on the same cores; the medians are
+compared.  Needs the extra `bench`.
 """
 
 import json
@@ -43,17 +43,17 @@ class Options:
     out: Path = Path("runs/vae_step.json")
     """The results as JSON."""
     batch_size: Count = 100
-    """Images a step."""
+    """Images per step."""
     rounds: Count = 7
-    """How often each takes its turn; medians are over these."""
+    """Turns of each, of which the median counts."""
     seconds: Annotated[float, Bounds(above=0)] = 2.0
-    """About how long a turn is."""
+    """Approximate seconds of a turn."""
     scan: Count = 20
     """Steps in one dispatch of jaxgen."""
 
 
 class Encoder(BaseEncoder):
-    """Features, then the mean and the log variance."""
+    """An encoder to the mean and the log variance."""
 
     def __init__(self, features: nn.Module, size: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def convolution(channels: int, features: int) -> list[nn.Module]:
 
 
 def networks(name: str) -> tuple[VAE, pythae.VAE]:
-    """The two with the same layers."""
+    """Ours and pythae's, with the same layers."""
     if name == "MLP, 200-200":
         ours = VAE(MLPEncoder(LATENTS), MLPDecoder(SPEC), bernoulli(), LATENTS)
         encoder = [nn.Flatten(), nn.Linear(784, 200), nn.Tanh(), nn.Linear(200, 200), nn.Tanh()]
@@ -99,7 +99,7 @@ def networks(name: str) -> tuple[VAE, pythae.VAE]:
 
 
 def jaxgen_turn(vae: VAE, images: np.ndarray, options: Options) -> tuple[Turn, int]:
-    """As jaxgen trains: the data on the device, `scan` steps a dispatch; and the number of parameters."""
+    """As jaxgen trains: the data on the device, `scan` steps per dispatch; and the number of parameters."""
     update = minimize(elbo_loss(vae), optax.adam(RATE), wrt=("encoder", "decoder"))
     variables = vae.init(jax.random.key(0), ImageSpec(*images.shape[1:]))
     size = sum(leaf.size for network in variables.values() for leaf in jax.tree.leaves(network["params"]))
@@ -118,7 +118,7 @@ def jaxgen_turn(vae: VAE, images: np.ndarray, options: Options) -> tuple[Turn, i
 
 
 def pythae_turn(vae: pythae.VAE, images: np.ndarray, options: Options) -> tuple[Turn, int]:
-    """What pythae's trainer does in a step, the batch at hand as float32; and the number of parameters."""
+    """A step of pythae's trainer, with the batch in memory as float32; and the number of parameters."""
     batch = {"data": torch.from_numpy(images[: options.batch_size] / np.float32(255)).permute(0, 3, 1, 2).contiguous()}
     adam = torch.optim.Adam(vae.parameters(), lr=RATE)
 

@@ -35,7 +35,7 @@ class Config:
 
 
 def seconds(task: Callable[[], object]) -> float:
-    """How long a task takes."""
+    """Seconds that a task takes."""
     began = time.perf_counter()
     jax.block_until_ready(task())
     return time.perf_counter() - began
@@ -65,7 +65,7 @@ def main() -> None:
         checks.append(seconds(lambda: check(state)))
     dispatch, state_check = median(times[1:]), median(checks[1:])
     row = {f"metric {n}": 1.0 for n in range(20)} | {"step": 50, "discriminator/adversarial": 1.0}
-    watched = Watched((), ("discriminator/adversarial",))
+    watched = Watched(recipe.update.losses, recipe.discriminators)
     rows = median(seconds(lambda: diagnose(observe(Signs(), row, watched))) for _ in range(99))
     images_check = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
     per_dispatch = state_check + rows + images_check * config.log_every / config.sample_every
@@ -73,7 +73,7 @@ def main() -> None:
     console.print(f"{config.log_every} steps, one dispatch: {1e3 * dispatch:.1f} ms")
     console.print(f"check of the state: {1e3 * state_check:.2f} ms; of a row of metrics: {1e3 * rows:.3f} ms")
     console.print(f"of {GRID} drawn images, each {config.sample_every:,} steps: {1e3 * images_check:.2f} ms")
-    console.print(f"in all {per_dispatch / dispatch:.2%} of the time of training")
+    console.print(f"total {per_dispatch / dispatch:.2%} of the time of training")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def features(request):
 
 @pytest.fixture
 def by_features(torch):
-    """A network that hands on the features that it is given as images."""
+    """A network whose features are its images, flattened."""
 
     class Identity(torch.nn.Module):
         num_features = 0
@@ -120,10 +120,10 @@ def test_inception_is_the_original(torch, torchscript):
 def test_the_other_form_of_the_weights_is_the_same_network(torch, torchscript, tmp_path):
     script = torch.jit.load(str(torchscript)).state_dict()
     kernels = [name.removesuffix(".weight") for name in script if script[name].ndim == 4]
-    plain = {"fc.bias": torch.zeros(1_008)}  # what is not needed is passed over
+    plain = {"fc.bias": torch.zeros(1_008)}  # tensors that are not needed are ignored
     for layer, kernel in zip(LAYERS, kernels, strict=True):
         plain[f"{layer}.conv.weight"] = script[f"{kernel}.weight"] / 2
-        plain[f"{layer}.bn.weight"] = torch.full_like(script[f"{kernel}.beta"], 2.0)  # and so the halves are whole
+        plain[f"{layer}.bn.weight"] = torch.full_like(script[f"{kernel}.beta"], 2.0)  # which doubles the halves
         plain[f"{layer}.bn.bias"] = script[f"{kernel}.beta"]
         plain[f"{layer}.bn.running_mean"] = script[f"{kernel}.mean"] / 2
         plain[f"{layer}.bn.running_var"] = script[f"{kernel}.var"]
@@ -142,7 +142,7 @@ def test_a_pickle_of_anything_else_is_not_opened(torch, tmp_path):
     torch.save({"weight": slice(3)}, tmp_path / "other.pth")
     (tmp_path / "torn.pt").write_bytes(b"PK")
     for name in ("other.pth", "torn.pt"):
-        with pytest.raises(InputError, match="holds no weights"):
+        with pytest.raises(InputError, match="holds no PyTorch weights"):
             inception_network(tmp_path / name)
 
 

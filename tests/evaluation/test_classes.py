@@ -5,7 +5,7 @@ from jaxgen import InputError
 from jaxgen.evaluation import class_score, count_classes
 
 
-def test_the_score_is_one_for_the_undecided_and_the_number_of_classes_for_the_certain():
+def test_the_score_is_one_for_uniform_and_the_number_of_classes_for_certain_predictions():
     assert class_score(np.full((100, 10), 0.1)).value == pytest.approx(1)
     certain = np.tile(np.eye(10), (10, 1))
     assert class_score(certain).value == pytest.approx(10)
@@ -37,6 +37,6 @@ def test_classes_are_counted():
         (np.eye(4), 5, "5 splits of 4 samples"),
     ],
 )
-def test_what_are_no_probabilities_are_refused(probabilities, splits, message):
+def test_arrays_that_are_no_probabilities_are_refused(probabilities, splits, message):
     with pytest.raises(InputError, match=message):
         class_score(probabilities, splits=splits)

@@ -1,4 +1,4 @@
-"""The classifiers that the package carries, and networks in general."""
+"""The packaged classifiers, and feature networks in general."""
 
 import chex
 import jax
@@ -9,7 +9,7 @@ import pytest
 from jaxgen import ImageSpec, InputError, to_float
 from jaxgen.data import load, make_dataset
 from jaxgen.evaluation import cached_features, digit_network, feature_network, network, packaged_network
-from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, carried_network
+from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, classifier_network
 from jaxgen.evaluation.weights import digest_of, read_weights, write_weights
 from jaxgen.nets import forward
 from tests.programs import ROOT, load_program, run_here
@@ -17,12 +17,12 @@ from tests.programs import ROOT, load_program, run_here
 PREPARED = ROOT.parent / "shared" / "data" / "tfds"
 
 
-@pytest.mark.parametrize("carried", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
-def test_the_weights_are_small(carried):
-    assert carried.weights.stat().st_size < 1_000_000
+@pytest.mark.parametrize("classifier", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
+def test_the_weights_are_small(classifier):
+    assert classifier.weights.stat().st_size < 1_000_000
 
 
-def test_the_classifier_knows_the_embedded_digits():
+def test_the_classifier_recognises_the_embedded_digits():
     digits = load("mnist", offline=True)
     extracted = digit_network().extract(digits.arrays["image"])
     assert extracted.features.shape == (5_000, 64)
@@ -32,15 +32,15 @@ def test_the_classifier_knows_the_embedded_digits():
 
 @pytest.mark.skipif(not PREPARED.is_dir(), reason=f"no prepared data sets are in {PREPARED}")
 @pytest.mark.parametrize(
-    ("carried", "share"), [(DIGIT_CLASSIFIER, 0.99), pytest.param(CIFAR10_CLASSIFIER, 0.83, marks=pytest.mark.long)]
+    ("classifier", "share"), [(DIGIT_CLASSIFIER, 0.99), pytest.param(CIFAR10_CLASSIFIER, 0.83, marks=pytest.mark.long)]
 )
-def test_the_classifiers_know_the_test_images_which_they_never_saw(carried, share):
-    images = load(carried.labels_of[0], split="test", data_dir=PREPARED)
-    extracted = carried_network(carried).extract(images.arrays["image"])
+def test_the_classifiers_recognise_test_images(classifier, share):
+    images = load(classifier.labels_of[0], split="test", data_dir=PREPARED)
+    extracted = classifier_network(classifier).extract(images.arrays["image"])
     assert (extracted.probabilities.argmax(axis=1) == images.arrays["label"]).mean() > share
 
 
-def test_images_are_seen_alike_in_whatever_number():
+def test_features_do_not_depend_on_the_number_of_images():
     images = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 1), np.uint8)
     double = feature_network("double", lambda image: 2.0 * image.reshape(len(image), -1))
     np.testing.assert_array_equal(double.extract(images).features, 2.0 * images.reshape(7, -1))
@@ -48,19 +48,19 @@ def test_images_are_seen_alike_in_whatever_number():
     np.testing.assert_array_equal(in_twos(images).features, double.extract(images).features)
 
 
-def test_a_reference_is_looked_at_once_and_by_each_network():
-    images, looks = np.zeros((3, 4, 4, 1), np.uint8), []
+def test_the_features_of_a_reference_are_extracted_once_by_each_network():
+    images, calls = np.zeros((3, 4, 4, 1), np.uint8), []
 
     def counting(name, value):
         made = feature_network(name, lambda image: jnp.full((len(image), 2), value))
-        return made._replace(extract=lambda images: looks.append(name) or made.extract(images))
+        return made._replace(extract=lambda images: calls.append(name) or made.extract(images))
 
     one, two = counting("one", 1.0), counting("two", 2.0)
-    for given, value in ((one, 1), (two, 2), (one, 1)):
-        np.testing.assert_array_equal(cached_features(given, images, "digest").features, np.full((3, 2), value))
-    assert looks == ["one", "two"]
+    for chosen, value in ((one, 1), (two, 2), (one, 1)):
+        np.testing.assert_array_equal(cached_features(chosen, images, "digest").features, np.full((3, 2), value))
+    assert calls == ["one", "two"]
     assert cached_features(one, images, "another digest").features.shape == (3, 2)
-    assert looks == ["one", "two", "one"]
+    assert calls == ["one", "two", "one"]
 
 
 def test_features_that_are_not_finite_are_refused():
@@ -111,17 +111,17 @@ def test_images_of_another_size_are_refused():
     assert packaged_network(ImageSpec(32, 32, 1)) is None
 
 
-@pytest.mark.parametrize("carried", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
-def test_a_packaged_network_is_that_of_the_size(carried):
-    assert packaged_network(carried.spec).digest == digest_of(carried.weights)
+@pytest.mark.parametrize("classifier", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
+def test_a_packaged_network_is_that_of_the_size(classifier):
+    assert packaged_network(classifier.spec).digest == digest_of(classifier.weights)
 
 
 @pytest.fixture
-def judges(monkeypatch):
-    """The program that trains classifiers, with the embedded digits and without training, and what it would learn."""
-    program = load_program(ROOT / "experiments" / "judges" / "classifier.py")
-    module, given = DIGIT_CLASSIFIER.module, jnp.zeros((1, 28, 28, 1))
-    template = jax.eval_shape(lambda: module.init(jax.random.key(0), given, train=False))
+def training_program(monkeypatch):
+    """The program that trains classifiers, on the embedded digits and without training, and the variables it writes."""
+    program = load_program(ROOT / "experiments" / "classifiers" / "classifier.py")
+    module, example = DIGIT_CLASSIFIER.module, jnp.zeros((1, 28, 28, 1))
+    template = jax.eval_shape(lambda: module.init(jax.random.key(0), example, train=False))
     learned = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
     monkeypatch.setattr(program, "load", lambda *_, **__: load("mnist", offline=True))
     monkeypatch.setattr(program, "train_classifier", lambda *_: learned)
@@ -129,33 +129,33 @@ def judges(monkeypatch):
 
 
 @pytest.fixture
-def few_are_enough(judges, monkeypatch):
-    training = judges[0].TRAININGS["mnist"]
-    few = training._replace(carried=training.carried._replace(trained=5_000))
-    monkeypatch.setitem(judges[0].TRAININGS, "mnist", few)
+def few_are_enough(training_program, monkeypatch):
+    training = training_program[0].TRAININGS["mnist"]
+    few = training._replace(classifier=training.classifier._replace(num_trained=5_000))
+    monkeypatch.setitem(training_program[0].TRAININGS, "mnist", few)
 
 
-def test_a_part_of_the_training_images_is_refused(tmp_path, monkeypatch, capsys, judges):
-    assert run_here(monkeypatch, judges[0].main, "--out", tmp_path / "new") == 2
+def test_a_part_of_the_training_images_is_refused(tmp_path, monkeypatch, capsys, training_program):
+    assert run_here(monkeypatch, training_program[0].main, "--out", tmp_path / "new") == 2
     assert "has 5,000 images; expected all 60,000: give --data-dir" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.usefixtures("few_are_enough")
-def test_what_was_learned_is_written_and_tested(tmp_path, monkeypatch, capsys, judges):
-    program, learned = judges
+def test_the_trained_weights_are_written_and_tested(tmp_path, monkeypatch, capsys, training_program):
+    program, learned = training_program
     assert run_here(monkeypatch, program.main, "--out", tmp_path / "new" / "folder") == 0
-    assert "10.00% of 5,000 test images right" in capsys.readouterr().out  # zeros make every digit a zero
+    assert "Test accuracy 10.00% of 5,000 images" in capsys.readouterr().out  # zeros make every digit a zero
     written = tmp_path / "new" / "folder" / DIGIT_CLASSIFIER.weights.name
     chex.assert_trees_all_equal(read_weights(written, learned), learned)
 
 
 @pytest.mark.usefixtures("few_are_enough")
-def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path, monkeypatch, capsys, judges):
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(tmp_path, monkeypatch, capsys, training_program):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 
-    program, _ = judges
+    program, _ = training_program
     monkeypatch.setattr(program, "TemporaryFile", refuse)
     monkeypatch.setattr(program, "train_classifier", lambda *_: pytest.fail("it was trained"))
     assert run_here(monkeypatch, program.main, "--out", tmp_path) == 2
@@ -163,8 +163,8 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path, mo
 
 
 @pytest.mark.long
-def test_a_classifier_learns_to_tell_black_from_white():
-    program = load_program(ROOT / "experiments" / "judges" / "classifier.py")
+def test_a_classifier_learns_to_distinguish_black_from_white():
+    program = load_program(ROOT / "experiments" / "classifiers" / "classifier.py")
     label = np.arange(512) % 2
     image = np.broadcast_to(255 * label[:, None, None, None], (512, 28, 28, 1)).astype(np.uint8)
     dataset = make_dataset(image, label, source="black and white", split="train")

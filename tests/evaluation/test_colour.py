@@ -7,7 +7,7 @@ from jaxgen import InputError
 from jaxgen.evaluation import colourfulness
 
 
-def test_it_is_what_its_definition_says():
+def test_it_follows_its_definition():
     images = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3), np.uint8)
     for image, value in zip(images, colourfulness(images), strict=True):
         pixels = image.reshape(-1, 3).tolist()
@@ -31,5 +31,5 @@ def test_fainter_colours_are_less_colourful_in_proportion():
 
 
 def test_images_without_three_channels_are_refused():
-    with pytest.raises(InputError, match="Images of 1 channels; colourfulness takes red, green and blue"):
+    with pytest.raises(InputError, match="Images of 1 channels; colourfulness takes three: red, green and blue"):
         colourfulness(np.zeros((1, 8, 8, 1), np.uint8))

@@ -1,21 +1,28 @@
 """`python -m jaxgen evaluate`."""
 
 import json
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgen import ImageSpec
+from jaxgen import ImageSpec, Sampler
 from jaxgen.cli import main
 from jaxgen.core.condition import features, labels
 from jaxgen.data import load
 from jaxgen.evaluation import digit_network, frechet_distance
-from jaxgen.export import save_sampler
+from jaxgen.export import ExportInfo, export_sampler
 from tests.programs import run_here, write_images
 
 SPEC = ImageSpec(28, 28, 1)
+
+
+def export_grey(folder, conditions):
+    """Exports a sampler of grey images that ignores its conditions."""
+    sampler = Sampler(lambda _, keys, fields: jnp.zeros((*keys.shape, *SPEC)), conditions)
+    export_sampler(sampler)(Path(folder), {}, ExportInfo(SPEC))
 
 
 @pytest.fixture
@@ -32,13 +39,13 @@ def files(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir()
         for side in sides:
             Image.new("1", (side, side)).save(tmp_path / folder / f"{side}.png")
-    save_sampler("told/sampler", lambda _, keys, told: jnp.zeros((*keys.shape, 28, 28, 1)), {}, SPEC, features(2))
+    export_grey("cvae/sampler", features(2))
     (tmp_path / "not.pth").write_bytes(b"no weights")
     (tmp_path / "torn.npz").write_bytes((tmp_path / "drawn.npz").read_bytes()[:5_000])
     return tmp_path
 
 
-def test_numbers_come_with_what_they_are_of(files, monkeypatch, capsys):
+def test_measures_come_with_their_provenance(files, monkeypatch, capsys):
     options = ("evaluate", "drawn.npz", "--data", "real.npz", "--seed", 3)
     assert run_here(monkeypatch, main, *options) == 0
     record = json.loads((files / "evaluation.json").read_text())
@@ -50,8 +57,8 @@ def test_numbers_come_with_what_they_are_of(files, monkeypatch, capsys):
     assert len(record["network"]["sha256"]) == 64
     assert record["seed"] == 3
     assert "memorization" not in record["measures"]  # these data have one split
-    told = capsys.readouterr().out
-    assert all(name in told for name in record["measures"])
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in record["measures"])
     before = (files / "evaluation.json").read_text()
     assert run_here(monkeypatch, main, *options) == 0
     assert (files / "evaluation.json").read_text() == before
@@ -65,46 +72,46 @@ def test_metrics_are_chosen(files, monkeypatch):
     assert record["drawn"]["n"] == record["real"]["n"] == 100
 
 
-def test_classes_are_counted_where_they_are_the_networks_or_asked_for(files, monkeypatch):
-    judged = "evaluate", "drawn.npz", "--num", 150, "--allow-few", "--data"
+def test_classes_are_counted_where_they_are_the_networks_or_chosen(files, monkeypatch):
+    options = "evaluate", "drawn.npz", "--num", 150, "--allow-few", "--data"
     for data, counted in (
         (("real.npz",), False),
         (("real.npz", "--metrics", "classes"), True),
         (("mnist", "--split", "train", "--offline"), True),
     ):
-        assert run_here(monkeypatch, main, *judged, *data) == 0
+        assert run_here(monkeypatch, main, *options, *data) == 0
         assert ("classes covered" in json.loads((files / "evaluation.json").read_text())["measures"]) == counted
 
 
 def test_accuracy_is_that_of_labels_which_are_the_classifiers(files, monkeypatch):
     digits = load("mnist", offline=True)
     image, label = (digits.arrays[name][::25] for name in ("image", "label"))
-    np.savez("told.npz", image=image, label=label)
+    np.savez("labelled.npz", image=image, label=label)
     for name in ("zero", "one"):  # which come in the order of the alphabet
         (files / "folder" / name).mkdir(parents=True)
     for number, (one, of) in enumerate(zip(image, label, strict=True)):
         Image.fromarray(one[..., 0]).save(files / "folder" / ("zero", "one")[of % 2] / f"{number}.png")
     against = "--data", "mnist", "--split", "train", "--offline", "--metrics", "classes", "--num"
-    for given, num, expected in (("told.npz", 200, True), ("told.npz", 150, True), ("folder", 200, False)):
-        assert run_here(monkeypatch, main, "evaluate", given, *against, num) == 0
+    for drawn, num, expected in (("labelled.npz", 200, True), ("labelled.npz", 150, True), ("folder", 200, False)):
+        assert run_here(monkeypatch, main, "evaluate", drawn, *against, num) == 0
         measures = json.loads((files / "evaluation.json").read_text())["measures"]
         assert ("label accuracy" in measures) == expected
         assert not expected or measures["label accuracy"]["value"] > 0.95
-    against = "--data", "real.npz", "--metrics", "classes"  # whose labels are whatever they are
-    assert run_here(monkeypatch, main, "evaluate", "told.npz", *against) == 0
+    against = "--data", "real.npz", "--metrics", "classes"  # whose labels may be of any classes
+    assert run_here(monkeypatch, main, "evaluate", "labelled.npz", *against) == 0
     assert "label accuracy" not in json.loads((files / "evaluation.json").read_text())["measures"]
 
 
-def test_a_run_that_must_be_told_is_answered_before_data_are_looked_for(files, monkeypatch, capsys):
+def test_a_conditional_run_is_refused_before_data_are_read(files, monkeypatch, capsys):
     for options, advised in ((("--data", "absent", "--data-dir", "a"), "absent --data-dir a"), ((), "<data>")):
-        assert run_here(monkeypatch, main, "evaluate", "told", *options) == 2
+        assert run_here(monkeypatch, main, "evaluate", "cvae", *options) == 2
         error = capsys.readouterr().err
-        judging = f"python -m jaxgen evaluate drawn.npz --data {advised} --split test --num 10000"
-        assert error.endswith(f"--out drawn.npz; and then {judging}\n")
+        evaluating = f"python -m jaxgen evaluate drawn.npz --data {advised} --split test --num 10000"
+        assert error.endswith(f"--out drawn.npz; and then {evaluating}\n")
 
 
-def test_what_a_run_was_told_is_a_label_of_its_own_data(files, monkeypatch):
-    save_sampler("run/sampler", lambda _, keys, told: jnp.zeros((*keys.shape, 28, 28, 1)), {}, SPEC, labels(10))
+def test_the_labels_of_a_run_are_those_of_its_data(files, monkeypatch):
+    export_grey("run/sampler", labels(10))
     against = "--data", "mnist", "--split", "train", "--offline", "--metrics", "classes", "--num", 20
     for data, expected in ((None, False), ("fashion_mnist", False), ("mnist", True)):
         if data:
@@ -142,7 +149,10 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("torn.npz", "--data", "real.npz"), "cannot be read as an .npz"),
         (("mixed", "--data", "real.npz"), "29"),
         (("drawn.npz", "--data", "bomb"), "9000 x 9000 pixels"),
-        (("told", "--data", "real.npz"), "sample told --features features.npz --num 10000 --out drawn.npz; and then"),
+        (
+            ("cvae", "--data", "real.npz"),
+            "--features features.npz --num 10000 --out drawn.npz; and then",
+        ),
         (("drawn.npz", "--data", "real.npz", "--inception", "absent.pth"), "absent.pth cannot be read"),
         (("drawn.npz", "--data", "real.npz", "--inception", "not.pth"), "--inception not.pth"),
         (("drawn.npz", "--data", "real.npz", "--inception", "not.safetensors"), "not.safetensors cannot be read"),

@@ -41,7 +41,7 @@ def test_a_feature_that_is_constant_does_no_harm():
     assert distance == pytest.approx(frechet_distance(first, second), rel=1e-6)
 
 
-def test_few_samples_are_taken_on_demand():
+def test_few_samples_are_allowed_on_demand():
     first, second = draw(5, 8, 0), draw(4, 8, 1)
     c1, c2 = (np.cov(features, rowvar=False) for features in (first, second))
     nuclear = np.linalg.svd(scipy.linalg.sqrtm(c1).real @ scipy.linalg.sqrtm(c2).real, compute_uv=False).sum()

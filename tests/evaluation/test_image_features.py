@@ -1,4 +1,4 @@
-"""What is known of an image, as numbers; and from the command line to images drawn for it."""
+"""Features of images, and from the command line to images drawn for them."""
 
 import json
 
@@ -9,7 +9,7 @@ from jaxgen import InputError
 from jaxgen.cli import main as jaxgen
 from jaxgen.data import load, read_features
 from jaxgen.evaluation import cifar10_network, digit_network
-from jaxgen.evaluation.image_features import describe, described, likeness
+from jaxgen.evaluation.image_features import describe, relative_distance, with_features
 from jaxgen.export import save_image
 from tests.programs import ROOT, load_program, run_here
 
@@ -39,25 +39,25 @@ def test_edges_are_steps_wherever_they_are_and_nothing_else():
     np.testing.assert_allclose(turned, edges.T, rtol=1e-6)
 
 
-def test_likeness_is_of_what_was_asked_for_and_of_any_other():
-    asked = np.random.default_rng(0).normal(size=(2_000, 5))
-    assert likeness(asked, asked) == 0
-    assert likeness(asked, np.random.default_rng(1).normal(size=(2_000, 5))) == pytest.approx(1, abs=0.05)
+def test_the_relative_distance_is_zero_to_the_target_and_one_to_other_images():
+    target = np.random.default_rng(0).normal(size=(2_000, 5))
+    assert relative_distance(target, target) == 0
+    assert relative_distance(target, np.random.default_rng(1).normal(size=(2_000, 5))) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(("spec", "network"), [((28, 28, 1), digit_network), ((32, 32, 3), cifar10_network)])
-def test_an_embedding_is_what_the_classifier_of_that_size_sees(spec, network):
+def test_an_embedding_is_the_features_of_the_classifier_of_that_size(spec, network):
     images = np.random.default_rng(0).integers(0, 256, (3, *spec), np.uint8)
     np.testing.assert_array_equal(describe(images, "embedding"), network().extract(images).features)
 
 
-def test_what_cannot_be_described_is_told():
+def test_images_without_such_features_are_refused():
     with pytest.raises(InputError, match="expected palette, edges, embedding"):
         describe(np.zeros((1, 4, 4, 1), np.uint8), "smell")
     with pytest.raises(InputError, match="of 28x28x1 or 32x32x3; these are 4x4x1"):
         describe(np.zeros((1, 4, 4, 1), np.uint8), "embedding")
-    with pytest.raises(InputError, match="all alike"):
-        likeness(np.ones((3, 2)), np.ones((3, 2)))
+    with pytest.raises(InputError, match="are equal"):
+        relative_distance(np.ones((3, 2)), np.ones((3, 2)))
 
 
 def test_large_squares_are_described_as_the_experiment_does(tmp_path, monkeypatch):
@@ -65,7 +65,7 @@ def test_large_squares_are_described_as_the_experiment_does(tmp_path, monkeypatc
     np.savez(tmp_path / "images.npz", image=image)
     assert run_here(monkeypatch, jaxgen, "describe", tmp_path / "images.npz", "--out", tmp_path / "f.npz") == 0
     dataset = load(str(tmp_path / "images.npz"))
-    np.testing.assert_array_equal(read_features(tmp_path / "f.npz"), described(dataset, "edges").arrays["features"])
+    np.testing.assert_array_equal(read_features(tmp_path / "f.npz"), with_features(dataset, "edges").arrays["features"])
     assert read_features(tmp_path / "f.npz").shape == (2, 16 * 16)
 
 
@@ -76,8 +76,8 @@ def test_images_are_drawn_for_the_features_of_others(tmp_path, monkeypatch, caps
     small = ("--width", 2, "--latent-size", 2, "--batch-size", 8, "--sample-every", 60)
     options = (*small, "--kind", "palette", "--data", tmp_path / "images.npz")
     assert run_here(monkeypatch, program.main, *options, "--steps", 2, "--out", out) == 0
-    told = json.loads((out / "likeness.json").read_text())
-    assert f"{told['distance']:.3f} of the distance" in capsys.readouterr().out
+    ratio = json.loads((out / "likeness.json").read_text())["palette"]["relative distance"]
+    assert f"{ratio:.4g}" in capsys.readouterr().out
     assert (out / "likenesses.png").is_file()
     (tmp_path / "folder").mkdir()
     save_image(tmp_path / "folder" / "a.png", rng.integers(0, 256, (8, 8, 3), np.uint8))
@@ -102,7 +102,7 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, options, message):
     np.savez(tmp_path / "images.npz", image=np.zeros((2, 8, 8, 1), np.uint8))
     monkeypatch.chdir(tmp_path)
     assert run_here(monkeypatch, jaxgen, "describe", tmp_path / "images.npz", *options) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "features.npz").exists()

@@ -13,8 +13,8 @@ def by_hand(first, second):
     kernel = lambda x, y: (x @ y / first.shape[1] + 1) ** 3  # noqa: E731
     num = len(first)
     same = [
-        sum(kernel(a, b) for i, a in enumerate(given) for j, b in enumerate(given) if i != j) / (num * (num - 1))
-        for given in (first, second)
+        sum(kernel(a, b) for i, a in enumerate(one) for j, b in enumerate(one) if i != j) / (num * (num - 1))
+        for one in (first, second)
     ]
     return sum(same) - 2 * sum(kernel(a, b) for a in first for b in second) / num**2
 
@@ -34,7 +34,7 @@ def test_it_is_unbiased_and_its_standard_error_is_one():
     assert np.sqrt(np.square(errors).mean()) == pytest.approx(spread, rel=0.2)
 
 
-def test_a_shift_is_told_from_chance():
+def test_a_shift_is_distinguished_from_chance():
     value, error = kernel_distance(draw(2_000, 4, 0), draw(2_000, 4, 1, shift=0.5), subset=200)
     assert error is not None
     assert value > 10 * error

@@ -1,4 +1,4 @@
-"""Likelihood by importance sampling, reconstructions, and what latents are of."""
+"""Likelihood by importance sampling, reconstructions, and measures of latents."""
 
 import jax
 import jax.numpy as jnp
@@ -22,20 +22,20 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 1), np.uint8)
 
 
 def test_samples_are_pooled_exactly_in_whatever_chunks():
-    seen = []
+    drawn = []
 
     def log_weights(images, key, samples):
         weights = 300 * jax.random.normal(key, (samples, len(images)))
-        jax.debug.callback(lambda array: seen.append(np.asarray(array)), weights)
+        jax.debug.callback(lambda array: drawn.append(np.asarray(array)), weights)
         return weights
 
     values = negative_log_likelihoods(log_weights, IMAGES, samples=7, batch=5, chunk=3)
     jax.effects_barrier()
-    pooled = np.concatenate(seen)[:7]  # three chunks of three, of which seven are asked for
+    pooled = np.concatenate(drawn)[:7]  # three chunks of three, of which seven are used
     np.testing.assert_allclose(values, np.log(7) - special.logsumexp(pooled.astype(np.float64), axis=0), rtol=1e-5)
 
 
-def test_a_batch_that_is_not_full_changes_nothing():
+def test_a_partial_batch_changes_nothing():
     def log_weights(images, key, samples):
         return jnp.tile(images.sum((1, 2, 3)) / 1_000.0, (samples, 1))
 
@@ -72,7 +72,7 @@ def test_one_scale_of_the_similarity_of_many_is_that_of_one():
     np.testing.assert_allclose(structural_similarity(IMAGES, others), multi_scale_similarity(IMAGES, others), rtol=1e-5)
 
 
-def test_units_are_active_that_say_something():
+def test_units_are_active_whose_means_vary():
     means = np.random.default_rng(0).normal(size=(1_000, 4)) * np.array([1.0, 0.2, 0.05, 0.0])
     assert count_active_units(means) == 2
 
@@ -95,6 +95,6 @@ def test_the_gap_of_latents_that_are_factors_is_one_and_of_mixed_ones_nought():
         (np.zeros((3, 2)), np.zeros((4, 1)), "expected"),
     ],
 )
-def test_what_has_no_gap_is_refused(latents, factors, message):
+def test_latents_and_factors_without_a_gap_are_refused(latents, factors, message):
     with pytest.raises(InputError, match=message):
         mutual_information_gap(latents, factors)

@@ -24,7 +24,7 @@ def by_hand(real, drawn, k):
 
 
 @pytest.mark.parametrize(("k", "chunk"), [(1, 1_000), (3, 64), (5, 7)])
-def test_a_manifold_is_compared_as_its_definition_says(monkeypatch, k, chunk):
+def test_manifolds_are_compared_by_their_definition(monkeypatch, k, chunk):
     monkeypatch.setattr(neighbours, "CHUNK", chunk)
     real, drawn = draw(150, 0), draw(130, 1, scale=1.2)
     for name, expected in by_hand(real, drawn, k).items():

@@ -1,4 +1,4 @@
-"""VGG16 and LPIPS: with random weights against PyTorch, and what files are refused."""
+"""VGG16 and LPIPS: with random weights against PyTorch, and files that are refused."""
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def theirs(torch, tmp_path, monkeypatch):
     torch.save({f"lin{level}.model.1.weight": weight for level, weight in enumerate(fit)}, tmp_path / "vgg.pth")
 
     def maps(images):
-        scale = [torch.tensor(numbers).reshape(3, 1, 1) for numbers in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
+        scale = [torch.tensor(values).reshape(3, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
         features, seen = ((images.permute(0, 3, 1, 2) + 1) / 2 - scale[0]) / scale[1], []
         for at, layer in enumerate(network):
             features = layer(features)
@@ -80,8 +80,8 @@ def test_features_the_learned_distance_and_its_gradient_are_those_of_pytorch(tor
         return features(image), apart, *pull_back(jnp.ones_like(apart))
 
     levels, apart, gradient = run(*IMAGES)
-    for told, level in zip(levels, (level.detach().permute(0, 2, 3, 1) for level in seen), strict=True):
-        np.testing.assert_allclose(told, level, atol=2e-5 * float(level.max()))
+    for actual, level in zip(levels, (level.detach().permute(0, 2, 3, 1) for level in seen), strict=True):
+        np.testing.assert_allclose(actual, level, atol=2e-5 * float(level.max()))
     np.testing.assert_allclose(apart, expected.detach(), rtol=1e-4)
     np.testing.assert_allclose(gradient, one.grad, atol=1e-4 * float(one.grad.abs().max()))
 
@@ -106,9 +106,9 @@ def test_grey_is_a_colour(files):
         np.testing.assert_array_equal(level, of)
 
 
-def test_what_cannot_be_seen_and_files_of_other_networks_are_refused(files, tmp_path):
+def test_small_images_and_files_of_other_networks_are_refused(files, tmp_path):
     vgg, fitted = files
-    with pytest.raises(InputError, match="16x16 at least; these are 12x16x3"):
+    with pytest.raises(InputError, match="16x16 or more; these are 12x16x3"):
         vgg_features(vgg)(jnp.zeros((1, 12, 16, 3)))
     with pytest.raises(InputError, match="holds another network"):
         learned_perceptual_error(fitted, fitted)
@@ -140,11 +140,11 @@ def test_a_fit_of_another_network_is_refused_and_not_kept(torch, theirs, tmp_pat
 
 
 @pytest.mark.agreement
-def test_numbers_that_are_not_finite_are_said_to_be_in_the_file_that_was_given(torch, theirs, tmp_path):
+def test_weights_that_are_not_finite_are_refused_by_the_name_of_the_file(torch, theirs, tmp_path):
     vgg, fitted = theirs[2]
     broken = torch.load(fitted, weights_only=True)
     broken["lin3.model.1.weight"][:] = torch.nan
     torch.save(broken, tmp_path / "broken.pth")
-    with pytest.raises(InputError, match=r"broken.pth holds numbers that are not finite"):
+    with pytest.raises(InputError, match=r"broken.pth holds values that are not finite"):
         learned_perceptual_error(vgg, tmp_path / "broken.pth")
     assert not list((tmp_path / "cache").rglob("lpips*"))

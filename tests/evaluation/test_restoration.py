@@ -1,4 +1,4 @@
-"""What is told of images that a network has not seen."""
+"""Measures of restored held-out images."""
 
 import json
 
@@ -8,17 +8,16 @@ import pytest
 
 from jaxgen.evaluation import colourfulness, compare_pairs
 from jaxgen.evaluation.restoration import report_restoration
-from jaxgen.training import RunDirectory
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_colourfulness_is_told_of_images_in_colour_and_of_their_truth(tmp_path, monkeypatch, capsys, channels):
+def test_colourfulness_is_reported_for_colour_images_and_their_truth(tmp_path, monkeypatch, capsys, channels):
     monkeypatch.setenv("COLUMNS", "200")
     truth, made = np.random.default_rng(0).integers(0, 256, (2, 40, 12, 12, channels), np.uint8)
-    report_restoration(RunDirectory(tmp_path), jnp.zeros(truth.shape), {"network": made}, truth)
-    told = json.loads((tmp_path / "held_out.json").read_text())
-    assert told["network"]["psnr"]["value"] == pytest.approx(compare_pairs(made, truth).psnr.value)
-    assert ("colourfulness" in capsys.readouterr().out) == ("truth" in told) == (channels == 3)
+    report_restoration(tmp_path, jnp.zeros(truth.shape), {"network": made}, truth)
+    results = json.loads((tmp_path / "held_out.json").read_text())
+    assert results["network"]["psnr"]["value"] == pytest.approx(compare_pairs(made, truth).psnr.value)
+    assert ("colourfulness" in capsys.readouterr().out) == ("truth" in results) == (channels == 3)
     if channels == 3:
-        assert told["network"]["colourfulness"]["value"] == pytest.approx(colourfulness(made).mean())
-        assert told["truth"]["colourfulness"]["value"] == pytest.approx(colourfulness(truth).mean())
+        assert results["network"]["colourfulness"]["value"] == pytest.approx(colourfulness(made).mean())
+        assert results["truth"]["colourfulness"]["value"] == pytest.approx(colourfulness(truth).mean())

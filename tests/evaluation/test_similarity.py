@@ -40,7 +40,7 @@ def by_hand(first, second, weights):
 
 
 @pytest.mark.parametrize(("shape", "scales"), [((28, 28, 1), 2), ((65, 48, 3), 3), ((176, 180, 1), 5)])
-def test_similarity_is_what_its_definition_says(shape, scales):
+def test_similarity_follows_its_definition(shape, scales):
     first = draw(3, 0, shape)
     second = np.clip(first + np.random.default_rng(1).normal(0, 40, first.shape), 0, 255).astype(np.uint8)
     weights = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:scales])
