@@ -51,8 +51,8 @@ class StreamedDataset:
     """Examples that stay on disk: `read` gives the one at an index, in any order and from several threads at once.
 
     `fields` are shape and dtype of one example, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.
-    `digest` is the SHA-256 of the listing, names and sizes of the files: a data set of this size is not read to identify
-    it.  `captions` are N texts, or empty.
+    `digest` is the SHA-256 of the listing, names and sizes of the files: a data set of this size is not read to be
+    identified.  `captions` are N texts, or empty.
     """
 
     read: Callable[[int], dict[str, np.ndarray]]
