@@ -11,7 +11,7 @@ from jaxgen.evaluation.restoration import report_restoration
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_colourfulness_is_reported_for_colour_images_and_their_truth(tmp_path, monkeypatch, capsys, channels):
+def test_colour_is_measured_in_colour_images_and_their_truth(tmp_path, monkeypatch, capsys, channels):
     monkeypatch.setenv("COLUMNS", "200")
     truth, made = np.random.default_rng(0).integers(0, 256, (2, 40, 12, 12, channels), np.uint8)
     report_restoration(tmp_path, jnp.zeros(truth.shape), {"network": made}, truth)
