@@ -5,6 +5,9 @@ import os
 
 # Before JAX is imported, and for the programs that tests start too: most of a test's time is that of compiling.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# Programs that tests start find the programs that earlier ones compiled, however quickly: most compile in less than
+# the second from which on JAX keeps them by default.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import pytest

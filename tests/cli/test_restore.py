@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgen import ImageSpec
+from jaxgen import ImageSpec, InputError
 from jaxgen.cli import main as jaxgen
 from jaxgen.data.folder import read_image
-from jaxgen.export import load_restorer, save_restorer
+from jaxgen.export import ExportInfo, export_restorer, load_restorer
 from tests.programs import loaded, run_here
 
 SPEC = ImageSpec(8, 6, 3)
@@ -23,7 +23,7 @@ def white_where_unknown(images, known):
 def run(tmp_path_factory):
     """A run that fills in white, with images beside it."""
     folder = tmp_path_factory.mktemp("run")
-    save_restorer(folder / "restorer", white_where_unknown, SPEC)
+    export_restorer(lambda networks: white_where_unknown)(folder / "restorer", {}, ExportInfo(SPEC))
     for name, shape in (("a", (8, 6, 3)), ("grey", (8, 6)), ("small", (4, 3, 3)), ("other", (8, 8, 3))):
         Image.fromarray(RNG.integers(0, 200, shape, np.uint8)).save(folder / f"{name}.png")
     mask = np.full((8, 6), 255, np.uint8)
@@ -68,20 +68,20 @@ def test_grey_images_small_ones_and_many(run, tmp_path, monkeypatch):
 def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, image, options, message):
     monkeypatch.chdir(tmp_path)
     assert typed(run, monkeypatch, image, *(str(option).format(run=run) for option in options)) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_restores_nothing_is_told(tmp_path, monkeypatch, capsys):
+def test_a_run_that_restores_nothing_is_refused(tmp_path, monkeypatch, capsys):
     assert run_here(monkeypatch, jaxgen, "restore", tmp_path, "--images", "a.png") == 2
-    assert "holds no network from image to image" in capsys.readouterr().err
+    assert "holds no restorer" in capsys.readouterr().err
 
 
-def test_arrays_of_another_size_are_told(run):
+def test_arrays_of_another_size_are_refused(run):
     restorer = load_restorer(run / "restorer")
-    with pytest.raises(ValueError, match=r"images are \[8, 8, 3\]"):
+    with pytest.raises(InputError, match=r"images are \[8, 8, 3\]"):
         restorer.restore(np.zeros((1, 8, 8, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"mask is \[4, 3, 1\]"):
+    with pytest.raises(InputError, match=r"mask is \[4, 3, 1\]"):
         restorer.restore(np.zeros((1, *SPEC), np.uint8), np.zeros((4, 3, 1), np.uint8))

@@ -8,8 +8,9 @@ from PIL import Image
 
 from jaxgen import ImageSpec
 from jaxgen.cli import main as jaxgen
-from jaxgen.export import load_controls, save_controls
-from jaxgen.models.latents.controls import Controls, image_keys
+from jaxgen.core.sampler import image_keys
+from jaxgen.export import ExportInfo, export_controls, load_controls
+from jaxgen.models.latents.controls import Controls
 from tests.programs import loaded, run_here
 
 SPEC = ImageSpec(28, 28, 1)
@@ -22,13 +23,13 @@ def finished(tmp_path_factory):
     """A run directory with controls that can do everything."""
     controls = Controls(
         draw=lambda seed, index: jax.vmap(lambda key: jax.random.normal(key, (4,)))(image_keys(seed, index)),
-        codes=lambda latents: jnp.repeat(latents[:, None], 5, axis=1),
-        generate=lambda codes, _: jnp.tanh(jnp.einsum("nlw,lwp->np", codes, WEIGHTS)).reshape(-1, *SPEC),
+        codes=lambda latents, _: jnp.repeat(latents[:, None], 5, axis=1),
+        generate=lambda codes, latents, _: jnp.tanh(jnp.einsum("nlw,lwp->np", codes, WEIGHTS)).reshape(-1, *SPEC),
         first_layer=lambda codes: jnp.einsum("nlw,lwp->np", codes, WEIGHTS),
-        judge=lambda images: jnp.square(images).sum((1, 2, 3)),
+        logits=lambda images, _: jnp.square(images).sum((1, 2, 3)),
     )
     folder = tmp_path_factory.mktemp("run")
-    save_controls(folder / "controls", controls, SPEC)
+    export_controls(lambda networks: controls)(folder / "controls", {}, ExportInfo(SPEC))
     return folder
 
 
@@ -57,26 +58,26 @@ def test_a_verb_leaves_a_picture(finished, tmp_path, monkeypatch, verb, options,
 
 
 def test_an_animation_goes_there_and_back(finished, tmp_path, monkeypatch):
-    out = tmp_path / "ways.gif"
+    out = tmp_path / "interpolations.gif"
     assert run_here(monkeypatch, jaxgen, "interpolate", finished, "--rows", 4, "--columns", 5, "--out", out) == 0
     with Image.open(out) as animation:
         assert (animation.size, animation.n_frames) == (size(2, 2), 8)
 
 
-def test_the_codes_of_given_images_are_written(finished, tmp_path, monkeypatch):
+def test_the_codes_of_images_are_written(finished, tmp_path, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (3, *SPEC), np.uint8)
-    np.savez(tmp_path / "given.npz", image=images)
-    options = ("--images", tmp_path / "given.npz", "--num", 2, "--starts", 2, "--steps", 20)
+    np.savez(tmp_path / "images.npz", image=images)
+    options = ("--images", tmp_path / "images.npz", "--num", 2, "--starts", 2, "--steps", 20)
     assert run_here(monkeypatch, jaxgen, "invert", finished, *options, "--out", tmp_path / "i.png") == 0
     archive, controls = loaded(tmp_path / "i.npz"), load_controls(finished / "controls").controls
-    np.testing.assert_array_equal(archive["given"], images[:2])
+    np.testing.assert_array_equal(archive["images"], images[:2])
     assert archive["codes"].shape[0] == 2
     # Nearer than what it started from.
     latents = controls.draw(np.uint32(1), np.arange(4, dtype=np.int32))
-    started = np.asarray(controls.generate(controls.codes(latents), latents))
-    given = images[:2] / 127.5 - 1
-    nearest = np.square(started.reshape(2, 2, *SPEC) - given).mean((2, 3, 4)).min(0)
-    found = np.square(archive["drawn"] / 127.5 - 1 - given).mean((1, 2, 3))
+    started = np.asarray(controls.generate(controls.codes(latents, {}), latents, {}))
+    targets = images[:2] / 127.5 - 1
+    nearest = np.square(started.reshape(2, 2, *SPEC) - targets).mean((2, 3, 4)).min(0)
+    found = np.square(archive["drawn"] / 127.5 - 1 - targets).mean((1, 2, 3))
     assert (found < nearest).all()
 
 
@@ -88,7 +89,11 @@ def test_the_codes_of_given_images_are_written(finished, tmp_path, monkeypatch):
         ("directions", ("--rows", 9), "9 directions: expected 1 to 4"),
         ("interpolate", ("--label", 7), "is not conditioned on labels"),
         ("interpolate", ("--columns", 1), "--columns 1"),
-        ("interpolate", ("--out", "ways.jpg"), "--out ways.jpg: expected a name that ends in .png or .gif"),
+        (
+            "interpolate",
+            ("--out", "interpolations.jpg"),
+            "--out interpolations.jpg: expected a name that ends in .png or .gif",
+        ),
         ("invert", ("--images", "nowhere.npz"), "nowhere.npz"),
         ("invert", ("--starts", 0), "--starts 0"),
         ("saliency", ("--num", 0), "--num 0"),
@@ -96,9 +101,9 @@ def test_the_codes_of_given_images_are_written(finished, tmp_path, monkeypatch):
 )
 def test_a_mistake_is_one_line(finished, monkeypatch, capsys, verb, options, message):
     assert run_here(monkeypatch, jaxgen, verb, finished, *options) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_a_run_without_controls_is_one_line(tmp_path, monkeypatch, capsys):

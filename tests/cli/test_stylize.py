@@ -7,7 +7,7 @@ from PIL import Image
 from jaxgen import ImageSpec
 from jaxgen.cli import main as jaxgen
 from jaxgen.data.folder import read_image
-from jaxgen.export import save_stylizer
+from jaxgen.export import ExportInfo, export_stylizer
 from tests.programs import run_here
 
 RNG = np.random.default_rng(0)
@@ -23,7 +23,8 @@ def mean_colours(content, style, strength, mask):
 def folder(request, tmp_path_factory):
     """A run of that many channels with images beside it."""
     folder = tmp_path_factory.mktemp("run")
-    save_stylizer(folder / "stylizer", mean_colours, ImageSpec(8, 8, request.param))
+    info = ExportInfo(ImageSpec(8, 8, request.param))
+    export_stylizer(lambda networks: mean_colours)(folder / "stylizer", {}, info)
     for name, size, channels in (("a", (9, 14), request.param), ("b", (5, 6), request.param), ("colour", (4, 4), 3)):
         pixels = RNG.integers(96, 160, (*size, channels), np.uint8)
         Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(folder / f"{name}.png")
@@ -70,15 +71,15 @@ def test_grey_images_are_coloured_ones_too_and_coloured_ones_are_not_grey(folder
 def test_a_mistake_is_one_line(folder, monkeypatch, capsys, options, message):
     monkeypatch.chdir(folder)
     assert typed(folder, monkeypatch, "--style", "b.png", *options) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_a_run_of_another_kind_is_one_line(folder, tmp_path, monkeypatch, capsys):
     pictures = ("--content", folder / "a.png", "--style", folder / "b.png")
     for place, message in ((tmp_path, "holds no style transfer"), (tmp_path / "nowhere", "is no run directory")):
         assert run_here(monkeypatch, jaxgen, "stylize", place, *pictures) == 2
-        told = capsys.readouterr().err
-        assert message in told
-        assert told.count("\n") == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1

@@ -34,10 +34,10 @@ def finished(data, tmp_path_factory):
 
 
 def test_the_table_is_of_what_the_exported_network_makes_of_the_test_images(finished):
-    told = json.loads((finished / "held_out.json").read_text())
+    results = json.loads((finished / "held_out.json").read_text())
     assert list(told) == ["images", "network", "mean fill", "mean of the test images"]
     truth = TRUTH[..., None]
-    made = load_sampler(finished / "sampler").draw(0, 40, field=truth)
+    made = load_sampler(finished / "sampler").draw(0, 40, fields={"image": truth})
     measured = compare_pairs(made, truth)
     assert told["network"]["psnr"]["value"] == pytest.approx(measured.psnr.value)
     assert told["network"]["ssim"]["value"] == pytest.approx(measured.ssim.value)
@@ -60,8 +60,8 @@ def test_images_of_ones_own_are_restored(finished, tmp_path, monkeypatch):
     own = write_images(tmp_path / "own.npz", num=3)
     arguments = ("--images", own, "--num", 3, "--out", tmp_path / "made.npz")
     assert run_here(monkeypatch, jaxgen, "sample", finished, *arguments) == 0
-    made, given = loaded(tmp_path / "made.npz")["arr_0"], loaded(own)["image"]
-    assert 0.5 < (made == given).mean() < 1  # what is known is kept
+    made, images = loaded(tmp_path / "made.npz")["arr_0"], loaded(own)["image"]
+    assert 0.5 < (made == images).mean() < 1  # what is known is kept
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_images_that_cannot_be_restored_are_refused(finished, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "wide.npz", num=2, shape=(28, 30, 1))
     assert run_here(monkeypatch, jaxgen, "sample", finished, *options) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_images_that_cannot_be_restored_are_refused(finished, tmp_path, monkeypa
 def test_mistakes_are_one_line_and_nothing_is_written(data, tmp_path, monkeypatch, capsys, options, message):
     arguments = (*TINY, "--data-dir", data, "--out", tmp_path / "run", *options)
     assert run_here(monkeypatch, program.main, *arguments) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()

@@ -14,9 +14,8 @@ from PIL import Image
 from jaxgen import ImageSpec
 from jaxgen.cli import main as jaxgen
 from jaxgen.data import load
-from jaxgen.training import RunDirectory
+from jaxgen.training import RunDirectory, first_state
 from jaxgen.training.checkpoint import Checkpoints
-from jaxgen.training.run import first_state
 from tests.programs import ROOT, TINY, load_program, loaded, run_here, start, write_images
 
 PATH = ROOT / "experiments" / "gan_mnist.py"
@@ -86,10 +85,10 @@ def test_a_grid_can_be_drawn(finished, tmp_path, monkeypatch):
 )
 def test_mistakes_in_drawing_are_one_line_and_code_2(finished, monkeypatch, capsys, options, message):
     assert run_here(monkeypatch, jaxgen, "sample", finished, *options) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_a_run_in_two_halves_is_the_run_in_one(finished, data, tmp_path, monkeypatch, capsys):
@@ -134,7 +133,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(data, tmp_path, monk
 @pytest.mark.command
 def test_help_explains_every_option():
     process = start(PATH, "--help")
-    told, _ = process.communicate()
+    printed, _ = process.communicate()
     assert process.returncode == 0
     for option in (
         "--out",
@@ -147,8 +146,8 @@ def test_help_explains_every_option():
         "--resume",
         "--no-resume",
     ):
-        assert option in told
-    assert "Draw MNIST digits with a DCGAN" in told
+        assert option in printed
+    assert "Draw MNIST digits with a DCGAN" in printed
 
 
 @pytest.mark.parametrize(
@@ -172,10 +171,10 @@ def test_help_explains_every_option():
 def test_mistakes_are_one_line_and_code_2_and_nothing_is_written(data, tmp_path, monkeypatch, capsys, options, message):
     monkeypatch.chdir(tmp_path)
     assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, *options) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -199,7 +198,7 @@ def test_resuming_with_another_config_or_other_data_is_refused(finished, data, t
 
 
 def test_resuming_with_another_algorithm_is_refused(finished, data, monkeypatch, capsys):
-    monkeypatch.setattr(gan_mnist, "warming_up", lambda decay: 0.5)
+    monkeypatch.setattr(gan_mnist, "ema_warmup", lambda decay: 0.5)
     assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", finished) == 2
     assert "holds a run of another recipe" in capsys.readouterr().err
 
@@ -222,6 +221,29 @@ def test_starting_over_in_colour_keeps_the_earlier_grey_run_beside(finished, tmp
     assert seeds == [3, 4]
     with Image.open(out / "samples" / "step_0000002.png") as grid:
         assert grid.mode == "RGB"
+
+
+@pytest.fixture
+def of_format_1(finished, tmp_path):
+    """A run that was written before run directories had a format."""
+    out = shutil.copytree(finished, tmp_path / "run")
+    record = json.loads((out / "config.json").read_text())
+    del record["format"]
+    (out / "config.json").write_text(json.dumps(record))
+    return out
+
+
+def test_a_run_of_an_earlier_format_is_not_resumed_and_can_be_drawn_from(of_format_1, data, monkeypatch, capsys):
+    before = (of_format_1 / "config.json").read_bytes()
+    assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", of_format_1) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "holds a run of format 1; this jaxgen resumes format 2" in error
+    assert error.count("\n") == 1
+    assert (of_format_1 / "config.json").read_bytes() == before
+    out = of_format_1 / "drawn.npz"
+    assert run_here(monkeypatch, jaxgen, "sample", of_format_1, "--num", 3, "--out", out) == 0
+    assert loaded(out)["arr_0"].shape == (3, 28, 28, 1)
 
 
 def test_the_file_is_short_enough_to_read():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen.data import load
-from jaxgen.training import RunDirectory
-from jaxgen.training.run import best_networks
+from jaxgen.training import RunDirectory, best_networks
 from tests.prepared import write_binarized
 from tests.programs import ROOT, load_program, run_here
 
@@ -20,8 +19,8 @@ def train(tmp_path, monkeypatch):
     write_binarized(tmp_path)
 
     def run(*options):
-        given = "--data-dir", tmp_path, "--out", tmp_path / "run", "--width", 2, "--batch-size", 4
-        return run_here(monkeypatch, program.main, *given, *options)
+        small = "--data-dir", tmp_path, "--out", tmp_path / "run", "--width", 2, "--batch-size", 4
+        return run_here(monkeypatch, program.main, *small, *options)
 
     return run
 
@@ -30,15 +29,15 @@ def train(tmp_path, monkeypatch):
 def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, tmp_path, capsys):
     options = ("--dilations", 1, "--steps", 20, "--evaluate-every", 10, "--sample-every", 20, "--log-every", 10)
     assert train(*options) == 0
-    told = json.loads((tmp_path / "run" / "test.json").read_text())
-    out = capsys.readouterr().out
-    assert f"Test NLL {told['test_nll']:.2f}" in out
-    assert f"({told['test_nll'] / 784 / np.log(2):.4f} bits/dim)" in out
+    results = json.loads((tmp_path / "run" / "test.json").read_text())["test"]
+    nll, printed = results["NLL, nats"], capsys.readouterr().out
+    assert f"{nll['value']:.4g} ± {nll['standard_error']:.2g}" in printed
+    assert results["bits/dim"] == pytest.approx(nll["value"] / 784 / np.log(2))
     config = program.Config(width=2, dilations=(1,), batch_size=4, data_dir=tmp_path)
     test = load("binarized_mnist", split="test", data_dir=tmp_path)
     networks = best_networks(config, program.build, RunDirectory(tmp_path / "run"), test.spec)
     again = program.measure(program.make_model(config, test.spec), networks, test.arrays["image"])
-    assert told["test_nll"] == pytest.approx(again.value, rel=1e-5)
+    assert nll["value"] == pytest.approx(again.value, rel=1e-5)
     rows = {row["step"]: row["evaluation/validation_nll"] for row in RunDirectory(tmp_path / "run").rows()}
     best = json.loads((tmp_path / "run" / "best" / "scores.json").read_text())
     assert best["step"] == min(rows, key=rows.get)
@@ -55,7 +54,7 @@ def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, tmp_path
 )
 def test_mistakes_are_one_line_and_nothing_is_written(train, tmp_path, capsys, options, message):
     assert train(*options) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()

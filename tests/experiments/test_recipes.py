@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxgen import ImageSpec, make_step
-from jaxgen.training.run import first_state
+from jaxgen.training import first_state
 from tests.programs import ANY_DATA, ROOT, load_program
 
 CIFAR10_GAN, INPAINT, COLORIZE = (
@@ -32,7 +32,7 @@ CASES += [
 ]
 
 
-@pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda given: getattr(given, "stem", None))
+@pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda value: getattr(value, "stem", None))
 def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, options, channels):
     program = load_program(path)
     config = program.Config(width=2, batch_size=4, **options)
@@ -40,14 +40,16 @@ def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, 
     recipe = program.build(config, spec)
     state = jax.eval_shape(lambda: first_state(config, recipe))
     batch = {"image": jax.ShapeDtypeStruct((4, *spec), jnp.uint8), "label": jax.ShapeDtypeStruct((4,), jnp.int32)}
-    told = recipe.condition
-    if told is not None:
-        batch[told.field] = jax.ShapeDtypeStruct((4, *told.shape), told.dtype)
-    after, _ = jax.eval_shape(make_step(recipe.update), state, batch)
+    conditions = recipe.sampler.conditions
+    for name, condition in conditions.items():
+        batch[name] = jax.ShapeDtypeStruct((4, *condition.shape), condition.dtype)
+    after, metrics = jax.eval_shape(make_step(recipe.update), state, batch)
+    assert recipe.update.losses
+    assert {*recipe.update.losses, *recipe.discriminators} <= metrics.keys()
     chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
     # Of any number of images, as it is exported.
     (number,) = jax.export.symbolic_shape("B")
     keys = jax.ShapeDtypeStruct((number,), jax.random.key(0).dtype)
-    field = [] if told is None else [jax.ShapeDtypeStruct((number, *told.shape), told.dtype)]
-    images = jax.eval_shape(recipe.sampler, state.networks, keys, *field)
+    fields = {name: jax.ShapeDtypeStruct((number, *c.shape), c.dtype) for name, c in conditions.items()}
+    images = jax.eval_shape(recipe.sampler.draw, state.networks, keys, fields)
     assert (images.shape, images.dtype) == ((number, *spec), jnp.float32)

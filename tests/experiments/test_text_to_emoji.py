@@ -10,8 +10,7 @@ from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.data import load
-from jaxgen.evaluation import Matcher, save_matcher
-from jaxgen.evaluation.text_to_image import hold_out_captions, with_embeddings
+from jaxgen.evaluation import Matcher, hold_out_captions, save_matcher, with_embeddings
 from jaxgen.export import load_sampler
 from jaxgen.nets import Matching
 from tests.prepared import write_captioned
@@ -35,8 +34,8 @@ def matcher(folder, tmp_path_factory):
     """A matching network that has learned nothing."""
     training, _ = hold_out_captions(load(str(folder)), words=3, vocabulary=64)
     module = Matching(training.tokenizer.size)
-    given = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 3), jnp.int32)
-    variables = jax.jit(lambda key: module.init(key, *given, train=False))(jax.random.key(0))
+    inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 3), jnp.int32)
+    variables = jax.jit(lambda key: module.init(key, *inputs, train=False))(jax.random.key(0))
     path = tmp_path_factory.mktemp("matcher")
     save_matcher(path, Matcher(variables, training.tokenizer))
     return path
@@ -51,17 +50,17 @@ def test_no_held_out_caption_is_trained_on_and_each_of_its_words_is(folder):
 
 
 @pytest.mark.long
-def test_a_run_that_is_told_embeddings_is_judged_by_its_captions(folder, matcher, tmp_path, monkeypatch, capsys):
+def test_a_run_with_embeddings_is_evaluated_by_its_captions(folder, matcher, tmp_path, monkeypatch, capsys):
     embeddings = np.random.default_rng(1).normal(size=(144, 5)).astype(np.float32)
     np.savez(tmp_path / "e.npz", features=embeddings)
     small = ("--width", 2, "--hidden", 4, "--latent-size", 2, "--batch-size", 4, "--words", 3, "--vocabulary", 64)
     options = (*small, "--data", folder, "--text-embeddings", tmp_path / "e.npz", "--steps", 2, "--sample-every", 100)
     assert run_here(monkeypatch, program.main, *options, "--matcher", matcher, "--out", tmp_path / "run") == 0
-    told = json.loads((tmp_path / "run" / "alignment.json").read_text())
-    assert list(told) == ["train, drawn", "train, real", "held out, drawn", "held out, real"]
-    assert told["held out, real"]["captions"] == 144 - told["train, real"]["captions"]
+    results = json.loads((tmp_path / "run" / "alignment.json").read_text())
+    assert list(results) == ["train, drawn", "train, real", "held out, drawn", "held out, real", "candidates"]
+    assert results["held out, real"]["captions"] == 144 - results["train, real"]["captions"]
     out = capsys.readouterr().out
-    assert f"Found among ten, captions train, real: {told['train, real']['value']:.1%}" in out
+    assert f"{results['train, real']['retrieval accuracy']['value']:.4g} ±" in out
     shown = out.split("held_out.png: ")[1].splitlines()[0].split(", ")
     _, held_out = hold_out_captions(load(str(folder)), words=3, vocabulary=64)
     assert len(shown) == 12
@@ -70,24 +69,24 @@ def test_a_run_that_is_told_embeddings_is_judged_by_its_captions(folder, matcher
         below = np.asarray(picture)[2 + 32 + 2 :, 2:][:32, :32]  # gaps are two wide
     np.testing.assert_array_equal(below, held_out.arrays["image"][held_out.captions.index(shown[0])])
     sampler = load_sampler(tmp_path / "run" / "sampler")
-    assert sampler.told.field == "features"
-    assert sampler.draw(0, 2, field=embeddings[:2]).shape == (2, 32, 32, 3)
+    assert list(sampler.conditions) == ["features"]
+    assert sampler.draw(0, 2, fields={"features": embeddings[:2]}).shape == (2, 32, 32, 3)
 
 
-def test_embeddings_of_other_captions_are_told(folder, tmp_path):
+def test_embeddings_of_other_captions_are_refused(folder, tmp_path):
     np.savez(tmp_path / "e.npz", features=np.zeros((3, 5), np.float32))
-    with pytest.raises(InputError, match=r"has 3 rows; .* are 144"):
+    with pytest.raises(InputError, match=r"has 3 rows; .* has 144"):
         with_embeddings(load(str(folder)), tmp_path / "e.npz")
 
 
-def test_a_judge_of_other_words_is_told_before_training(folder, matcher, tmp_path, monkeypatch, capsys):
+def test_a_matcher_of_other_words_is_refused_before_training(folder, matcher, tmp_path, monkeypatch, capsys):
     options = ("--data", folder, "--matcher", matcher, "--words", 4, "--vocabulary", 64, "--out", tmp_path / "run")
     assert run_here(monkeypatch, program.main, *options) == 2
     assert "was trained on other captions, or with other --words or --vocabulary" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
-def test_too_few_captions_to_choose_among_are_told(folder, matcher, tmp_path):
+def test_too_few_captions_to_choose_from_are_refused(folder, tmp_path):
     few = tmp_path / "few"
     few.mkdir()
     lines = (folder / "metadata.jsonl").read_text().splitlines()
@@ -96,12 +95,12 @@ def test_too_few_captions_to_choose_among_are_told(folder, matcher, tmp_path):
         (few / name).write_bytes((folder / name).read_bytes())
     (few / "metadata.jsonl").write_text("\n".join(lines[:24]))
     training, _ = hold_out_captions(load(str(few)), words=3, vocabulary=64)
-    judge = tmp_path / "judge"
+    matcher = tmp_path / "matcher"
     module = Matching(training.tokenizer.size)
     variables = jax.eval_shape(
         lambda: module.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 3), jnp.int32), train=False)
     )
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), variables)
-    save_matcher(judge, Matcher(zeros, training.tokenizer))
-    with pytest.raises(InputError, match="chooses among 10 captions"):
-        hold_out_captions(load(str(few)), words=3, vocabulary=64, matcher=judge)
+    save_matcher(matcher, Matcher(zeros, training.tokenizer))
+    with pytest.raises(InputError, match="needs 10 captions to choose from"):
+        hold_out_captions(load(str(few)), words=3, vocabulary=64, matcher=matcher)

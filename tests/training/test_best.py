@@ -8,15 +8,17 @@ import pytest
 
 from jaxgen import ImageSpec, minimize
 from jaxgen.cli import main as jaxgen
+from jaxgen.core.sampler import Sampler
 from jaxgen.core.step import init_state
 from jaxgen.data import load
 from jaxgen.evaluation import digit_network, frechet_distance
-from jaxgen.export import load_sampler
+from jaxgen.export import ExportInfo, load_sampler
 from jaxgen.training import RunDirectory
-from jaxgen.training.best import Best, some_examples
+from jaxgen.training.best import Best
 from jaxgen.training.checkpoint import Checkpoints
-from tests import toy_experiment
+from jaxgen.training.grids import some_examples
 from tests.programs import ROOT, TINY, load_program, loaded, run_here, write_images
+from tests.training import toy_experiment
 
 gan_mnist = load_program(ROOT / "experiments" / "gan_mnist.py")
 EVALUATED = ("--evaluate-every", 4, "--evaluate-num", 100)
@@ -64,7 +66,7 @@ def test_an_interruption_changes_no_evaluation(finished, data, tmp_path, monkeyp
     assert Best(tmp_path / "best").scores() == Best(finished / "best").scores()
 
 
-def test_the_best_can_be_drawn_from_and_judged(finished, data, tmp_path, monkeypatch):
+def test_the_best_can_be_drawn_from_and_evaluated(finished, data, tmp_path, monkeypatch):
     best = finished / "best"
     assert run_here(monkeypatch, jaxgen, "sample", best, "--num", 9, "--out", tmp_path / "best.npz") == 0
     options = ("--num", 100, "--metrics", "frechet", "--out", tmp_path / "e.json")
@@ -86,9 +88,9 @@ def test_the_best_can_be_drawn_from_and_judged(finished, data, tmp_path, monkeyp
 def test_mistakes_are_one_line_and_nothing_is_written(data, tmp_path, monkeypatch, capsys, options, message):
     monkeypatch.chdir(tmp_path)
     assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, *options) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -104,17 +106,19 @@ def test_only_a_better_state_is_kept_and_a_kill_between_its_files_costs_nothing(
 
     params = {"image": {"params": {"w": jnp.ones((2, 2, 1))}}}
     state = init_state(minimize(loss, optax.sgd(1.0), wrt="image"), params, jax.random.key(0))
-    best, spec = Best(tmp_path / "best"), ImageSpec(2, 2, 1)
+    best, info = Best(tmp_path / "best"), ExportInfo(ImageSpec(2, 2, 1))
 
-    def sampler(networks, keys):
-        return jnp.broadcast_to(networks["image"]["params"]["w"], (*keys.shape, *spec))
+    def draw(networks, keys, _):
+        return jnp.broadcast_to(networks["image"]["params"]["w"], (*keys.shape, *info.spec))
+
+    sampler = Sampler(draw)
 
     assert best.is_beaten({"distance": 1e9})
-    best.keep(state._replace(step=jnp.int32(7)), {"distance": 2.0, "other": 1.0}, sampler, spec)
+    best.keep(state._replace(step=jnp.int32(7)), {"distance": 2.0, "other": 1.0}, sampler, info)
     assert not best.is_beaten({"distance": 2.0})
     assert not best.is_beaten({"distance": float("nan")})
     assert best.is_beaten({"distance": 1.9})
-    best.keep(state._replace(step=jnp.int32(3)), {"distance": 1.5}, sampler, spec)  # after a setback: an earlier step
+    best.keep(state._replace(step=jnp.int32(3)), {"distance": 1.5}, sampler, info)  # after a setback: an earlier step
     assert best.scores() == {"distance": 1.5, "step": 3}
     assert Checkpoints(best.folder / "checkpoints").steps() == [3]
     (best.folder / "scores.json").write_text('{"dist')

@@ -30,6 +30,6 @@ def test_what_is_within_is_taken(options):
         ({"batch_size": 0}, "--batch-size 0: expected at least 1"),
     ],
 )
-def test_what_is_outside_is_told_by_its_option(options, message):
+def test_what_is_outside_is_named_by_its_option(options, message):
     with pytest.raises(InputError, match=message):
         require_bounds(Options(**options))

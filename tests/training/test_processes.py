@@ -17,18 +17,13 @@ from jaxgen.training.processes import (
     COUNT,
     LOST,
     NUMBER,
-    agree,
-    from_first,
-    largest,
-    process_rows,
-    require_same,
-    texts,
+    Host,
 )
-from tests import toy_experiment
 from tests.programs import ROOT, raw, run_here, start
+from tests.training import toy_experiment
 from tests.training.toy_experiment import saved
 
-PATH = ROOT / "tests" / "toy_experiment.py"
+PATH = ROOT / "tests" / "training" / "toy_experiment.py"
 
 
 def start_two(*options, others=()):
@@ -49,10 +44,10 @@ def start_two(*options, others=()):
 
 
 def finish(processes):
-    """Exit codes and what was told on stderr."""
-    told = [process.communicate(timeout=120)[1] for process in processes]
+    """Exit codes and the errors on stderr."""
+    errors = [process.communicate(timeout=120)[1] for process in processes]
     return [process.returncode for process in processes], [
-        "\n".join(line for line in error.splitlines() if "[Gloo]" not in line) for error in told
+        "\n".join(line for line in error.splitlines() if "[Gloo]" not in line) for error in errors
     ]
 
 
@@ -68,8 +63,8 @@ def wait_for_checkpoint(out, after=0):
 def test_two_processes_train_as_one(data, tmp_path, monkeypatch, parallel):
     options = ("--data", data, "--out", tmp_path / "two", "--log-every", 10, "--steps", 50, "--sample-every", 20)
     options = (*options, "--parallel", parallel)
-    codes, told = finish(start_two(*options, others=("--out", tmp_path / "elsewhere")))
-    assert codes == [0, 0], told
+    codes, errors = finish(start_two(*options, others=("--out", tmp_path / "elsewhere")))
+    assert codes == [0, 0], errors
     assert not (tmp_path / "elsewhere").exists()
     assert run_here(monkeypatch, toy_experiment.main, *options, "--out", tmp_path / "one") == 0
     chex.assert_trees_all_close(
@@ -88,19 +83,19 @@ def test_a_run_that_lost_a_process_goes_on_from_its_checkpoint(data, tmp_path):
     processes = start_two(*options, "--steps", 10_000_000)
     wait_for_checkpoint(out)
     processes[1].send_signal(signal.SIGKILL)
-    codes, told = finish(processes)
+    codes, errors = finish(processes)
     assert codes == [1, -9]
-    assert told[0].startswith("error: Another process of this run is gone")
-    assert "start all processes again with the same command" in told[0]
-    assert told[0].count("\n") == 0
+    assert errors[0].startswith("error: Another process of this run is gone")
+    assert "start all processes again with the same command" in errors[0]
+    assert errors[0].count("\n") == 0
     stopped = Checkpoints(out / "checkpoints").steps()[-1]
-    assert f"Step {stopped:,} is saved" in told[0]
+    assert f"Step {stopped:,} is saved" in errors[0]
 
     processes = start_two(*options, "--steps", 10_000_000)
     wait_for_checkpoint(out, after=stopped)
     processes[1].send_signal(signal.SIGTERM)
-    codes, told = finish(processes)
-    assert codes == [143, 143], told
+    codes, errors = finish(processes)
+    assert codes == [143, 143], errors
     reached = Checkpoints(out / "checkpoints").steps()[-1]
 
     assert finish(start_two(*options, "--steps", reached + 30))[0] == [0, 0]
@@ -118,9 +113,9 @@ def test_processes_that_were_started_differently_all_refuse(data, tmp_path):
         (("--data", tmp_path / "absent"), "is unknown: expected"),
         (("--keep", 0), "--keep 0: expected at least 1"),
     ]:
-        codes, told = finish(start_two(*options, others=others))
-        assert codes == [2, 2], told
-        assert all(message in error and error.count("error: ") == 1 for error in told)
+        codes, errors = finish(start_two(*options, others=others))
+        assert codes == [2, 2], errors
+        assert all(message in error and error.count("error: ") == 1 for error in errors)
     assert not (tmp_path / "run").exists()
 
 
@@ -139,20 +134,27 @@ def test_only_some_errors_mean_that_a_process_is_lost(error, is_lost):
 
 
 def test_alone_a_process_agrees_with_itself():
-    assert largest((3, False)) == (3, False)
-    assert texts("one") == ["one"]
-    assert process_rows(8) == slice(0, 8)
-    assert agree(lambda: 7) == 7
-    require_same("this", "options")
+    host = Host()
+    assert host.is_first
+    assert host.largest((3, False)) == (3, False)
+    assert host.texts("one") == ["one"]
+    assert host.rows(8) == slice(0, 8)
+    assert host.agree(lambda: 7) == 7
+    assert host.agree_on_first(lambda: 7) == 7
+    host.require_same("this", "options")
     tree = {"w": np.ones(3)}
-    assert from_first(tree) is tree
+    assert host.share(tree) is tree
+
+
+def test_each_process_reads_its_own_rows():
+    assert [Host(number, 2).rows(8) for number in range(2)] == [slice(0, 4), slice(4, 8)]
 
 
 def test_without_other_processes_to_join_a_run_is_refused(data, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name not in (ADDRESS, COUNT, NUMBER)}
     process = start(PATH, "--distributed", "--data", data, "--out", tmp_path / "run", environment=environment)
-    codes, (told,) = finish([process])
+    codes, (error,) = finish([process])
     assert codes == [2]
-    assert told.startswith("error: --distributed: the processes could not be joined")
-    assert f"set {ADDRESS}, {COUNT} and {NUMBER}" in told
-    assert told.count("\n") == 0
+    assert error.startswith("error: --distributed: the processes could not be joined")
+    assert f"set {ADDRESS}, {COUNT} and {NUMBER}" in error
+    assert error.count("\n") == 0

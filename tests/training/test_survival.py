@@ -13,14 +13,13 @@ import pytest
 from PIL import Image
 
 from jaxgen.data import load
-from jaxgen.training import RunDirectory
+from jaxgen.training import RunDirectory, first_state
 from jaxgen.training.checkpoint import Checkpoints
-from jaxgen.training.run import first_state
-from tests import toy_experiment
 from tests.programs import ROOT, raw, run_here, start, write_images
+from tests.training import toy_experiment
 from tests.training.toy_experiment import saved
 
-PATH = ROOT / "tests" / "toy_experiment.py"
+PATH = ROOT / "tests" / "training" / "toy_experiment.py"
 KILLS = 30
 RARELY = ("--log-every", 40, "--sample-every", 200, "--checkpoint-every", 40)  # in runs of many steps
 
@@ -47,9 +46,9 @@ def toy(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.command
-def test_a_run_that_is_told_to_end_goes_on_as_if_it_had_not_been(data, tmp_path, toy):
+def test_a_run_that_is_terminated_goes_on_as_if_it_had_not_been(data, tmp_path, toy):
     directory, began = RunDirectory(tmp_path / "run"), time.monotonic()
-    pace = ("--log-every", 10, "--sample-every", 25, "--checkpoint-every", 10_000)  # saved because it was told to end
+    pace = ("--log-every", 10, "--sample-every", 25, "--checkpoint-every", 10_000)  # saved because it is terminated
     process = start(PATH, "--data", data, "--out", directory.path, *pace, "--steps", 10_000_000)
     while len(directory.rows()) < 3:
         assert process.poll() is None, process.communicate()
@@ -116,20 +115,25 @@ def without_times(row):
 
 
 @pytest.mark.parametrize(
-    ("fault", "at", "since", "told"),
+    ("fault", "at", "since", "message"),
     [
         ("nan", 50, 50, "Not finite: networks.generator.params.unused, networks.generator_ema.params.unused"),
         ("infinite", 50, 50, "A loss is not finite at step 70"),
-        ("saturated", 40, 40, "The discriminator's loss has been below 0.001 for 1,000 steps at step 1,040"),
+        (
+            "saturated",
+            40,
+            40,
+            "The discriminator's loss fit/played_loss has been below 0.001 for 1,000 steps",
+        ),
         ("collapse", 45, 40, "Drawn images differ from each other less than 10% as much as real ones at step 100"),
     ],
 )
-def test_a_divergence_stops_a_run_with_a_report(toy, tmp_path, data, capsys, fault, at, since, told):
+def test_a_divergence_stops_a_run_with_a_report(toy, tmp_path, data, capsys, fault, at, since, message):
     pace = RARELY if fault == "saturated" else ()
     assert toy("--fault", fault, "--fault-at", at, "--steps", 2_000, *pace) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ")
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
     (folder,) = tmp_path.glob("run/divergence_*")
     report = (folder / "report.md").read_text()
@@ -154,7 +158,8 @@ def test_going_back_leads_around_a_fault_that_chance_made(toy, tmp_path, data, c
     assert toy("--fault", fault, "--fault-at", at, "--steps", steps, "--on-divergence", "rollback", *pace) == 0
     assert f"went back to step {back}" in capsys.readouterr().out
     state = saved(tmp_path / "run", data)
-    assert (int(state.step), float(state.rate)) == (steps, 0.5)
+    assert (int(state.step), int(state.setbacks)) == (steps, 1)
+    assert state.setbacks.dtype == np.int32
     config = toy_experiment.Config()
     first = first_state(config, toy_experiment.build(config, load(str(data)).spec))
     np.testing.assert_array_equal(*map(jax.random.key_data, (state.key, jax.random.fold_in(first.key, 1))))
@@ -183,7 +188,7 @@ def test_what_stopped_can_go_back_afterwards(toy, tmp_path, data):
 def test_nothing_happens_to_a_healthy_run(toy, tmp_path, data):
     assert toy("--steps", 1_500, "--sample-every", 100, "--checkpoint-every", 500, "--on-divergence", "rollback") == 0
     assert not list(tmp_path.glob("run/divergence_*"))
-    assert float(saved(tmp_path / "run", data).rate) == 1
+    assert int(saved(tmp_path / "run", data).setbacks) == 0
     assert "setbacks" not in json.loads((tmp_path / "run" / "config.json").read_text())
 
 
@@ -194,9 +199,9 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(whole, toy, t
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     assert toy("--steps", 100) == 0
-    told = capsys.readouterr().out
-    assert "The checkpoint of step 60" in told
-    assert "from step 40" in told
+    printed = capsys.readouterr().out
+    assert "The checkpoint of step 60" in printed
+    assert "from step 40" in printed
     chex.assert_trees_all_equal(raw(saved(tmp_path / "run", data)), whole)
 
 
@@ -212,10 +217,10 @@ def test_a_run_moves_between_devices_and_strategies(data, tmp_path, toy):
     for number, (devices, parallel) in enumerate(places, start=1):
         flags = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
         process = start(*arguments, "--steps", 10 * number, "--parallel", parallel, environment=flags)
-        told, error = process.communicate()
+        printed, error = process.communicate()
         assert process.returncode == 0, error
-        assert f"from step {10 * (number - 1)}" in told
-        assert devices == 1 or f"on {devices} x" in told
+        assert f"from step {10 * (number - 1)}" in printed
+        assert devices == 1 or f"on {devices} x" in printed
     assert toy("--steps", 50, out=tmp_path / "whole") == 0
     chex.assert_trees_all_close(
         raw(saved(tmp_path / "run", data)), raw(saved(tmp_path / "whole", data)), rtol=1e-5, atol=1e-6

@@ -9,8 +9,8 @@ import chex
 import numpy as np
 import pytest
 
-from jaxgen import checkpoint
 from jaxgen.io.errors import InputError
+from jaxgen.training import checkpoint
 from jaxgen.training.checkpoint import Checkpoints, find_damage
 from tests.training.checkpoint.states import assert_restored, files, flip, quiet, raw, state
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxgen import checkpoint
 from jaxgen.io.errors import InputError, OutsideError
 from jaxgen.io.program import command
+from jaxgen.training import checkpoint
 from jaxgen.training.checkpoint import Checkpoints, find_damage
 from tests.programs import ROOT
 from tests.training.checkpoint.states import assert_restored, contents, flip, state

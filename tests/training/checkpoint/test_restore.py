@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import checkpoint
 from jaxgen.io.errors import InputError
+from jaxgen.training import checkpoint
 from jaxgen.training.checkpoint import Checkpoints, Retention, flatten, unflatten
 from tests.training.checkpoint.states import assert_restored, contents, files, quiet, raw, state, with_w
 

@@ -1,3 +1,5 @@
+"""Pictures, plots, and the run directory."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,10 +7,12 @@ from PIL import Image
 from jaxgen import InputError
 from jaxgen.export import save_archive, save_grid
 from jaxgen.io.pictures import GAP, image_grid
-from jaxgen.training import RunDirectory, plot_metrics, require_same_run
+from jaxgen.training import RunDirectory, plot_metrics
 from jaxgen.training.plot import panels_of
+from jaxgen.training.run_directory import FORMAT, require_same_run
 
 RECORD = {
+    "format": FORMAT,
     "experiment": "e",
     "config": {"width": 8, "steps": 10},
     "data": {"source": "s", "digest": "d"},
