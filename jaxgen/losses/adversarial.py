@@ -11,8 +11,8 @@ With logits l of real images x and l' of generated ones, D = sigmoid(l):
     hinge           max(0, 1 - l) + max(0, 1 + l')  Lim and Ye (2017), https://arxiv.org/abs/1705.02894
                      -l', the Wasserstein generator's
     relativistic    f(l - l')                       Jolicoeur-Martineau (2018), https://arxiv.org/abs/1807.00734
-      average       f(l - mean l') + f(mean l - l')   with f(t) = log(1 + exp(-t)); the generator's side is the same
-                                                      with real and generated swapped
+      average       f(l - mean l') + f(mean l - l')   with f(t) = log(1 + exp(-t)); for the generator, swap real and
+                                                      generated
 
 Logits are [B]; every loss is [B], not reduced.
 """
@@ -25,7 +25,7 @@ from jaxgen.core.types import Array
 
 
 def logistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-    """Cost of telling real from fake, in nats.
+    """The discriminator's cross-entropy, in nats.
 
     >>> import jax.numpy as jnp
     >>> logistic_discriminator(jnp.zeros(1), jnp.zeros(1)) / jnp.log(2)
@@ -35,46 +35,46 @@ def logistic_discriminator(real_logits: Array, fake_logits: Array) -> Array:
 
 
 def non_saturating_generator(fake_logits: Array) -> Array:
-    """Cost of being distinguished from real, in nats."""
+    """The generator's cost: the cross-entropy of fake images labelled real, in nats."""
     return jax.nn.softplus(-fake_logits)
 
 
 def minimax_generator(fake_logits: Array) -> Array:
-    """What the discriminator gains, in nats: its gradient vanishes where the discriminator is sure."""
+    """The discriminator's negative loss on fake images, in nats; its gradient vanishes for confident discriminators."""
     return -jax.nn.softplus(fake_logits)
 
 
 def least_squares_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-    """Distance from 1 for real and from 0 for fake."""
+    """Half the squared distance of real logits from 1 and of fake logits from 0."""
     return 0.5 * jnp.square(real_logits - 1) + 0.5 * jnp.square(fake_logits)
 
 
 def least_squares_generator(fake_logits: Array) -> Array:
-    """Distance of fake from 1."""
+    """Half the squared distance of fake logits from 1."""
     return 0.5 * jnp.square(fake_logits - 1)
 
 
 def wasserstein_critic(real_logits: Array, fake_logits: Array) -> Array:
-    """The negative estimate of the Wasserstein distance, for critics whose slope is bounded."""
+    """The negative estimate of the Wasserstein distance, for Lipschitz critics."""
     return fake_logits - real_logits
 
 
 def wasserstein_generator(fake_logits: Array) -> Array:
-    """The generator's side of the Wasserstein and of the hinge loss."""
+    """The generator's side of the Wasserstein loss and of the hinge loss."""
     return -fake_logits
 
 
 def hinge_discriminator(real_logits: Array, fake_logits: Array) -> Array:
-    """Cost of logits within 1 of the boundary or beyond it."""
+    """The discriminator's hinge loss: zero for real logits above 1 and fake logits below -1."""
     return jax.nn.relu(1 - real_logits) + jax.nn.relu(1 + fake_logits)
 
 
 def relativistic_paired(real_logits: Array, fake_logits: Array) -> Array:
-    """Cost of real not being more real than the fake beside it, in nats; swapped, the generator's side."""
+    """Cross-entropy of real against the fake image of the same index, in nats; swap the arguments for the generator."""
     return jax.nn.softplus(fake_logits - real_logits)
 
 
 def relativistic_average(real_logits: Array, fake_logits: Array) -> Array:
-    """Cost of real not being more real than fake on average, and of the reverse; swapped, the generator's side."""
+    """Cross-entropy of each kind against the mean logit of the other, in nats; swap the arguments for the generator."""
     real, fake = mean_over_devices((real_logits.mean(), fake_logits.mean()))
     return jax.nn.softplus(fake - real_logits) + jax.nn.softplus(fake_logits - real)

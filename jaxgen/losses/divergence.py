@@ -4,8 +4,8 @@
     (2) KL(N(m, v) || N(0, 1))          =  1/2 sum m^2 + v - log v - 1
     (3) KL(N(m, v) || N(n, w))          =  1/2 sum (m - n)^2 / w + v / w - log v / w - 1
 
-Variances come as logarithms.  Nothing is summed unless a function says so: results have the shape of the arguments, in
-nats a dimension.
+Variances are passed as logarithms.  Functions return the terms of the sum, in nats for each dimension, with the
+broadcast shape of the arguments; `gaussian_log_densities` alone sums.
 """
 
 import math
@@ -17,16 +17,16 @@ from jaxgen.core.types import Array
 
 
 def gaussian_log_density(z: Array, mean: Array | float = 0.0, log_variance: Array | float = 0.0) -> Array:
-    """The terms of (1)."""
+    """The log density of each dimension, the terms of (1)."""
     return -0.5 * (jnp.square(z - mean) * jnp.exp(-jnp.asarray(log_variance)) + log_variance + math.log(2 * math.pi))
 
 
 @jax.custom_jvp
 def gaussian_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
-    """The sums (1) of each vector [..., Z] under each of K normals [K, Z]: [..., K].
+    """The log density (1) of each vector [..., Z] under each of K normals [K, Z]: [..., K].
 
-    Neither needs memory for all K Z differences of a vector: the value goes through the Z dimensions one by one, and
-    the gradient is made of matrix products, whose relative error is about 1e-6 over the variances.
+    Neither the value nor the gradient stores all K Z differences of a vector: the value scans the Z dimensions, and
+    the gradient consists of matrix products, whose relative error is about 1e-6 divided by the variances.
     """
 
     def distances(value: Array, mean: Array, deviation: Array) -> Array:
@@ -37,14 +37,14 @@ def gaussian_log_densities(z: Array, means: Array, log_variances: Array) -> Arra
 
     columns = jnp.moveaxis(z, -1, 0), means.T, jnp.exp(log_variances / 2).T
     first = distances(*jax.tree.map(lambda column: column[0], columns))
-    # Summed as `sum` does it: in float32 at least.
+    # `sum` accumulates in float32 at least; so does this.
     wide = first.astype(jnp.promote_types(first.dtype, jnp.float32))
     total, _ = jax.lax.scan(add, wide, jax.tree.map(lambda column: column[1:], columns))
     return -0.5 * (total.astype(first.dtype) + (log_variances + math.log(2 * math.pi)).sum(-1))
 
 
 def _multiplied_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
-    # Of narrow normals large terms cancel: that suits a gradient, but neither a value nor products of fewer bits.
+    # For narrow normals large terms cancel: accurate enough for a gradient, not for a value or for low-precision products.
     precisions = jnp.exp(-log_variances)
 
     def product(vectors: Array, matrix: Array) -> Array:
@@ -63,7 +63,7 @@ def _tangent(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[A
 def gaussian_kl(
     mean: Array, log_variance: Array, other_mean: Array | float = 0.0, other_log_variance: Array | float = 0.0
 ) -> Array:
-    """The terms of (3), of (2) by default.
+    """The divergence in each dimension: the terms of (3), by default those of (2).
 
     >>> float(gaussian_kl(jnp.ones(()), jnp.zeros(())))
     0.5

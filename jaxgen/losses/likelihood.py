@@ -5,12 +5,13 @@
     (3) categorical  log p = log softmax(l)_x                                   256 logits a value
     (4) logistic     p = s((x + 1/255 - m) / e^a) - s((x - 1/255 - m) / e^a)    x in [-1, 1], a mixture of these
 
-with s the logistic function.  In (4) the first and the last level take what is below and above them, and the mean of a
-channel is linear in the channels before it.  Salimans et al. (2017), https://arxiv.org/abs/1701.05517, section 2.
+with s the logistic function.  In (4) the first and the last level also hold the mass of the tails below and above them,
+and the mean of a channel is linear in the channels before it.  Salimans et al. (2017), https://arxiv.org/abs/1701.05517,
+section 2.
 
-Images are uint8 [..., H, W, C] always, so that no values can be outside a support; grey levels under (1) are
-probabilities of white, and (1) is then the expectation over images binarised at random.  Logarithms are [...], in nats,
-*summed* over pixels and channels: a mean would make a KL divergence beside it count hundreds of times.
+Images are uint8 [..., H, W, C], so that no value is outside the support.  Grey levels under (1) are probabilities of
+white, and (1) is then the expectation over images binarised at random.  Log likelihoods are [...], in nats, *summed*
+over pixels and channels: with a mean, a KL divergence added to it would weigh hundreds of times too much.
 """
 
 import math
@@ -26,7 +27,7 @@ from jaxgen.losses.divergence import gaussian_log_density
 
 LEVELS = 256
 LEAST_LOG_SCALE = -7.0
-"""Of a logistic: narrower ones are all within one level."""
+"""Lower bound on the log scale of a logistic: a narrower one lies within one level."""
 
 
 class Likelihood(NamedTuple):
@@ -89,17 +90,17 @@ def require_temperature(temperature: float) -> None:
 
 
 def flat(pixels: Array) -> Array:
-    """Values [..., H, W, C] in one axis: XLA sums that several times faster than three, the last of which is short."""
+    """Values [..., H, W, C] as [..., H W C], which XLA sums several times faster than three axes with a short last one."""
     return pixels.reshape(*pixels.shape[:-3], -1)
 
 
 def divided(logits: Array, temperature: float) -> Array:
-    """Logits at a temperature."""
+    """Logits divided by a temperature."""
     return logits / temperature
 
 
 def bernoulli() -> Likelihood:
-    """Black or white, (1); its mean is grey."""
+    """Binary pixels, black or white, (1); the mean is a grey level."""
 
     def log_prob(logits: Array, images: Array) -> Array:
         white, logits = flat((to_float(images) + 1) / 2), flat(logits)
@@ -112,7 +113,7 @@ def bernoulli() -> Likelihood:
 
 
 def gaussian(variance: float = 0.5) -> Likelihood:
-    """A normal distribution of fixed variance, (2); one of 1/2 is the squared error and a constant.
+    """A normal distribution with a fixed variance, (2); at 1/2 its negative logarithm is the squared error plus a constant.
 
     Raises:
       ValueError: the variance is not above 0.
@@ -130,7 +131,7 @@ def gaussian(variance: float = 0.5) -> Likelihood:
 
 
 def learned_gaussian(least_log_variance: float = -7.0) -> Likelihood:
-    """A normal distribution whose variance is learned, (2): means, then log variances, soft-clipped from below."""
+    """A normal distribution with a learned variance, (2): C means, then C log variances, softly bounded from below."""
 
     def split(dist_params: Array) -> tuple[Array, Array]:
         mean, log_variance = jnp.split(dist_params, 2, axis=-1)
@@ -147,7 +148,7 @@ def learned_gaussian(least_log_variance: float = -7.0) -> Likelihood:
 
 
 def categorical(levels: int = LEVELS) -> Likelihood:
-    """One of so many levels from black to white, (3): cross-entropy.  Images are rounded to the nearest.
+    """A categorical distribution over `levels` grey levels from black to white, (3); images are rounded to the nearest.
 
     Raises:
       ValueError: not from 2 to 256 levels.
@@ -155,20 +156,20 @@ def categorical(levels: int = LEVELS) -> Likelihood:
     if not 2 <= levels <= LEVELS:
         raise ValueError(f"categorical was given {levels} levels; expected from 2 to {LEVELS}.")
 
-    def apart(dist_params: Array) -> Array:
+    def log_probs(dist_params: Array) -> Array:
         return jax.nn.log_softmax(dist_params.reshape(*dist_params.shape[:-1], -1, levels))
 
     def log_prob(dist_params: Array, images: Array) -> Array:
         index = jnp.round(images.astype(jnp.float32) * ((levels - 1) / 255)).astype(jnp.int32)
-        logs = apart(dist_params)
+        logs = log_probs(dist_params)
         shape = jnp.broadcast_shapes(logs.shape[:-1], index.shape)
         logs, index = jnp.broadcast_to(logs, (*shape, levels)), jnp.broadcast_to(index, shape)
         return jnp.take_along_axis(logs, index[..., None], axis=-1)[..., 0].sum((-3, -2, -1))
 
     def mean(dist_params: Array) -> Array:
-        return jnp.exp(apart(dist_params)) @ jnp.linspace(-1.0, 1.0, levels)
+        return jnp.exp(log_probs(dist_params)) @ jnp.linspace(-1.0, 1.0, levels)
 
     def sample(key: Array, dist_params: Array) -> Array:
-        return jnp.linspace(-1.0, 1.0, levels)[jax.random.categorical(key, apart(dist_params))]
+        return jnp.linspace(-1.0, 1.0, levels)[jax.random.categorical(key, log_probs(dist_params))]
 
     return Likelihood(lambda channels: levels * channels, log_prob, mean, sample, divided)

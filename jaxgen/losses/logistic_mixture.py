@@ -5,6 +5,7 @@ coefficients of the channels before.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ class Mixture(NamedTuple):
 
 
 def discretized_logistic_mixture(components: int = 10) -> Likelihood:
-    """A mixture of so many logistics over the 256 levels.
+    """A mixture of `components` logistics, discretised to the 256 levels.
 
     Raises:
       ValueError: no components.
@@ -47,17 +48,17 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
 
     def mean(dist_params: Array) -> Array:
         mixture = split(dist_params)
-        # What a component puts beyond black or white is black or white: exact for narrow ones.
-        means = _in_order(mixture, lambda mean, _: jnp.clip(mean, -1, 1))
+        # The tails beyond black and white belong to black and white: clipped means are exact for narrow components.
+        means = _by_channel(mixture, lambda mean, _: jnp.clip(mean, -1, 1))
         return jnp.einsum("...k,...ck->...c", jnp.exp(mixture.log_weights), means)
 
     def sample(key: Array, dist_params: Array) -> Array:
         mixture, (choice, noise) = split(dist_params), jax.random.split(key)
         chosen = jax.random.categorical(choice, mixture.log_weights)
-        one = Mixture(mixture.log_weights, *(_of(part, chosen) for part in mixture[1:]))
+        one = Mixture(mixture.log_weights, *(_select(part, chosen) for part in mixture[1:]))
         uniform = jax.random.uniform(noise, one.means.shape, minval=1e-5, maxval=1 - 1e-5)
         logistic = jnp.exp(one.log_scales) * (jnp.log(uniform) - jnp.log1p(-uniform))
-        return _in_order(one, lambda mean, channel: _to_level(mean + logistic[..., channel, :]))[..., 0]
+        return _by_channel(one, lambda mean, channel: _to_level(mean + logistic[..., channel, :]))[..., 0]
 
     def temper(dist_params: Array, temperature: float) -> Array:
         return _tempered(dist_params, temperature, components)
@@ -66,7 +67,7 @@ def discretized_logistic_mixture(components: int = 10) -> Likelihood:
 
 
 def _num_params(components: int, channels: int) -> int:
-    """How many there are for a pixel."""
+    """The number of parameters per pixel."""
     return components * (1 + 2 * channels + channels * (channels - 1) // 2)
 
 
@@ -101,7 +102,7 @@ def _tempered(dist_params: Array, temperature: float, components: int) -> Array:
 
 
 def _log_logistic(x: Array, mean: Array, log_scale: Array) -> Array:
-    """The logarithm of (4), which is exact also where both terms are near 0 or near 1.
+    """The logarithm of (4), accurate also where both terms are near 0 or near 1.
 
     s(a) - s(b) = s(a) s(-b) (1 - exp(b - a))
     """
@@ -113,7 +114,7 @@ def _log_logistic(x: Array, mean: Array, log_scale: Array) -> Array:
 
 
 def _conditional_means(mixture: Mixture, x: Array) -> Array:
-    """The means [..., C, K] given the true channels x [..., C, 1]."""
+    """The means [..., C, K], each given the channels before it of x [..., C, 1]."""
     means, rows, place = mixture.means, [], 0
     means = jnp.broadcast_to(means, jnp.broadcast_shapes(means.shape, x.shape))
     for channel in range(means.shape[-2]):
@@ -125,8 +126,8 @@ def _conditional_means(mixture: Mixture, x: Array) -> Array:
     return jnp.stack(rows, axis=-2)
 
 
-def _in_order(mixture: Mixture, value) -> Array:
-    """Values [..., C, K], one channel after another: `value` of the mean given the values before, and of its number."""
+def _by_channel(mixture: Mixture, value: Callable[[Array, int], Array]) -> Array:
+    """Values [..., C, K] by ancestral order: `value(mean, channel)` of each mean [..., K] given the channels before."""
     values: list[Array] = []
     for channel in range(mixture.means.shape[-2]):
         known = [*values, *[jnp.zeros_like(mixture.means[..., 0, :])] * (mixture.means.shape[-2] - channel)]
@@ -135,10 +136,11 @@ def _in_order(mixture: Mixture, value) -> Array:
     return jnp.stack(values, axis=-2)
 
 
-def _of(part: Array, chosen: Array) -> Array:
-    """Of [..., C, K] the component that is chosen [...], as [..., C, 1]."""
+def _select(part: Array, chosen: Array) -> Array:
+    """The component with index `chosen` [...] of [..., C, K], as [..., C, 1]."""
     return jnp.take_along_axis(part, chosen[..., None, None], axis=-1)
 
 
 def _to_level(x: Array) -> Array:
+    """The nearest of the 256 levels."""
     return jnp.round((jnp.clip(x, -1, 1) + 1) / (2 * HALF)) * 2 * HALF - 1

@@ -92,7 +92,7 @@ def test_the_codes_of_images_are_written(finished, tmp_path, monkeypatch):
         (
             "interpolate",
             ("--out", "interpolations.jpg"),
-            "--out interpolations.jpg: expected a name that ends in .png or .gif",
+            "interpolations.jpg: expected a name that ends in .png or .gif",
         ),
         ("invert", ("--images", "nowhere.npz"), "nowhere.npz"),
         ("invert", ("--starts", 0), "--starts 0"),

@@ -53,7 +53,7 @@ def test_grey_images_are_coloured_ones_too_and_coloured_ones_are_not_grey(folder
     code = typed(folder, monkeypatch, "--style", folder / "colour.png", "--out", tmp_path / "c.png")
     is_grey = read_image(folder / "a.png").shape[-1] == 1
     assert code == (2 if is_grey else 0)
-    assert ("is in colour, and the run is of grey images" in capsys.readouterr().err) == is_grey
+    assert ("is in colour, and the run was trained on grey images" in capsys.readouterr().err) == is_grey
     assert typed(folder, monkeypatch, "--style", folder / "mask.png", "--out", tmp_path / "c.png") == 0
 
 

@@ -51,7 +51,7 @@ def select(data, index):
 def run(update, state, strategy):
     dispatch = strategy.compile(many_steps(make_step(update), select))
     state, measured = dispatch(
-        strategy.put_state(state), strategy.put_shared(DATA), strategy.put_split(INDICES), np.int32(STEPS)
+        strategy.put_state(state), strategy.put_replicated(DATA), strategy.put_sharded(INDICES), np.int32(STEPS)
     )
     metrics, finite = measured
     assert compute({"finite": finite}) == {"finite": 1.0}
@@ -140,8 +140,8 @@ def test_devices_split_the_work_and_exchange_no_images(strategy, gathers):
 def compiled(strategy, update, state, batch):
     """The operations and the text of a device's program for a step."""
     program = strategy.compile(many_steps(make_step(update), select))
-    indices = strategy.put_split(INDICES[:1, :batch])
-    arguments = strategy.put_state(state), strategy.put_shared(DATA), indices, np.int32(1)
+    indices = strategy.put_sharded(INDICES[:1, :batch])
+    arguments = strategy.put_state(state), strategy.put_replicated(DATA), indices, np.int32(1)
     executable = jax.jit(program).lower(*arguments).compile()
     return executable.cost_analysis()["flops"], executable.as_text()
 

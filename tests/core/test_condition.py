@@ -1,4 +1,4 @@
-"""What networks are told: from the data to the command line."""
+"""Conditions: from the data to the command line."""
 
 import json
 
@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgen import ImageSpec, InputError
+from jaxgen import ImageSpec, InputError, Sampler
 from jaxgen.cli import main as jaxgen
-from jaxgen.core.condition import encoded, features, labels, require_condition, told
+from jaxgen.core.condition import conditioning, features, labels, require_conditions, text
 from jaxgen.data import load
-from jaxgen.export import load_sampler, save_sampler
-from jaxgen.training.best import grid_fields
+from jaxgen.export import ExportInfo, export_sampler, load_sampler
+from jaxgen.training.grids import grid_fields
 from tests.programs import ROOT, TINY, load_program, loaded, run_here
 
 SPEC = ImageSpec(2, 3, 1)
 
 
 def test_labels_are_one_hot_and_features_themselves():
-    np.testing.assert_array_equal(told(labels(3), {"label": jnp.array([2, 0])})[0], [[0, 0, 1], [1, 0, 0]])
-    dist_params = jnp.array([[0.5, -1.0]])
-    np.testing.assert_array_equal(told(features(2), {"features": dist_params})[0], dist_params)
-    assert told(None, {"label": jnp.array([2])}) == ()
+    np.testing.assert_array_equal(conditioning(labels(3), {"label": jnp.array([2, 0])})[0], [[0, 0, 1], [1, 0, 0]])
+    vectors = jnp.array([[0.5, -1.0]])
+    np.testing.assert_array_equal(conditioning(features(2), {"features": vectors})[0], vectors)
+    assert conditioning({}, {"label": jnp.array([2])}) == ()
 
 
 @pytest.mark.parametrize("condition", [labels, features])
@@ -32,10 +32,19 @@ def test_nothing_is_no_condition(condition):
         condition(0)
 
 
-@pytest.mark.parametrize(("condition", "field"), [(None, (jnp.zeros(1),)), (labels(2), ())])
-def test_a_sampler_must_be_told_what_it_is_conditioned_on(condition, field):
-    with pytest.raises(TypeError, match="expected"):
-        encoded(condition, field)
+def test_conditions_compose_to_tokens_and_then_one_vector():
+    conditions = labels(2) | text(3) | features(1)
+    fields = {"label": jnp.array([1]), "text": jnp.array([[4, 5, 0]]), "features": jnp.array([[0.5]])}
+    tokens, vectors = conditioning(conditions, fields)
+    np.testing.assert_array_equal(tokens, [[4, 5, 0]])
+    np.testing.assert_array_equal(vectors, [[0, 1, 0.5]])
+
+
+@pytest.mark.parametrize(("conditions", "fields"), [({}, {"label": jnp.zeros(1, jnp.int32)}), (labels(2), {})])
+def test_a_sampler_takes_the_fields_of_its_conditions_and_no_others(conditions, fields):
+    sampler = Sampler(lambda networks, keys, fields: jnp.zeros((len(keys), *SPEC)), conditions)
+    with pytest.raises(TypeError, match="its conditions are"):
+        sampler({}, jax.random.split(jax.random.key(0), 1), **fields)
 
 
 LABEL = {"label": ((), np.dtype(np.int32))}
@@ -50,47 +59,53 @@ LABEL = {"label": ((), np.dtype(np.int32))}
         (features(3), {"features": ((4,), np.dtype(np.float32))}, {}, r"is \[4\] an image; expected \[3\]"),
     ],
 )
-def test_data_that_do_not_tell_it_are_refused(condition, fields, arrays, message):
+def test_data_without_the_field_of_a_condition_are_refused(condition, fields, arrays, message):
     with pytest.raises(InputError, match=message):
-        require_condition(condition, fields, arrays)
+        require_conditions(condition, fields, arrays)
 
 
-def shade(condition):
-    """A sampler whose images are as bright as the first number of what it is told; the key says nothing."""
+def export_shade(folder, conditions):
+    """A sampler whose images are as bright as the first number of the conditioning vector, whatever the key."""
 
-    def sample(networks, keys, *field):
-        (dist_params,) = encoded(condition, field)
-        return jnp.broadcast_to(dist_params[:, :1, None, None], (keys.shape[0], *SPEC)) * networks["scale"]
+    def draw(networks, keys, fields):
+        (vectors,) = conditioning(conditions, fields)
+        return jnp.broadcast_to(vectors[:, :1, None, None], (keys.shape[0], *SPEC)) * networks["scale"]
 
-    return sample
+    export_sampler(Sampler(draw, conditions))(folder, {"scale": jnp.float32(1)}, ExportInfo(SPEC))
 
 
-def test_an_exported_sampler_is_told_labels(tmp_path):
-    save_sampler(tmp_path, shade(labels(3)), {"scale": jnp.float32(1)}, SPEC, labels(3))
+def export_black(folder):
+    """An unconditional sampler of images that are all grey."""
+    sampler = Sampler(lambda networks, keys, fields: jnp.zeros((keys.shape[0], *SPEC)))
+    export_sampler(sampler)(folder, {}, ExportInfo(SPEC))
+
+
+def test_an_exported_sampler_takes_labels(tmp_path):
+    export_shade(tmp_path, labels(3))
     sampler = load_sampler(tmp_path)
     assert json.loads((tmp_path / "signature.json").read_text())["inputs"]["label"] == "int32 [B]"
-    drawn = sampler.draw(0, 70, field=np.arange(70) % 2)
+    drawn = sampler.draw(0, 70, fields={"label": np.arange(70) % 2})
     np.testing.assert_array_equal(drawn[:, 0, 0, 0], np.where(np.arange(70) % 2, 128, 255))
     np.testing.assert_array_equal(sampler.draw(0, 4)[:, 0, 0, 0], [255, 128, 128, 255])  # all labels in turn
     np.testing.assert_array_equal(sampler.draw(0, 2, start=2)[:, 0, 0, 0], [128, 255])
     for field, message in [(np.array([3]), "label 3 is no class"), (np.array([0, 1]), r"\[2\]; expected \[1\]")]:
         with pytest.raises(InputError, match=message):
-            sampler.draw(0, 1, field=field)
+            sampler.draw(0, 1, fields={"label": field})
 
 
-def test_an_exported_sampler_is_told_features(tmp_path):
-    save_sampler(tmp_path, shade(features(2)), {"scale": jnp.float32(1)}, SPEC, features(2))
+def test_an_exported_sampler_takes_features(tmp_path):
+    export_shade(tmp_path, features(2))
     sampler = load_sampler(tmp_path)
-    drawn = sampler.draw(0, 2, field=np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    drawn = sampler.draw(0, 2, fields={"features": np.array([[1.0, 0.0], [-1.0, 0.0]])})
     np.testing.assert_array_equal(drawn[:, 0, 0, 0], [255, 0])
-    with pytest.raises(InputError, match="must be told 'features'"):
+    with pytest.raises(InputError, match="conditioned on 'features'"):
         sampler.draw(0, 2)
 
 
-def test_a_sampler_without_a_condition_is_told_nothing(tmp_path):
-    save_sampler(tmp_path, lambda networks, keys: jnp.zeros((keys.shape[0], *SPEC)), {}, SPEC)
-    with pytest.raises(InputError, match="without being told"):
-        load_sampler(tmp_path).draw(0, 1, field=np.zeros(1, np.int32))
+def test_an_unconditional_sampler_takes_no_fields(tmp_path):
+    export_black(tmp_path)
+    with pytest.raises(InputError, match="not conditioned on 'label'"):
+        load_sampler(tmp_path).draw(0, 1, fields={"label": np.zeros(1, np.int32)})
 
 
 def write_images(path, num=64, classes=3, **arrays):
@@ -101,12 +116,12 @@ def write_images(path, num=64, classes=3, **arrays):
 
 
 def test_an_archive_may_have_features(tmp_path):
-    dist_params = np.random.default_rng(0).normal(size=(64, 5))
-    dataset = load(str(write_images(tmp_path / "a.npz", features=dist_params)))
-    np.testing.assert_allclose(dataset.arrays["features"], dist_params, rtol=1e-6)
+    vectors = np.random.default_rng(0).normal(size=(64, 5))
+    dataset = load(str(write_images(tmp_path / "a.npz", features=vectors)))
+    np.testing.assert_allclose(dataset.arrays["features"], vectors, rtol=1e-6)
     for wrong, message in [
-        (dist_params[:3], r"\[3, 5\]; expected numbers \[64, F\]"),
-        (dist_params * np.nan, "not finite"),
+        (vectors[:3], r"\[3, 5\]; expected numbers \[64, F\]"),
+        (vectors * np.nan, "not finite"),
     ]:
         with pytest.raises(InputError, match=message):
             load(str(write_images(tmp_path / "b.npz", features=wrong)))
@@ -114,11 +129,11 @@ def test_an_archive_may_have_features(tmp_path):
 
 def test_a_grid_has_a_row_a_class(tmp_path):
     dataset = load(str(write_images(tmp_path / "a.npz")))
-    (field,), columns = grid_fields(labels(3), dataset, 64, 0)
-    np.testing.assert_array_equal(field.reshape(-1, columns), np.repeat(np.arange(3)[:, None], 22, axis=1))
-    assert grid_fields(None, dataset, 64, 0) == ((), 8)
-    (field,), columns = grid_fields(labels(1_000), dataset, 64, 0)
-    assert (len(field), columns) == (64, 1)
+    fields, columns = grid_fields(labels(3), dataset, 64, 0)
+    np.testing.assert_array_equal(fields["label"].reshape(-1, columns), np.repeat(np.arange(3)[:, None], 22, axis=1))
+    assert grid_fields({}, dataset, 64, 0) == ({}, 8)
+    fields, columns = grid_fields(labels(1_000), dataset, 64, 0)
+    assert (len(fields["label"]), columns) == (64, 1)
 
 
 cgan_mnist = load_program(ROOT / "experiments" / "cgan_mnist.py")
@@ -155,21 +170,21 @@ def test_a_run_draws_the_labels_that_are_asked_for(conditional, tmp_path, monkey
         (("--features", "a.npz"), "is not conditioned on features"),
     ],
 )
-def test_what_it_cannot_be_told_is_one_line(conditional, monkeypatch, capsys, options, message):
+def test_what_does_not_fit_the_condition_is_one_line(conditional, monkeypatch, capsys, options, message):
     assert run_here(monkeypatch, jaxgen, "sample", conditional, *options) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
 
 
 def test_a_label_without_a_condition_is_one_line(tmp_path, monkeypatch, capsys):
-    save_sampler(tmp_path / "sampler", lambda networks, keys: jnp.zeros((keys.shape[0], *SPEC)), {}, SPEC)
+    export_black(tmp_path / "sampler")
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, "--label", 7) == 2
     assert "--label 7: " in capsys.readouterr().err
 
 
-def test_features_are_told_in_turn(tmp_path, monkeypatch, capsys):
-    save_sampler(tmp_path / "sampler", shade(features(1)), {"scale": jnp.float32(1)}, SPEC, features(1))
+def test_rows_of_features_are_used_in_turn(tmp_path, monkeypatch, capsys):
+    export_shade(tmp_path / "sampler", features(1))
     np.savez(tmp_path / "f.npz", features=np.array([[1.0], [-1.0]]))
     out = ("--num", 3, "--out", tmp_path / "out.npz")
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out, "--features", tmp_path / "f.npz") == 0
@@ -177,9 +192,9 @@ def test_features_are_told_in_turn(tmp_path, monkeypatch, capsys):
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out) == 2
     np.savez(tmp_path / "f.npz", features=np.zeros((2, 3)))
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out, "--features", tmp_path / "f.npz") == 2
-    told = capsys.readouterr().err
-    assert "--features is missing" in told
-    assert "3 a row; expected 1" in told
+    printed = capsys.readouterr().err
+    assert "--features is missing" in printed
+    assert "3 features a row; expected 1" in printed
 
 
 def test_labels_outside_the_classes_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
@@ -196,6 +211,6 @@ def test_the_same_latent_with_another_label_is_another_image():
     networks = jax.jit(recipe.networks)(jax.random.key(0))
     networks = {**networks, "generator_ema": networks["generator"]}
     keys = jnp.repeat(jax.random.key(1)[None], 3)
-    same = jax.jit(recipe.sampler)(networks, keys, jnp.arange(3))
+    same = jax.jit(recipe.sampler)(networks, keys, label=jnp.arange(3))
     assert jnp.abs(same[0] - same[1]).max() > 1e-4
-    assert recipe.condition.classes == 3
+    assert recipe.sampler.conditions["label"].classes == 3

@@ -104,8 +104,8 @@ def test_what_is_written_is_what_was_looked_at(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "Either --text or --captions is expected"),
-        (("--text", "a", "--captions", "b"), "Either --text or --captions is expected"),
+        ((), "Expected either --text or --captions"),
+        (("--text", "a", "--captions", "b"), "Expected either --text or --captions"),
         (("--text", "a", "--out", "e.txt"), "--out e.txt: expected a name that ends in .npz"),
         (("--text", "a", " "), "expected words in each"),
         (("--text", "a", "--encoder", "/nowhere"), "/nowhere holds no sentence encoder"),

@@ -1,4 +1,4 @@
-"""Words as a condition: from captions in the data to the command line."""
+"""Text as a condition: from captions in the data to the command line."""
 
 import json
 
@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import Context, ImageSpec, InputError
+from jaxgen import Context, ImageSpec, InputError, Sampler
 from jaxgen.cli import main as jaxgen
-from jaxgen.core.condition import example, text, told
-from jaxgen.export import load_controls, load_sampler, save_sampler
+from jaxgen.core.condition import conditioning, example_fields, text
+from jaxgen.export import ExportInfo, export_sampler, load_controls, load_sampler
 from jaxgen.losses import logistic_discriminator
 from jaxgen.models import GAN, mismatched_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
@@ -22,8 +22,9 @@ TOKENS = jnp.array([[2, 3, 0], [4, 0, 0], [2, 3, 0]])
 
 
 def test_a_condition_on_text_is_its_tokens():
-    np.testing.assert_array_equal(told(text(3), {"text": TOKENS})[0], TOKENS)
-    assert (example(text(3), 2)[0].shape, example(text(3))[0].dtype) == ((2, 3), jnp.int32)
+    np.testing.assert_array_equal(conditioning(text(3), {"text": TOKENS})[0], TOKENS)
+    assert (fields := example_fields(text(3), 2))["text"].shape == (2, 3)
+    assert fields["text"].dtype == jnp.int32
     with pytest.raises(ValueError, match="expected at least 1"):
         text(0)
 
@@ -42,12 +43,12 @@ def test_the_mismatched_loss_is_the_objective_of_own_and_next_captions_where_the
     loss = jax.jit(mismatched_loss(gan, logistic_discriminator))
 
     @jax.jit
-    def judged(tokens):
+    def logits(tokens):
         return gan.discriminate(networks, context, images / 127.5 - 1, (tokens,), train=False)[0]
 
-    own, other = judged(TOKENS), judged(TOKENS[jnp.array([1, 2, 0])])
+    own, other = logits(TOKENS), logits(TOKENS[jnp.array([1, 2, 0])])
     value, _ = loss(networks, context)
-    # The last example is told the same as the first, which is its next.
+    # The last example has the same caption as the first, which is its next.
     np.testing.assert_allclose(value, logistic_discriminator(own, other)[:2].mean(), rtol=1e-5)
     labelled = context._replace(batch={**context.batch, "label": jnp.array([0, 1, 1])})
     value, _ = loss(networks, labelled)
@@ -57,7 +58,7 @@ def test_the_mismatched_loss_is_the_objective_of_own_and_next_captions_where_the
 def test_the_same_latent_with_other_words_is_another_image(gan):
     networks = jax.jit(lambda key: gan.init(key, SPEC))(jax.random.key(0))
     keys = jnp.repeat(jax.random.key(1)[None], 3)
-    images = jax.jit(gan.sampler())(networks, keys, TOKENS)
+    images = jax.jit(gan.sampler())(networks, keys, text=TOKENS)
     assert jnp.abs(images[0] - images[1]).max() > 1e-5
     np.testing.assert_allclose(images[0], images[2], atol=1e-6)
 
@@ -72,15 +73,15 @@ def run(tmp_path_factory):
     image = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
     write_mnist(folder, train=image)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        arguments = (*TINY, "--data-dir", folder, "--out", folder / "run", "--steps", 2, "--judged", 10)
+        arguments = (*TINY, "--data-dir", folder, "--out", folder / "run", "--steps", 2, "--evaluated", 10)
         assert run_here(monkeypatch, text_to_mnist.main, *arguments) == 0
     return folder / "run"
 
 
 def test_a_run_keeps_its_tokenizer_with_all_that_it_exports(run):
     sampler, controls = load_sampler(run / "sampler"), load_controls(run / "controls")
-    assert sampler.told.tokenizer == controls.told.tokenizer
-    assert "seven" in sampler.told.tokenizer.decode(sampler.told.tokenizer.encode(["a handwritten seven"]))[0]
+    assert sampler.tokenizer == controls.tokenizer
+    assert "seven" in sampler.tokenizer.decode(sampler.tokenizer.encode(["a handwritten seven"]))[0]
     assert json.loads((run / "sampler" / "signature.json").read_text())["inputs"]["text"] == "int32 [B, 10]"
 
 
@@ -116,13 +117,13 @@ def test_words_are_drawn_in_turn_and_unseen_ones_are_named(run, tmp_path, monkey
         ((), "--text is missing"),
         (("--text", ""), "--text '' is empty"),
         (("--text", "a one", " "), "--text ' ' is empty"),
-        (("--text", "purple cow"), "has seen none of its words"),
+        (("--text", "purple cow"), "none of its words is in the vocabulary"),
         (("--text", " ".join(["one"] * 11)), "has 11 words; at most 10"),
         (("--label", "7"), "--label 7: "),
         (("--features", "f.npz"), "is not conditioned on features"),
     ],
 )
-def test_what_it_cannot_be_told_is_one_line(run, monkeypatch, capsys, options, message):
+def test_what_does_not_fit_the_condition_is_one_line(run, monkeypatch, capsys, options, message):
     assert run_here(monkeypatch, jaxgen, "sample", run, *options) == 2
     printed = capsys.readouterr().err
     assert message in printed
@@ -141,10 +142,11 @@ def test_a_damaged_tokenizer_is_not_used(run, tmp_path):
 
 
 def test_words_for_a_run_without_a_condition_are_one_line(tmp_path, monkeypatch, capsys):
-    save_sampler(tmp_path / "sampler", lambda networks, keys: jnp.zeros((keys.shape[0], *SPEC)), {}, SPEC)
+    sampler = Sampler(lambda networks, keys, fields: jnp.zeros((keys.shape[0], *SPEC)))
+    export_sampler(sampler)(tmp_path / "sampler", {}, ExportInfo(SPEC))
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, "--text", "a one") == 2
     assert "is not conditioned on text" in capsys.readouterr().err
-    with pytest.raises(InputError, match="not told words"):
+    with pytest.raises(InputError, match="no tokenizer"):
         load_sampler(tmp_path / "sampler").draw(0, 1, text=["a one"])
 
 

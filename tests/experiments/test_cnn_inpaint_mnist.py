@@ -35,12 +35,12 @@ def finished(data, tmp_path_factory):
 
 def test_the_table_is_of_what_the_exported_network_makes_of_the_test_images(finished):
     results = json.loads((finished / "held_out.json").read_text())
-    assert list(told) == ["images", "network", "mean fill", "mean of the test images"]
+    assert list(results) == ["network", "mean fill", "mean of the test images", "images"]
     truth = TRUTH[..., None]
     made = load_sampler(finished / "sampler").draw(0, 40, fields={"image": truth})
     measured = compare_pairs(made, truth)
-    assert told["network"]["psnr"]["value"] == pytest.approx(measured.psnr.value)
-    assert told["network"]["ssim"]["value"] == pytest.approx(measured.ssim.value)
+    assert results["network"]["psnr"]["value"] == pytest.approx(measured.psnr.value)
+    assert results["network"]["ssim"]["value"] == pytest.approx(measured.ssim.value)
     np.testing.assert_array_equal(load_restorer(finished / "restorer").restore(truth), truth)  # nothing is hidden
     with Image.open(finished / "held_out.png") as picture:
         assert picture.size == (2 * (12 * 30 + 2), 2 * (9 * 30 + 2))

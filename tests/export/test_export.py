@@ -5,41 +5,42 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import ImageSpec, InputError
-from jaxgen.export import BATCH, SIGNATURE, exportable, load_sampler, save_sampler, seeded
+from jaxgen import ImageSpec, InputError, Sampler
+from jaxgen.export import BATCH, SIGNATURE, ExportInfo, export_sampler, exportable, load_sampler, seeded
 
 SPEC = ImageSpec(5, 4, 3)
 FUNCTION = "sampler.stablehlo"
 
 
-def sampler(networks, keys):
+def draw(networks, keys, fields):
     """Smooth noise through a matrix."""
     latent = jax.vmap(lambda key: jax.random.normal(key, (8,)))(keys)
     return jnp.tanh(latent @ networks["generator"]["params"]).reshape(-1, *SPEC)
 
 
+SAMPLER = Sampler(draw)
 NETWORKS = {"generator": {"params": jax.random.normal(jax.random.key(0), (8, 60))}}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    save_sampler(tmp_path / "sampler", sampler, NETWORKS, SPEC)
+    export_sampler(SAMPLER)(tmp_path / "sampler", NETWORKS, ExportInfo(SPEC))
     return tmp_path / "sampler"
 
 
 def test_the_exported_sampler_is_the_live_one(folder):
-    live = jax.jit(seeded(sampler, NETWORKS))(jnp.uint32(7), jnp.arange(BATCH, dtype=jnp.int32))
+    live = jax.jit(seeded(SAMPLER, NETWORKS))(jnp.uint32(7), jnp.arange(BATCH, dtype=jnp.int32))
     np.testing.assert_array_equal(load_sampler(folder).draw(7, BATCH), live)
 
 
 @pytest.mark.parametrize("of", [np.asarray, jnp.asarray])
 def test_a_sampler_may_index_what_it_reads(tmp_path, of):
-    def look_up(networks, keys):
+    def look_up(networks, keys, fields):
         return networks["book"][jax.vmap(lambda key: jax.random.randint(key, (5, 4), 0, 7))(keys)]
 
     networks = {"book": of(jax.random.normal(jax.random.key(0), (7, 3)))}
-    save_sampler(tmp_path / "sampler", look_up, networks, SPEC)
-    live = jax.jit(seeded(look_up, exportable(networks)))
+    export_sampler(Sampler(look_up))(tmp_path / "sampler", networks, ExportInfo(SPEC))
+    live = jax.jit(seeded(Sampler(look_up), exportable(networks)))
     expected = live(jnp.uint32(7), jnp.arange(BATCH, dtype=jnp.int32))
     np.testing.assert_array_equal(load_sampler(tmp_path / "sampler").draw(7, BATCH), expected)
 
