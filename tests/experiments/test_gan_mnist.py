@@ -248,7 +248,7 @@ def test_a_run_of_an_earlier_format_is_not_resumed_and_can_be_drawn_from(of_form
 
 def test_the_file_is_short_enough_to_read():
     assert len(PATH.read_text().splitlines()) <= 150
-    assert gan_mnist.build(gan_mnist.Config(), ImageSpec(28, 28, 1)).update.wrt == (
+    assert gan_mnist.build(gan_mnist.Config(), ImageSpec(28, 28, 1)).update.owns == (
         "discriminator",
         "generator",
         "generator_ema",
