@@ -91,7 +91,7 @@ def test_words_are_drawn_in_turn_and_unseen_ones_are_named(run, tmp_path, monkey
     assert run_here(monkeypatch, jaxgen, "sample", run, *out, *asked) == 0
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
-    assert "never seen in training: pretty, please" in printed
+    assert "not in the vocabulary are left out: pretty, please" in printed
     drawn = loaded(tmp_path / "out.npz")["arr_0"]
     captions = ["a seven", "a one"] * 2
     np.testing.assert_array_equal(drawn, load_sampler(run / "sampler").draw(0, 4, text=captions))
