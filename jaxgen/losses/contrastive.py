@@ -1,7 +1,7 @@
 """Contrastive losses over the pairs of a batch.
 
-Of image features u [B, F] and text features v [B, F], both of unit norm, with s_ij = u_i . v_j / temperature.  Radford et
-al. (2021), https://arxiv.org/abs/2103.00020, figure 3:
+For image features u [B, F] and text features v [B, F], both of unit norm, let s_ij = u_i . v_j / temperature.  Radford
+et al. (2021), https://arxiv.org/abs/2103.00020, figure 3:
 
     (1) symmetric cross-entropy    -1/2 log softmax_j(s_ij)[i] - 1/2 log softmax_i(s_ij)[j]    at i = j
 """

@@ -44,7 +44,7 @@ def gaussian_log_densities(z: Array, means: Array, log_variances: Array) -> Arra
 
 
 def _multiplied_log_densities(z: Array, means: Array, log_variances: Array) -> Array:
-    # For narrow normals large terms cancel: accurate enough for a gradient, not for a value or for low-precision products.
+    # For narrow normals large terms cancel: accurate enough for a gradient, but not for a value, nor in low precision.
     precisions = jnp.exp(-log_variances)
 
     def product(vectors: Array, matrix: Array) -> Array:

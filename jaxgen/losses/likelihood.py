@@ -1,8 +1,8 @@
 """Likelihoods of images: the distribution that a decoder's outputs parametrise.
 
-    (1) Bernoulli    log p = x log s(l) + (1 - x) log(1 - s(l))                 x in [0, 1], one logit l a value
+    (1) Bernoulli    log p = x log s(l) + (1 - x) log(1 - s(l))                 x in [0, 1], one logit l per value
     (2) Gaussian     log p = -1/2 ((x - m)^2 / v + log 2 pi v)                  x in [-1, 1], a density
-    (3) categorical  log p = log softmax(l)_x                                   256 logits a value
+    (3) categorical  log p = log softmax(l)_x                                   256 logits per value
     (4) logistic     p = s((x + 1/255 - m) / e^a) - s((x - 1/255 - m) / e^a)    x in [-1, 1], a mixture of these
 
 with s the logistic function.  In (4) the first and the last level also hold the mass of the tails below and above them,
@@ -31,21 +31,25 @@ LEAST_LOG_SCALE = -7.0
 
 
 class Likelihood(NamedTuple):
-    """A distribution of images with parameters [..., H, W, P], P = `num_params(C)` a pixel.
+    """A distribution of images, parametrised by `dist_params` float32 [..., H, W, P].
 
-    `mean` and `sample` (with a key) give float32 [..., H, W, C] in [-1, 1], a Gaussian's perhaps beyond.  `temper`
-    gives the parameters at a temperature, which divides all logits; densities have none.
+    Means and samples are float32 [..., H, W, C] in [-1, 1]; those of a Gaussian may lie beyond.
     """
 
     num_params: Callable[[int], int]
+    """The number of channels C to the number P of parameters per pixel."""
     log_prob: Callable[[Array, Array], Array]
+    """`dist_params` and images uint8 [..., H, W, C] to log likelihoods [...]."""
     mean: Callable[[Array], Array]
+    """`dist_params` to the mean image."""
     sample: Callable[[Array, Array], Array]
+    """A key and `dist_params` to a sample."""
     temper: Callable[[Array, float], Array] | None = None
+    """`dist_params` and a temperature, which divides all logits, to the tempered parameters; None for densities."""
 
 
 def require_num_params(likelihood: Likelihood, dist_params: Array, channels: int) -> None:
-    """Refuses a network's outputs [..., H, W, P] unless P is the number of the likelihood's parameters a pixel.
+    """Refuses a network's outputs [..., H, W, P] unless P is the likelihood's number of parameters per pixel.
 
     Raises:
       ValueError: naming both.
@@ -90,7 +94,7 @@ def require_temperature(temperature: float) -> None:
 
 
 def flat(pixels: Array) -> Array:
-    """Values [..., H, W, C] as [..., H W C], which XLA sums several times faster than three axes with a short last one."""
+    """Values [..., H, W, C] as [..., H W C]: XLA sums one axis several times faster than three, the last short."""
     return pixels.reshape(*pixels.shape[:-3], -1)
 
 
@@ -113,7 +117,7 @@ def bernoulli() -> Likelihood:
 
 
 def gaussian(variance: float = 0.5) -> Likelihood:
-    """A normal distribution with a fixed variance, (2); at 1/2 its negative logarithm is the squared error plus a constant.
+    """A normal distribution with a fixed variance, (2); a variance of 1/2 gives the squared error plus a constant.
 
     Raises:
       ValueError: the variance is not above 0.

@@ -1,7 +1,7 @@
 """The discretised mixture of logistics, equation (4) of `jaxgen.losses.likelihood`.
 
-For C channels and K components the parameters of a pixel are K logits, C K means, C K log scales and C (C - 1) / 2 K
-coefficients of the channels before.
+For C channels and K components, the parameters of a pixel are K logits, C K means, C K log scales and C (C - 1) / 2 K
+coefficients of the preceding channels.
 """
 
 import math
@@ -72,7 +72,7 @@ def _num_params(components: int, channels: int) -> int:
 
 
 def _channels(components: int, count: int) -> int:
-    """The number of channels of which `count` parameters are."""
+    """The number of channels, 1 or 3, of a pixel with `count` parameters."""
     for channels in (1, 3):
         if _num_params(components, channels) == count:
             return channels
@@ -127,7 +127,7 @@ def _conditional_means(mixture: Mixture, x: Array) -> Array:
 
 
 def _by_channel(mixture: Mixture, value: Callable[[Array, int], Array]) -> Array:
-    """Values [..., C, K] by ancestral order: `value(mean, channel)` of each mean [..., K] given the channels before."""
+    """Values [..., C, K] in ancestral order: `value(mean, channel)` of each mean [..., K] given the channels before."""
     values: list[Array] = []
     for channel in range(mixture.means.shape[-2]):
         known = [*values, *[jnp.zeros_like(mixture.means[..., 0, :])] * (mixture.means.shape[-2] - channel)]

@@ -36,7 +36,9 @@ def zero_centred_penalty(discriminator: Discriminator, images: Array) -> Array:
     return 0.5 * squared_slopes(discriminator, images)
 
 
-def finite_difference_penalty(discriminator: Discriminator, images: Array, noise: Array, *, step: float = 1e-2) -> Array:
+def finite_difference_penalty(
+    discriminator: Discriminator, images: Array, noise: Array, *, step: float = 1e-2
+) -> Array:
     """The penalty (2), which estimates (1) from one random direction without second derivatives.
 
     `noise` has the shape of the images and is standard normal.

@@ -1,6 +1,6 @@
 """Content and style of images in the feature maps of a network.
 
-With F^l [B, H, W, C] the maps of level l, and mu, sigma [B, 1, 1, C] each channel's mean and deviation over an image:
+With F^l [B, H, W, C] the maps of level l, and mu, sigma [B, 1, 1, C] the mean and standard deviation of each channel:
 
     (1) content          mean (F - F')^2                                       over positions and channels
     (2) style, moments   sum_l mean_c (mu^l - mu'^l)^2 + (sigma^l - sigma'^l)^2

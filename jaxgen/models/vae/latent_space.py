@@ -20,7 +20,7 @@ class Reconstructs(Protocol):
 
 
 EXTREME = 0.02
-"""The prior's probability in each tail that a map leaves out."""
+"""The prior's probability in each tail, which a map leaves out."""
 
 
 def reconstructions(model: Reconstructs, networks: Networks, batch: Batch, *, rows: int = 4, columns: int = 8) -> Array:

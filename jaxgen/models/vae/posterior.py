@@ -1,6 +1,8 @@
-"""Posteriors q(z | x) of latents, whose parameters an encoder gives.
+"""Posteriors q(z | x) of latents, which an encoder parametrises.
 
 (1) diagonal Gaussian    q(z | x) = N(z; m(x), diag exp v(x)),    z = m + exp(v / 2) e,    e standard normal
+
+with the encoder's outputs m and v [B, Z].
 """
 
 from collections.abc import Callable

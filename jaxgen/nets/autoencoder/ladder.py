@@ -22,8 +22,8 @@ from jaxgen.nets.layers.conv import Conv
 Features = tuple[Array, Array, Array]
 """An encoder's features: [B, H/2, W/2, F], [B, H/4, W/4, 2F], [B, G]."""
 
-
-MOST = 5.0
+BOUND = 5.0
+"""Upper bound on the absolute log variances."""
 
 
 class Group(NamedTuple):
@@ -100,7 +100,7 @@ class LadderDecoder(nn.Module):
 
 
 class Rung(nn.Module):
-    """A group of latent maps: the maps [B, H, W, F] after it, and the group."""
+    """Draws a group of latent maps and adds its projection to the maps [B, H, W, F]; returns both."""
 
     channels: int
     dtype: jnp.dtype
@@ -123,7 +123,7 @@ class Rung(nn.Module):
 
 
 def first(noise: Array, features: Array | None, dtype: jnp.dtype) -> Group:
-    """The group of latents without any above it: its prior is standard normal."""
+    """The topmost group of latents, whose prior is standard normal."""
     prior = jnp.zeros((*noise.shape[:-1], 2 * noise.shape[-1]))
     change = None
     if features is not None:
@@ -132,7 +132,10 @@ def first(noise: Array, features: Array | None, dtype: jnp.dtype) -> Group:
 
 
 def drawn(noise: Array, prior: Array, change: Array | None) -> Group:
-    """A group from noise: means and log variances [..., 2Z] of the prior, and what the posterior adds to them."""
+    """A group of latents by reparameterisation of noise.
+
+    `prior` has the prior's means and log variances [..., 2Z]; the posterior's are `prior + change`, or the prior's.
+    """
     prior_mean, prior_log_variance = jnp.split(prior.astype(jnp.float32), 2, axis=-1)
     mean, log_variance = prior_mean, prior_log_variance
     if change is not None:
@@ -145,4 +148,4 @@ def drawn(noise: Array, prior: Array, change: Array | None) -> Group:
 
 def bounded(log_variance: Array) -> Array:
     """A log variance bounded to (-5, 5), so that no sample overflows; nearly the identity around 0."""
-    return MOST * jnp.tanh(log_variance / MOST)
+    return BOUND * jnp.tanh(log_variance / BOUND)

@@ -1,12 +1,12 @@
 """Encoders and decoders of variational autoencoders.
 
 An encoder takes images float32 [B, H, W, C] in [-1, 1] to the mean and the log variance [B, Z] of its latents; a
-decoder takes latents [B, Z] to the parameters [B, H, W, P] of a likelihood, float32.  Both take a condition [B, F]
-after that, or none.
+decoder takes latents [B, Z] to the parameters [B, H, W, P] of a likelihood, float32.  Both take an optional condition
+[B, F] as second input.
 
     MLP          dense layers.  Burda, Grosse and Salakhutdinov (2016), https://arxiv.org/abs/1509.00519: two of 200
     Conv         convolutions with BatchNorm and pooling, upsampling and convolutions
-    Residual     residual blocks without normalisation, their last layer zero at first
+    Residual     residual blocks without normalisation, whose last layer is initialised to zero
 """
 
 from collections.abc import Callable
@@ -170,7 +170,7 @@ def to_map(features: Array, output: ImageSpec, factor: int, width: int, dtype: j
 
 
 def require_multiple(sides: Any, factor: int) -> None:
-    """Refuses an image whose sides are no multiples of a factor.
+    """Refuses an image whose sides are not multiples of `factor`.
 
     Raises:
       InputError: naming the side.

@@ -1,9 +1,9 @@
-"""A pyramid of feature maps, and the way back to an image, for images of any size.
+"""An encoder of images of any size to a pyramid of feature maps, and a decoder of its last level.
 
-Huang and Belongie (2017), https://arxiv.org/abs/1703.06868, section 6, take three levels and more of a classifier and
-its mirror image.  Here the encoder is one that learns as half of an autoencoder, so that it wants no labels: patches
-of two by two pixels become one, with a residual block at each level, and back from depth to space.  As there, nothing
-is normalised, which would take an image's style from it; borders are repeated, where the paper reflects them.
+Huang and Belongie (2017), https://arxiv.org/abs/1703.06868, section 6, use the levels of a pretrained classifier and a
+mirrored decoder.  Here the encoder is trained as half of an autoencoder, so that it needs no labels: convolutions with
+stride 2 between levels, a residual block at each, and depth to space in the decoder.  As in the paper there is no
+normalisation, which would remove an image's style; borders are replicated, where the paper reflects them.
 """
 
 from typing import Any
@@ -21,9 +21,9 @@ FACTOR = 2 ** (LEVELS - 1)
 
 
 class PyramidEncoder(nn.Module):
-    """Images float32 [B, H, W, C] to three maps float32 of `width`, twice and four times as many channels.
+    """From images float32 [B, H, W, C] to three float32 maps with `width`, 2 `width` and 4 `width` channels.
 
-    Level l has the sides of the image over 2^l, rounded up: sides that are no multiples of 4 are mirrored at their end.
+    The sides of the image are padded by reflection at their end to multiples of 4; level l divides them by 2^l.
     """
 
     width: int = 16
@@ -41,7 +41,7 @@ class PyramidEncoder(nn.Module):
 
 
 class PyramidDecoder(nn.Module):
-    """Maps [B, h, w, F] of a pyramid's last level to images float32 [B, 4h, 4w, channels], which nothing bounds."""
+    """From maps [B, h, w, F] of a pyramid's last level to images float32 [B, 4h, 4w, channels], unbounded."""
 
     channels: int
     width: int = 16
@@ -58,7 +58,7 @@ class PyramidDecoder(nn.Module):
 
 
 class BorderConv(nn.Module):
-    """A convolution of 3x3 of [B, H, W, C] with its border repeated."""
+    """A 3x3 convolution of [B, H, W, C] with replicated borders."""
 
     features: int
     dtype: jnp.dtype = jnp.float32
@@ -72,11 +72,11 @@ class BorderConv(nn.Module):
 
 
 def mirrored(image: Array) -> Array:
-    """The image [B, H, W, C] with what is missing to multiples of 4 mirrored at its end."""
+    """The image [B, H, W, C] padded by reflection at its end to sides that are multiples of 4."""
     for axis in (1, 2):
         size = image.shape[axis]
         place = jnp.arange((size + FACTOR - 1) // FACTOR * FACTOR)
         mirror = jnp.where(place < size, place, 2 * (size - 1) - place)
-        # A size may be one that an exported program leaves open: places are values, and no padding of so many.
+        # A size may be symbolic in an exported program, so the indices are values and not a padding width.
         image = jnp.take(image, jnp.clip(mirror, 0, size - 1), axis=axis)
     return image
