@@ -42,10 +42,10 @@ def test_damage_to_any_file_is_found_and_the_checkpoint_before_is_restored(two, 
         found = find_damage(folder / "2")
         assert found.startswith(name.as_posix())
         assert DAMAGES[damage] in found
-        told = []
-        restored = Checkpoints(folder).restore(state(), told.append)
+        lines = []
+        restored = Checkpoints(folder).restore(state(), lines.append)
         chex.assert_trees_all_equal(raw(restored), raw(state(seed=1, step=1)))
-        (line,) = told
+        (line,) = lines
         assert line == f"The checkpoint of step 2 in {folder} is damaged: {found}. It is now 2.damaged."
         assert sorted(path.name for path in folder.iterdir()) == ["1", "2.damaged"]
         assert_restored(folder, state(seed=1, step=1))
@@ -60,7 +60,7 @@ def test_a_flip_of_any_bit_is_found(two, tmp_path):
     folder = shutil.copytree(two / "2", tmp_path / "2")
     for name in files(folder):
         whole = (folder / name).read_bytes()
-        for bit in some(8 * len(whole), most=800 if name.name == "manifest.json" else 80):  # it judges the others
+        for bit in some(8 * len(whole), most=800 if name.name == "manifest.json" else 80):  # the record of the others
             damaged = bytearray(whole)
             damaged[bit // 8] ^= 1 << bit % 8
             (folder / name).write_bytes(damaged)
@@ -135,10 +135,10 @@ def test_a_file_that_the_disk_has_lost_is_damage_and_one_that_is_forbidden_is_no
 def test_where_all_are_damaged_a_run_does_not_begin_anew(folder):
     for step in (1, 2):
         flip(folder / str(step) / "manifest.json")
-    told = []
+    lines = []
     with pytest.raises(InputError, match="holds no sound checkpoint: start over with --no-resume"):
-        Checkpoints(folder).restore(state(), told.append)
-    assert len(told) == 2
+        Checkpoints(folder).restore(state(), lines.append)
+    assert len(lines) == 2
     with pytest.raises(InputError, match="holds no sound checkpoint: start over with --no-resume"):
         Checkpoints(folder).restore(state(), quiet)
 

@@ -30,7 +30,7 @@ def assert_kept(folder, before):
 
 
 def fail_to_save(folder, save, why):
-    """Saves; returns what is told."""
+    """Saves in vain; returns the message of the error."""
     with pytest.raises(OutsideError, match=rf"checkpoint of step 3 in .* cannot be written: {why}") as error:
         save(Checkpoints(folder), state(seed=3, step=3))
     assert "\n" not in str(error.value)
@@ -47,10 +47,10 @@ def test_files_that_cannot_grow_leave_the_checkpoints_as_they_were(folder, capfd
     caplog.set_level(logging.ERROR)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
     try:
-        told = fail_to_save(folder, save, "")
+        message = fail_to_save(folder, save, "")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert told.endswith(": File too large.")
+    assert message.endswith(": File too large.")
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
     assert_kept(folder, before)
@@ -114,13 +114,13 @@ def test_what_does_not_read_back_is_not_kept(folder, monkeypatch):
     assert_kept(folder, before)
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     fail_to_save(tmp_path / "file" / "checkpoints", Checkpoints.save, r"Not a directory\.$")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc to write in vain")
-def test_a_read_only_folder_is_told_in_one_line():
+def test_a_read_only_folder_is_reported_in_one_line():
     fail_to_save(Path("/proc/self/checkpoints"), Checkpoints.save, "")
 
 
@@ -185,7 +185,7 @@ def test_a_kill_at_any_time_leaves_whole_checkpoints_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "told", "code"),
+    ("error", "message", "code"),
     [
         (OutsideError("The disk is full."), "error: The disk is full.\n", 1),
         (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "error: /a/b: No space left on device\n", 1),
@@ -194,11 +194,11 @@ def test_a_kill_at_any_time_leaves_whole_checkpoints_only(tmp_path):
         (InputError("--steps 0: expected 1."), "error: --steps 0: expected 1.\n", 2),
     ],
 )
-def test_a_program_tells_what_went_wrong_in_one_line(capsys, error, told, code):
+def test_a_program_reports_an_error_in_one_line(capsys, error, message, code):
     def main():
         raise error
 
     with pytest.raises(SystemExit) as stop:
         command(main)
     assert stop.value.code == code
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == message

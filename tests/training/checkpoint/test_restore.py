@@ -181,7 +181,7 @@ def as_it_is(state):
     ],
     ids=["shape", "type", "precision", "structure", "network absent", "network extra", "keys", "no key", "optimiser"],
 )
-def test_a_checkpoint_that_does_not_fit_is_told_by_its_leaf_and_left_alone(tmp_path, saved, target, difference):
+def test_a_checkpoint_that_does_not_fit_is_refused_by_its_leaf_and_left_alone(tmp_path, saved, target, difference):
     Checkpoints(tmp_path).save(saved(state(step=1)))
     before = contents(tmp_path)
     with pytest.raises(InputError, match=rf"checkpoint of step 1 in .*{tmp_path.name}: ") as error:
@@ -214,7 +214,7 @@ def test_two_leaves_with_one_path_are_refused():
         flatten(state()._replace(networks=networks))
 
 
-def test_what_orbax_cannot_read_is_told_in_one_line(folder, monkeypatch):
+def test_what_orbax_cannot_read_is_reported_in_one_line(folder, monkeypatch):
     def fail(*arguments):
         raise ValueError("unknown format\nmore")
 

@@ -28,10 +28,10 @@ def images(num, *shape):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_grid_holds_every_image_at_its_place(channels):
-    given = images(5, 4, 6, channels)
-    grid = image_grid(given, columns=2)
+    some = images(5, 4, 6, channels)
+    grid = image_grid(some, columns=2)
     assert grid.shape == (3 * (4 + GAP) + GAP, 2 * (6 + GAP) + GAP, channels)
-    for place, image in enumerate(given):
+    for place, image in enumerate(some):
         top, left = GAP + place // 2 * (4 + GAP), GAP + place % 2 * (6 + GAP)
         np.testing.assert_array_equal(grid[top : top + 4, left : left + 6], image)
 
@@ -55,8 +55,8 @@ def test_an_archive_is_the_same_bytes_for_the_same_images(tmp_path):
 
 def test_a_plot_is_a_picture_even_of_metrics_that_come_and_go(tmp_path):
     rows = [{"step": n, "d/loss": 1.0 / (n + 1), **({"d/r1": 2.0} if n % 2 else {}), "time/s": n} for n in range(4)]
-    for name, given in [("some", rows), ("none", [])]:
-        plot_metrics(tmp_path / f"{name}.png", given)
+    for name, plotted in [("some", rows), ("none", [])]:
+        plot_metrics(tmp_path / f"{name}.png", plotted)
         with Image.open(tmp_path / f"{name}.png") as plot:
             assert plot.format == "PNG"
 
@@ -105,6 +105,13 @@ def test_another_run_is_refused(tmp_path, change, message):
         require_same_run(tmp_path, RECORD, {**RECORD, **change}, FREE)
 
 
+def test_a_run_of_another_format_is_refused(tmp_path):
+    first = {name: value for name, value in RECORD.items() if name != "format"}  # format 1 had no such entry
+    for earlier, number in ((first, 1), ({**RECORD, "format": FORMAT + 1}, FORMAT + 1)):
+        with pytest.raises(InputError, match=f"holds a run of format {number}; this jaxgen resumes format {FORMAT}"):
+            require_same_run(tmp_path, earlier, RECORD, FREE)
+
+
 def test_the_same_run_may_go_on_for_longer_and_under_other_versions(tmp_path):
     require_same_run(tmp_path, RECORD, {**RECORD, "config": {"width": 8, "steps": 20}}, FREE)
     later = {**RECORD, "recipe": "traced otherwise", "sessions": [{"versions": {"jax": "2"}}]}
@@ -120,7 +127,7 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"--out .* cannot be written"):
         RunDirectory(tmp_path / "file" / "run").open()
