@@ -29,7 +29,7 @@ def w(networks, name):
     return networks[name]["params"]["w"]
 
 
-def judge(networks, context):
+def discriminate(networks, context):
     """A random quadratic of the discriminator, which leaves a mark in its statistics."""
     noise = jax.random.normal(context.key, (SIZE,))
     errors = jnp.square(w(networks, "discriminator") * noise - context.batch["image"])

@@ -83,7 +83,7 @@ def bound(loss):
     """Several latents an image, or latents that meet those of the other images."""
     vae = VAE(MLPEncoder(4, hidden=(16,)), MLPDecoder(SPEC, hidden=(16,)), bernoulli(), 4)
     update = minimize(loss(vae), optax.sgd(0.01), wrt=("encoder", "decoder"))
-    networks = vae.init(jax.random.key(0), {"image": IMAGES[:1]})
+    networks = vae.init(jax.random.key(0), SPEC)
     return update, init_state(update, networks, jax.random.key(1))
 
 
@@ -162,8 +162,8 @@ def test_a_step_is_mapped_over_devices():
     step, strategy = make_step(update), STRATEGIES["pmap"]
     batch = {name: array[:BATCH] for name, array in DATA.items()}
     expected, metrics = jax.jit(step)(state, batch)
-    shares = {name: array.reshape(8, -1, *array.shape[1:]) for name, array in batch.items()}
-    after, measured = pmapped(step)(strategy.put_state(state), shares)
+    shards = {name: array.reshape(8, -1, *array.shape[1:]) for name, array in batch.items()}
+    after, measured = pmapped(step)(strategy.put_state(state), shards)
     chex.assert_trees_all_close(raw(strategy.fetch(after)), raw(expected), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(compute(measured)["real_logit"], compute(metrics)["real_logit"], rtol=1e-5, atol=1e-6)
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxgen import ImageSpec, InputError, Sampler
 from jaxgen.cli import main as jaxgen
-from jaxgen.core.condition import conditioning, features, labels, require_conditions, text
+from jaxgen.core.condition import conditioning, example_conditioning, features, images, labels, require_conditions, text
 from jaxgen.data import load
 from jaxgen.export import ExportInfo, export_sampler, load_sampler
 from jaxgen.training.grids import grid_fields
@@ -32,12 +32,29 @@ def test_nothing_is_no_condition(condition):
         condition(0)
 
 
-def test_conditions_compose_to_tokens_and_then_one_vector():
-    conditions = labels(2) | text(3) | features(1)
-    fields = {"label": jnp.array([1]), "text": jnp.array([[4, 5, 0]]), "features": jnp.array([[0.5]])}
-    tokens, vectors = conditioning(conditions, fields)
+FIELDS = {
+    "label": jnp.array([1]),
+    "text": jnp.array([[4, 5, 0]]),
+    "features": jnp.array([[0.5]]),
+    "image": jnp.full((1, *SPEC), 255, jnp.uint8),
+}
+
+
+def test_conditions_compose_to_images_tokens_and_one_vector():
+    image, tokens, vectors = conditioning(labels(2) | text(3) | features(1) | images(SPEC), FIELDS)
+    np.testing.assert_array_equal(image, jnp.ones((1, *SPEC)))
     np.testing.assert_array_equal(tokens, [[4, 5, 0]])
     np.testing.assert_array_equal(vectors, [[0, 1, 0.5]])
+    _, vectors = conditioning(features(1) | text(3) | labels(2), FIELDS)
+    np.testing.assert_array_equal(vectors, [[0.5, 0, 1]])
+    assert [array.shape for array in example_conditioning(labels(2) | text(3) | features(1), 4)] == [(4, 3), (4, 3)]
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(TypeError, match="condition 'label' is missing; the fields given are: 'text'"):
+        conditioning(text(3) | labels(2), {"text": FIELDS["text"]})
+    with pytest.raises(TypeError, match="are: none"):
+        conditioning(labels(2), {})
 
 
 @pytest.mark.parametrize(("conditions", "fields"), [({}, {"label": jnp.zeros(1, jnp.int32)}), (labels(2), {})])
@@ -74,8 +91,8 @@ def export_shade(folder, conditions):
     export_sampler(Sampler(draw, conditions))(folder, {"scale": jnp.float32(1)}, ExportInfo(SPEC))
 
 
-def export_black(folder):
-    """An unconditional sampler of images that are all grey."""
+def export_grey(folder):
+    """An unconditional sampler of grey images."""
     sampler = Sampler(lambda networks, keys, fields: jnp.zeros((keys.shape[0], *SPEC)))
     export_sampler(sampler)(folder, {}, ExportInfo(SPEC))
 
@@ -103,7 +120,7 @@ def test_an_exported_sampler_takes_features(tmp_path):
 
 
 def test_an_unconditional_sampler_takes_no_fields(tmp_path):
-    export_black(tmp_path)
+    export_grey(tmp_path)
     with pytest.raises(InputError, match="not conditioned on 'label'"):
         load_sampler(tmp_path).draw(0, 1, fields={"label": np.zeros(1, np.int32)})
 
@@ -149,7 +166,7 @@ def conditional(tmp_path_factory):
     return folder / "run"
 
 
-def test_a_run_draws_the_labels_that_are_asked_for(conditional, tmp_path, monkeypatch):
+def test_a_run_draws_the_labels_given(conditional, tmp_path, monkeypatch):
     for name, options in [("all.npz", ()), ("some.npz", ("--label", 2, 0))]:
         assert run_here(monkeypatch, jaxgen, "sample", conditional, "--num", 7, "--out", tmp_path / name, *options) == 0
     every, some = (loaded(tmp_path / name) for name in ("all.npz", "some.npz"))
@@ -178,7 +195,7 @@ def test_what_does_not_fit_the_condition_is_one_line(conditional, monkeypatch, c
 
 
 def test_a_label_without_a_condition_is_one_line(tmp_path, monkeypatch, capsys):
-    export_black(tmp_path / "sampler")
+    export_grey(tmp_path / "sampler")
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, "--label", 7) == 2
     assert "--label 7: " in capsys.readouterr().err
 

@@ -5,44 +5,46 @@ import optax
 import pytest
 
 from jaxgen import Aux, add, init_state, lazily, minimize, scale
-from jaxgen.core.objective import stream
+from jaxgen.core.objective import share, shared, stream
 from tests import toys
 
 
 def test_a_sum_is_the_sum_of_its_terms_in_their_own_streams():
     networks, context = toys.networks(), toys.context()
-    value, _ = add(a=toys.judge, b=toys.generate)(networks, context)
-    by_hand = toys.judge(networks, stream(context, "a"))[0] + toys.generate(networks, stream(context, "b"))[0]
+    value, _ = add(a=toys.discriminate, b=toys.generate)(networks, context)
+    by_hand = toys.discriminate(networks, stream(context, "a"))[0] + toys.generate(networks, stream(context, "b"))[0]
     assert value == by_hand
 
 
 def test_reordering_a_sum_changes_no_draw():
     networks, context = toys.networks(), toys.context()
-    _, one = add(a=toys.judge, b=toys.judge)(networks, context)
-    _, other = add(b=toys.judge, a=toys.judge)(networks, context)
+    _, one = add(a=toys.discriminate, b=toys.discriminate)(networks, context)
+    _, other = add(b=toys.discriminate, a=toys.discriminate)(networks, context)
     chex.assert_trees_all_equal(one.metrics, other.metrics)
 
 
 def test_terms_of_different_names_draw_differently():
     networks, context = toys.networks(), toys.context()
-    _, aux = add(a=toys.judge, b=toys.judge)(networks, context)
+    _, aux = add(a=toys.discriminate, b=toys.discriminate)(networks, context)
     assert aux.metrics["a"].total != aux.metrics["b"].total
 
 
 def test_a_sum_names_its_metrics_by_term():
-    _, aux = add(a=toys.judge, b=toys.generate)(toys.networks(), toys.context())
+    _, aux = add(a=toys.discriminate, b=toys.generate)(toys.networks(), toys.context())
     assert set(aux.metrics) == {"a", "a/error", "b", "b/value"}
 
 
 def test_each_term_sees_the_statistics_that_earlier_ones_left():
-    _, aux = add(a=toys.judge, b=toys.generate, c=toys.judge)(toys.networks(), toys.context())
+    _, aux = add(a=toys.discriminate, b=toys.generate, c=toys.discriminate)(toys.networks(), toys.context())
     assert aux.changes["discriminator"]["batch_stats"]["passes"] == 2
 
 
 def test_a_weight_scales_value_and_gradient_and_no_metric():
     networks, context = toys.networks(), toys.context()
-    (value, aux), gradient = jax.value_and_grad(toys.judge, has_aux=True)(networks, context)
-    (scaled, scaled_aux), scaled_gradient = jax.value_and_grad(scale(4.0, toys.judge), has_aux=True)(networks, context)
+    (value, aux), gradient = jax.value_and_grad(toys.discriminate, has_aux=True)(networks, context)
+    (scaled, scaled_aux), scaled_gradient = jax.value_and_grad(scale(4.0, toys.discriminate), has_aux=True)(
+        networks, context
+    )
     assert scaled == 4.0 * value
     chex.assert_trees_all_close(scaled_gradient, jax.tree.map(lambda leaf: 4.0 * leaf, gradient), rtol=1e-6)
     chex.assert_trees_all_equal(aux.metrics, scaled_aux.metrics)
@@ -57,10 +59,10 @@ def test_a_schedule_scales_by_its_value_at_the_step():
 
 
 def test_a_lazy_loss_is_k_times_itself_every_kth_step_and_else_nothing():
-    lazy = lazily(3, toys.judge)
+    lazy = lazily(3, toys.discriminate)
     for step in range(7):
         networks, context = toys.networks(), toys.context(step)
-        value, aux = toys.judge(networks, context)
+        value, aux = toys.discriminate(networks, context)
         lazy_value, lazy_aux = lazy(networks, context)
         if step % 3 == 0:
             assert lazy_value == 3 * value
@@ -73,7 +75,7 @@ def test_a_lazy_loss_is_k_times_itself_every_kth_step_and_else_nothing():
 
 def test_the_terms_of_a_sum_add_up_to_it_whether_a_lazy_one_runs_or_not():
     for step in range(4):
-        value, aux = add(a=toys.judge, b=lazily(3, toys.judge))(toys.networks(), toys.context(step))
+        value, aux = add(a=toys.discriminate, b=lazily(3, toys.discriminate))(toys.networks(), toys.context(step))
         assert value == pytest.approx(float(aux.metrics["a"].total + aux.metrics["b"].total), rel=1e-6)
         assert (aux.metrics["b"].total == 0) == (step % 3 != 0)
         assert aux.metrics["b/error"].count == (toys.SIZE if step % 3 == 0 else 0)
@@ -94,7 +96,7 @@ def test_a_skipped_lazy_loss_has_no_gradient():
 @pytest.mark.parametrize("k", [0, -1, 2.5])
 def test_a_period_that_is_no_positive_whole_number_is_refused(k):
     with pytest.raises(ValueError, match=rf"period of {k} .* at least 1"):
-        lazily(k, toys.judge)
+        lazily(k, toys.discriminate)
 
 
 def test_a_term_that_is_no_scalar_is_named():
@@ -102,7 +104,7 @@ def test_a_term_that_is_no_scalar_is_named():
         return jnp.zeros(4), Aux()
 
     with pytest.raises(ValueError, match=r"'bad' of add is float32\[4\]; expected float32\[\]"):
-        add(good=toys.judge, bad=per_example)(toys.networks(), toys.context())
+        add(good=toys.discriminate, bad=per_example)(toys.networks(), toys.context())
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_term_that_is_no_scalar_is_named():
     ],
 )
 @pytest.mark.parametrize("combine", [lambda loss: add(a=loss), lambda loss: lazily(2, loss)])
-def test_what_is_no_loss_is_told(combine, result, message):
+def test_what_is_no_loss_is_refused(combine, result, message):
     update = minimize(combine(lambda networks, context: result), optax.sgd(0.1), wrt="generator")
     with pytest.raises(ValueError, match=message):
         init_state(update, toys.networks(), jax.random.key(0), toys.batch())
@@ -126,3 +128,20 @@ def test_objectives_nest():
     nested = add(a=lazily(1, scale(2.0, toys.generate)), b=scale(0.5, add(c=toys.generate)))
     assert nested(networks, context)[0] == pytest.approx(2.5 * float(toys.generate(networks, context)[0]), rel=1e-6)
     minimize(nested, optax.sgd(0.1), wrt="generator")
+
+
+def test_a_shared_value_is_found_under_an_equal_owner_in_every_stream():
+    context = share(share(toys.context(), ("gan", 1), "of one"), ("gan", 2), "of two")
+    assert shared(stream(context, "a"), ("gan", 1)) == "of one"
+    assert shared(context, ("gan", 2)) == "of two"
+    assert shared(share(context, ("gan", 1), "anew"), ("gan", 1)) == "anew"
+    assert shared(context, ("gan", 3)) is None
+    assert shared(toys.context(), ("gan", 1)) is None
+
+
+def test_all_terms_of_a_sum_see_what_was_shared():
+    def loss(networks, context):
+        return shared(context, "images").sum(), Aux()
+
+    context = share(toys.context(), "images", jnp.arange(3.0))
+    assert add(a=loss, b=lazily(1, scale(2.0, loss)))(toys.networks(), context)[0] == 9

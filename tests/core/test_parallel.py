@@ -13,10 +13,10 @@ from tests.programs import ROOT
 
 @pytest.mark.long
 def test_on_eight_devices():
-    arguments = [sys.executable, "-m", "pytest", "-q", "tests/eight_devices.py"]
+    arguments = [sys.executable, "-m", "pytest", "-q", "tests/core/eight_devices.py"]
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    told = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout
+    result = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jaxgen import Aux, Update, add, chain, ema, every, init_state, lazily, make
 from tests import toys
 
 UPDATE = chain(
-    d=minimize(add(a=toys.judge, b=lazily(3, toys.judge)), optax.adam(0.1), wrt="discriminator"),
+    d=minimize(add(a=toys.discriminate, b=lazily(3, toys.discriminate)), optax.adam(0.1), wrt="discriminator"),
     g=every(2, minimize(toys.generate, optax.adam(0.1), wrt="generator")),
     average=ema("generator", into="mean", decay=0.9),
 )

@@ -6,7 +6,7 @@ import optax
 import optax.contrib
 import pytest
 
-from jaxgen import Aux, Update, chain, ema, every, mean, minimize, simultaneous, until
+from jaxgen import Aux, Update, chain, ema, every, mean, minimize, phases, simultaneous, until, when
 from jaxgen.core.objective import stream
 from tests import toys
 
@@ -43,13 +43,13 @@ def test_minimize_keeps_the_changes_of_its_loss_and_the_value_for_its_optimiser(
 
     tx = optax.GradientTransformationExtraArgs(lambda params: (), watch)
     networks, context = toys.networks(), toys.context()
-    after, _, _ = apply(minimize(toys.judge, tx, wrt="discriminator"), networks, context)
+    after, _, _ = apply(minimize(toys.discriminate, tx, wrt="discriminator"), networks, context)
     assert after["discriminator"]["batch_stats"]["passes"] == 1
-    assert seen == [toys.judge(networks, context)[0]]
+    assert seen == [toys.discriminate(networks, context)[0]]
 
 
 def test_a_chain_is_its_links_applied_in_turn():
-    first = minimize(toys.judge, optax.adam(0.1), wrt="discriminator")
+    first = minimize(toys.discriminate, optax.adam(0.1), wrt="discriminator")
     second = minimize(toys.generate, optax.adam(0.1), wrt="generator")
     networks, context = toys.networks(), toys.context()
     by_chain, state, _ = apply(chain(d=first, g=second), networks, context)
@@ -60,23 +60,23 @@ def test_a_chain_is_its_links_applied_in_turn():
 
 
 def test_a_chain_names_metrics_and_state_by_link():
-    links = {"d": minimize(toys.judge, optax.sgd(0.1), wrt="discriminator"), "a": ema("generator", "mean", 0.5)}
+    links = {"d": minimize(toys.discriminate, optax.sgd(0.1), wrt="discriminator"), "a": ema("generator", "mean", 0.5)}
     _, state, metrics = apply(chain(**links), toys.networks(), toys.context())
     assert set(state) == {"d", "a"}
     assert set(metrics) == {"d/loss", "d/error"}
 
 
 def test_the_place_of_a_link_changes_no_draw():
-    judge = minimize(toys.judge, optax.sgd(0.0), wrt="discriminator")
+    discriminate = minimize(toys.discriminate, optax.sgd(0.0), wrt="discriminator")
     generate = minimize(toys.generate, optax.sgd(0.0), wrt="generator")
-    _, _, one = apply(chain(d=judge, g=generate), toys.networks(), toys.context())
-    _, _, other = apply(chain(g=generate, d=judge), toys.networks(), toys.context())
+    _, _, one = apply(chain(d=discriminate, g=generate), toys.networks(), toys.context())
+    _, _, other = apply(chain(g=generate, d=discriminate), toys.networks(), toys.context())
     chex.assert_trees_all_equal(one, other)
 
 
 def test_chains_nest():
-    judge = minimize(toys.judge, optax.sgd(0.1), wrt="discriminator")
-    _, _, metrics = apply(chain(outer=chain(inner=judge)), toys.networks(), toys.context())
+    discriminate = minimize(toys.discriminate, optax.sgd(0.1), wrt="discriminator")
+    _, _, metrics = apply(chain(outer=chain(inner=discriminate)), toys.networks(), toys.context())
     assert set(metrics) == {"outer/inner/loss", "outer/inner/error"}
 
 
@@ -119,7 +119,7 @@ def test_a_game_without_a_loss_for_each_player_is_refused():
 
 
 def test_every_runs_on_each_kth_step_and_else_changes_and_measures_nothing():
-    update = every(3, minimize(toys.judge, optax.adam(0.1), wrt="discriminator"))
+    update = every(3, minimize(toys.discriminate, optax.adam(0.1), wrt="discriminator"))
     networks, state = update.init(toys.networks())
     for step in range(7):
         after, after_state, metrics = update.update(networks, state, toys.context(step))
@@ -133,7 +133,7 @@ def test_every_runs_on_each_kth_step_and_else_changes_and_measures_nothing():
 
 
 def test_until_runs_on_the_first_steps_and_then_changes_and_measures_nothing():
-    inner = minimize(toys.judge, optax.adam(0.1), wrt="discriminator")
+    inner = minimize(toys.discriminate, optax.adam(0.1), wrt="discriminator")
     networks, state = inner.init(toys.networks())
     # Both compiled, as a branch is: operation by operation may be rounded otherwise.
     due, always = (jax.jit(u.update)(networks, state, toys.context(2)) for u in (until(3, inner), inner))
@@ -141,6 +141,61 @@ def test_until_runs_on_the_first_steps_and_then_changes_and_measures_nothing():
     after, after_state, metrics = until(3, inner).update(networks, state, toys.context(3))
     chex.assert_trees_all_equal((after, after_state), (networks, state))
     assert metrics["loss"].count == 0
+
+
+@pytest.mark.parametrize(
+    ("shorthand", "predicate"),
+    [(lambda u: every(3, u), lambda step: step % 3 == 0), (lambda u: until(3, u), lambda step: step < 3)],
+)
+def test_every_and_until_are_predicates_of_the_step(shorthand, predicate):
+    inner = minimize(toys.discriminate, optax.adam(0.1), wrt="discriminator")
+    networks, state = inner.init(toys.networks())
+    for step in range(5):
+        one, other = (u.update(networks, state, toys.context(step)) for u in (shorthand(inner), when(predicate, inner)))
+        chex.assert_trees_all_equal(one, other)
+    assert shorthand(inner).owns == when(predicate, inner).owns == inner.owns
+
+
+def test_phases_are_two_optimisers_of_one_network_one_after_the_other():
+    links = {
+        "before": minimize(toys.discriminate, optax.adam(0.1), wrt="discriminator"),
+        "after": minimize(toys.generate, optax.sgd(0.01), wrt="discriminator"),
+    }
+    update = phases(3, **links)
+    networks, state = update.init(toys.networks())
+    by_hand, states = toys.networks(), {name: link.init(toys.networks())[1] for name, link in links.items()}
+    steps = {name: jax.jit(link.update) for name, link in links.items()}
+    for step in range(5):
+        name, other = ("before", "after") if step < 3 else ("after", "before")
+        networks, state, metrics = jax.jit(update.update)(networks, state, toys.context(step))
+        by_hand, states[name], measured = steps[name](by_hand, states[name], stream(toys.context(step), name))
+        chex.assert_trees_all_equal((networks, state), (by_hand, states))
+        chex.assert_trees_all_equal(metrics[f"{name}/loss"], measured["loss"])
+        assert metrics[f"{other}/loss"].count == 0
+    assert update.owns == ("discriminator",)
+
+
+def test_phases_have_one_owner_in_a_chain():
+    link = minimize(toys.generate, optax.sgd(0.1), wrt="generator")
+    pretrained = phases(2, before=link, after=link)
+    chain(g=pretrained, average=ema("generator", "mean", 0.5)).init(toys.networks())
+    with pytest.raises(ValueError, match=r"'generator' is trained by .* 'g' and 'again'.*phases\("):
+        chain(g=pretrained, again=link).init(toys.networks())
+
+
+def test_losses_name_metrics_of_the_update():
+    link = minimize(toys.generate, optax.sgd(0.1), wrt="generator")
+    d = minimize(toys.discriminate, optax.sgd(0.1), wrt="discriminator")
+    players = simultaneous(game, {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)})
+    for update, losses in [
+        (link, {"loss"}),
+        (players, {"discriminator/loss", "generator/loss"}),
+        (chain(g=link, d=every(2, d), average=ema("generator", "mean", 0.5)), {"g/loss", "d/loss"}),
+        (phases(1, before=link, after=chain(g=link)), {"before/loss", "after/g/loss"}),
+        (ema("generator", "mean", 0.5), set()),
+    ]:
+        _, _, metrics = apply(update, toys.networks(), toys.context())
+        assert set(update.losses) == losses <= set(metrics)
 
 
 def test_an_average_has_its_closed_form():
@@ -172,8 +227,8 @@ def test_an_average_begins_as_a_copy_unless_one_is_given():
 
 
 def test_a_network_with_two_optimisers_in_a_chain_is_refused_at_init():
-    judge = minimize(toys.judge, optax.sgd(0.1), wrt="discriminator")
-    update = chain(adversarial=judge, average=ema("generator", "mean", 0.5), inner=chain(r1=judge))
+    discriminate = minimize(toys.discriminate, optax.sgd(0.1), wrt="discriminator")
+    update = chain(adversarial=discriminate, average=ema("generator", "mean", 0.5), inner=chain(r1=discriminate))
     with pytest.raises(ValueError, match=r"'discriminator' is trained by .* 'adversarial' and 'inner'.*add\("):
         update.init(toys.networks())
 
@@ -181,10 +236,10 @@ def test_a_network_with_two_optimisers_in_a_chain_is_refused_at_init():
 @pytest.mark.parametrize(
     "update",
     [
-        minimize(toys.judge, optax.sgd(0.1), wrt="critic"),
+        minimize(toys.discriminate, optax.sgd(0.1), wrt="critic"),
         simultaneous(game, {"critic": optax.sgd(0.1)}),
         ema("critic", into="mean", decay=0.5),
-        every(2, minimize(toys.judge, optax.sgd(0.1), wrt=("generator", "critic"))),
+        every(2, minimize(toys.discriminate, optax.sgd(0.1), wrt=("generator", "critic"))),
     ],
 )
 def test_a_name_that_is_no_network_is_refused_at_init(update):

@@ -54,9 +54,9 @@ def test_a_folder_has_the_captions_of_its_images(tmp_path):
     ],
 )
 def test_captions_that_do_not_go_with_the_images_are_one_line(tmp_path, captions, lines, message):
-    with pytest.raises(InputError, match=message) as told:
+    with pytest.raises(InputError, match=message) as error:
         load(write_folder(tmp_path / "inside", captions, lines))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def digits(labels):
@@ -64,7 +64,7 @@ def digits(labels):
     return make_dataset(image, np.asarray(labels), source="digits", split="train")
 
 
-def test_captions_say_the_label_in_all_wordings():
+def test_captions_name_the_label_in_all_wordings():
     dataset = caption_labels(digits(np.arange(1_000) % 10), DIGITS)
     for caption, label in zip(dataset.captions, dataset.arrays["label"], strict=True):
         assert DIGITS.names[label] in caption.split()
@@ -73,12 +73,12 @@ def test_captions_say_the_label_in_all_wordings():
 
 
 @pytest.mark.parametrize("wordings", [DIGITS, CIFAR10])
-def test_each_label_is_asked_for_in_each_wording(wordings):
-    for unseen, interpolations in ((False, wordings.seen), (True, wordings.unseen)):
-        asked = wordings.ask(np.arange(10 * len(interpolations)) % 10, unseen=unseen)
-        assert asked[:2] == [interpolations[0].format(name) for name in wordings.names[:2]]
-        assert set(asked) == {way.format(name) for way in interpolations for name in wordings.names}
-        assert len(set(asked)) == len(asked)
+def test_each_label_has_a_caption_in_each_wording(wordings):
+    for unseen, templates in ((False, wordings.seen), (True, wordings.unseen)):
+        captions = wordings.ask(np.arange(10 * len(templates)) % 10, unseen=unseen)
+        assert captions[:2] == [templates[0].format(name) for name in wordings.names[:2]]
+        assert set(captions) == {template.format(name) for template in templates for name in wordings.names}
+        assert len(set(captions)) == len(captions)
     assert not set(wordings.seen) & set(wordings.unseen)
 
 

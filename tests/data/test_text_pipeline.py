@@ -87,28 +87,17 @@ def test_a_run_keeps_its_tokenizer_with_all_that_it_exports(run):
 
 def test_words_are_drawn_in_turn_and_unseen_ones_are_named(run, tmp_path, monkeypatch, capsys):
     out = ("--num", 4, "--out", tmp_path / "out.npz")
-    asked = ("--text", "A seven, pretty please!", "a one")
-    assert run_here(monkeypatch, jaxgen, "sample", run, *out, *asked) == 0
+    texts = ("--text", "A seven, pretty please!", "a one")
+    assert run_here(monkeypatch, jaxgen, "sample", run, *out, *texts) == 0
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
     assert "not in the vocabulary are left out: pretty, please" in printed
     drawn = loaded(tmp_path / "out.npz")["arr_0"]
     captions = ["a seven", "a one"] * 2
     np.testing.assert_array_equal(drawn, load_sampler(run / "sampler").draw(0, 4, text=captions))
-    assert run_here(monkeypatch, jaxgen, "sample", run, "--num", 4, "--out", tmp_path / "grid.png", *asked) == 0
-    interpolations = (
-        "interpolate",
-        run,
-        "--rows",
-        1,
-        "--columns",
-        2,
-        "--text",
-        "a one",
-        "--out",
-        tmp_path / "ways.png",
-    )
-    assert run_here(monkeypatch, jaxgen, *interpolations) == 0
+    assert run_here(monkeypatch, jaxgen, "sample", run, "--num", 4, "--out", tmp_path / "grid.png", *texts) == 0
+    options = ("--rows", 1, "--columns", 2, "--text", "a one", "--out", tmp_path / "rows.png")
+    assert run_here(monkeypatch, jaxgen, "interpolate", run, *options) == 0
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_all_of_a_tokenizer_is_its_json_and_the_same_captions_give_the_same():
     np.testing.assert_array_equal(Tokenizer(TOKENIZER.content).encode(CAPTIONS), TOKENIZER.encode(CAPTIONS))
 
 
-def test_a_vocabulary_is_no_larger_than_asked_for():
+def test_a_vocabulary_has_at_most_the_given_size():
     few = train_tokenizer(CAPTIONS, length=6, size=4)
     assert few.size == 4
     assert few.decode(few.encode(["a red heart"])) == ["a heart"]
@@ -53,6 +53,6 @@ def test_a_vocabulary_is_no_larger_than_asked_for():
         ),
     ],
 )
-def test_what_cannot_be_read_is_told(do, message):
+def test_what_cannot_be_read_is_refused(do, message):
     with pytest.raises(InputError, match=message):
         do()

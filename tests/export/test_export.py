@@ -81,7 +81,7 @@ def test_a_damaged_file_is_refused(folder, damage):
         load_sampler(folder)
 
 
-def test_a_missing_or_unreadable_sampler_is_told(folder, tmp_path):
+def test_a_missing_or_unreadable_sampler_is_refused(folder, tmp_path):
     with pytest.raises(InputError, match="holds no sampler"):
         load_sampler(tmp_path)
     (folder / SIGNATURE).write_text("{")
