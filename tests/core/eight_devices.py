@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from jaxgen import ImageSpec, init_state, make_step, minimize, simultaneous
+from jaxgen.core.batch import AXIS, draw_batch
 from jaxgen.core.metrics import compute
 from jaxgen.core.parallel import SMALL, by_jit, by_pmap, data_parallel, make_mesh, pmapped
 from jaxgen.losses import bernoulli, logistic_discriminator, non_saturating_generator
@@ -111,6 +112,18 @@ def test_what_is_fetched_is_what_was_put(strategy):
     _, state = normalised()
     strategy = STRATEGIES[strategy]
     chex.assert_trees_all_equal(raw(strategy.fetch(strategy.put_state(state))), raw(state))
+
+
+@pytest.mark.parametrize(
+    "draw", [jax.random.normal, lambda key, shape: jax.random.key_data(jax.random.split(key, shape[0]))]
+)
+def test_the_number_of_devices_changes_no_draw(draw):
+    def shard(key):
+        return draw_batch(draw, key, (4, 2))
+
+    key = jax.random.key(0)
+    shards = jax.pmap(shard, AXIS, in_axes=None, axis_size=8)(key)
+    np.testing.assert_array_equal(shards.reshape(32, 2), draw(key, (32, 2)))
 
 
 def test_fsdp_holds_an_eighth_of_each_large_array_on_a_device():
