@@ -6,6 +6,7 @@ from functools import partial
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -122,7 +123,7 @@ def test_the_number_of_devices_changes_no_draw(draw):
         return draw_batch(draw, key, (4, 2))
 
     key = jax.random.key(0)
-    shards = jax.pmap(shard, AXIS, in_axes=None, axis_size=8)(key)
+    shards = jax.pmap(shard, AXIS)(jnp.broadcast_to(key, 8))
     np.testing.assert_array_equal(shards.reshape(32, 2), draw(key, (32, 2)))
 
 
