@@ -22,8 +22,7 @@ Networks = Mapping[str, Variables]
 """Variables by network name: `{"generator": ..., "discriminator": ..., "generator_ema": ...}`."""
 
 Batch = Mapping[str, Any]
-"""`image` uint8 [B, H, W, C]; where there are: `label` int32 [B], `text` int32 [B, T], `features` float32 [B, F],
-`latent` float32 [B, Z]."""
+"""`image` uint8 [B, H, W, C]; where there are: `label` int32 [B], `text` int32 [B, T], `features` float32 [B, F]."""
 
 
 class Context(NamedTuple):

@@ -98,10 +98,7 @@ def make_dataset(
         raise InputError(f"{source}: there are no images.")
     arrays = {"image": np.ascontiguousarray(image)}
     if label is not None:
-        if label.shape != image.shape[:1] or not np.issubdtype(label.dtype, np.integer):
-            given = f"{label.dtype}{list(label.shape)}"
-            raise InputError(f"{source}: the labels are {given}; expected {len(image)} whole numbers.")
-        arrays["label"] = label.astype(np.int32)
+        arrays["label"] = as_labels(label, len(image), source)
     if features is not None:
         arrays["features"] = as_features(features, len(image), source)
     return Dataset(arrays, source, split, _digest(arrays), captions)
@@ -139,6 +136,20 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
         digest.update(f"{name}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def as_labels(array: np.ndarray, num: int, source: str) -> np.ndarray:
+    """Labels as int32 [num].
+
+    Raises:
+      InputError: another shape, no whole numbers, or one that int32 does not hold.
+    """
+    if array.shape != (num,) or not np.issubdtype(array.dtype, np.integer):
+        raise InputError(f"{source}: the labels are {array.dtype}{list(array.shape)}; expected whole numbers [{num}].")
+    labels = array.astype(np.int32)
+    if (labels != array).any():
+        raise InputError(f"{source}: the label {array[labels != array][0]} is out of range: expected int32.")
+    return labels
 
 
 def as_features(array: np.ndarray, num: int, source: str) -> np.ndarray:

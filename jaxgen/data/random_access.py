@@ -1,17 +1,18 @@
 """A data set from Python: any random-access source of examples, such as a Grain or a Hugging Face data set.
 
 An example is a mapping: `image` uint8 [H, W, C] or [H, W], an array or a Pillow image; perhaps `label`, a whole number;
-`features` [F]; `text`, a caption.  Other fields are ignored.
+`features` [F]; `text`, a caption.  All examples have the same fields; others, and those that are None, are ignored.
 """
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Protocol
+from math import prod
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
-from jaxgen.io.errors import InputError
+from jaxgen.data.dataset import Dataset, StreamedDataset, as_features, as_labels, make_dataset
+from jaxgen.io.errors import InputError, first_line
 
 PROBES = 64
 """Examples, evenly spaced, that identify a source that is too large to be read at once."""
@@ -29,10 +30,19 @@ class RandomAccess(Protocol):
         ...
 
 
+class _Example(NamedTuple):
+    arrays: dict[str, np.ndarray]
+    caption: str | None
+
+    def __str__(self) -> str:
+        arrays = [f"{name} {array.dtype}{list(array.shape)}" for name, array in self.arrays.items()]
+        return ", ".join(arrays + ["text"] * (self.caption is not None))
+
+
 def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: int | None = None) -> Any:
     """A `Dataset` of a source, or a `StreamedDataset` where its images would take more than `most_bytes`.
 
-    The digest of a streamed one is that of its size and of 64 evenly spaced examples.
+    The digest of a streamed one is that of its size and of 64 evenly spaced examples; its captions are not read.
 
     Raises:
       InputError: the source has no length or no examples, or an example is not as documented above.
@@ -43,55 +53,62 @@ def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: 
         raise InputError(f"data is a {type(source).__name__}; expected a Dataset, or examples by index with a length.")
     if len(source) == 0:
         raise InputError("data has no examples.")
-    name = f"{len(source):,} examples of a {type(source).__name__}"
-    first = _example(source, 0)
-    fields: Fields = {field: (value.shape, value.dtype) for field, value in first.items()}
-    streamed = StreamedDataset(
-        read=lambda index: _example(source, index, fields),
-        size=len(source),
-        fields=fields,
-        source=name,
-        split="all",
-        digest=_digest(source, fields),
-    )
-    if most_bytes is not None and streamed.num_bytes > most_bytes:
-        return streamed
-    arrays, captions = read_arrays(streamed), ()
-    if isinstance(source[0].get("text"), str):
-        captions = tuple(str(source[index]["text"]) for index in range(len(source)))
-    label, features = arrays.get("label"), arrays.get("features")
-    return make_dataset(arrays["image"], label, features=features, captions=captions, source=name, split="all")
+    name, first = f"{len(source):,} examples of a {type(source).__name__}", _read(source, 0)
+    if most_bytes is not None and len(source) * prod(first.arrays["image"].shape) > most_bytes:
+        return StreamedDataset(
+            read=lambda index: _read(source, index, first).arrays,
+            size=len(source),
+            fields={field: (array.shape, array.dtype) for field, array in first.arrays.items()},
+            source=name,
+            split="all",
+            digest=_digest(source, first),
+        )
+    arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in first.arrays.items()}
+    captions = []
+    for index in range(len(source)):
+        example = _read(source, index, first)
+        for field, array in example.arrays.items():
+            arrays[field][index] = array
+        captions += [] if example.caption is None else [example.caption]
+    image, label, features = (arrays.get(field) for field in ("image", "label", "features"))
+    assert image is not None
+    return make_dataset(image, label, features=features, captions=tuple(captions), source=name, split="all")
 
 
-def _example(source: RandomAccess, index: int, fields: Fields | None = None) -> dict[str, np.ndarray]:
-    example = source[index]
-    if not isinstance(example, Mapping) or "image" not in example:
-        raise InputError(f"Example {index} of data is a {type(example).__name__}; expected a mapping with an 'image'.")
-    image = np.asarray(example["image"])
+def _read(source: RandomAccess, index: int, first: _Example | None = None) -> _Example:
+    """One example, checked, with the fields of the first."""
+    example, where = source[index], f"Example {index} of data"
+    if not isinstance(example, Mapping) or example.get("image") is None:
+        raise InputError(f"{where} is a {type(example).__name__}; expected a mapping with an 'image'.")
+    image = _array(example["image"], "image", where)
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise InputError(
-            f"The image of example {index} of data is {image.dtype}{list(image.shape)}; "
-            "expected uint8 [H, W, C] with C = 1 or 3."
+            f"{where}: the image is {image.dtype}{list(image.shape)}; expected uint8 [H, W, C] with C = 1 or 3."
         )
     arrays = {"image": image}
-    if example.get("label") is not None:
-        arrays["label"] = np.asarray(example["label"], np.int32)
-    if example.get("features") is not None:
-        arrays["features"] = np.asarray(example["features"], np.float32)
-    described = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-    if fields is not None and described != fields:
-        raise InputError(f"Example {index} of data has {_words(described)}; the first one has {_words(fields)}.")
-    return arrays
+    for name, check in (("label", as_labels), ("features", as_features)):
+        if example.get(name) is not None:
+            arrays[name] = check(_array(example[name], name, where)[None], 1, where)[0]
+    caption = example.get("text")
+    if not isinstance(caption, str | None):
+        raise InputError(f"{where}: the text is a {type(caption).__name__}; expected one caption, a str.")
+    read = _Example(arrays, caption)
+    if first is not None and str(read) != str(first):
+        raise InputError(f"{where} has {read}; the first one has {first}.")
+    return read
 
 
-def _digest(source: RandomAccess, fields: Fields) -> str:
-    digest = sha256(f"{len(source)}{_words(fields)}".encode())
+def _array(value: Any, name: str, where: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: the field {name!r} is no array: {first_line(error)}") from error
+
+
+def _digest(source: RandomAccess, first: _Example) -> str:
+    digest = sha256(f"{len(source)}{first}".encode())
     for index in np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)).tolist():
-        for array in _example(source, index, fields).values():
+        for array in _read(source, index, first).arrays.values():
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _words(fields: Fields) -> str:
-    return ", ".join(f"{name} {dtype}{list(shape)}" for name, (shape, dtype) in fields.items())

@@ -222,7 +222,10 @@ def test_an_archive_gives_its_images_and_labels(tmp_path, names):
         ({"image": np.zeros((2, 8, 8, 1))}, "images are float64; expected uint8"),
         ({"image": np.zeros((2, 8, 8, 2), np.uint8)}, r"shape \(2, 8, 8, 2\); expected .* C = 1 or 3"),
         ({"image": np.zeros((0, 8, 8, 1), np.uint8)}, "no images"),
-        ({"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.zeros(3, int)}, r"labels are int64\[3\]; expected 2"),
+        (
+            {"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.zeros(3, int)},
+            r"labels are int64\[3\]; expected whole numbers \[2\]",
+        ),
         ({"pictures": np.zeros((2, 8, 8, 1), np.uint8)}, "has pictures; expected 'image' or 'arr_0'"),
         ({"image": np.array([{}], dtype=object)}, "cannot be read as an .npz"),
     ],

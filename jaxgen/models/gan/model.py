@@ -103,8 +103,11 @@ class GAN(NamedTuple):
         """The latents [B, Z] of the images that `draw` draws."""
         if (drawing := _shared(self, context)) is not None:
             return drawing.latents
-        keys = draw_batch(jax.random.split, context.key, context.batch["image"].shape[:1])
-        return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys)
+
+        def draw(key: Array, shape: tuple[int, ...]) -> Array:
+            return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(jax.random.split(key, shape))
+
+        return draw_batch(draw, context.key, context.batch["image"].shape[:1])
 
     def conditioning(self, context: Context) -> tuple[Array, ...]:
         """The conditioning inputs of both networks at a step."""
