@@ -3,7 +3,8 @@
 all metrics       evaluate  METRICS  Metric  Reference  Measures  choose_network  provenance
 Fréchet           frechet_distance (FID)  fit_gaussian  gaussian_distance
 kernel            kernel_distance (KID)
-neighbours        compare_manifolds (precision, recall, density, coverage)  memorization
+neighbours        compare_manifolds (precision, recall, density, coverage)
+memorisation      memorization
 classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
@@ -23,7 +24,15 @@ from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.classifiers import cifar10_network, digit_features, digit_network, packaged_network
 from jaxgen.evaluation.colour import colourfulness
 from jaxgen.evaluation.estimate import Estimate, mean_of
-from jaxgen.evaluation.evaluate import METRICS, choose_network, evaluate, meanings, provenance, require_metrics
+from jaxgen.evaluation.evaluate import (
+    METRICS,
+    choose_network,
+    evaluate,
+    meanings,
+    needs_splits,
+    provenance,
+    require_metrics,
+)
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.image_features import Kind, describe, relative_distance, with_features
 from jaxgen.evaluation.importance import negative_log_likelihood
@@ -32,8 +41,9 @@ from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.latents import count_active_units, mutual_information_gap
 from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
 from jaxgen.evaluation.matcher import Matcher, load_matcher, save_matcher
+from jaxgen.evaluation.memorization import memorization
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric, Reference
-from jaxgen.evaluation.neighbours import Manifold, compare_manifolds, memorization
+from jaxgen.evaluation.neighbours import Manifold, compare_manifolds
 from jaxgen.evaluation.network import FeatureNetwork, Features, feature_network
 from jaxgen.evaluation.perceptual import learned_perceptual_error, vgg_features
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
@@ -91,6 +101,7 @@ __all__ = [
     "multi_scale_similarity",
     "mutual_information_gap",
     "nats_per_example",
+    "needs_splits",
     "negative_log_likelihood",
     "packaged_network",
     "provenance",

@@ -71,13 +71,13 @@ def _measure(evaluated: Evaluated) -> Measures:
     }
 
 
-def _missing_probabilities(evaluated: Evaluated) -> str | None:
+def _no_probabilities(evaluated: Evaluated) -> str | None:
     has_none = evaluated.features.probabilities is None
     return f"the {evaluated.network.name} gives no class probabilities" if has_none else None
 
 
 def _has_classes_of_network(evaluated: Evaluated) -> bool:
-    """Whether the data's classes are, or may be, the network's: a digit classifier says nothing of clothes."""
+    """Whether the data's classes are, or may be, the network's: a classifier of digits is no classifier of clothes."""
     data, known = evaluated.reference.data, evaluated.network.labels_of
     return data is None or not known or data in known
 
@@ -92,6 +92,6 @@ CLASSES = Metric(
         "class balance": "1 for equal shares",
     },
     compute=_measure,
-    missing=_missing_probabilities,
+    objection=_no_probabilities,
     is_default=_has_classes_of_network,
 )

@@ -1,4 +1,4 @@
-"""Every metric that applies to a set of drawn images, and what is needed to get the same numbers again."""
+"""Computes every metric that applies to drawn images, and records what their values depend on."""
 
 import importlib.metadata
 from typing import Any
@@ -11,8 +11,9 @@ from jaxgen.evaluation.classifiers import packaged_network
 from jaxgen.evaluation.frechet import FRECHET
 from jaxgen.evaluation.inception import inception_network
 from jaxgen.evaluation.kernel import KERNEL
+from jaxgen.evaluation.memorization import MEMORIZATION
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric, Reference
-from jaxgen.evaluation.neighbours import MANIFOLD, MEMORIZATION
+from jaxgen.evaluation.neighbours import MANIFOLD
 from jaxgen.evaluation.network import FeatureNetwork
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import DIVERSITY
@@ -48,10 +49,10 @@ def evaluate(
     by_name = {metric.name: metric for metric in METRICS}
     measures: Measures = {}
     for metric in (by_name[name] for name in metrics or by_name):
-        missing = metric.missing(evaluated)
-        if missing and metrics:
-            raise InputError(f"--metrics {metric.name} does not apply: {missing}.")
-        if metrics or (not missing and metric.is_default(evaluated)):
+        objection = metric.objection(evaluated)
+        if objection and metrics:
+            raise InputError(f"--metrics {metric.name} does not apply: {objection}.")
+        if metrics or (not objection and metric.is_default(evaluated)):
             measures |= metric.compute(evaluated)
     return measures
 
@@ -66,6 +67,11 @@ def require_metrics(metrics: tuple[str, ...]) -> None:
     for name in metrics:
         if name not in known:
             raise InputError(f"--metrics {name} is unknown: expected {', '.join(known)}.")
+
+
+def needs_splits(metrics: tuple[str, ...]) -> bool:
+    """Whether one of these metrics, or of all where none are named, needs the training images and held-out images."""
+    return any(metric.needs_splits for metric in METRICS if not metrics or metric.name in metrics)
 
 
 def meanings() -> dict[str, str]:

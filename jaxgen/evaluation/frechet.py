@@ -79,7 +79,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 def _measure(evaluated: Evaluated) -> Measures:
     """The distance, with a standard error by the bootstrap where features are few."""
-    drawn, real = evaluated.features.features, evaluated.reference.features.features
+    drawn, real = evaluated.drawn, evaluated.real
     name = "FID" if evaluated.network.is_inception else "Fréchet distance"
     value = frechet_distance(drawn, real, allow_few=evaluated.allow_few)
     if drawn.shape[1] > SMALL:

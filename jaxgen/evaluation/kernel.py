@@ -47,7 +47,7 @@ def _kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _measure(evaluated: Evaluated) -> Measures:
     name = "KID" if evaluated.network.is_inception else "kernel distance"
-    drawn, real = evaluated.features.features, evaluated.reference.features.features
+    drawn, real = evaluated.drawn, evaluated.real
     return {name: kernel_distance(drawn, real, seed=evaluated.seed)}
 
 

@@ -1,4 +1,4 @@
-"""A metric: one value in the file of its own measures, with their names and what they mean."""
+"""The interface of a metric: the images that it takes, the measures that it computes, and how to read them."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -41,24 +41,28 @@ class Evaluated(NamedTuple):
     allow_few: bool
     labels: np.ndarray | None
 
+    @property
+    def drawn(self) -> np.ndarray:
+        """The features [N, F] of the images."""
+        return self.features.features
 
-def _nothing(_: Evaluated) -> None:
-    return None
-
-
-def _always(_: Evaluated) -> bool:
-    return True
+    @property
+    def real(self) -> np.ndarray:
+        """The features [M, F] of the images that they are compared with."""
+        return self.reference.features.features
 
 
 class Metric(NamedTuple):
     """One or more measures that are computed together.
 
-    `meanings` says in a few words how to read each measure.  `missing` says what the metric lacks, None where it
-    applies; `is_default` whether it is computed where no metrics are chosen.
+    `meanings` says in a few words how to read each measure.  `objection` says why the metric cannot be computed, None
+    if it can; `is_default` whether it is computed where no metrics are chosen.  `needs_splits` says that it needs the
+    training images and held-out images beside the drawn and the real ones.
     """
 
     name: str
     meanings: Mapping[str, str]
     compute: Callable[[Evaluated], Measures]
-    missing: Callable[[Evaluated], str | None] = _nothing
-    is_default: Callable[[Evaluated], bool] = _always
+    objection: Callable[[Evaluated], str | None] = lambda _: None
+    is_default: Callable[[Evaluated], bool] = lambda _: True
+    needs_splits: bool = False

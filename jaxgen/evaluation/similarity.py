@@ -128,7 +128,7 @@ def _measure(evaluated: Evaluated) -> Measures:
     return {"diversity": drawn, "diversity of real": real}
 
 
-def _missing_size(evaluated: Evaluated) -> str | None:
+def _too_small(evaluated: Evaluated) -> str | None:
     is_small = min(evaluated.images.shape[1:3]) < WINDOW
     return f"the images are smaller than {WINDOW}x{WINDOW}" if is_small else None
 
@@ -137,5 +137,5 @@ DIVERSITY = Metric(
     name="diversity",
     meanings={"diversity": "1 - MS-SSIM of pairs of drawn", "diversity of real": "1 - MS-SSIM of pairs of real"},
     compute=_measure,
-    missing=_missing_size,
+    objection=_too_small,
 )
