@@ -80,7 +80,7 @@ def build(config: Config, spec: ImageSpec, examples: np.ndarray | None = None) -
         update=update,
         sampler=use_ema(model.sampler(jnp.asarray(examples))),
         pictures=use_ema(lambda networks, batch: {"strengths": strengths(model, networks, batch)}),
-        exports={"stylizer": export_stylizer(use_ema(lambda networks: partial(model.transfer, networks)))},
+        exports={"stylizer": export_stylizer(use_ema(model.stylizer))},
     )
 
 

@@ -82,7 +82,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=share_images(gan, update),
         sampler=use_ema(gan.sampler()),
         discriminators=("discriminator/adversarial",),
-        exports={"controls": export_controls(use_ema(partial(style_controls, gan)))},
+        exports={"controls": export_controls(use_ema(style_controls(gan)))},
     )
 
 

@@ -14,7 +14,8 @@ from jaxgen.core.types import Array
 from jaxgen.export import ExportedControls, load_controls
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation, save_grid
-from jaxgen.models.latents.controls import Controls, Fields
+from jaxgen.core.condition import Fields
+from jaxgen.core.controls import Controls
 from jaxgen.training.config import Bounds
 
 Rows = Annotated[int, Bounds(least=1, most=100)]

@@ -45,7 +45,7 @@ def draw_directions(options: Directions) -> None:
     controls, fields = exported.controls, fields_for(options, exported, 1)
     repeated = {name: jnp.repeat(array, SAMPLES, axis=0) for name, array in fields.items()}
     latents = draw_latents(controls, options.seed + 1, 0, SAMPLES)
-    directions = find_directions(controls, latents, repeated, number=options.rows, method=options.method)
+    directions = find_directions(controls, latents, repeated, num=options.rows, method=options.method)
     latent = draw_latents(controls, options.seed, options.image, 1)[0]
     steps = jnp.linspace(-options.reach, options.reach, options.columns)
     save_rows(options.out, traversals(controls, latent, directions, fields, steps=steps))

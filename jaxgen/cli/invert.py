@@ -19,7 +19,8 @@ from jaxgen.core.update import minimize
 from jaxgen.evaluation import compare_pairs
 from jaxgen.io.files import write_whole
 from jaxgen.models import inversion_loss, latent_network
-from jaxgen.models.latents.controls import Controls, Fields
+from jaxgen.core.condition import Fields
+from jaxgen.core.controls import Controls
 from jaxgen.training.config import Bounds, Count, Positive, require_bounds
 
 

@@ -42,6 +42,9 @@ class Condition(NamedTuple):
 Conditions = Mapping[str, Condition]
 """The conditions of a network by the batch's fields that hold them; empty for an unconditional network."""
 
+Fields = Mapping[str, Array]
+"""The fields [N, ...] of the conditions by name; empty for an unconditional network."""
+
 
 def labels(classes: int) -> dict[str, Condition]:
     """Class labels: the batch's `label` int32 [B] from 0 to `classes` - 1, encoded one-hot.

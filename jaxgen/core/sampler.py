@@ -1,11 +1,11 @@
 """Samplers: from networks and random keys to images."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import jax
 
-from jaxgen.core.condition import Conditions
+from jaxgen.core.condition import Conditions, Fields
 from jaxgen.core.types import Array, Networks
 
 
@@ -17,7 +17,7 @@ class Sampler:
     gives images float32 [B, H, W, C] in [-1, 1], or slightly beyond if no last layer bounds them.
     """
 
-    draw: Callable[[Networks, Array, Mapping[str, Array]], Array]
+    draw: Callable[[Networks, Array, Fields], Array]
     conditions: Conditions = field(default_factory=dict)
 
     def __call__(self, networks: Networks, keys: Array, **fields: Array) -> Array:

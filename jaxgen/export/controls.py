@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from jaxgen.core.controls import Controls
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Networks
 from jaxgen.data.tokenizer import Tokenizer
@@ -27,7 +28,6 @@ from jaxgen.export.stored import (
 )
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
-from jaxgen.models.latents.controls import Controls
 
 UNCONDITIONAL = ("draw", "first_layer")
 """Functions that do not take the fields of the conditions."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
+from jaxgen.core.controls import Restorer
 from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.types import Array, Networks
 from jaxgen.export.stored import Export, ExportInfo, exportable, load_functions, save_functions
@@ -20,9 +21,6 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 
 NAME = "restore"
-
-Restorer = Callable[[Array, Array], Array]
-"""Degraded images float32 [B, H, W, C] in [-1, 1] and where their pixels are known, bool [B, H, W, 1], to images."""
 
 
 class ExportedRestorer(NamedTuple):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
+from jaxgen.core.controls import Stylizer
 from jaxgen.core.image import to_float, to_uint8
 from jaxgen.core.types import Array, Networks
 from jaxgen.export.stored import Export, ExportInfo, exportable, load_functions, save_functions
@@ -21,10 +22,6 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 
 NAME = "stylize"
-
-Stylizer = Callable[[Array, Array, Array, Array], Array]
-"""(content [B, H, W, C], style [B, V, U, C], strength [B], mask [B, H, W, 1]) to images [B, H, W, C], all float32: the
-images in [-1, 1], strengths and masks in [0, 1]."""
 
 
 class ExportedStylizer(NamedTuple):

@@ -26,6 +26,7 @@ from jaxgen.losses.likelihood import (
 )
 from jaxgen.losses.logistic_mixture import discretized_logistic_mixture
 from jaxgen.losses.penalties import (
+    Discriminator,
     finite_difference_penalty,
     lecam_penalty,
     one_centred_penalty,
@@ -42,6 +43,7 @@ from jaxgen.losses.reconstruction import (
 from jaxgen.losses.style import channel_moments, gram_matrix, gram_style_loss, moment_style_loss
 
 __all__ = [
+    "Discriminator",
     "Distance",
     "Likelihood",
     "absolute_error",

@@ -12,13 +12,14 @@ averages         ema_warmup, use_ema
 """
 
 from jaxgen.core.batch import draw_batch
-from jaxgen.core.condition import Condition, Conditions, conditioning, features, images, labels, text
+from jaxgen.core.condition import Condition, Conditions, Fields, conditioning, features, images, labels, text
+from jaxgen.core.controls import Controls, Restorer, Stylizer
 from jaxgen.core.objective import share, shared, stream
 from jaxgen.core.sampler import image_keys
 from jaxgen.models.autoregressive.code_prior import CodePrior, code_prior_loss, vqvae_sampler
 from jaxgen.models.autoregressive.guidance import drop_condition, guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
-from jaxgen.models.autoregressive.pixelcnn import PixelCNN, completions, pixelcnn_loss
+from jaxgen.models.autoregressive.pixelcnn import Complete, PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
 from jaxgen.models.ema import ema_networks, ema_warmup, use_ema
 from jaxgen.models.gan.augmentation import (
@@ -43,7 +44,7 @@ from jaxgen.models.gan.model import (
     relativistic_generator_loss,
 )
 from jaxgen.models.gan.regularizers import (
-    Penalty,
+    Points,
     clip_weights,
     consistency_loss,
     dragan_loss,
@@ -58,6 +59,7 @@ from jaxgen.models.gan.style_controls import style_controls
 from jaxgen.models.gan.transforms import Transform, change_colour, cut_out, mirror, translate
 from jaxgen.models.image_to_image.model import (
     ImageToImage,
+    Restoration,
     likelihood_loss,
     restoration_loss,
     share_inputs,
@@ -65,6 +67,7 @@ from jaxgen.models.image_to_image.model import (
     translation_networks,
 )
 from jaxgen.models.image_to_image.tasks import (
+    Mask,
     Task,
     colourise,
     denoise,
@@ -75,8 +78,8 @@ from jaxgen.models.image_to_image.tasks import (
     random_half,
     super_resolve,
 )
-from jaxgen.models.latents.controls import Controls, Fields
 from jaxgen.models.latents.directions import (
+    Generate,
     along,
     closed_form_directions,
     interpolate,
@@ -94,6 +97,7 @@ from jaxgen.models.latents.traversals import (
     truncations,
 )
 from jaxgen.models.style_transfer.model import (
+    FeatureMaps,
     StyleTransfer,
     adaptive_instance_norm,
     identity_loss,
@@ -106,9 +110,9 @@ from jaxgen.models.style_transfer.model import (
 from jaxgen.models.vae.doubly_reparameterized import doubly_reparameterized_loss
 from jaxgen.models.vae.importance_weighted import importance_weighted_loss
 from jaxgen.models.vae.ladder import LadderVAE
-from jaxgen.models.vae.latent_space import image_interpolations, latent_map, reconstructions
-from jaxgen.models.vae.model import VAE, Inference, LatentModel, elbo_loss, importance_weights
-from jaxgen.models.vae.posterior import Posterior, diagonal_gaussian
+from jaxgen.models.vae.latent_space import Reconstructs, image_interpolations, latent_map, reconstructions
+from jaxgen.models.vae.model import VAE, Encoded, Inference, LatentModel, elbo_loss, importance_weights
+from jaxgen.models.vae.posterior import Params, Posterior, diagonal_gaussian
 from jaxgen.models.vae.prior import Prior, Recognition, standard_normal, vamp_prior
 from jaxgen.models.vae.total_correlation import total_correlation_loss
 from jaxgen.nets import forward
@@ -120,25 +124,35 @@ __all__ = [
     "Augment",
     "Canvas",
     "CodePrior",
+    "Complete",
     "Condition",
     "Conditions",
     "Controls",
     "DiscriminatorObjective",
     "Draw",
     "DrawLatent",
+    "Encoded",
+    "FeatureMaps",
     "Fields",
+    "Generate",
     "GeneratorObjective",
     "ImageToImage",
     "Inference",
     "LadderVAE",
     "LatentModel",
-    "Penalty",
+    "Mask",
+    "Params",
     "PixelCNN",
+    "Points",
     "Posterior",
     "Prior",
     "Recognition",
+    "Reconstructs",
+    "Restoration",
+    "Restorer",
     "SharedDrawing",
     "StyleTransfer",
+    "Stylizer",
     "Task",
     "Transform",
     "adapt_probability",

@@ -1,6 +1,6 @@
 """Transfers by networks that are known exactly, and by trained ones."""
 
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 
 import flax.linen as nn
@@ -210,7 +210,7 @@ def test_rows_go_from_the_content_to_its_neighbour():
 def test_the_exported_function_is_the_live_one_at_any_size(tmp_path, channels, size):
     model, networks = pyramid(channels)
     info = ExportInfo(SPEC._replace(channels=channels), {}, None)
-    export_stylizer(lambda networks: partial(model.transfer, networks))(tmp_path, networks, info)
+    export_stylizer(model.stylizer)(tmp_path, networks, info)
     content = np.asarray(jax.random.randint(jax.random.key(0), (*size, channels), 0, 256), np.uint8)
     style = np.asarray(IMAGES[0, ..., :channels])
     loaded = load_stylizer(tmp_path)

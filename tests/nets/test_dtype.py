@@ -73,7 +73,7 @@ def test_what_a_network_in_bfloat16_remembers_of_a_row_has_the_types_of_its_memo
     memory = jax.eval_shape(partial(empty_memory, network), variables, IMAGES)
     row = jnp.zeros((2, 1, 8, 4))
     _, after = jax.eval_shape(
-        lambda memory: recall(network, variables, memory, row, None, Place(0), method="down"), memory
+        lambda memory: recall(network, variables, memory, row, place=Place(0), method="down"), memory
     )
     assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, memory)
 

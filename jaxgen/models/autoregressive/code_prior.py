@@ -13,14 +13,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.condition import Conditions, conditioning, example_conditioning
+from jaxgen.core.condition import Conditions, Fields, conditioning, example_conditioning
 from jaxgen.core.metrics import mean
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.losses import require_temperature
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally
 from jaxgen.models.autoregressive.vqvae import VQVAE
-from jaxgen.models.latents.controls import Fields
 from jaxgen.nets import Module, forward
 
 
@@ -82,7 +81,7 @@ class CodePrior(NamedTuple):
 
 
 def code_prior_loss(model: VQVAE, prior: CodePrior) -> Loss:
-    """The negative log-likelihood of the codes of a batch, in nats an image; a metric is in bits per code.
+    """The negative log-likelihood of the codes of a batch, in nats per image; a metric is in bits per code.
 
     Raises:
       ValueError: the prior has another number of codes than the model; or, when traced, maps of another size.

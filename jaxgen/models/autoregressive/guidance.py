@@ -35,7 +35,7 @@ def drop_condition(loss: Loss, conditions: Conditions, probability: float = 0.1)
 
     def dropped(networks: Networks, context: Context) -> tuple[Array, Aux]:
         size = context.batch["image"].shape[:1]
-        key = stream(context, "untold").key
+        key = stream(context, "untold").key  # the name decides the draws, so it stays
         drop = draw_batch(lambda key, shape: jax.random.bernoulli(key, probability, shape), key, size)
 
         def replace(field: Array, null: int) -> Array:
@@ -52,11 +52,15 @@ def guided(scale: float, draw: Draw = draw_incrementally) -> Draw:
 
     Raises:
       ValueError: the scale is not a finite number of at least 0.
+      TypeError: when it draws, if the model is unconditional.
     """
     if not 0 <= scale < math.inf:
         raise ValueError(f"guided was given a scale of {scale}; expected a finite number of at least 0.")
 
     def draw_guided(network: Module, variables: Variables, canvas: Canvas, /, *condition: Array) -> Array:
+        if not condition:
+            raise TypeError("guided draws for conditions; this model has none.")
+
         def mix(dist_params: Array) -> Array:
             conditional, null = jnp.split(canvas.mix(dist_params), 2)
             return twice(null + scale * (conditional - null))

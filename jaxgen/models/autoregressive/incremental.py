@@ -4,7 +4,8 @@
     draw_naively          the whole network for each pixel
 
 Both give the same images.  The cost a pixel of the first does not depend on the image's size; the second is for
-networks without the methods `down` and `right` of `jaxgen.nets.GatedPixelCNN`, and for comparison.
+networks without the methods `down` and `right` and the argument `place` of `jaxgen.nets.GatedPixelCNN`, and for
+comparison.
 """
 
 from collections.abc import Callable
@@ -48,19 +49,18 @@ class Draw(Protocol):
 
 def draw_incrementally(network: Module, variables: Variables, canvas: Canvas, *condition: Array) -> Array:
     """Draws images incrementally: the cost of a pixel does not depend on the size of the image."""
-    inputs = condition if len(condition) > 1 else condition[0] if condition else None
     _, height, width, _ = canvas.image.shape
     black = jnp.zeros_like(with_ones(canvas.show(canvas.image[:, :1])))
 
     def draw_row(carry, row):
         memory, above = carry
-        down, memory = recall(network, variables, memory, above, inputs, Place(row), method="down")
+        down, memory = recall(network, variables, memory, above, *condition, place=Place(row), method="down")
 
         def draw_pixel(carry, column):
             memory, before = carry
             here = [_at(features, 0, column // (width // features.shape[2])) for features in down]
-            place = Place(row, column)
-            dist_params, memory = recall(network, variables, memory, before, here, inputs, place, method="right")
+            inputs, place = (before, here, *condition), Place(row, column)
+            dist_params, memory = recall(network, variables, memory, *inputs, place=place, method="right")
             pixel = canvas.pixel(dist_params, row, column)
             return (memory, with_ones(canvas.show(pixel))), pixel[:, 0, 0]
 

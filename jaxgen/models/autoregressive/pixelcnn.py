@@ -16,14 +16,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.condition import Conditions, conditioning, example_conditioning
+from jaxgen.core.condition import Conditions, Fields, conditioning, example_conditioning
 from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.metrics import mean
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Batch, Context, Loss, Networks, Variables
 from jaxgen.losses import Likelihood, require_num_params, tempered
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally
-from jaxgen.models.latents.controls import Fields
 from jaxgen.nets import Module, forward
 
 Complete = Callable[[Networks, Array, Array, Fields], Array]
@@ -33,7 +32,8 @@ Complete = Callable[[Networks, Array, Array, Fields], Array]
 class PixelCNN(NamedTuple):
     """Predicts each pixel's distribution from the pixels before it.
 
-    `draw` is the way to sample; networks that cannot be evaluated incrementally need `draw_naively`.
+    `draw` is the way to sample; networks that cannot be evaluated incrementally, as `jaxgen.nets.GatedPixelCNN` can by
+    `down`, `right` and `place`, need `draw_naively`.
     """
 
     network: Module
@@ -95,7 +95,7 @@ class PixelCNN(NamedTuple):
 
 
 def pixelcnn_loss(model: PixelCNN) -> Loss:
-    """The negative log-likelihood, averaged over the batch, in nats an image; a metric is in bits per dimension."""
+    """The negative log-likelihood, averaged over the batch, in nats per image; a metric is in bits per dimension."""
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         inputs = to_float(context.batch["image"]), *conditioning(model.conditions, context.batch)

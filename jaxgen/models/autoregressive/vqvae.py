@@ -74,7 +74,7 @@ class VQVAE(NamedTuple):
 
 
 def vector_quantized_loss(model: VQVAE, *, commitment: float = 0.25) -> Loss:
-    """The loss (2), averaged over the batch, in nats an image; the codebook moves by (3).
+    """The loss (2), averaged over the batch, in nats per image; the codebook moves by (3).
 
     Its metrics: `distortion`, the first term; `commitment`; `perplexity`, the effective number of codes that
     a batch uses.

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 
 from jaxgen.core.batch import devices, mean_over_devices
 from jaxgen.core.checks import require_networks
+from jaxgen.core.image import to_float
 from jaxgen.core.metrics import mean
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.gan.model import GAN, Augment, logits
-from jaxgen.models.gan.regularizers import real_images
 from jaxgen.models.gan.transforms import Transform, transformed
 
 
@@ -54,7 +54,7 @@ def adapt_probability(gan: GAN, *, target: float = 0.6, images: int = 500_000, e
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        real, condition = real_images(gan, networks, context), gan.conditioning(context)
+        real, condition = to_float(context.batch["image"]), gan.conditioning(context)
         output, _ = gan.discriminate(networks, context, real, condition, train=False)
         sign = mean_over_devices(jnp.sign(logits(output)).mean())
         step = every * devices() * len(real) / images

@@ -9,10 +9,10 @@ Each term is a loss: `add` it to a side of the game.  All read the auxiliary out
 import jax
 import jax.numpy as jnp
 
+from jaxgen.core.image import to_float
 from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
 from jaxgen.models.gan.model import GAN, DrawLatent
-from jaxgen.models.gan.regularizers import real_images
 
 
 def real_class_loss(gan: GAN) -> Loss:
@@ -24,7 +24,7 @@ def real_class_loss(gan: GAN) -> Loss:
     _require_labels(gan)
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        value, changes = _class_loss(gan, networks, context, real_images(gan, networks, context))
+        value, changes = _class_loss(gan, networks, context, to_float(context.batch["image"]))
         return value, Aux(changes=changes)
 
     return loss

@@ -17,15 +17,15 @@ def mismatched_loss(gan: GAN, objective: DiscriminatorObjective) -> Loss:
     same label, or the same condition, are left out.
 
     Raises:
-      ValueError: the GAN is unconditional.
+      ValueError: when traced, if the GAN is unconditional.
     """
-    if not gan.conditions:
-        raise ValueError("mismatched_loss was given an unconditional GAN; expected one with conditions.")
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         image, condition = to_float(context.batch["image"]), gan.conditioning(context)
+        if not condition:
+            raise ValueError("mismatched_loss was given an unconditional GAN; expected one with conditions.")
         names = ["label"] if "label" in context.batch else list(gan.conditions)
-        fields = [context.batch[name].reshape(len(image), -1) for name in names]
+        fields = [array.reshape(len(image), -1) for array in [context.batch[name] for name in names] or condition]
         differs = jnp.stack([(field != next_examples(field)).any(1) for field in fields]).any(0)
         mismatched = tuple(next_examples(array) for array in condition)
         own, other = (

@@ -18,13 +18,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.batch import draw_batch
-from jaxgen.core.condition import Conditions, conditioning, example_conditioning
+from jaxgen.core.condition import Conditions, Fields, conditioning, example_conditioning
+from jaxgen.core.controls import Controls
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.metrics import mean
 from jaxgen.core.objective import shared, stream
 from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Aux, Context, Game, Loss, Networks, Variables
-from jaxgen.models.latents.controls import Controls, Fields
 from jaxgen.nets import Module, dense_outputs, forward
 
 DiscriminatorObjective = Callable[[Array, Array], Array]
@@ -79,8 +79,8 @@ class GAN(NamedTuple):
 
     @property
     def drawing(self) -> tuple[Any, ...]:
-        """What determines the images: GANs whose drawings are equal share them."""
-        return self.generator, self.generator_name, self.latent_size, self.conditions, self.draw_latent
+        """The owner of shared images: GANs of one generator share them."""
+        return self.generator, self.generator_name, self.latent_size
 
     def init(self, key: Array, spec: ImageSpec) -> dict[str, Variables]:
         """The variables of both networks for images of a size.
@@ -105,9 +105,12 @@ class GAN(NamedTuple):
             return drawing.latents
 
         def draw(key: Array, shape: tuple[int, ...]) -> Array:
-            return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(jax.random.split(key, shape))
+            return self._draw_latents(jax.random.split(key, shape))
 
         return draw_batch(draw, context.key, context.batch["image"].shape[:1])
+
+    def _draw_latents(self, keys: Array) -> Array:
+        return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys)
 
     def conditioning(self, context: Context) -> tuple[Array, ...]:
         """The conditioning inputs of both networks at a step."""
@@ -125,7 +128,7 @@ class GAN(NamedTuple):
     def draw(self, networks: Networks, context: Context) -> tuple[Array, Variables]:
         """One image for each element of the batch, in training; also the generator's mutated collections.
 
-        Inside `share_images` all losses of a step get the same images.
+        Inside `share_images` all losses of a step get the same images, and inside `share_inputs` restored ones.
         """
         if (drawing := _shared(self, context)) is not None:
             return drawing.images(networks)
@@ -157,9 +160,8 @@ class GAN(NamedTuple):
         """Draws images with the generator."""
 
         def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
-            latent = jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(keys)
-            condition = conditioning(self.conditions, fields)
-            return self.generate(networks[self.generator_name], latent, *condition, train=False)[0]
+            latents, condition = self._draw_latents(keys), conditioning(self.conditions, fields)
+            return self.generate(networks[self.generator_name], latents, *condition, train=False)[0]
 
         return Sampler(draw, self.conditions)
 
@@ -168,7 +170,7 @@ class GAN(NamedTuple):
         variables = networks[self.generator_name]
 
         def draw(seed: Array, index: Array) -> Array:
-            return jax.vmap(lambda key: self.draw_latent(key, self.latent_size))(image_keys(seed, index))
+            return self._draw_latents(image_keys(seed, index))
 
         def generate(codes: Array, latents: Array, fields: Fields) -> Array:  # noqa: ARG001
             return self.generate(variables, codes[:, 0], *conditioning(self.conditions, fields), train=False)[0]

@@ -12,12 +12,15 @@ from jaxgen.core.image import to_float
 from jaxgen.core.metrics import mean
 from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
-from jaxgen.losses import finite_difference_penalty, lecam_penalty, one_centred_penalty, zero_centred_penalty
+from jaxgen.losses import (
+    Discriminator,
+    finite_difference_penalty,
+    lecam_penalty,
+    one_centred_penalty,
+    zero_centred_penalty,
+)
 from jaxgen.models.gan.model import GAN, logits
 from jaxgen.models.gan.transforms import Transform, transformed
-
-Discriminator = Callable[[Array], Array]
-"""Images float32 [B, H, W, C] to logits [B], each image by itself."""
 
 Penalty = Callable[[Discriminator, Array, Array], Array]
 """A discriminator, images float32 [B, H, W, C] and a key to a penalty [B]."""
@@ -99,7 +102,7 @@ def lecam_loss(gan: GAN, *, weight: float, decay: float = 0.99) -> Loss:
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         require_networks(["lecam"], networks)
         averages = networks["lecam"]["averages"]
-        real, fake = real_images(gan, networks, context), generated_images(gan, networks, context)
+        real, fake = to_float(context.batch["image"]), generated_images(gan, networks, context)
         real_logits, fake_logits, changes = gan.logits(networks, context, real, fake)
         penalty = lecam_penalty(real_logits, fake_logits, averages["real"], averages["fake"])
         new = jax.lax.stop_gradient({"real": real_logits.mean(), "fake": fake_logits.mean()})
@@ -143,7 +146,7 @@ def _slope_loss(gan: GAN, points: Points, penalty: Penalty, weight: float, one_i
 
 def _discriminator(gan: GAN, networks: Networks, context: Context, one_in: int = 1) -> Discriminator:
     condition = tuple(array[::one_in] for array in gan.conditioning(context))
-    context = stream(context, "judge")
+    context = stream(context, "judge")  # the name decides the draws, so it stays
     return lambda images: logits(gan.discriminate(networks, context, images, condition, train=False)[0])
 
 

@@ -31,7 +31,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.batch import draw_batch
-from jaxgen.core.condition import Conditions, conditioning, example_conditioning, images
+from jaxgen.core.condition import Conditions, Fields, conditioning, example_conditioning, images
+from jaxgen.core.controls import Restorer
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.metrics import Metrics, mean
 from jaxgen.core.objective import share, shared, stream
@@ -40,7 +41,6 @@ from jaxgen.core.types import Array, Aux, Context, Loss, Networks, OptState, Upd
 from jaxgen.losses import Distance, Likelihood, gaussian, require_num_params, squared_error
 from jaxgen.models.gan.model import GAN
 from jaxgen.models.image_to_image.tasks import Task
-from jaxgen.models.latents.controls import Fields
 from jaxgen.nets import Module, forward
 
 
@@ -73,9 +73,10 @@ class ImageToImage(NamedTuple):
         return {self.name: variables}
 
     def example_inputs(self, spec: ImageSpec) -> tuple[Array, ...]:
-        """The task's inputs for one black image, or nothing without a task."""
-        batch = {"image": jnp.zeros((1, *spec), jnp.uint8)}
-        return self.inputs(Context(batch, jax.random.key(0), jnp.int32(0)))
+        """Zeros with the shapes of the task's inputs for one image, or nothing without a task."""
+        context = Context({"image": jnp.zeros((1, *spec), jnp.uint8)}, jax.random.key(0), jnp.int32(0))
+        shapes = jax.eval_shape(lambda: self.inputs(context))
+        return tuple(jnp.zeros(array.shape, array.dtype) for array in shapes)
 
     def inputs(self, context: Context) -> tuple[Array, ...]:
         """The task's inputs for a batch, or nothing without a task; inside `share_inputs` the same for all losses."""
@@ -103,27 +104,26 @@ class ImageToImage(NamedTuple):
         return self._images(inputs, dist_params)
 
     def sampler(self, spec: ImageSpec | None = None) -> Sampler:
-        """Restores images; with a task `spec` is their size.
+        """Restores images of the size `spec`, or draws them if there is no task (and no `spec`).
 
         With a task the original images are a condition, `images(spec)`; the task degrades each by its own key.
 
         Raises:
-          ValueError: there is a task and no `spec`.
+          ValueError: there is a task and no `spec`, or a `spec` and no task.
         """
-        if self.task is not None and spec is None:
-            raise ValueError("The sampler of a model with a task needs the images' size: sampler(spec).")
+        if (self.task is None) != (spec is None):
+            raise ValueError("sampler(spec) is for a model with a task, sampler() for one without.")
 
         def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
             inputs = () if self.task is None else (self.task.degrade(keys, to_float(fields["image"])),)
             return self.restore(networks[self.name], *inputs, *conditioning(self.conditions, fields))
 
-        originals = {} if self.task is None or spec is None else images(spec)
+        originals = {} if spec is None else images(spec)
         return Sampler(draw, {**originals, **self.conditions})
 
-    def restorer(self, networks: Networks) -> Callable[[Array, Array], Array]:
-        """A function that restores already degraded images float32 [B, H, W, C], given their known pixels.
-
-        The known pixels are a mask bool [B, H, W, 1].
+    @property
+    def restorer(self) -> Callable[[Networks], Restorer]:
+        """From networks to a function that restores already degraded images, given their known pixels.
 
         Raises:
           ValueError: there is no task, or there are conditions.
@@ -131,7 +131,11 @@ class ImageToImage(NamedTuple):
         if self.task is None or self.conditions:
             raise ValueError("A restorer needs a model with a task and without conditions.")
         observation = self.task.observation
-        return lambda images, known: self.restore(networks[self.name], observation(images, known))
+
+        def bind(networks: Networks) -> Restorer:
+            return lambda images, known: self.restore(networks[self.name], observation(images, known))
+
+        return bind
 
     def _images(self, inputs: tuple[Array, ...], dist_params: Array) -> Array:
         made = self.likelihood.mean(dist_params)
@@ -150,7 +154,7 @@ def restoration_loss(model: ImageToImage, distance: Distance) -> Loss:
 
 
 def likelihood_loss(model: ImageToImage) -> Loss:
-    """The negative log-likelihood of the images, in nats an image, averaged over the batch.
+    """The negative log-likelihood of the images, in nats per image, averaged over the batch.
 
     With a `categorical` likelihood it is the cross-entropy over 256 levels.
     """
@@ -196,11 +200,15 @@ def translation_game(model: ImageToImage, discriminator: Module) -> GAN:
     `share_inputs`; the variables are `translation_networks`.
 
     Raises:
-      ValueError: the model has no task, or has conditions.
+      ValueError: the model has no task, or has conditions; or, when traced, a loss is outside `share_inputs`.
     """
     if model.task is None or model.conditions:
         raise ValueError("translation_game was given a model without a task or with conditions; expected a task alone.")
-    return GAN(model.network, discriminator, latent_size=0, generator_name=model.name)
+
+    def outside(key: Array, size: int) -> Array:  # noqa: ARG001
+        raise ValueError("A translation_game has no latents: its losses work inside share_inputs(model, gan, update).")
+
+    return GAN(model.network, discriminator, latent_size=0, generator_name=model.name, draw_latent=outside)
 
 
 def translation_networks(model: ImageToImage, gan: GAN, key: Array, spec: ImageSpec) -> dict[str, Variables]:

@@ -19,22 +19,23 @@ from jaxgen.core.image import to_float
 from jaxgen.core.metrics import mean
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.io.errors import InputError
+from jaxgen.losses import Discriminator
 
 Generate = Callable[[Networks, Array], Array]
 """Networks and latents [B, Z] to images float32 [B, H, W, C] in [-1, 1]."""
 
 
-def interpolate(first: Array, last: Array, number: int, *, spherical: bool = False) -> Array:
-    """Latents [number, ..., Z] evenly spaced from one [..., Z] to another, both included.
+def interpolate(first: Array, last: Array, num: int, *, spherical: bool = False) -> Array:
+    """Latents [num, ..., Z] evenly spaced from one [..., Z] to another, both included.
 
     `spherical` follows the great circle, which keeps the norms that normal latents have.
 
     Raises:
       InputError: fewer than two latents.
     """
-    if number < 2:
-        raise InputError(f"An interpolation of {number} latents; expected at least 2.")
-    share = jnp.linspace(0.0, 1.0, number).reshape(-1, *(1,) * first.ndim)
+    if num < 2:
+        raise InputError(f"An interpolation of {num} latents; expected at least 2.")
+    share = jnp.linspace(0.0, 1.0, num).reshape(-1, *(1,) * first.ndim)
     if not spherical:
         return (1 - share) * first + share * last
     directions = [latent / jnp.linalg.norm(latent, axis=-1, keepdims=True) for latent in (first, last)]
@@ -56,17 +57,17 @@ def closed_form_directions(kernel: Array) -> tuple[Array, Array]:
     return directions, jnp.linalg.norm(jnp.matmul(directions, kernel, precision="highest"), axis=1)
 
 
-def principal_directions(samples: Array, number: int) -> tuple[Array, Array]:
-    """GANSpace: the first unit directions [number, Z] of samples [N, Z], and the standard deviations along them.
+def principal_directions(samples: Array, num: int) -> tuple[Array, Array]:
+    """GANSpace: the first unit directions [num, Z] of samples [N, Z], and the standard deviations along them.
 
     Raises:
       InputError: more directions than there are.
     """
     most = min(samples.shape)
-    if not 1 <= number <= most:
-        raise InputError(f"{number} principal directions of samples {list(samples.shape)}: expected 1 to {most}.")
+    if not 1 <= num <= most:
+        raise InputError(f"{num} principal directions of samples {list(samples.shape)}: expected 1 to {most}.")
     _, strengths, directions = jnp.linalg.svd(samples - samples.mean(0), full_matrices=False)
-    return directions[:number], strengths[:number] / jnp.sqrt(max(len(samples) - 1, 1))
+    return directions[:num], strengths[:num] / jnp.sqrt(max(len(samples) - 1, 1))
 
 
 def along(latent: Array, direction: Array, steps: Array) -> Array:
@@ -96,10 +97,10 @@ def inversion_loss(generate: Generate, *, weight: float = 0.0) -> Loss:
     return loss
 
 
-def saliency(logits: Callable[[Array], Array], images: Array) -> Array:
+def saliency(logits: Discriminator, images: Array) -> Array:
     """The norm over channels of the gradient of an image's logit [B, H, W], scaled to 1 at its maximum.
 
-    Simonyan et al. (2014), https://arxiv.org/abs/1312.6034.  `logits` takes images float32 [B, H, W, C] to logits [B].
+    Simonyan et al. (2014), https://arxiv.org/abs/1312.6034.
     """
     gradient = jnp.linalg.norm(jax.grad(lambda pixels: logits(pixels).sum())(images), axis=-1)
     return gradient / jnp.maximum(gradient.max((1, 2), keepdims=True), 1e-12)

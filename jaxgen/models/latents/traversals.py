@@ -3,20 +3,24 @@
 The `fields` [rows, ...] of a conditional model condition each row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
+from jaxgen.core.condition import Fields
+from jaxgen.core.controls import Controls
 from jaxgen.core.image import to_uint8
 from jaxgen.core.types import Array
 from jaxgen.io.errors import InputError
-from jaxgen.models.latents.controls import NO_FIELDS, Controls, Fields
 from jaxgen.models.latents.directions import closed_form_directions, interpolate, principal_directions
 
 AT_ONCE = 256
 """Images that are generated together."""
+
+NO_FIELDS: Fields = MappingProxyType({})
 
 
 def mix_styles(content: Array, style: Array, layer: int) -> Array:
@@ -96,9 +100,9 @@ def interpolations(
 
 
 def find_directions(
-    controls: Controls, latents: Array, fields: Fields = NO_FIELDS, *, number: int, method: Literal["sefa", "ganspace"]
+    controls: Controls, latents: Array, fields: Fields = NO_FIELDS, *, num: int, method: Literal["sefa", "ganspace"]
 ) -> Array:
-    """Directions [number, W] of codes, the strongest first, scaled to the codes' standard deviation along them.
+    """Directions [num, W] of codes, the strongest first, scaled to the codes' standard deviation along them.
 
     SeFa's directions change the first layer most.  GANSpace's are regressed on the principal components of the first
     layer's outputs for latents [N, Z].
@@ -108,15 +112,15 @@ def find_directions(
     """
     codes = controls.codes(latents, fields)
     layers, size = codes.shape[1:]
-    if not 1 <= number <= size:
-        raise InputError(f"{number} directions: expected 1 to {size}.")
+    if not 1 <= num <= size:
+        raise InputError(f"{num} directions: expected 1 to {size}.")
     if method == "sefa":
         units = jnp.concatenate([jnp.zeros((1, size)), jnp.eye(size)])
         outputs = controls.first_layer(jnp.broadcast_to(units[:, None], (size + 1, layers, size)))
-        directions = closed_form_directions(outputs[1:] - outputs[:1])[0][:number]
+        directions = closed_form_directions(outputs[1:] - outputs[:1])[0][:num]
     else:
         outputs = controls.first_layer(codes)
-        components, deviations = principal_directions(outputs, number)
+        components, deviations = principal_directions(outputs, num)
         places = (outputs - outputs.mean(0)) @ components.T / deviations
         regressed = places.T @ (codes - codes.mean(0)).mean(1) / (len(codes) - 1)
         directions = regressed / jnp.linalg.norm(regressed, axis=1, keepdims=True)
@@ -127,7 +131,7 @@ def traversals(
     controls: Controls, latent: Array, directions: Array, fields: Fields = NO_FIELDS, *, steps: Array
 ) -> Array:
     """A row for each direction [D, W]: images of a latent [Z] moved by steps [S] along it in all layers."""
-    codes = controls.codes(latent[None], fields)
+    codes = controls.codes(latent[None], dict(fields))
     moved = codes[0] + steps[None, :, None, None] * directions[:, None, None]
     latents, fields = jax.tree.map(
         lambda array: jnp.broadcast_to(array, (len(directions), *array.shape[1:])), (latent[None], dict(fields))
@@ -135,7 +139,7 @@ def traversals(
     return _draw(controls, moved, latents, fields)
 
 
-def _draw(controls: Controls, codes: Array, latents: Array, fields: Mapping[str, Array]) -> Array:
+def _draw(controls: Controls, codes: Array, latents: Array, fields: Fields) -> Array:
     """Images of codes [R, S, L, W]; each row has the noise of one latent [R, Z] and one set of conditions."""
     rows, columns = codes.shape[:2]
     flat = codes.reshape(-1, *codes.shape[2:])

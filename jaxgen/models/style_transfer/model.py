@@ -16,26 +16,28 @@ By optimisation, Gatys et al. (2016): the image itself is the network "image", a
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.batch import shard_batch
+from jaxgen.core.condition import Fields
+from jaxgen.core.controls import Stylizer
 from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.metrics import mean
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Batch, Context, Loss, Networks, Variables
 from jaxgen.io.errors import InputError
 from jaxgen.losses import channel_moments, gram_style_loss, moment_style_loss, squared_error
-from jaxgen.models.latents.controls import Fields
 from jaxgen.nets import Module, forward
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MOVES = 4
 """Offsets of a crop in either direction: as many as the encoder's stride in pixels."""
 
-Features = Callable[[Array], Sequence[Array]]
+FeatureMaps = Callable[[Array], Sequence[Array]]
 """Images float32 [B, H, W, C] in [-1, 1] to the maps [B, h, w, F] of each level, the last for the content."""
 
 
@@ -84,6 +86,10 @@ class StyleTransfer(NamedTuple):
         target = blended(features, adaptive_instance_norm(features, styles), strength)
         result = self.decode(networks, target, content.shape[1:3])
         return result if mask is None else mask * result + (1 - mask) * content
+
+    def stylizer(self, networks: Networks) -> Stylizer:
+        """The function (content, style, strength, mask) -> images of `transfer` with these networks."""
+        return partial(self.transfer, networks)
 
     def losses(self, networks: Networks, images: Array, content: Array, style: Array) -> tuple[Array, Array]:
         """The content and the style loss [B] of images [B, H, W, C], the terms of (3) without move."""
@@ -181,7 +187,7 @@ def image_network(image: Array) -> Variables:
     return {"params": image}
 
 
-def optimized_transfer_loss(features: Features, *, weight: float = 1.0) -> Loss:
+def optimized_transfer_loss(features: FeatureMaps, *, weight: float = 1.0) -> Loss:
     """(4) of the network "image", averaged over the batch, which has `content` and `style` uint8 [B, H, W, C].
 
     `features` is any function from images to maps.  Start from the content or from noise.

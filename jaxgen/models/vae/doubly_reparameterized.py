@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.vae.model import VAE, bound_metrics, log_mean_exp, require_samples
+from jaxgen.models.vae.model import VAE, bound_metrics, require_samples
 
 stop = jax.lax.stop_gradient
 
@@ -41,7 +41,7 @@ def doubly_reparameterized_loss(vae: VAE, *, samples: int) -> Loss:
         weights = stop(jax.nn.softmax(likelihood - ratio, axis=0))
         surrogate = weights * (likelihood - ratio) + jnp.square(weights) * (through_latents - other_ratio)
         surrogate = -surrogate.sum(0).mean()
-        value = stop(-log_mean_exp(likelihood - ratio).mean()) + surrogate - stop(surrogate)
+        value = stop(-jax.nn.logmeanexp(likelihood - ratio, axis=0).mean()) + surrogate - stop(surrogate)
         changes = {vae.encoder_name: encoded.changes, vae.decoder_name: decoder}
         return value, Aux(bound_metrics(likelihood, ratio), changes)
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.batch import draw_batch
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.vae.model import LatentModel, bound_metrics, log_mean_exp, require_samples
+from jaxgen.models.vae.model import LatentModel, bound_metrics, require_samples
 
 stop = jax.lax.stop_gradient
 
@@ -41,7 +41,7 @@ def importance_weighted_loss(model: LatentModel, *, samples: int, backward: int 
         key = jax.random.fold_in(context.key, samples)
         chosen = model.infer(networks, context, samples, keep=systematic(key, weights, backward))
         surrogate = -chosen.log_weights.mean()
-        value = surrogate + stop(-log_mean_exp(every.log_weights).mean() - surrogate)
+        value = surrogate + stop(-jax.nn.logmeanexp(every.log_weights, axis=0).mean() - surrogate)
         return value, Aux(bound_metrics(every.log_likelihood, every.log_ratio), chosen.changes)
 
     return loss
@@ -51,7 +51,7 @@ def _through_all(model: LatentModel, samples: int) -> Loss:
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         inferred = model.infer(networks, context, samples)
         metrics = bound_metrics(inferred.log_likelihood, inferred.log_ratio)
-        return -log_mean_exp(inferred.log_weights).mean(), Aux(metrics, inferred.changes)
+        return -jax.nn.logmeanexp(inferred.log_weights, axis=0).mean(), Aux(metrics, inferred.changes)
 
     return loss
 

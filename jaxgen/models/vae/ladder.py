@@ -9,12 +9,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.core.condition import Fields
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Batch, Context, Networks, Variables
 from jaxgen.losses import Likelihood, gaussian_kl, gaussian_log_density, require_num_params
-from jaxgen.models.latents.controls import Fields
 from jaxgen.models.vae.model import Inference, draw_noise
 from jaxgen.nets import LadderDecoder, LadderEncoder, forward
 

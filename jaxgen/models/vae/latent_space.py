@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxgen.core.condition import conditioning
 from jaxgen.core.image import to_uint8
 from jaxgen.core.types import Array, Batch, Networks
+from jaxgen.models.latents.directions import interpolate
 from jaxgen.models.vae.model import VAE
 
 
@@ -37,9 +38,8 @@ def image_interpolations(vae: VAE, networks: Networks, batch: Batch, *, rows: in
     """A row for each of some pairs of images: linear interpolation between their posterior means."""
     rows = min(rows, max(1, len(batch["image"]) // 2))
     means = vae.posterior.mean(vae.encode(networks, batch, train=False)[0])
-    share = jnp.linspace(0.0, 1.0, columns)[None, :, None]
-    latents = means[:rows, None] * (1 - share) + means[-rows:, None] * share
-    return drawn(vae, networks, latents, batch, rows)
+    latents = interpolate(means[:rows], means[-rows:], columns)
+    return drawn(vae, networks, jnp.moveaxis(latents, 0, 1), batch, rows)
 
 
 def latent_map(vae: VAE, networks: Networks, batch: Batch, *, side: int = 20) -> Array:

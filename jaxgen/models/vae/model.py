@@ -6,7 +6,7 @@ from q,
     (1) evidence lower bound           E[log p(x | z)] - KL(q(z | x) || p(z))
     (2) importance-weighted bound      log 1/k sum_i w_i,    w = p(x | z) p(z) / q(z | x)
 
-Both are at most log p(x), and (2) is the tighter the larger k is.  Everything is in nats an image, summed over pixels.
+Both are at most log p(x), and (2) is the tighter the larger k is.  Everything is in nats per image, summed over pixels.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.batch import draw_batch, mean_over_devices
-from jaxgen.core.condition import Conditions, conditioning, example_conditioning
+from jaxgen.core.condition import Conditions, Fields, conditioning, example_conditioning
+from jaxgen.core.controls import Controls
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.metrics import Mean, mean
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Aux, Batch, Context, Loss, Networks, Variables
 from jaxgen.losses import Likelihood, require_num_params
-from jaxgen.models.latents.controls import Controls, Fields
 from jaxgen.models.vae.posterior import Params, Posterior, diagonal_gaussian
 from jaxgen.models.vae.prior import Prior, Recognition, standard_normal
 from jaxgen.nets import Module, dense_outputs, forward
@@ -165,12 +165,15 @@ class VAE(NamedTuple):
         condition = conditioning(self.conditions, batch)
         return self.likelihood.mean(self.decode(networks, self.posterior.mean(params), *condition, train=False)[0])
 
+    def _draw_latents(self, networks: Networks, keys: Array) -> Array:
+        return jax.vmap(lambda key: self.prior.sample(networks, self.recognition, key, self.latent_size))(keys)
+
     def sampler(self) -> Sampler:
         """Draws latents from the prior and images as the likelihood's means."""
 
         def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
-            latent = jax.vmap(lambda key: self.prior.sample(networks, self.recognition, key, self.latent_size))(keys)
-            dist_params, _ = self.decode(networks, latent, *conditioning(self.conditions, fields), train=False)
+            latents = self._draw_latents(networks, keys)
+            dist_params, _ = self.decode(networks, latents, *conditioning(self.conditions, fields), train=False)
             return self.likelihood.mean(dist_params)
 
         return Sampler(draw, self.conditions)
@@ -179,8 +182,7 @@ class VAE(NamedTuple):
         """The controls of the decoder; codes are latents, [N, 1, Z]."""
 
         def draw(seed: Array, index: Array) -> Array:
-            keys = image_keys(seed, index)
-            return jax.vmap(lambda key: self.prior.sample(networks, self.recognition, key, self.latent_size))(keys)
+            return self._draw_latents(networks, image_keys(seed, index))
 
         def generate(codes: Array, latents: Array, fields: Fields) -> Array:  # noqa: ARG001
             condition = conditioning(self.conditions, fields)
@@ -247,17 +249,12 @@ def require_samples(samples: int) -> None:
 
 
 def bound_metrics(log_likelihood: Array, divergence: Array) -> dict[str, Mean]:
-    """The terms of (1) and its negative, in nats an image."""
+    """The terms of (1) and its negative, in nats per image."""
     return {
         "distortion": mean(-log_likelihood),
         "rate": mean(divergence),
         "negative_elbo": mean(divergence - log_likelihood),
     }
-
-
-def log_mean_exp(values: Array) -> Array:
-    """The logarithm of the mean of exp over the first axis, without overflow."""
-    return jax.nn.logsumexp(values, axis=0) - jnp.log(len(values))
 
 
 def draw_noise(key: Array, samples: int, shape: tuple[int, ...], keep: Array | None = None) -> Array:

@@ -27,7 +27,7 @@ class Posterior(NamedTuple):
     log_prob: Callable[[Params, Array], Array]
     """Parameters and latents [..., B, Z] to log q by dimension, [..., B, Z], in nats."""
     log_densities: Callable[[Params, Array], Array]
-    """Parameters of K posteriors and latents [..., Z] to log q of each under each, [..., K], in nats."""
+    """Parameters of K posteriors and latents [..., Z] to the log density of a latent under each, [..., K], in nats."""
     kl: Callable[[Params], Array]
     """Parameters to the divergence from the standard normal by dimension, [B, Z], in nats."""
 

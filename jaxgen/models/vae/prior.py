@@ -33,7 +33,7 @@ class Prior(NamedTuple):
     log_prob: Callable[[Networks, Recognition, Array], Array]
     """Latents [..., Z] to log p [...], in nats."""
     kl: Callable[[Networks, Recognition, Params, Array], Array]
-    """Parameters of posteriors and latents [k, B, Z] to the divergence [k or 1, B, Z or 1], by dimension or in all."""
+    """Parameters of posteriors and latents [k, B, Z] to the divergence, by dimension or summed: [k or 1, B, Z or 1]."""
     sample: Callable[[Networks, Recognition, Array, int], Array]
     """A key and Z to a latent [Z]."""
     is_learned: bool = False
@@ -67,7 +67,7 @@ def vamp_prior(components: int, *, name: str = "prior") -> Prior:
 
     def log_prob(networks: Networks, recognition: Recognition, latent: Array) -> Array:
         per_component = recognition.posterior.log_densities(posteriors(networks, recognition), latent)
-        return jax.nn.logsumexp(per_component, axis=-1) - jnp.log(components)
+        return jax.nn.logmeanexp(per_component, axis=-1)
 
     def kl(networks: Networks, recognition: Recognition, params: Params, latent: Array) -> Array:
         log_posterior = recognition.posterior.log_prob(params, latent).sum(-1)

@@ -16,8 +16,10 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
-from jaxgen.nets.autoencoder.networks import Block, enlarge, require_multiple, to_map
+from jaxgen.nets.autoencoder.networks import to_map
 from jaxgen.nets.layers.conv import Conv
+from jaxgen.nets.layers.residual import Block
+from jaxgen.nets.layers.resizing import enlarge, require_multiple
 
 Features = tuple[Array, Array, Array]
 """An encoder's features: [B, H/2, W/2, F], [B, H/4, W/4, 2F], [B, G]."""

@@ -11,7 +11,6 @@ decoder takes latents [B, Z] to the parameters [B, H, W, P] of a likelihood, flo
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -19,15 +18,15 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
-from jaxgen.io.errors import InputError
 from jaxgen.nets.layers.conditioning import with_condition
 from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.normalization import batch_norm
+from jaxgen.nets.layers.residual import Block
 from jaxgen.nets.layers.resized_conv import UpsampleConv
-from jaxgen.nets.layers.resizing import enlarge, max_pool
+from jaxgen.nets.layers.resizing import enlarge, max_pool, require_multiple
 
 Activation = Callable[[Array], Array]
-Posterior = tuple[Array, Array]
+MeanAndLogVariance = tuple[Array, Array]
 """Mean and log variance, float32 [B, Z]."""
 
 
@@ -40,7 +39,7 @@ class MLPEncoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> MeanAndLogVariance:
         # Scaled to [0, 1]: hundreds of black pixels at -1 would saturate every unit of the first layer.
         features = with_condition((image.reshape(image.shape[0], -1) + 1) / 2, condition)
         for size in self.hidden:
@@ -74,7 +73,7 @@ class ConvEncoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> MeanAndLogVariance:
         require_multiple(image.shape[1:3], 4)
         for width in (self.width, 2 * self.width):
             image = Conv(width, (3, 3), use_bias=False, dtype=self.dtype)(image)
@@ -102,19 +101,6 @@ class ConvDecoder(nn.Module):
         return Conv(self.output.channels, (3, 3), dtype=self.dtype)(image).astype(jnp.float32)
 
 
-class Block(nn.Module):
-    """A residual block x + f(x): two convolutions with a GELU before each, the second initialised to zero."""
-
-    layer: Callable[..., nn.Module] = partial(Conv, kernel_size=(3, 3))
-    dtype: jnp.dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, image: Array) -> Array:
-        layer = partial(self.layer, image.shape[-1], dtype=self.dtype)
-        change = layer()(jax.nn.gelu(image))  # pyright: ignore[reportCallIssue]
-        return image + layer(kernel_init=nn.initializers.zeros)(jax.nn.gelu(change))  # pyright: ignore[reportCallIssue]
-
-
 class ResidualEncoder(nn.Module):
     """From images [B, H, W, C] with sides that are multiples of 4: strided convolutions and residual blocks."""
 
@@ -125,7 +111,7 @@ class ResidualEncoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Posterior:
+    def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> MeanAndLogVariance:
         require_multiple(image.shape[1:3], 4)
         for width in (self.width, 2 * self.width):
             image = Conv(width, (4, 4), (2, 2), dtype=self.dtype)(image)
@@ -157,7 +143,7 @@ class ResidualDecoder(nn.Module):
         return image.astype(jnp.float32)
 
 
-def posterior(features: Array, latent_size: int, dtype: jnp.dtype) -> Posterior:
+def posterior(features: Array, latent_size: int, dtype: jnp.dtype) -> MeanAndLogVariance:
     """The mean and the log variance [B, Z], by one dense layer each."""
     mean, log_variance = (nn.Dense(latent_size, dtype=dtype)(features) for _ in range(2))
     return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
@@ -167,14 +153,3 @@ def to_map(features: Array, output: ImageSpec, factor: int, width: int, dtype: j
     """Features [B, F] to a map [B, H / factor, W / factor, width], by a dense layer."""
     sides = output.height // factor, output.width // factor
     return nn.Dense(sides[0] * sides[1] * width, dtype=dtype)(features).reshape(-1, *sides, width)
-
-
-def require_multiple(sides: Any, factor: int) -> None:
-    """Refuses an image whose sides are not multiples of `factor`.
-
-    Raises:
-      InputError: naming the side.
-    """
-    for side in sides:
-        if side % factor:
-            raise InputError(f"This network takes images whose sides are multiples of {factor}; got {side}.")

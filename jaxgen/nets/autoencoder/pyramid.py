@@ -12,8 +12,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
-from jaxgen.nets.autoencoder.networks import Block
 from jaxgen.nets.layers.conv import Conv
+from jaxgen.nets.layers.residual import Block
 from jaxgen.nets.layers.resizing import enlarge
 
 LEVELS = 3

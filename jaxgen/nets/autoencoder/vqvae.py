@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
-from jaxgen.nets.autoencoder.networks import Block, enlarge, require_multiple
 from jaxgen.nets.layers.conv import Conv
+from jaxgen.nets.layers.residual import Block
+from jaxgen.nets.layers.resizing import enlarge, require_multiple
 
 
 class MapEncoder(nn.Module):

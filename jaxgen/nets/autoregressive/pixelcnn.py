@@ -71,7 +71,7 @@ class GatedPixelCNN(nn.Module):
         self.hidden = Conv(2 * self.width, (1, 1), dtype=self.dtype)
         self.output = Conv(self.num_params, (1, 1), dtype=self.dtype)
 
-    def down(self, above: Array, condition: Array | None, place: Place | None = None) -> list[Array]:
+    def down(self, above: Array, condition: Array | None = None, *, place: Place | None = None) -> list[Array]:
         """The vertical stack, of images shifted down or of the row above: W_u u of each layer, [B, H, W, 2D]."""
         vertical = []
         for layer in self.layers:
@@ -79,7 +79,9 @@ class GatedPixelCNN(nn.Module):
             vertical.append(across)
         return vertical
 
-    def right(self, before: Array, vertical: list[Array], condition: Array | None, place: Place | None = None) -> Array:
+    def right(
+        self, before: Array, vertical: list[Array], condition: Array | None = None, *, place: Place | None = None
+    ) -> Array:
         """The distribution parameters, from images shifted right, or the pixel to the left, and the vertical stack."""
         for layer, across in zip(self.layers, vertical, strict=True):
             before = layer.right(before, across, condition, place)
@@ -89,8 +91,8 @@ class GatedPixelCNN(nn.Module):
         self, image: Array, condition: Array | None = None, *, train: bool, place: Place | None = None
     ) -> Array:
         image = with_ones(image)
-        vertical = self.down(shift_down(image), condition, place)
-        return self.right(shift_right(image), vertical, condition, place)
+        vertical = self.down(shift_down(image), condition, place=place)
+        return self.right(shift_right(image), vertical, condition, place=place)
 
 
 def gate(features: Array) -> Array:

@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
-from jaxgen.nets.autoencoder.networks import require_multiple
 from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.dropout import Dropout
+from jaxgen.nets.layers.resizing import require_multiple
 from jaxgen.nets.layers.shifted import Enlarged, Place, ShiftedConv, shift_down, shift_right, with_ones
 
 DOWN, RIGHT = {"kernel_size": (2, 3), "centred": True}, {"kernel_size": (2, 2)}
@@ -112,7 +112,7 @@ class PixelCNNPlusPlus(nn.Module):
         self.output = Conv(self.num_params, (1, 1), dtype=self.dtype)
 
     def down(
-        self, above: Array, condition: Array | None, place: Place | None = None, *, train: bool = False
+        self, above: Array, condition: Array | None = None, *, place: Place | None = None, train: bool = False
     ) -> list[Array]:
         """The down stream's maps, of images shifted down or of the row above."""
         maps = self.down_stream(self.first_down(above, place), None, condition, place, train=train)
@@ -122,9 +122,9 @@ class PixelCNNPlusPlus(nn.Module):
         self,
         before: Array,
         maps: list[Array],
-        condition: Array | None,
-        place: Place | None = None,
+        condition: Array | None = None,
         *,
+        place: Place | None = None,
         train: bool = False,
     ) -> Array:
         """The distribution parameters, from images shifted right, or the pixel to the left, and the down stream."""
@@ -137,8 +137,8 @@ class PixelCNNPlusPlus(nn.Module):
     ) -> Array:
         require_multiple(image.shape[1:3], 2 ** (self.levels - 1))
         image = with_ones(image)
-        maps = self.down(shift_down(image), condition, place, train=train)
-        return self.right(shift_right(image), maps, condition, place, train=train)
+        maps = self.down(shift_down(image), condition, place=place, train=train)
+        return self.right(shift_right(image), maps, condition, place=place, train=train)
 
 
 def elu_of_both(features: Array) -> Array:

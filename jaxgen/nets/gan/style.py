@@ -84,7 +84,7 @@ class StyleGenerator(nn.Module):
         w = self.mapping(z, condition)
         return jnp.broadcast_to(w[:, None], (w.shape[0], len(self.sides), w.shape[-1]))
 
-    def synthesize(self, styles: Array, latent: Array, *, train: bool = False) -> Array:
+    def synthesize(self, styles: Array, latent: Array) -> Array:
         """Images of w [B, L, W], with the noise of latents [B, latent_size]."""
         noise, start = self.parts(latent)[-1], 0
         map_ = jnp.broadcast_to(self.constant, (latent.shape[0], *self.constant.shape))

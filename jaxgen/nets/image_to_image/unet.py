@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
-from jaxgen.nets.autoencoder.networks import Block, require_multiple
 from jaxgen.nets.layers.conditioning import with_condition
 from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.dropout import Dropout
-from jaxgen.nets.layers.resizing import enlarge, fold, max_pool
+from jaxgen.nets.layers.residual import Block
+from jaxgen.nets.layers.resizing import enlarge, fold, max_pool, require_multiple
 
 
 class UNet(nn.Module):

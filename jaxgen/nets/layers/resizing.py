@@ -1,8 +1,11 @@
 """Maps [B, H, W, C] of half or twice the size."""
 
+from collections.abc import Iterable
+
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
+from jaxgen.io.errors import InputError
 from jaxgen.nets.layers.conv import conv
 
 
@@ -95,3 +98,14 @@ def grouped_conv(image: Array, kernel: Array, groups: int) -> Array:
 
 def _part(array: Array, axis: int, start: int, count: int) -> Array:
     return array[(slice(None),) * axis + (slice(start, start + count),)]
+
+
+def require_multiple(sides: Iterable[int], factor: int) -> None:
+    """Refuses an image whose sides are not multiples of `factor`.
+
+    Raises:
+      InputError: naming the side.
+    """
+    for side in sides:
+        if side % factor:
+            raise InputError(f"This network takes images whose sides are multiples of {factor}; got {side}.")

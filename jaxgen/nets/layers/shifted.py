@@ -123,7 +123,10 @@ def empty_memory(module: nn.Module, variables: Any, *inputs: Array) -> PyTree:
     return module.apply(variables, *inputs, train=False, place=EVERYWHERE, mutable=[MEMORY])[1][MEMORY]
 
 
-def recall(module: nn.Module, variables: Any, memory: PyTree, *inputs: Any, method: str) -> tuple[Any, PyTree]:
+def recall(
+    module: nn.Module, variables: Any, memory: PyTree, *inputs: Any, place: Place, method: str
+) -> tuple[Any, PyTree]:
     """The output of a module's method at a place, and the updated cache."""
-    output, changed = module.apply({**variables, MEMORY: memory}, *inputs, method=method, mutable=[MEMORY])
+    variables = {**variables, MEMORY: memory}
+    output, changed = module.apply(variables, *inputs, place=place, method=method, mutable=[MEMORY])
     return output, changed[MEMORY]

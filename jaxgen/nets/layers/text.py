@@ -52,22 +52,22 @@ class WithText(nn.Module):
     encoder: TextEncoder
 
     def __call__(self, inputs: Array, *condition: Array, train: bool, **options: Any) -> Any:
-        encoded = self.encode(condition, train=train) if condition else None
         network: Any = self.network
-        return network(inputs, *(() if encoded is None else (encoded,)), train=train, **options)
+        return network(inputs, *self.encode(condition, train=train), train=train, **options)
 
-    def encode(self, condition: Array | tuple[Array, ...] | None, *, train: bool = False) -> Array | None:
-        """The condition [B, F] of the network: the encoded tokens and the vector beside them, if there is one."""
-        if condition is None:
-            return None
-        tokens, *vector = condition if isinstance(condition, tuple) else (condition,)
-        return jnp.concatenate([self.encoder(tokens, train=train), *vector], axis=-1)
+    def encode(self, condition: tuple[Array, ...], *, train: bool = False) -> tuple[Array, ...]:
+        """The network's condition, () or ([B, F],): the encoded tokens, and the vector beside them if there is one."""
+        if not condition:
+            return ()
+        tokens, *vector = condition
+        return (jnp.concatenate([self.encoder(tokens, train=train), *vector], axis=-1),)
 
-    def down(self, above: Array, condition: Array | tuple[Array, ...] | None, *place: Any) -> list[Array]:
+    def down(self, above: Array, *condition: Array, **options: Any) -> list[Array]:
         """The vertical stack of an autoregressive network."""
-        return self.network.down(above, self.encode(condition), *place)  # pyright: ignore[reportAttributeAccessIssue]
+        network: Any = self.network
+        return network.down(above, *self.encode(condition), **options)
 
-    def right(self, before: Array, vertical: list[Array], condition: Any, *place: Any) -> Array:
+    def right(self, before: Array, vertical: list[Array], *condition: Array, **options: Any) -> Array:
         """The horizontal stack of an autoregressive network."""
-        encoded = self.encode(condition)
-        return self.network.right(before, vertical, encoded, *place)  # pyright: ignore[reportAttributeAccessIssue]
+        network: Any = self.network
+        return network.right(before, vertical, *self.encode(condition), **options)

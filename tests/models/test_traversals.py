@@ -1,7 +1,5 @@
 """Latent traversals, by live and by exported controls."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,7 +42,7 @@ def styled(style_networks, tmp_path_factory):
     """The controls of a conditional style-based GAN, by way of their files."""
     folder = tmp_path_factory.mktemp("controls")
     info = ExportInfo(SPEC, STYLE_GAN.conditions, None)
-    export_controls(partial(style_controls, STYLE_GAN))(folder, style_networks, info)
+    export_controls(style_controls(STYLE_GAN))(folder, style_networks, info)
     return load_controls(folder).controls
 
 
@@ -62,7 +60,7 @@ FIELDS = {"label": jnp.array([2, 0], jnp.int32)}
 
 
 def test_exported_controls_are_the_live_ones_and_draw_what_the_sampler_draws(styled, style_networks):
-    live = style_controls(STYLE_GAN, style_networks)
+    live = style_controls(STYLE_GAN)(style_networks)
     latents = latents_of(styled, 2)
     codes = jax.jit(live.codes)(latents, FIELDS)
     np.testing.assert_allclose(styled.codes(latents, FIELDS), codes, rtol=1e-5, atol=1e-6)
@@ -123,7 +121,7 @@ def test_the_directions_of_a_dense_layer_are_those_of_its_kernel(plain, plain_ne
     latents = latents_of(plain, 4_000)
     expected = closed_form_directions(kernel)[0][:2]
     for method, closeness in (("sefa", 0.999), ("ganspace", 0.9)):
-        found = find_directions(plain, latents, number=2, method=method)
+        found = find_directions(plain, latents, num=2, method=method)
         lengths = jnp.linalg.norm(found, axis=1)
         np.testing.assert_allclose(lengths, 1, atol=0.1)  # a standard deviation of standard normal latents
         # Of normal latents the principal components of a linear layer are its singular vectors, up to chance.
@@ -133,7 +131,7 @@ def test_the_directions_of_a_dense_layer_are_those_of_its_kernel(plain, plain_ne
 
 def test_a_walk_passes_the_image_that_it_is_of(plain):
     latents = latents_of(plain, 50)
-    found = find_directions(plain, latents, number=3, method="sefa")
+    found = find_directions(plain, latents, num=3, method="sefa")
     drawn = traversals(plain, latents[0], found, steps=jnp.array([-1.0, 0.0, 1.0]))
     assert drawn.shape == (3, 3, *SPEC)
     image = to_uint8(plain.generate(latents[:1, None], latents[:1], {}))[0]
@@ -143,9 +141,9 @@ def test_a_walk_passes_the_image_that_it_is_of(plain):
 
 def test_more_directions_than_there_are_are_refused(plain):
     with pytest.raises(InputError, match="7 directions: expected 1 to 6"):
-        find_directions(plain, latents_of(plain, 9), number=7, method="sefa")
+        find_directions(plain, latents_of(plain, 9), num=7, method="sefa")
 
 
 def test_only_a_style_based_generator_has_style_controls():
     with pytest.raises(TypeError, match="expected a StyleGenerator"):
-        style_controls(PLAIN_GAN, {})
+        style_controls(PLAIN_GAN)

@@ -1,19 +1,14 @@
-"""Controls of a generator: pure functions that close over its variables.
+"""What a finished model can do, as pure functions that close over its variables: controls, restorer, stylizer.
 
 Between a latent [Z] and its image lies a code [L, W]: the latent itself for most networks (L = 1), and the style of
 each of L layers for a style-based generator.  Directions, interpolations and mixtures are of codes.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import NamedTuple
 
+from jaxgen.core.condition import Fields
 from jaxgen.core.types import Array
-
-Fields = Mapping[str, Array]
-"""The fields [N, ...] of the conditions by name; empty for an unconditional model."""
-
-NO_FIELDS: Fields = MappingProxyType({})
 
 
 class Controls(NamedTuple):
@@ -34,3 +29,11 @@ class Controls(NamedTuple):
     """Images to the discriminator's logits [N]."""
     encode: Callable[[Array, Fields], Array] | None = None
     """Images to latents [N, Z]."""
+
+
+Restorer = Callable[[Array, Array], Array]
+"""Degraded images float32 [B, H, W, C] in [-1, 1] and where their pixels are known, bool [B, H, W, 1], to images."""
+
+Stylizer = Callable[[Array, Array, Array, Array], Array]
+"""(content [B, H, W, C], style [B, V, U, C], strength [B], mask [B, H, W, 1]) to images [B, H, W, C], all float32: the
+images in [-1, 1], strengths and masks in [0, 1]."""
