@@ -57,9 +57,18 @@ def test_importing_jaxgen_loads_nothing_heavy():
         "grain",
         "tokenizers",
     )
-    program = f"import sys, jaxgen; print([name for name in {heavy} if name in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    assert imported("jaxgen", heavy) == "[]"
+
+
+def test_reading_an_export_needs_no_model_code():
+    assert imported("jaxgen.export", ("flax", "jaxgen.nets", "jaxgen.models", "jaxgen.losses")) == "[]"
+
+
+def imported(package, names):
+    """Which of the names are loaded once a package is imported."""
+    program = f"import sys, {package}; print([name for name in {names} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_a_path_may_be_a_string(tmp_path):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from jaxgen import Aux, add, init_state, lazily, minimize, scale
+from jaxgen import Aux, add, init_state, lazily, minimize, renamed, scale
 from jaxgen.core.objective import share, shared, stream
 from tests import toys
 
@@ -121,6 +121,17 @@ def test_what_is_no_loss_is_refused(combine, result, message):
     update = minimize(combine(lambda networks, context: result), optax.sgd(0.1), wrt="generator")
     with pytest.raises(ValueError, match=message):
         init_state(update, toys.networks(), jax.random.key(0), toys.batch())
+
+
+def test_a_renamed_loss_reads_and_changes_the_other_network():
+    networks, context = toys.networks(), toys.context()
+    other = {**toys.networks(seed=7), "judge": networks["discriminator"]}
+    loss = renamed(toys.discriminate, discriminator="judge")
+    (value, aux), (expected, _) = loss(other, context), toys.discriminate(networks, context)
+    assert value == expected != toys.discriminate(other, context)[0]
+    assert aux.changes.keys() == {"judge"}
+    with pytest.raises(ValueError, match="'judge' is no network"):
+        loss(networks, context)
 
 
 def test_objectives_nest():

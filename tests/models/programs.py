@@ -1,9 +1,23 @@
 """Tests in few programs: most of a test's time is that of tracing and compiling."""
 
+from typing import NamedTuple
+
 import jax
 import numpy as np
 
 from jaxgen import init_state, make_step
+from jaxgen.models import GAN
+
+
+class FixedLatents(NamedTuple):
+    """Images of the same latents in every loss, drawn anew in each."""
+
+    gan: GAN
+    latents: jax.Array
+    conditioning: None = None
+
+    def images(self, networks):
+        return self.gan.generate(networks[self.gan.generator_name], self.latents, train=True)
 
 
 def networks_like(init, seed=0, scale=0.3):

@@ -1,5 +1,3 @@
-from typing import NamedTuple
-
 import chex
 import jax
 import jax.numpy as jnp
@@ -35,6 +33,7 @@ from jaxgen.models import (
     translate,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, forward
+from tests.models.programs import FixedLatents
 
 SPEC = ImageSpec(28, 28, 1)
 BATCH = {"image": jax.random.randint(jax.random.key(9), (6, *SPEC), 0, 256).astype(jnp.uint8)}
@@ -92,17 +91,6 @@ def players(gan):
     """Both players by gradient descent, in turn, without penalties."""
     d = minimize(discriminator_loss(gan, logistic_discriminator), optax.sgd(0.1), wrt="discriminator")
     return chain(d=d, g=minimize(generator_loss(gan, non_saturating_generator), optax.sgd(0.1), wrt="generator"))
-
-
-class FixedLatents(NamedTuple):
-    """Images of the same latents in every loss, drawn anew in each."""
-
-    gan: GAN
-    latents: jax.Array
-    conditioning: None = None
-
-    def images(self, networks):
-        return self.gan.generate(networks["generator"], self.latents, train=True)
 
 
 def with_latents(gan, update):

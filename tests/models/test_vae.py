@@ -1,5 +1,7 @@
 """Variational autoencoders of every network: what trains, what a condition says, and pictures of the latents."""
 
+from functools import partial
+
 import chex
 import flax.linen as nn
 import jax
@@ -11,7 +13,7 @@ import pytest
 from jaxgen import Context, ImageSpec, add, chain, init_state, make_step, minimize, scale
 from jaxgen.core.condition import conditioning, labels, text
 from jaxgen.core.condition import images as whole_images
-from jaxgen.core.objective import stream
+from jaxgen.core.objective import share, stream
 from jaxgen.losses import (
     bernoulli,
     gaussian,
@@ -52,7 +54,7 @@ from jaxgen.nets import (
     WithText,
 )
 from tests.models.linear_vae import IMAGES, SIDE, context, linear_vae, made
-from tests.models.programs import networks_like, trained
+from tests.models.programs import FixedLatents, networks_like, trained
 from tests.programs import float64
 
 SPEC = ImageSpec(8, 12, 1)
@@ -295,17 +297,24 @@ def test_a_vae_gan_is_a_chain_of_the_two_families_that_shares_its_images():
     def stepped(update):
         return jax.jit(lambda networks: make_step(update)(init_state(update, networks, key), batch)[0])(networks)
 
-    after, shared = stepped(update), stepped(share_images(gan, update))
-    # By hand: the decoder's step is that of the sum, against the discriminator that has moved.
-    moved = {**networks, "discriminator": after.networks["discriminator"]}
-    here = stream(Context(batch, jax.random.fold_in(key, 0), jnp.int32(0)), "vae")
-    gradient = jax.jit(jax.grad(lambda decoder: whole({**moved, "decoder": {"params": decoder}}, here)[0]))(
-        networks["decoder"]["params"]
-    )
-    expected = jax.tree.map(lambda p, g: p - 0.01 * g, networks["decoder"]["params"], gradient)
-    chex.assert_trees_all_close(after.networks["decoder"]["params"], expected, rtol=1e-4, atol=1e-6)
-    for name in ("decoder", "discriminator"):  # shared images are other draws
-        chex.assert_tree_all_finite(shared.networks[name])
+    def by_hand(discriminator, of):
+        """The decoder's step is that of the sum, against the discriminator that has moved."""
+        moved = {**networks, "discriminator": discriminator}
+        gradient = jax.grad(lambda params: whole({**moved, "decoder": {"params": params}}, of)[0])(
+            networks["decoder"]["params"]
+        )
+        return jax.tree.map(lambda p, g: p - 0.01 * g, networks["decoder"]["params"], gradient)
+
+    here = Context(batch, jax.random.fold_in(key, 0), jnp.int32(0))
+    fixed = FixedLatents(gan, gan.latents(stream(here, "images")))
+    decoders = []
+    for link, of in ((update, here), (share_images(gan, update), share(here, gan.drawing, fixed))):
+        after = stepped(link).networks
+        decoders.append(after["decoder"]["params"])
+        expected = jax.jit(partial(by_hand, of=stream(of, "vae")))(after["discriminator"])
+        chex.assert_trees_all_close(decoders[-1], expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(AssertionError):  # shared images are other draws
+        chex.assert_trees_all_close(*decoders, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.agreement
