@@ -17,7 +17,7 @@ import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import Estimate, bits_per_dim, mean_of, write_results
+from jaxgen.evaluation import Estimate, bits_of, mean_of, write_results
 from jaxgen.export import save_grid
 from jaxgen.losses import bernoulli
 from jaxgen.models import PixelCNN, completions, ema_networks, ema_warmup, pixelcnn_loss, use_ema
@@ -91,8 +91,7 @@ def main() -> None:
         model, networks = make_model(config, test.spec), best_networks(config, build, directory, test.spec)
         images = test.arrays["image"]
         nll = measure(model, networks, images)
-        bits = bits_per_dim(nll.value, math.prod(test.spec))
-        results = {"test": {"NLL, nats": nll, "bits/dim": bits}}
+        results = {"test": {"NLL, nats": nll, "bits/dim": bits_of(nll, math.prod(test.spec))}}
         title = f"{test.size:,} test digits"
         write_results(directory.path / "test.json", results, title=title, details={"data": test.source})
         some = images[:: max(1, len(images) // 8)][:8]  # the files are sorted by digit

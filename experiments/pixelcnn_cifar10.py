@@ -16,7 +16,7 @@ import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import Estimate, bits_per_dim, mean_of, write_results
+from jaxgen.evaluation import bits_of, mean_of, write_results
 from jaxgen.export import save_grid
 from jaxgen.losses import discretized_logistic_mixture
 from jaxgen.models import PixelCNN, completions, ema_networks, ema_warmup, pixelcnn_loss, use_ema
@@ -90,10 +90,9 @@ def main() -> None:
         log_prob = jax.jit(lambda images: model.log_prob(networks, {"image": images}))
         parts = np.array_split(images, math.ceil(len(images) / 50))
         nll = mean_of(-np.concatenate([np.asarray(log_prob(part)) for part in parts]))
-        bits, error = (bits_per_dim(nats, math.prod(test.spec)) for nats in (nll.value, nll.standard_error or 0.0))
         write_results(
             directory.path / "test.json",
-            {"test": {"bits/dim": Estimate(bits, error)}},
+            {"test": {"bits/dim": bits_of(nll, math.prod(test.spec))}},
             title=f"{len(images):,} test images",
             details={"images": len(images), "data": test.source},
         )

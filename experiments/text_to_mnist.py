@@ -116,7 +116,7 @@ def evaluate(config: Config, directory: RunDirectory) -> None:
     sampler, extract, results = load_sampler(directory.sampler), network().extract, {}
     labels = np.arange(config.evaluated) % len(wordings.names)
     for kind, unseen in (("training wordings", False), ("unseen wordings", True)):
-        drawn = sampler.draw(config.seed, config.evaluated, text=wordings.ask(labels, unseen=unseen))
+        drawn = sampler.draw(config.seed, config.evaluated, text=wordings.captions(labels, unseen=unseen))
         results[kind] = {"label accuracy": label_accuracy(np.asarray(extract(drawn).probabilities), labels)}
     title, details = f"{config.evaluated:,} samples each", {"images": config.evaluated}
     write_results(directory.path / "alignment.json", results, title=title, details=details)

@@ -14,7 +14,7 @@ import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import Estimate, bits_per_dim, negative_log_likelihood, write_results
+from jaxgen.evaluation import bits_of, negative_log_likelihood, write_results
 from jaxgen.export import export_controls
 from jaxgen.losses import discretized_logistic_mixture
 from jaxgen.models import (
@@ -107,10 +107,9 @@ def main() -> None:
         nll = negative_log_likelihood(
             weigh, test.arrays["image"], samples=config.test_samples, chunk=10, seed=config.seed
         )
-        bits, error = (bits_per_dim(nats, math.prod(test.spec)) for nats in (nll.value, nll.standard_error or 0.0))
         write_results(
             directory.path / "test.json",
-            {"test": {"bits/dim": Estimate(bits, error)}},
+            {"test": {"bits/dim": bits_of(nll, math.prod(test.spec))}},
             title=f"{test.size:,} test images",
             details={"samples": config.test_samples, "data": test.source},
         )

@@ -7,7 +7,7 @@ import pytest
 from tests.programs import ROOT
 
 SAY = {
-    r'(?<!")\b(un)?told\b': "conditioned on, the condition",
+    r'(?<!")(\b|_)(un)?told\b': "conditioned on, the condition",
     r"\bown share\b|\bown_share\b": "this device's shard, shard_batch",
     r"\bsometimes_untold\b": "drop_condition",
     r"\bwhole_batch\b": "the global batch, gather_batch",
@@ -32,6 +32,6 @@ def test_the_papers_word_is_used(word):
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
         for path in TEXTS
         for number, line in enumerate(path.read_text().splitlines(), start=1)
-        if re.search(word, line)
+        if re.search(word, line, re.IGNORECASE)
     ]
     assert not found, f"say {SAY[word]!r}:\n" + "\n".join(found)

@@ -64,8 +64,9 @@ def main() -> None:
         times.append(seconds(train))
         checks.append(seconds(lambda: check(state)))
     dispatch, state_check = median(times[1:]), median(checks[1:])
-    row = {f"metric {n}": 1.0 for n in range(20)} | {"step": 50, "discriminator/adversarial": 1.0}
     watched = Watched(recipe.update.losses, recipe.discriminators)
+    row = {f"metric {n}": 1.0 for n in range(20)} | dict.fromkeys(watched.losses + watched.discriminators, 1.0)
+    row["step"] = 50
     rows = median(seconds(lambda: diagnose(observe(Signs(), row, watched))) for _ in range(99))
     images_check = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
     per_dispatch = state_check + rows + images_check * config.log_every / config.sample_every

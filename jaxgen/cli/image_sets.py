@@ -1,12 +1,13 @@
 """The two sets of images that `evaluate` compares, the run that one is drawn from, and its record."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.data.dataset import Dataset, make_dataset
+from jaxgen.data.dataset import Dataset, make_dataset, subset
 from jaxgen.data.sources import NAMES, load
 from jaxgen.export import ExportedSampler
 from jaxgen.io.errors import InputError
@@ -37,17 +38,16 @@ def find_run(path: Path) -> Path | None:
 
 def read_config(run: Path) -> Mapping[str, Any]:
     """The options of a run, also from its best/; empty if there is no record of them."""
-    folder = run if (run / "config.json").is_file() else run.resolve().parent
-    return (RunDirectory(folder).earlier() or {}).get("config", {}) if (folder / "config.json").is_file() else {}
+    folders = [folder for folder in (run, run.resolve().parent) if (folder / "config.json").is_file()]
+    return (RunDirectory(folders[0]).earlier() or {}).get("config", {}) if folders else {}
 
 
 def choose(dataset: Dataset, num: int, seed: int) -> Dataset:
     """A random subset of `num` images in their order, or all images if there are no more."""
     if dataset.size <= num:
         return dataset
-    order = np.sort(np.random.default_rng(seed).choice(dataset.size, num, replace=False))
-    arrays = {name: array[order] for name, array in dataset.arrays.items()}
-    return make_dataset(arrays["image"], arrays.get("label"), source=dataset.source, split=dataset.split)
+    chosen = np.random.default_rng(seed).choice(dataset.size, num, replace=False)
+    return subset(dataset, np.sort(chosen), split=dataset.split)
 
 
 def read_real(name: str, split: str, *, num: int, seed: int, both_splits: bool, options: DataOptions) -> RealImages:
@@ -56,12 +56,8 @@ def read_real(name: str, split: str, *, num: int, seed: int, both_splits: bool, 
     Raises:
       InputError: the split cannot be read.
     """
-
-    def read(split: str) -> Dataset:
-        return load(name, split=split, data_dir=options.folder, offline=options.offline)
-
     try:
-        splits = {split: read(split)}
+        splits = {split: _read(name, split, options)}
     except InputError as error:
         # The training images may be there where the test images are not: 5,000 digits are embedded.
         if name not in NAMES or split == "train":
@@ -70,9 +66,9 @@ def read_real(name: str, split: str, *, num: int, seed: int, both_splits: bool, 
     if both_splits and name in NAMES:
         other = "train" if split == "test" else "test"
         try:
-            splits[other] = read(other)
+            splits[other] = _read(name, other, options)
         except InputError as error:
-            print(f"Memorisation is not measured: {error}", flush=True)
+            print(f"Metrics that need both splits are left out: {error}", flush=True)
     images = choose(splits[split], num, seed)
     return RealImages(images, splits["train"], splits["test"]) if len(splits) == 2 else RealImages(images)
 
@@ -94,5 +90,16 @@ def read_images_or_noise(name: str, real: Dataset, *, num: int, seed: int, optio
     if name == NOISE:
         images = np.random.default_rng(seed).integers(0, 256, (num, *real.spec), np.uint8)
         return make_dataset(images, None, source="uniform noise", split="drawn")
-    folder = options.folder if name in NAMES else None
-    return choose(load(name, split="train", data_dir=folder, offline=options.offline), num, seed)
+    own = options if name in NAMES else options._replace(folder=None)
+    return choose(_read(name, "train", own), num, seed)
+
+
+def _read(name: str, split: str, options: DataOptions) -> Dataset:
+    """A split of a data set, a folder or an .npz.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    return load(
+        name, split=split, data_dir=options.folder, offline=options.offline, announce=partial(print, flush=True)
+    )

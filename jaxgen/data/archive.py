@@ -11,7 +11,7 @@ from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.files import AnyPath
 
 NAMES = {"image": ("image", "arr_0"), "label": ("label", "arr_1"), "features": ("features",)}
-"""What the arrays may be called."""
+"""The names that each array may have in the file, in order of preference."""
 
 
 def read_archive(path: Path) -> Dataset:

@@ -13,7 +13,7 @@ from jaxgen.data.dataset import Dataset, make_dataset
 from jaxgen.io.errors import InputError, first_line
 
 FILES = {"train": "train", "validation": "valid", "test": "test"}
-"""What the files call a split."""
+"""The names of the splits in the files."""
 ARCHIVE = "binarized_mnist.npz"
 SIDE = 28
 SOURCE = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"

@@ -19,24 +19,27 @@ METADATA = "metadata.jsonl"
 
 
 class Wordings(NamedTuple):
-    """What labels are called, and ways to ask for them, with {} where the name goes: `unseen` are not among `seen`."""
+    """The names of labels, and wordings of captions with {} in place of the name.
+
+    Captions for training are in the wordings `seen`; those `unseen` are for evaluation alone.
+    """
 
     names: tuple[str, ...]
     seen: tuple[str, ...]
     unseen: tuple[str, ...] = ()
 
-    def ask(self, labels: Iterable[int], *, unseen: bool = False) -> list[str]:
+    def captions(self, labels: Iterable[int], *, unseen: bool = False) -> list[str]:
         """A caption for each label, the wordings one after the other, each for as many labels as there are names.
 
         Raises:
           InputError: there are no such wordings, or a label has no name.
         """
-        ways, labels = self.unseen if unseen else self.seen, np.asarray(list(labels))
-        if not ways:
-            raise InputError(f"There are no {'unseen' if unseen else 'seen'} wordings to ask for {self.names[0]!r} in.")
+        wordings, labels = self.unseen if unseen else self.seen, np.asarray(list(labels))
+        if not wordings:
+            raise InputError(f"There are no {'unseen' if unseen else 'seen'} wordings for {self.names[0]!r}.")
         require_labels(labels, len(self.names), "the names of the wordings")
-        turns = (ways[number // len(self.names) % len(ways)] for number in count())
-        return [way.format(self.names[label]) for way, label in zip(turns, labels.tolist(), strict=False)]
+        turns = (wordings[number // len(self.names) % len(wordings)] for number in count())
+        return [wording.format(self.names[label]) for wording, label in zip(turns, labels.tolist(), strict=False)]
 
 
 DIGITS = Wordings(
@@ -107,19 +110,19 @@ def read_captions(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def caption_labels(dataset: Dataset, wordings: Wordings, *, seed: int = 0) -> Dataset:
-    """The data set with captions that say its labels: each in one of the seen wordings, chosen at random.
+    """The data set with a caption for each label, in one of the seen wordings, chosen at random.
 
     Raises:
       InputError: no labels, or one without a name.
     """
     if "label" not in dataset.arrays:
         raise InputError(f"{dataset.source} has no labels that captions could be made of.")
-    labels, names, ways = dataset.arrays["label"], wordings.names, wordings.seen
-    if not ways:
-        raise InputError(f"There are no seen wordings to say the labels of {dataset.source} in.")
+    labels, names, seen = dataset.arrays["label"], wordings.names, wordings.seen
+    if not seen:
+        raise InputError(f"There are no seen wordings for the labels of {dataset.source}.")
     require_labels(labels, len(names), f"the names for {dataset.source}")
-    chosen = np.random.default_rng(seed).integers(0, len(ways), dataset.size)
-    captions = (ways[int(way)].format(names[int(label)]) for way, label in zip(chosen, labels, strict=True))
+    chosen = np.random.default_rng(seed).integers(0, len(seen), dataset.size)
+    captions = (seen[int(index)].format(names[int(label)]) for index, label in zip(chosen, labels, strict=True))
     return replace(dataset, captions=tuple(captions))
 
 
@@ -138,10 +141,11 @@ def with_text(dataset: Dataset, tokenizer: Tokenizer) -> Dataset:
 
 
 def hold_out(text: np.ndarray, *, share: float, seed: int = 0, least: int = 3) -> np.ndarray:
-    """A mask [N] of the examples that are held out: about that share of the different captions, tokens [N, T].
+    """Holds out about `share` of the different captions, tokens [N, T]; returns the mask [N] of their examples.
 
-    What is held out is a combination of words, in whatever order: all its examples are, and each of its words is in at
-    least `least` captions that are not.  Short and long captions are held out alike often, as far as that allows.
+    Captions of the same words, in any order, are one combination, whose examples are all held out or none.  Each word
+    of a combination that is held out is in at least `least` combinations that are not.  The share is the same of short
+    and of long captions, as far as the words allow.
     """
     combinations = [tuple(sorted(set(row) - {0})) for row in text.tolist()]
     different = sorted(set(combinations))

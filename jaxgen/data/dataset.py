@@ -11,7 +11,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.io.errors import InputError
 
-Fields = dict[str, tuple[tuple[int, ...], np.dtype]]
+FieldTypes = dict[str, tuple[tuple[int, ...], np.dtype]]
 """Shape and dtype of one example, by name."""
 
 
@@ -41,7 +41,7 @@ class Dataset:
         return ImageSpec(*self.arrays["image"].shape[1:])
 
     @property
-    def fields(self) -> Fields:
+    def fields(self) -> FieldTypes:
         """Shape and dtype of one example, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}."""
         return {name: (array.shape[1:], array.dtype) for name, array in self.arrays.items()}
 
@@ -57,7 +57,7 @@ class StreamedDataset:
 
     read: Callable[[int], dict[str, np.ndarray]]
     size: int
-    fields: Fields
+    fields: FieldTypes
     source: str
     split: str
     digest: str

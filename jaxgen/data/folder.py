@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.captions import METADATA, read_captions
-from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
+from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset, read_arrays
 from jaxgen.io.errors import InputError, first_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -66,7 +66,7 @@ def stream_folder(folder: Path, announce: Callable[[str], None]) -> StreamedData
         example = {"image": np.broadcast_to(image, spec)}
         return example if labels is None else {**example, "label": labels[index]}
 
-    fields: Fields = {"image": (tuple(spec), np.dtype(np.uint8))}
+    fields: FieldTypes = {"image": (tuple(spec), np.dtype(np.uint8))}
     if labels is not None:
         fields["label"] = ((), labels.dtype)
     return StreamedDataset(read, len(names), fields, f"images in {folder}", "all", digest, captions)

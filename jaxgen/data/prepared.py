@@ -5,7 +5,6 @@ is too large for memory is decoded as it is streamed.
 """
 
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -15,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.dataset import Dataset, Fields, StreamedDataset, make_dataset, read_arrays
+from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset, read_arrays
+from jaxgen.io.archive import read_cached, write_cached
 from jaxgen.io.errors import InputError, first_line
-from jaxgen.io.files import cache_folder, write_whole
+from jaxgen.io.files import cache_folder
 
 
 def default_folder() -> Path:
@@ -39,12 +39,12 @@ def read_prepared(name: str, split: str, folder: Path, announce: Callable[[str],
     """
     digest = sha256(b"".join(sha256(path.read_bytes()).digest() for path in _shards(name, split, folder))).hexdigest()
     cached = cache_folder() / "decoded" / f"{name}-{split}-{digest[:16]}.npz"
-    arrays = _read_cache(cached)
+    arrays = read_cached(cached)
     if arrays is None:
         streamed = stream_prepared(name, split, folder)
         announce(f"Decoding {streamed.size:,} images of {name} once; they are cached as an array")
         arrays = read_arrays(streamed)
-        _write_cache(cached, arrays)
+        write_cached(cached, arrays)
     return make_dataset(arrays["image"], arrays.get("label"), source=_source(folder), split=split)
 
 
@@ -55,17 +55,17 @@ def stream_prepared(name: str, split: str, folder: Path) -> StreamedDataset:
       InputError: the data set has no such split, or is damaged; `read` raises it too.
     """
     shards, source = _shards(name, split, folder), _open(split, folder)
-    with _damage_is_told(folder):
+    with _refuse_damage(folder):
         digest = sha256((folder / "dataset_info.json").read_bytes())
         for path in shards:
             digest.update(f"{path.name}\0{path.stat().st_size}\n".encode())
         first = source[0]
-    fields: Fields = {"image": (first["image"].shape, first["image"].dtype)}
+    fields: FieldTypes = {"image": (first["image"].shape, first["image"].dtype)}
     if first.get("label", -1) >= 0:  # TFDS labels what has no label -1
         fields["label"] = ((), np.dtype(np.int32))
 
     def read(index: int) -> dict[str, np.ndarray]:
-        with _damage_is_told(folder):
+        with _refuse_damage(folder):
             example = source[index]
             return {name: np.asarray(example[name], dtype) for name, (_, dtype) in fields.items()}
 
@@ -84,12 +84,12 @@ def _open(split: str, folder: Path) -> Any:
 
     tfds: Any = import_module("tensorflow_datasets")
     absl.logging.set_verbosity(absl.logging.ERROR)
-    with _damage_is_told(folder):
+    with _refuse_damage(folder):
         return tfds.builder_from_directory(str(folder)).as_data_source(split)
 
 
 @contextmanager
-def _damage_is_told(folder: Path) -> Iterator[None]:
+def _refuse_damage(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of whatever kind: TFDS, protobuf, Pillow and array_record each have their own
@@ -98,22 +98,6 @@ def _damage_is_told(folder: Path) -> Iterator[None]:
 
 def _source(folder: Path) -> str:
     return f"TFDS {folder.parent.name} {folder.name} in {folder}"
-
-
-def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def _write_cache(path: Path, arrays: dict[str, Any]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda file: np.savez(file, **arrays))
-    except OSError:
-        return  # a cache that cannot be written costs time, nothing else
 
 
 def _version(folder: Path) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
 """Where a data set comes from.
 
-`mnist` and `fashion_mnist`, first that is there: prepared TFDS; the four IDX files; a download; for `mnist` the
-embedded digits.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path: a folder of images
-or an `.npz`.
+`mnist` and `fashion_mnist`: prepared TFDS, the four IDX files, a download or, for `mnist`, the embedded digits,
+whichever is found first.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path: a folder
+of images or an `.npz`.
 
-Folders and prepared TFDS can be larger than memory: they are streamed where the caller says how much may be in memory.
+A folder or prepared TFDS that is larger than the caller allows in memory is streamed from disk.
 """
 
 from collections.abc import Callable
@@ -65,9 +65,9 @@ def load(
     """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an `.npz` by path.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
-    `announce` gets a line about what takes long and about fallbacks.  A folder of images or a prepared set
-    whose images would take more than `most_bytes` is not read into memory but streamed; without it, nothing is.
-    `option` is what gave the name, for messages.
+    `announce` gets a line where reading takes long, or falls back on other data.  A folder of images or a prepared
+    set whose images would take more than `most_bytes` is streamed instead of read into memory; by default, none is.
+    `option` is the option of the command line that gave the name, which error messages cite.
 
     Raises:
       InputError: the name is unknown, or the data are missing or damaged.

@@ -13,7 +13,7 @@ from jaxgen.data.dataset import StreamedDataset
 from jaxgen.io.errors import InputError
 
 THREADS, PREFETCH = 8, 16
-"""Decoding is shared by the cores and waiting for a distant disk by more threads than those; two batches for each."""
+"""Threads, more than most machines have cores since some wait for the disk; and batches, two for each thread."""
 
 
 def stream_batches(
@@ -26,11 +26,12 @@ def stream_batches(
     threads: int = THREADS,
     prefetch: int = PREFETCH,
 ) -> Generator[dict[str, np.ndarray]]:
-    """The batches of the steps from `start` to before `stop`: the examples `indices(step)[rows]`, in that order.
+    """Yields the batches of the steps from `start` to before `stop`: the examples `indices(step)[rows]`, in that order.
 
-    {"image": uint8 [b, H, W, C], "label": int32 [b]}, as the data set's `fields` say.  `rows` is the share of one
-    process of several.  Beside the batch that is handed out, at most `prefetch` are in memory, read in `threads`
-    threads, a batch in each.  Closing the iterator stops them; a program that ends without that reads these to the end.
+    A batch is {"image": uint8 [b, H, W, C], "label": int32 [b]}, or whatever the data set's `fields` are.  `rows` are
+    the rows of this process, if there are several.  At most `prefetch` batches are read ahead, by `threads` threads,
+    each a batch at a time.  Closing the iterator stops the threads; a program that ends without closing it waits until
+    they have read these batches.
 
     Raises:
       InputError: an example is damaged; it is raised in the thread that asks for the batch.

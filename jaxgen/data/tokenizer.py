@@ -1,7 +1,8 @@
 """Tokens of words, by the library `tokenizers`.
 
-A word is a run of letters, digits and hyphens, in lower case and without accents.  Words are numbered from 2 on by
-decreasing frequency in the training texts; 0 pads short texts.  Unknown words have no token and are dropped.
+A text is converted to lower case without accents, and split into words: runs of letters, digits, underscores and
+hyphens.  The words of the vocabulary have tokens from 2 on, by decreasing frequency in the training texts; 0 pads short
+texts.  Words that are not in the vocabulary are dropped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -74,7 +75,9 @@ class Tokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], *, length: int, size: int) -> Tokenizer:
-    """Trains a tokenizer on texts: a vocabulary of `size` with the most frequent words, `length` tokens a text.
+    """Trains a tokenizer on texts: `length` tokens per text, a vocabulary of the most frequent words.
+
+    The vocabulary has at most `size` tokens, of which two are special: padding and unknown words.
 
     Raises:
       InputError: there are no words.

@@ -9,7 +9,7 @@ classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
 colour            colourfulness
-likelihood        negative_log_likelihood  bits_per_dim  nats_per_example
+likelihood        negative_log_likelihood  bits_per_dim  bits_of
 latents           count_active_units  mutual_information_gap
 text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
 restoration       degraded  report_restoration
@@ -39,7 +39,7 @@ from jaxgen.evaluation.importance import negative_log_likelihood
 from jaxgen.evaluation.inception import inception_network
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.latents import count_active_units, mutual_information_gap
-from jaxgen.evaluation.likelihood import bits_per_dim, nats_per_example
+from jaxgen.evaluation.likelihood import bits_of, bits_per_dim
 from jaxgen.evaluation.matcher import Matcher, load_matcher, save_matcher
 from jaxgen.evaluation.memorization import memorization
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric, Reference
@@ -68,6 +68,7 @@ __all__ = [
     "Reconstruction",
     "Reference",
     "Results",
+    "bits_of",
     "bits_per_dim",
     "cached_features",
     "choose_network",
@@ -100,7 +101,6 @@ __all__ = [
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",
-    "nats_per_example",
     "needs_splits",
     "negative_log_likelihood",
     "packaged_network",

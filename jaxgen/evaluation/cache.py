@@ -1,14 +1,13 @@
 """Features of a reference set, kept in the user's cache folder."""
 
-import zipfile
 from hashlib import sha256
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from jaxgen.evaluation.network import FeatureNetwork, Features
-from jaxgen.io.files import cache_folder, write_whole
+from jaxgen.io.archive import read_cached, write_cached
+from jaxgen.io.files import cache_folder
 
 
 def cached_features(network: FeatureNetwork, images: np.ndarray, digest: str) -> Features:
@@ -19,25 +18,9 @@ def cached_features(network: FeatureNetwork, images: np.ndarray, digest: str) ->
     """
     key = (digest, network.name, network.digest, network.resize, version("jaxgen"), version("jax"))
     path = cache_folder() / "features" / f"{sha256(repr(key).encode()).hexdigest()}.npz"
-    extracted = _read(path)
-    if extracted is None or len(extracted.features) != len(images):
-        extracted = network.extract(images)
-        _write(path, extracted)
+    cached = read_cached(path) or {}
+    if len(cached.get("features", ())) == len(images):
+        return Features(cached["features"], cached.get("probabilities"))
+    extracted = network.extract(images)
+    write_cached(path, {name: array for name, array in extracted._asdict().items() if array is not None})
     return extracted
-
-
-def _read(path: Path) -> Features | None:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return Features(archive["features"], archive.get("probabilities"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def _write(path: Path, extracted: Features) -> None:
-    arrays = {name: array for name, array in extracted._asdict().items() if array is not None}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda file: np.savez(file, **arrays))
-    except OSError:
-        return  # a cache that cannot be written costs time, nothing else

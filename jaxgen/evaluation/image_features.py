@@ -12,7 +12,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.dataset import Dataset, shrink, with_field
@@ -59,7 +58,7 @@ def relative_distance(target: np.ndarray, drawn: np.ndarray, *, seed: int = 0) -
     """The mean distance of drawn images' features [N, F] to the features [N, F] that they were drawn for.
 
     It is relative to the mean distance between the features of different images: 0 for the target's own features, and 1
-    for those of any other image.
+    on average for those of other images.
 
     Raises:
       InputError: all target features are equal.
@@ -94,5 +93,7 @@ def _edges(images: np.ndarray) -> np.ndarray:
 
 def _slope(grey: np.ndarray, along: int, across: int) -> np.ndarray:
     """The Sobel gradient of images [N, H, W] along an axis; SciPy's own would smooth across the batch."""
+    from scipy import ndimage
+
     smooth = ndimage.correlate1d(grey, [0.25, 0.5, 0.25], axis=across, mode="nearest")
     return ndimage.correlate1d(smooth, [-1.0, 0.0, 1.0], axis=along, mode="nearest")

@@ -11,6 +11,7 @@ from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
 
 CHUNK = 500
+"""Images, or pairs of them, that are processed at a time."""
 
 
 class Features(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.network import CHUNK
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import structural_similarity
 from jaxgen.io.errors import InputError
@@ -45,7 +46,7 @@ def compare_pairs(images: np.ndarray, others: np.ndarray) -> Reconstruction:
     least = 1 / images[0].size
     psnr = 10 * np.log10(255**2 / np.maximum(errors, least))
     chunks = [
-        np.asarray(structural_similarity(images[at : at + 500], others[at : at + 500]))
-        for at in range(0, len(images), 500)
+        np.asarray(structural_similarity(images[at : at + CHUNK], others[at : at + CHUNK]))
+        for at in range(0, len(images), CHUNK)
     ]
     return Reconstruction(mean_of(errors), mean_of(psnr), mean_of(np.concatenate(chunks)))

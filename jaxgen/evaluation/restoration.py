@@ -23,6 +23,8 @@ from jaxgen.models.image_to_image.tasks import Task
 ROWS, COLUMNS = 3, 12
 """The picture has ROWS times three rows of COLUMNS images."""
 
+COLOUR = "colourfulness"
+
 
 def degraded(task: Task, images: np.ndarray, seed: int) -> Array:
     """The inputs that an exported sampler of the task makes from images uint8 [N, H, W, C] with a seed."""
@@ -42,23 +44,27 @@ def report_restoration(
       OSError: a file cannot be written.
     """
     results = {name: measured(np.asarray(images), truth) for name, images in restored.items()}
-    if truth.shape[-1] == 3:
-        results["truth"] = {"colourfulness": mean_of(colourfulness(truth))}
+    if colour := measure_colour(truth):
+        results["truth"] = colour
     rows = comparison(inputs, np.asarray(next(iter(restored.values()))), truth)
     save_grid(directory / "held_out.png", rows, columns=COLUMNS)
     write_results(
         directory / "held_out.json",
         results,
         title=f"{len(truth):,} held-out images",
-        meanings=MEANINGS,
+        meanings={**MEANINGS, COLOUR: "0 for grey, best as in the truth"},
         details={"images": len(truth)},
     )
 
 
 def measured(images: np.ndarray, truth: np.ndarray) -> dict[str, Estimate]:
     """MSE, PSNR and SSIM of images uint8 [N, H, W, C] against the truth and, for colour images, colourfulness."""
-    colours = {"colourfulness": mean_of(colourfulness(images))} if truth.shape[-1] == 3 else {}
-    return {**compare_pairs(images, truth)._asdict(), **colours}
+    return {**compare_pairs(images, truth)._asdict(), **measure_colour(images)}
+
+
+def measure_colour(images: np.ndarray) -> dict[str, Estimate]:
+    """The mean colourfulness of colour images uint8 [N, H, W, 3]; nothing of grey ones."""
+    return {COLOUR: mean_of(colourfulness(images))} if images.shape[-1] == 3 else {}
 
 
 def comparison(inputs: Array, restored: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.io.files import AnyPath, write_whole
@@ -28,24 +29,28 @@ def write_results(
     beside the results.  An estimate is written as `{"value": ..., "standard_error": ...}`.
 
     Raises:
+      ValueError: a detail has the name of an entry.
       OSError: the file cannot be written.
     """
     entries = {name: {key: _as_json(value) for key, value in measures.items()} for name, measures in results.items()}
-    write_whole(path, json.dumps({**entries, **(details or {})}, indent=2) + "\n")
-    console = Console()
-    console.print(results_table(results, title=title, meanings=meanings or {}))
-    console.print(f"Written to {Path(path)}", soft_wrap=True, highlight=False)
+    details = details or {}
+    if clash := sorted(entries.keys() & details.keys()):
+        raise ValueError(f"{', '.join(clash)}: both an entry and a detail; expected different names.")
+    write_whole(path, json.dumps({**entries, **details}, indent=2) + "\n")
+    Console().print(results_table(results, title=title, meanings=meanings or {}))
+    print(f"Written to {Path(path)}")
 
 
 def results_table(results: Results, *, title: str, meanings: Mapping[str, str]) -> Table:
-    """The table that `write_results` prints; a single entry's column is called "value"."""
+    """The table that `write_results` prints, without markup; a single entry's column is called "value"."""
     names = dict.fromkeys(name for measures in results.values() for name in measures)
     has_meaning = any(name in meanings for name in names)
     columns = ("value",) if len(results) == 1 else tuple(results)
-    table = Table("measure", *columns, *(("meaning",) if has_meaning else ()), title=title)
+    headers = ("measure", *columns, *(("meaning",) if has_meaning else ()))
+    table = Table(*(Column(Text(header)) for header in headers), title=Text(title, style="table.title"))
     for name in names:
         cells = [_as_text(measures[name]) if name in measures else "" for measures in results.values()]
-        table.add_row(name, *cells, *((meanings.get(name, ""),) if has_meaning else ()))
+        table.add_row(*map(Text, (name, *cells, *((meanings.get(name, ""),) if has_meaning else ()))))
     return table
 
 

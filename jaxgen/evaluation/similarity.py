@@ -20,13 +20,13 @@ import numpy as np
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
+from jaxgen.evaluation.network import CHUNK
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
 
 WINDOW, SIGMA = 11, 1.5
 CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-CHUNK = 500
 
 
 def scale_weights(height: int, width: int) -> tuple[float, ...]:

@@ -1,4 +1,8 @@
-"""Images as an `.npz`, in the layout that the OpenAI guided-diffusion evaluator reads."""
+"""Arrays as an `.npz`: images, in the layout that the OpenAI guided-diffusion evaluator reads, and cached arrays."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -9,3 +13,20 @@ def save_archive(path: AnyPath, images: np.ndarray, label: np.ndarray | None = N
     """Writes images uint8 [N, H, W, C] as `arr_0`, and labels int32 [N] as `arr_1` if there are any."""
     arrays = (images,) if label is None else (images, label)
     write_whole(path, lambda file: np.savez(file, *arrays))
+
+
+def read_cached(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays in an `.npz` by name; None if it is not there, or damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write_cached(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as an `.npz`, unless it cannot be written: without a cache, only time is lost."""
+    try:
+        write_whole(path, lambda file: np.savez(file, **arrays))
+    except OSError:
+        return

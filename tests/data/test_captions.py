@@ -75,7 +75,7 @@ def test_captions_name_the_label_in_all_wordings():
 @pytest.mark.parametrize("wordings", [DIGITS, CIFAR10])
 def test_each_label_has_a_caption_in_each_wording(wordings):
     for unseen, templates in ((False, wordings.seen), (True, wordings.unseen)):
-        captions = wordings.ask(np.arange(10 * len(templates)) % 10, unseen=unseen)
+        captions = wordings.captions(np.arange(10 * len(templates)) % 10, unseen=unseen)
         assert captions[:2] == [templates[0].format(name) for name in wordings.names[:2]]
         assert set(captions) == {template.format(name) for template in templates for name in wordings.names}
         assert len(set(captions)) == len(captions)
@@ -87,9 +87,9 @@ def test_labels_without_a_name_and_data_without_labels_have_no_captions():
         with pytest.raises(InputError, match=f"The label {label} is no class: expected 0 to 9"):
             caption_labels(digits([3, label]), DIGITS)
         with pytest.raises(InputError, match=f"The label {label} is no class: expected 0 to 9"):
-            DIGITS.ask([3, label])
-    with pytest.raises(InputError, match="no unseen wordings to ask for 'zero'"):
-        DIGITS._replace(unseen=()).ask([3], unseen=True)
+            DIGITS.captions([3, label])
+    with pytest.raises(InputError, match="no unseen wordings for 'zero'"):
+        DIGITS._replace(unseen=()).captions([3], unseen=True)
     with pytest.raises(InputError, match="no seen wordings"):
         caption_labels(digits([3]), DIGITS._replace(seen=()))
     bare = make_dataset(np.zeros((1, 4, 4, 1), np.uint8), None, source="bare", split="train")

@@ -12,7 +12,7 @@ from jaxgen import ImageSpec, Sampler
 from jaxgen.cli import main
 from jaxgen.core.condition import features, labels
 from jaxgen.data import load
-from jaxgen.evaluation import digit_network, frechet_distance
+from jaxgen.evaluation import METRICS, Reference, digit_network, evaluate, frechet_distance, meanings
 from jaxgen.export import ExportInfo, export_sampler
 from tests.programs import run_here, write_images
 
@@ -62,6 +62,17 @@ def test_measures_come_with_their_provenance(files, monkeypatch, capsys):
     before = (files / "evaluation.json").read_text()
     assert run_here(monkeypatch, main, *options) == 0
     assert (files / "evaluation.json").read_text() == before
+
+
+@pytest.mark.parametrize("is_inception", [False, True])
+def test_every_measure_has_a_meaning(is_inception):
+    digits, network = load("mnist", offline=True), digit_network()._replace(is_inception=is_inception)
+    image, label = (digits.arrays[name][::25] for name in ("image", "label"))
+    reference = Reference(image, network.extract(image), train=image, held_out=image)
+    metrics = tuple(metric.name for metric in METRICS)
+    measures = evaluate(image[::-1], reference, network, metrics=metrics, labels=label[::-1])
+    assert {"memorization", "label accuracy", "FID" if is_inception else "Fréchet distance"} <= measures.keys()
+    assert measures.keys() <= meanings().keys()
 
 
 def test_metrics_are_chosen(files, monkeypatch):
@@ -127,7 +138,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
     assert run_here(monkeypatch, main, *options) == 2
     assert "--split train" in capsys.readouterr().err
     assert run_here(monkeypatch, main, *options, "--split", "train") == 0
-    assert "Memorisation is not measured" in capsys.readouterr().out
+    assert "Metrics that need both splits are left out" in capsys.readouterr().out
     record = json.loads((files / "evaluation.json").read_text())
     assert record["real"]["split"] == "train"
     assert "memorization" not in record["measures"]

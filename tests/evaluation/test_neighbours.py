@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from jaxgen import InputError
-from jaxgen.evaluation import compare_manifolds, memorization, neighbours
+from jaxgen.evaluation import compare_manifolds, neighbours
 from jaxgen.evaluation.neighbours import nearest_distances
 
 
@@ -49,15 +49,6 @@ def test_a_common_offset_changes_nothing():
 def test_nearest_distances_are_those_of_scipy():
     of, to = draw(57, 0), draw(91, 1)
     np.testing.assert_allclose(nearest_distances(of, to, k=4), np.sort(cdist(of, to), axis=1)[:, 3], rtol=1e-5)
-
-
-def test_copies_are_memorised_and_new_samples_are_not():
-    train, held_out = draw(300, 0), draw(300, 1)
-    assert memorization(train, held_out, train[:100]).value == 1
-    value, error = memorization(train, held_out, draw(300, 2))
-    assert error == pytest.approx(np.sqrt(601 / 12 / 300**2))
-    assert abs(value - 0.5) < 3 * error
-    assert memorization(train, held_out, draw(300, 2, scale=9.0)).value < 0.1
 
 
 @pytest.mark.parametrize(

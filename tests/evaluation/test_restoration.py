@@ -17,7 +17,9 @@ def test_colour_is_measured_in_colour_images_and_their_truth(tmp_path, monkeypat
     report_restoration(tmp_path, jnp.zeros(truth.shape), {"network": made}, truth)
     results = json.loads((tmp_path / "held_out.json").read_text())
     assert results["network"]["psnr"]["value"] == pytest.approx(compare_pairs(made, truth).psnr.value)
-    assert ("colourfulness" in capsys.readouterr().out) == ("truth" in results) == (channels == 3)
+    printed = capsys.readouterr().out
+    assert ("colourfulness" in printed) == ("truth" in results) == (channels == 3)
+    assert ("0 for grey, best as in the truth" in printed) == (channels == 3)
     if channels == 3:
         assert results["network"]["colourfulness"]["value"] == pytest.approx(colourfulness(made).mean())
         assert results["truth"]["colourfulness"]["value"] == pytest.approx(colourfulness(truth).mean())
