@@ -8,9 +8,9 @@ from PIL import Image
 
 from jaxgen import ImageSpec
 from jaxgen.cli import main as jaxgen
+from jaxgen.core.controls import Controls
 from jaxgen.core.sampler import image_keys
 from jaxgen.export import ExportInfo, export_controls, load_controls
-from jaxgen.models.latents.controls import Controls
 from tests.programs import loaded, run_here
 
 SPEC = ImageSpec(28, 28, 1)

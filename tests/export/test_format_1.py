@@ -9,9 +9,9 @@ import pytest
 
 from jaxgen import ImageSpec, InputError, Sampler
 from jaxgen.core.condition import conditioning, labels
+from jaxgen.core.controls import Controls
 from jaxgen.export import SIGNATURE, ExportInfo, export_controls, export_sampler, load_controls, load_sampler
 from jaxgen.export.format_1 import with_conditions
-from jaxgen.models.latents.controls import Controls
 
 SPEC = ImageSpec(2, 2, 1)
 CONDITION = {"field": "label", "shape": [], "dtype": "int32", "classes": 3}

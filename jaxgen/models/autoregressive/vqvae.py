@@ -24,6 +24,7 @@ from jaxgen.losses import Likelihood, require_num_params
 from jaxgen.nets import Module, forward
 
 RARE = 0.01
+"""The least share of a code, relative to equal shares, below which it is restarted."""
 
 
 class VQVAE(NamedTuple):
