@@ -9,13 +9,13 @@ import numpy as np
 
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
+from jaxgen.core.condition import Fields
+from jaxgen.core.controls import Controls
 from jaxgen.core.image import to_uint8
 from jaxgen.core.types import Array
 from jaxgen.export import ExportedControls, load_controls
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation, save_grid
-from jaxgen.core.condition import Fields
-from jaxgen.core.controls import Controls
 from jaxgen.training.config import Bounds
 
 Rows = Annotated[int, Bounds(least=1, most=100)]

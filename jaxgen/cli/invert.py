@@ -12,6 +12,8 @@ from rich.progress import track
 
 from jaxgen.cli.arguments import writing
 from jaxgen.cli.controls import ImageOptions, draw_latents, images_and_fields, read_controls, save_rows
+from jaxgen.core.condition import Fields
+from jaxgen.core.controls import Controls
 from jaxgen.core.image import to_float, to_uint8
 from jaxgen.core.step import init_state, make_step
 from jaxgen.core.types import Array, Networks
@@ -19,8 +21,6 @@ from jaxgen.core.update import minimize
 from jaxgen.evaluation import compare_pairs
 from jaxgen.io.files import write_whole
 from jaxgen.models import inversion_loss, latent_network
-from jaxgen.core.condition import Fields
-from jaxgen.core.controls import Controls
 from jaxgen.training.config import Bounds, Count, Positive, require_bounds
 
 

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def read_cached(path: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def write_cached(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_cached(path: Path, arrays: Mapping[str, Any]) -> None:
     """Writes arrays as an `.npz`, unless it cannot be written: without a cache, only time is lost."""
     try:
         write_whole(path, lambda file: np.savez(file, **arrays))

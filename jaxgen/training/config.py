@@ -53,7 +53,7 @@ class RunConfig:
     out: Path | None = None
     """Run directory; runs/<experiment> if not given."""
     data: str = "mnist"
-    """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an .npz with `image` uint8 [N, H, W, C]."""
+    """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or .npz: `image` uint8 [N, H, W, C]."""
     data_dir: Path | None = None
     """Folder of the data set: prepared TFDS data, or the four original MNIST files."""
     offline: bool = False
