@@ -1,7 +1,6 @@
 """Conditions on the command line: --label, --features, --text and --images to the fields of a run's conditions."""
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from jaxgen.cli.arguments import read_images
 from jaxgen.core.condition import require_labels
 from jaxgen.data.archive import read_features
 from jaxgen.data.tokenizer import Tokenizer
-from jaxgen.export import ConditionSpec
+from jaxgen.export import ConditionSpec, ExportedControls, ExportedSampler
 from jaxgen.io.errors import InputError
 from jaxgen.training.config import Seed
 
@@ -38,21 +37,16 @@ class DrawOptions:
 
 
 def fields_from_options(
-    options: DrawOptions,
-    conditions: Mapping[str, ConditionSpec],
-    tokenizer: Tokenizer | None,
-    num: int,
-    *,
-    images: str = "",
+    options: DrawOptions, exported: ExportedSampler | ExportedControls, num: int, *, images: str = ""
 ) -> dict[str, np.ndarray]:
-    """The fields [num, ...] of the conditions by name, from the options in turn; labels are by default all classes.
+    """The fields [num, ...] of a run's conditions by name, from the options in turn; labels are by default all classes.
 
     `images` is the value of --images, for verbs that have it.  Words without a token are reported on stderr.
 
     Raises:
       InputError: an option is missing, does not fit, or belongs to no condition of the run.
     """
-    run = options.run
+    run, conditions = options.run, exported.conditions
     if options.label and "label" not in conditions:
         raise InputError(f"--label {options.label[0]}: {run} is not conditioned on labels.")
     if options.features and "features" not in conditions:
@@ -68,7 +62,7 @@ def fields_from_options(
         elif name == "features":
             examples = _features(run, options.features, condition)
         elif name == "text":
-            examples = _tokens(run, options.text, tokenizer)
+            examples = _tokens(run, options.text, exported.tokenizer)
         elif name == "image":
             examples = _images(run, images, condition)
         else:

@@ -52,7 +52,7 @@ def fields_for(options: DrawOptions, exported: ExportedControls, num: int) -> Fi
     Raises:
       InputError: an option is missing, does not fit, or belongs to no condition of the run.
     """
-    fields = fields_from_options(options, exported.conditions, exported.tokenizer, num)
+    fields = fields_from_options(options, exported, num)
     return {name: jnp.asarray(array) for name, array in fields.items()}
 
 

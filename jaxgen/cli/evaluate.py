@@ -26,11 +26,11 @@ from jaxgen.evaluation import (
     choose_network,
     evaluate,
     meanings,
+    needs_splits,
     provenance,
     require_metrics,
     write_results,
 )
-from jaxgen.evaluation.neighbours import MEMORIZATION
 from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
 from jaxgen.training.config import Bounds, Seed, require_bounds
@@ -84,11 +84,11 @@ def evaluate_images(options: Evaluate) -> None:
     out = _output(options, run)
     config = read_config(run) if run else {}
     reading = DataOptions(_data_folder(options, config), options.offline)
-    sampler = _read_sampler(run, options, config.get("data", "<data>"), reading.folder) if run else None
     name = options.data or config.get("data")
+    sampler = _read_sampler(run, options, name or "<data>", reading.folder) if run else None
     if name is None:
-        raise InputError(f"--data is missing: {options.images} does not name the data to compare with: --data mnist.")
-    both = not metrics or MEMORIZATION.name in metrics
+        raise InputError(f"--data is missing: {options.images} names no data to compare with; give it as --data mnist.")
+    both = needs_splits(metrics)
     real = read_real(name, options.split, num=options.num, seed=options.seed, both_splits=both, options=reading)
     network = choose_network(real.images.spec, real.images.source, options.inception)
     drawn = _draw_or_read(options, sampler, real.images, reading)
@@ -131,7 +131,7 @@ def _read_sampler(run: Path, options: Evaluate, data: str, folder: Path | None) 
     if inputs:
         examples = " ".join(EXAMPLES.get(name, f"<{name}>") for name in inputs)
         drawing = f"python -m jaxgen sample {run} {examples} --num {options.num} --out drawn.npz"
-        evaluating = f"python -m jaxgen evaluate drawn.npz --data {options.data or data}"
+        evaluating = f"python -m jaxgen evaluate drawn.npz --data {data}"
         further = {
             "--data-dir": folder,
             "--inception": options.inception,
@@ -167,8 +167,8 @@ def _reference(real: RealImages, network: FeatureNetwork, options: Evaluate, nam
     )
 
 
-def _labels_of(options: Evaluate, config: Mapping[str, Any], name: str) -> str:
-    """The data set that the drawn images' labels belong to; a path where they belong to none."""
+def _labels_of(options: Evaluate, config: Mapping[str, Any], name: str) -> str | None:
+    """The data set that the drawn images' labels belong to; a path or None where they belong to none that is known."""
     if options.images.endswith(".npz"):
         return name
     # A folder's labels are the numbers of its subfolders, whatever these are called.

@@ -51,13 +51,13 @@ def invert(options: Invert) -> None:
     exported = read_controls(options.run, options.out)
     images, fields = images_and_fields(options, exported)
     codes, drawn = find_codes(options, exported.controls, images, fields)
-    save_rows(options.out, jnp.stack([images, drawn]))
-    measures = compare_pairs(np.asarray(images), np.asarray(drawn))
-    print(", ".join(f"{name.upper()} {value:.4g}" for name, (value, _) in measures._asdict().items()))
     archive = options.out.with_suffix(".npz")
     with writing(archive):
         write_whole(archive, lambda file: np.savez(file, codes=codes, images=images, drawn=drawn))
+    save_rows(options.out, jnp.stack([images, drawn]))
     print(f"Codes: {archive}")
+    measures = compare_pairs(np.asarray(images), np.asarray(drawn))
+    print(", ".join(f"{name.upper()} {value:.4g}" for name, (value, _) in measures._asdict().items()))
 
 
 def find_codes(options: Invert, controls: Controls, images: Array, fields: Fields) -> tuple[Array, Array]:

@@ -43,7 +43,7 @@ def sample(options: Sample) -> None:
     require_run(options.run)
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    fields = fields_from_options(options, sampler.conditions, sampler.tokenizer, options.num, images=options.images)
+    fields = fields_from_options(options, sampler, options.num, images=options.images)
     images = sampler.draw(options.seed, options.num, fields=fields)
     label = fields.get("label")
     with writing(options.out):

@@ -110,11 +110,3 @@ MANIFOLD = Metric(
     },
     compute=_measure_manifold,
 )
-
-
-def __getattr__(name: str) -> Metric:  # until cli/evaluate.py asks `needs_splits`
-    if name != "MEMORIZATION":
-        raise AttributeError(name)
-    from jaxgen.evaluation.memorization import MEMORIZATION
-
-    return MEMORIZATION

@@ -26,11 +26,13 @@ from jaxgen.export.stored import (
     positional,
     save_functions,
 )
-from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 
 UNCONDITIONAL = ("draw", "first_layer")
 """Functions that do not take the fields of the conditions."""
+
+REQUIRED = tuple(name for name in Controls._fields if name not in Controls._field_defaults)
+"""Functions that all controls have."""
 
 
 class ExportedControls(NamedTuple):
@@ -77,12 +79,10 @@ def load_controls(folder: AnyPath) -> ExportedControls:
     Raises:
       InputError: there are none, they are damaged, or this JAX cannot read them.
     """
-    functions, spec, conditions, tokenizer = load_functions(folder, "controls")
+    functions, spec, conditions, tokenizer = load_functions(folder, "controls", *REQUIRED)
     by_name = {
         name: function if name in UNCONDITIONAL else by_field(function, conditions)
         for name, function in functions.items()
+        if name in Controls._fields
     }
-    try:
-        return ExportedControls(Controls(**by_name), spec, conditions, tokenizer)
-    except TypeError as error:
-        raise InputError(f"{folder} holds no controls: {error}.") from error
+    return ExportedControls(Controls(**by_name), spec, conditions, tokenizer)

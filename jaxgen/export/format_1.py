@@ -9,5 +9,5 @@ FUNCTIONS = {"judge": "logits"}
 
 def with_conditions(signature: Mapping[str, Any]) -> dict[str, Any]:
     """A signature of format 1 with its condition, if it has one, in a list as format 2 has it."""
-    condition = signature["told"]
+    condition = signature.get("told")
     return {**signature, "conditions": [] if condition is None else [condition]}

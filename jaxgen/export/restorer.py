@@ -71,7 +71,5 @@ def load_restorer(folder: AnyPath) -> ExportedRestorer:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, *_ = load_functions(folder, "restorer")
-    if NAME not in functions:
-        raise InputError(f"{folder} holds no restorer: it holds {', '.join(functions)}.")
+    functions, spec, *_ = load_functions(folder, "restorer", NAME)
     return ExportedRestorer(spec, functions[NAME])

@@ -140,7 +140,5 @@ def load_sampler(folder: AnyPath) -> ExportedSampler:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, conditions, tokenizer = load_functions(folder, NAME)
-    if NAME not in functions:
-        raise InputError(f"{folder} holds no sampler: it holds {', '.join(functions)}.")
+    functions, spec, conditions, tokenizer = load_functions(folder, "sampler", NAME)
     return ExportedSampler(spec, by_field(functions[NAME], conditions), conditions, tokenizer)

@@ -128,11 +128,11 @@ def save_functions(
     write_whole(folder / SIGNATURE, json.dumps(record, indent=2) + "\n")
 
 
-def load_functions(folder: AnyPath, kind: str) -> Stored:
+def load_functions(folder: AnyPath, kind: str, *required: str) -> Stored:
     """The functions in a folder, each compiled when it is called; `kind` describes them in messages.
 
     Raises:
-      InputError: there are none, one is damaged, or this JAX cannot read it.
+      InputError: a function of `required` is missing, one is damaged, or this JAX cannot read it.
     """
     folder = Path(folder)
     try:
@@ -158,6 +158,8 @@ def load_functions(folder: AnyPath, kind: str) -> Stored:
         except Exception as error:
             made = f"made by jax {signature.get('jax')}, this is {jax.__version__}"
             raise InputError(f"{path} cannot be read ({made}): {first_line(error)}") from error
+    if not functions.keys() >= {*required}:
+        raise InputError(f"{folder} holds no {kind}: it holds {', '.join(functions) or 'nothing'}.")
     return Stored(functions, spec, conditions, tokenizer)
 
 

@@ -85,7 +85,5 @@ def load_stylizer(folder: AnyPath) -> ExportedStylizer:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, *_ = load_functions(folder, "style transfer")
-    if NAME not in functions:
-        raise InputError(f"{folder} holds no style transfer: it holds {', '.join(functions)}.")
+    functions, spec, *_ = load_functions(folder, "style transfer", NAME)
     return ExportedStylizer(spec.channels, functions[NAME])

@@ -81,6 +81,16 @@ def test_the_codes_of_images_are_written(finished, tmp_path, monkeypatch):
     assert (found < nearest).all()
 
 
+def test_codes_that_cannot_be_written_are_an_error_before_anything_is_printed(finished, tmp_path, monkeypatch, capsys):
+    (tmp_path / "i.npz").mkdir()
+    options = ("--num", 1, "--starts", 1, "--steps", 1, "--out", tmp_path / "i.png")
+    assert run_here(monkeypatch, jaxgen, "invert", finished, *options) == 2
+    printed, error = capsys.readouterr()
+    assert f"--out {tmp_path / 'i.npz'} cannot be written" in error
+    assert "PSNR" not in printed
+    assert not (tmp_path / "i.png").exists()
+
+
 @pytest.mark.parametrize(
     ("verb", "options", "message"),
     [
@@ -92,7 +102,7 @@ def test_the_codes_of_images_are_written(finished, tmp_path, monkeypatch):
         (
             "interpolate",
             ("--out", "interpolations.jpg"),
-            "interpolations.jpg: expected a name that ends in .png or .gif",
+            "--out interpolations.jpg: expected a name that ends in .png or .gif",
         ),
         ("invert", ("--images", "nowhere.npz"), "nowhere.npz"),
         ("invert", ("--starts", 0), "--starts 0"),

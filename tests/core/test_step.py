@@ -78,6 +78,18 @@ def test_each_step_draws_anew_and_the_same_step_draws_the_same():
     assert zero["d/a"].total == again["d/a"].total != one["d/a"].total
 
 
+@pytest.mark.parametrize("setbacks", [1, 3])
+def test_each_setback_halves_the_step(setbacks):
+    update = minimize(toys.generate, optax.sgd(0.1), wrt="generator")
+    zero = {**toys.networks(), "generator": {"params": {"w": jnp.zeros(toys.SIZE)}}}  # so that w is the step, unrounded
+    state = init_state(update, zero, jax.random.key(0))
+    whole, reduced = (
+        toys.w(make_step(update)(state._replace(setbacks=jnp.int32(number)), toys.batch())[0].networks, "generator")
+        for number in (0, setbacks)
+    )
+    np.testing.assert_array_equal(reduced, whole / 2**setbacks)
+
+
 def test_a_step_keeps_the_types_of_its_state():
     state = begin()
     after, _ = jax.eval_shape(make_step(UPDATE), state, toys.batch())

@@ -121,13 +121,32 @@ def test_a_conditional_run_is_refused_before_data_are_read(files, monkeypatch, c
         assert error.endswith(f"--out drawn.npz; and then {evaluating}\n")
 
 
+def record_data(run, data):
+    """Writes the record of a run on a data set of this name; None for one from Python."""
+    record = {"experiment": "", "config": {"data": data}, "data": {}, "recipe": "", "sessions": []}
+    (run / "config.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [({}, "--data is missing: run names no data to compare with"), (features(2), "evaluate drawn.npz --data <data>")],
+)
+def test_a_run_on_data_from_python_needs_data_to_compare_with(files, monkeypatch, capsys, conditions, message):
+    export_grey("run/sampler", conditions)
+    record_data(files / "run", None)
+    assert run_here(monkeypatch, main, "evaluate", "run") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (files / "run" / "evaluation.json").exists()
+
+
 def test_the_labels_of_a_run_are_those_of_its_data(files, monkeypatch):
     export_grey("run/sampler", labels(10))
     against = "--data", "mnist", "--split", "train", "--offline", "--metrics", "classes", "--num", 20
-    for data, expected in ((None, False), ("fashion_mnist", False), ("mnist", True)):
-        if data:
-            record = {"experiment": "", "config": {"data": data}, "data": {}, "recipe": "", "sessions": []}
-            (files / "run" / "config.json").write_text(json.dumps(record))
+    for data, expected in (("absent", False), (None, False), ("fashion_mnist", False), ("mnist", True)):
+        if data != "absent":
+            record_data(files / "run", data)
         assert run_here(monkeypatch, main, "evaluate", "run", *against) == 0
         measures = json.loads((files / "run" / "evaluation.json").read_text())["measures"]
         assert ("label accuracy" in measures) == expected
@@ -162,7 +181,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("drawn.npz", "--data", "bomb"), "9000 x 9000 pixels"),
         (
             ("cvae", "--data", "real.npz"),
-            "--features features.npz --num 10000 --out drawn.npz; and then",
+            "sample cvae --features features.npz --num 10000 --out drawn.npz; and then python -m jaxgen evaluate",
         ),
         (("drawn.npz", "--data", "real.npz", "--inception", "absent.pth"), "absent.pth cannot be read"),
         (("drawn.npz", "--data", "real.npz", "--inception", "not.pth"), "--inception not.pth"),

@@ -234,13 +234,13 @@ def of_format_1(finished, tmp_path):
 
 
 def test_a_run_of_an_earlier_format_is_not_resumed_and_can_be_drawn_from(of_format_1, data, monkeypatch, capsys):
-    before = (of_format_1 / "config.json").read_bytes()
+    before = {path: path.read_bytes() for path in of_format_1.rglob("*") if path.is_file()}
     assert run_here(monkeypatch, gan_mnist.main, *TINY, "--data", data, "--out", of_format_1) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "holds a run of format 1; this jaxgen resumes format 2" in error
     assert error.count("\n") == 1
-    assert (of_format_1 / "config.json").read_bytes() == before
+    assert before == {path: path.read_bytes() for path in of_format_1.rglob("*") if path.is_file()}
     out = of_format_1 / "drawn.npz"
     assert run_here(monkeypatch, jaxgen, "sample", of_format_1, "--num", 3, "--out", out) == 0
     assert loaded(out)["arr_0"].shape == (3, 28, 28, 1)

@@ -51,5 +51,5 @@ def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, 
     (number,) = jax.export.symbolic_shape("B")
     keys = jax.ShapeDtypeStruct((number,), jax.random.key(0).dtype)
     fields = {name: jax.ShapeDtypeStruct((number, *c.shape), c.dtype) for name, c in conditions.items()}
-    images = jax.eval_shape(recipe.sampler.draw, state.networks, keys, fields)
+    images = jax.eval_shape(recipe.sampler, state.networks, keys, **fields)
     assert (images.shape, images.dtype) == ((number, *spec), jnp.float32)

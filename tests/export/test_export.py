@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from jaxgen import ImageSpec, InputError, Sampler
-from jaxgen.export import BATCH, SIGNATURE, ExportInfo, export_sampler, exportable, load_sampler, seeded
+from jaxgen.export import (
+    BATCH,
+    SIGNATURE,
+    ExportInfo,
+    export_sampler,
+    exportable,
+    load_controls,
+    load_restorer,
+    load_sampler,
+    load_stylizer,
+    seeded,
+)
 
 SPEC = ImageSpec(5, 4, 3)
 FUNCTION = "sampler.stablehlo"
@@ -87,3 +98,11 @@ def test_a_missing_or_unreadable_sampler_is_refused(folder, tmp_path):
     (folder / SIGNATURE).write_text("{")
     with pytest.raises(InputError, match=r"signature\.json cannot be read"):
         load_sampler(folder)
+
+
+@pytest.mark.parametrize(
+    ("load", "kind"), [(load_controls, "controls"), (load_restorer, "restorer"), (load_stylizer, "style transfer")]
+)
+def test_a_folder_of_another_kind_is_refused(folder, load, kind):
+    with pytest.raises(InputError, match=f"holds no {kind}: it holds sampler"):
+        load(folder)

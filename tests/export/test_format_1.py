@@ -8,29 +8,47 @@ import numpy as np
 import pytest
 
 from jaxgen import ImageSpec, InputError, Sampler
-from jaxgen.core.condition import conditioning, labels
+from jaxgen.core.condition import conditioning, features, labels, text
 from jaxgen.core.controls import Controls
+from jaxgen.data import train_tokenizer
 from jaxgen.export import SIGNATURE, ExportInfo, export_controls, export_sampler, load_controls, load_sampler
 from jaxgen.export.format_1 import with_conditions
 
 SPEC = ImageSpec(2, 2, 1)
-CONDITION = {"field": "label", "shape": [], "dtype": "int32", "classes": 3}
-CONDITIONS = [({}, None), (labels(3), CONDITION)]
+LABEL, FEATURES, TEXT = (
+    {"field": "label", "shape": [], "dtype": "int32", "classes": 3},
+    {"field": "features", "shape": [2], "dtype": "float32", "classes": 0},
+    {"field": "text", "shape": [2], "dtype": "int32", "classes": 0},
+)
+CONDITIONS = [({}, None), (labels(3), LABEL), (features(2), FEATURES), (text(2), TEXT)]
+TOKENIZER = train_tokenizer(["a red heart"], length=2, size=5)
+ENTRIES = {"told", "image", "platforms", "jax", "sha256"}
+"""Of each signature of format 1; that of a sampler has two more, and that of a model of text a tokenizer."""
 
 
-def as_format_1(folder, condition):
-    """Rewrites a folder's signature, and the names of its functions, as format 1 has them."""
+def fields_of(condition, num):
+    """Fields of a condition, each example another."""
+    if condition is None:
+        return {}
+    values = {"label": [2, 0, 1], "features": [[0.0, 1.0], [2.0, 0.0], [0.5, 0.2]], "text": [[0, 2], [3, 0], [2, 0]]}
+    return {condition["field"]: np.array(values[condition["field"]], condition["dtype"])[:num]}
+
+
+def as_format_1(folder, condition, entries):
+    """Rewrites a folder's signature, of these entries, and the names of its functions as format 1 has them."""
     signature = json.loads((folder / SIGNATURE).read_text())
     assert signature.pop("format") == 2
     assert signature.pop("conditions") == ([condition] if condition else [])
     if "logits" in signature["sha256"]:
         signature["sha256"]["judge"] = signature["sha256"].pop("logits")
         (folder / "logits.stablehlo").rename(folder / "judge.stablehlo")
-    (folder / SIGNATURE).write_text(json.dumps({**signature, "told": condition}))
+    signature["told"] = condition
+    assert signature.keys() == entries | ({"tokenizer.json"} if condition is TEXT else set())
+    (folder / SIGNATURE).write_text(json.dumps(signature))
 
 
 def brightness(conditions, fields, num):
-    """A grey value in [-1, 1] for each image: that of its label if there is one."""
+    """A grey value in [-1, 1] for each image: that of its condition if there is one."""
     inputs = conditioning(conditions, fields)
     return jnp.argmax(inputs[0], axis=-1) - 1.0 if inputs else jnp.zeros(num)
 
@@ -42,12 +60,13 @@ def test_a_sampler_draws_the_same_images(tmp_path, conditions, condition):
         return jnp.tanh(networks["scale"] * noise + brightness(conditions, fields, keys.shape[0])[:, None, None, None])
 
     sampler = Sampler(draw, conditions)
-    export_sampler(sampler)(tmp_path, {"scale": jnp.float32(0.5)}, ExportInfo(SPEC))
-    fields = {"label": np.array([2, 0, 1])} if condition else {}
-    expected, described = load_sampler(tmp_path).draw(7, 3, fields=fields), load_sampler(tmp_path).conditions
-    as_format_1(tmp_path, condition)
-    np.testing.assert_array_equal(load_sampler(tmp_path).draw(7, 3, fields=fields), expected)
-    assert load_sampler(tmp_path).conditions == described
+    info = ExportInfo(SPEC, conditions, TOKENIZER if condition is TEXT else None)
+    export_sampler(sampler)(tmp_path, {"scale": jnp.float32(0.5)}, info)
+    fields, present = fields_of(condition, 3), load_sampler(tmp_path)
+    as_format_1(tmp_path, condition, ENTRIES | {"inputs", "output"})
+    earlier = load_sampler(tmp_path)
+    np.testing.assert_array_equal(earlier.draw(7, 3, fields=fields), present.draw(7, 3, fields=fields))
+    assert (earlier.spec, earlier.conditions, earlier.tokenizer) == (SPEC, present.conditions, info.tokenizer)
 
 
 @pytest.mark.parametrize(("conditions", "condition"), CONDITIONS)
@@ -63,11 +82,11 @@ def test_controls_are_the_same_functions(tmp_path, conditions, condition):
             logits=lambda images, fields: images.mean((1, 2, 3)) + brightness(conditions, fields, images.shape[0]),
         )
 
-    export_controls(controls)(tmp_path, {}, ExportInfo(SPEC, conditions))
-    as_format_1(tmp_path, condition)
+    export_controls(controls)(tmp_path, {}, ExportInfo(SPEC, conditions, TOKENIZER))
+    as_format_1(tmp_path, condition, ENTRIES)
     live, loaded = controls({}), load_controls(tmp_path)
     assert list(loaded.conditions) == list(conditions)
-    fields, images = {"label": jnp.array([2, 0])} if condition else {}, jnp.ones((2, *SPEC))
+    fields, images = fields_of(condition, 2), jnp.ones((2, *SPEC))
     latents = live.draw(jnp.uint32(1), jnp.arange(2))
     codes = live.codes(latents, fields)
     for name, arguments in {
@@ -84,7 +103,8 @@ def test_controls_are_the_same_functions(tmp_path, conditions, condition):
 
 def test_a_condition_becomes_a_list_of_one():
     assert with_conditions({"told": None, "jax": "0.7"})["conditions"] == []
-    assert with_conditions({"told": CONDITION})["conditions"] == [CONDITION]
+    assert with_conditions({"jax": "0.7"})["conditions"] == []
+    assert with_conditions({"told": LABEL})["conditions"] == [LABEL]
 
 
 @pytest.mark.parametrize("change", [{"format": 3}, {"format": "2"}])

@@ -123,7 +123,7 @@ def without_times(row):
             "saturated",
             40,
             40,
-            "The discriminator's loss fit/played_loss has been below 0.001 for 1,000 steps",
+            "The discriminator's loss fit/played_loss has been below 0.001 for 1,000 steps at step 1,040",
         ),
         ("collapse", 45, 40, "Drawn images differ from each other less than 10% as much as real ones at step 100"),
     ],
