@@ -23,8 +23,7 @@ from jaxgen.data import Dataset, load
 from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, Classifier, classifier_network
 from jaxgen.evaluation.weights import write_weights
 from jaxgen.nets import Module, forward
-from jaxgen.training import command
-from jaxgen.training.fit import fit
+from jaxgen.training import command, fit
 
 BATCH = 128
 

@@ -20,8 +20,7 @@ from jaxgen.evaluation import Matcher, hold_out_captions, retrieval_accuracy, sa
 from jaxgen.losses import symmetric_cross_entropy
 from jaxgen.models import change_colour, draw_batch, translate
 from jaxgen.nets import Matching, forward
-from jaxgen.training import Bounds, Count, command, require_bounds
-from jaxgen.training.fit import fit
+from jaxgen.training import Bounds, Count, command, fit, require_bounds
 
 BATCH = 128
 

@@ -3,6 +3,7 @@
     config          RunConfig  Bounds  Count  Positive  Seed  require_bounds
     recipe          Recipe  Score  Scores  first_state
     run             run  command  best_networks
+    without a run   fit  Measured
     run directory   RunDirectory  plot_metrics
     best state      Best  frechet_score
     checkpoints     Checkpoints  Retention  find_damage
@@ -15,6 +16,8 @@ from jaxgen.io.program import command
 from jaxgen.training.best import Best, frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention, find_damage
 from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed, require_bounds
+from jaxgen.training.dispatch import Measured
+from jaxgen.training.fit import fit
 from jaxgen.training.plot import plot_metrics
 from jaxgen.training.recipe import Recipe, Score, Scores, first_state
 from jaxgen.training.run import best_networks, run
@@ -27,6 +30,7 @@ __all__ = [
     "Checkpoints",
     "Count",
     "Divergence",
+    "Measured",
     "Positive",
     "Recipe",
     "Retention",
@@ -42,6 +46,7 @@ __all__ = [
     "diagnose",
     "find_damage",
     "first_state",
+    "fit",
     "frechet_score",
     "observe",
     "plot_metrics",

@@ -9,18 +9,16 @@ import json
 import math
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Networks, TrainState
 from jaxgen.data import Dataset, StreamedDataset, make_dataset
 from jaxgen.evaluation import cached_features, choose_network, fit_gaussian, gaussian_distance
-from jaxgen.export import ExportInfo, export_sampler, seeded
+from jaxgen.export import ExportInfo, export_sampler
 from jaxgen.io.files import AnyPath, write_whole
 from jaxgen.training.checkpoint import Checkpoints, Retention
-from jaxgen.training.grids import some_examples
+from jaxgen.training.grids import drawer, some_examples
 from jaxgen.training.recipe import Score, Scores
 
 DRAW = 250
@@ -80,7 +78,7 @@ def frechet_score(
     digest = make_dataset(images, None, source=dataset.source, split=dataset.split).digest
     real = fit_gaussian(cached_features(network, images, digest).features)
     name = "fid" if network.is_inception else "frechet_distance"
-    draw = jax.jit(lambda networks, index, fields: seeded(sampler, networks)(jnp.uint32(seed), index, fields))
+    draw = drawer(sampler, seed)
 
     def score(networks: Networks) -> Scores:
         drawn = []

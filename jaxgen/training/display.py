@@ -30,17 +30,15 @@ class Display:
             self._bar.stop()
 
     def show(
-        self, step: int, metrics: Mapping[str, float], images_per_second: float, done: float, seconds: float
+        self, step: int, losses: Mapping[str, float], images_per_second: float, done: float, seconds: float
     ) -> None:
         """Shows the step, the speed, the fraction of the run that is done (0 to 1), the seconds left and the losses."""
-        losses = "  ".join(
-            f"{name.removesuffix('/loss')} {value:.3f}" for name, value in metrics.items() if name.endswith("loss")
-        )
+        values = "  ".join(f"{name.removesuffix('/loss')} {value:.3f}" for name, value in losses.items())
         speed, left = f"{images_per_second:,.0f} images/s", f"{_clock(seconds)} left"
-        self._bar.update(self._task, description=f"step {step:,}", completed=done, status=f"{speed}  {left}  {losses}")
+        self._bar.update(self._task, description=f"step {step:,}", completed=done, status=f"{speed}  {left}  {values}")
         if not self._console.is_terminal and time.monotonic() - self._last >= QUIET_SECONDS:
             self._last = time.monotonic()
-            self.say(f"step {step:,}  {done:.0%}  {speed}  {left}  {losses}")
+            self.say(f"step {step:,}  {done:.0%}  {speed}  {left}  {values}")
 
     def say(self, text: str) -> None:
         """Prints a line, above the bar if there is one."""

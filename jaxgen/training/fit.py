@@ -21,7 +21,15 @@ def fit(
     steps: int,
     report: Callable[[Measured], None],
 ) -> Networks:
-    """Trains networks on one device for a number of steps; `report` takes the mean metrics of each dispatch."""
+    """Trains networks on one device, on `steps` random batches of a data set in memory, and returns them.
+
+    `key` is a typed key []; a batch has the fields of the data set, such as `image` uint8 [B, H, W, C]; `report` is
+    called with the metrics of each 50 steps.
+
+    Raises:
+      ValueError: a name is no network, two links of a chain own one network, or a loss is not a scalar.
+      TypeError: a step would change the type of the state.
+    """
     state = init_state(update, networks, key)
     feed = feed_from(dataset, seed=0, batch_size=batch_size)
     strategy = by_jit(make_mesh(jax.devices()[:1]))

@@ -1,7 +1,7 @@
 """What a run draws: sample grids on the way, and the recipe's further pictures at the end."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.condition import Conditions
-from jaxgen.core.types import Networks
+from jaxgen.core.sampler import Sampler
+from jaxgen.core.types import Array, Networks
 from jaxgen.data import Dataset, StreamedDataset, batch_indices
 from jaxgen.export import seeded
 from jaxgen.io.pictures import save_grid
@@ -31,7 +32,7 @@ def grid_drawer(recipe: Recipe, dataset: Dataset | StreamedDataset, seed: int, h
     """
     fields, columns = grid_fields(recipe.sampler.conditions, dataset, GRID, seed)
     num = len(next(iter(fields.values()))) if fields else GRID
-    draw = jax.jit(lambda networks, index, fields: seeded(recipe.sampler, networks)(jnp.uint32(seed), index, fields))
+    draw = drawer(recipe.sampler, seed)
     # Among fewer real images than drawn ones, the nearest neighbours would be further away.
     is_comparable = host.is_first and dataset.size >= num
     real = diversity(some_examples(dataset, num, seed)["image"]) if is_comparable else 0.0
@@ -39,13 +40,18 @@ def grid_drawer(recipe: Recipe, dataset: Dataset | StreamedDataset, seed: int, h
     def draw_grid(path: Path, networks: Networks) -> dict[str, float]:
         ratio = np.float32(np.nan)
         if host.is_first:
-            images = np.asarray(draw(networks, jnp.arange(num, dtype=jnp.int32), fields))
+            images = np.asarray(draw(networks, np.arange(num, dtype=np.int32), fields))
             save_grid(path, images, columns=columns)
             ratio = np.float32(diversity(images) / real if real else np.nan)
         ratio = float(host.share(ratio))
         return {} if math.isnan(ratio) else {DIVERSITY: round(ratio, 4)}
 
     return draw_grid
+
+
+def drawer(sampler: Sampler, seed: int) -> Callable[[Networks, np.ndarray, Mapping[str, np.ndarray]], Array]:
+    """The compiled function (networks, index int32 [B], fields [B, ...]) -> images uint8 [B, H, W, C] of a seed."""
+    return jax.jit(lambda networks, index, fields: seeded(sampler, networks)(jnp.uint32(seed), index, fields))
 
 
 def grid_fields(

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from jaxgen.core.step import make_step
 from jaxgen.core.types import Networks, TrainState
-from jaxgen.export import export_sampler
+from jaxgen.export import export_sampler, exportable
 from jaxgen.training.best import Best
 from jaxgen.training.clock import Clock
 from jaxgen.training.dispatch import Progress, diverged_leaves, feed_from, train
@@ -63,7 +62,7 @@ def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainSt
                 _save(run, run.strategy.fetch(reached), signs)
     state = state if reached is None else run.strategy.fetch(reached)
     _save(run, state, signs)
-    draw_grid(_grid(run, int(state.step)), state.networks)
+    draw_grid(run.directory.grid(int(state.step)), state.networks)
     _finish(run, state.networks)
     return state
 
@@ -92,7 +91,7 @@ def _draw(run: Run, draw_grid: GridDrawer, progress: Progress) -> dict[str, floa
     """Draws a sample grid if it is time; returns the metrics of its images."""
     if progress.step % run.config.sample_every:
         return {}
-    return draw_grid(_grid(run, progress.step), run.strategy.fetch(progress.state.networks))
+    return draw_grid(run.directory.grid(progress.step), run.strategy.fetch(progress.state.networks))
 
 
 def _evaluate(run: Run, progress: Progress) -> dict[str, float]:
@@ -111,7 +110,8 @@ def _evaluate(run: Run, progress: Progress) -> dict[str, float]:
 def _log(run: Run, clock: Clock, row: Mapping[str, float]) -> None:
     if run.host.is_first:
         run.directory.log(row)
-        run.display.show(int(row["step"]), row, row["time/images_per_second"], *clock.remaining())
+        losses = {name: row[name] for name in run.watched.losses if name in row}
+        run.display.show(int(row["step"]), losses, row["time/images_per_second"], *clock.remaining())
 
 
 def _save(run: Run, state: TrainState, signs: Signs) -> None:
@@ -119,14 +119,11 @@ def _save(run: Run, state: TrainState, signs: Signs) -> None:
         run.checkpoints.save(state, protect=signs.healthy)
 
 
-def _grid(run: Run, step: int) -> Path:
-    return run.directory.samples / f"step_{step:07}.png"
-
-
 def _finish(run: Run, networks: Networks) -> None:
     """Plots the metrics, writes the exports, and draws the recipe's further pictures."""
     if not run.host.is_first:
         return
+    networks = exportable(networks)
     plot_metrics(run.directory.losses, run.directory.rows())
     export_sampler(run.recipe.sampler)(run.directory.sampler, networks, run.export_info)
     for name, export in run.recipe.exports.items():

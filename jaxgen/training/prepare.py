@@ -78,7 +78,7 @@ def prepare_run(
     dataset = load_data(config, data, prepare, display.say)
     if config.batch_size > dataset.size:
         raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
-    strategy = choose_strategy(config.parallel)
+    strategy = choose_strategy(config.parallel, host)
     require_divisible(config.batch_size, strategy.devices)
     recipe = build(config, dataset.spec)
     arrays = dataset.arrays if isinstance(dataset, Dataset) else {}
@@ -89,9 +89,7 @@ def prepare_run(
     state = first_state(config, recipe)
     if recipe.start and not (config.resume and checkpoints.steps()):
         state = state._replace(networks=recipe.start())
-    record = make_provenance(config, recipe, dataset, state, name)
-    if data is not None:
-        record["config"]["data"] = None  # --data was not read
+    record = make_provenance(config, recipe, dataset, state, name, from_python=data is not None)
     return Run(config, recipe, dataset, strategy, state, record, directory, checkpoints, display, host, began)
 
 
@@ -117,14 +115,14 @@ def load_data(
     return prepare(dataset)
 
 
-def choose_strategy(parallel: str) -> Strategy:
-    """The strategy of that name on all devices.
+def choose_strategy(parallel: str, host: Host) -> Strategy:
+    """The strategy of that name on all devices of all processes.
 
     Raises:
       InputError: pmap with several processes.
     """
     if parallel == "pmap":
-        if jax.process_count() > 1:
+        if host.processes > 1:
             raise InputError("--parallel pmap runs in one process: with --distributed use jit or fsdp.")
         return by_pmap(jax.local_devices())
     return by_jit(make_mesh(), fsdp=parallel == "fsdp")

@@ -24,15 +24,23 @@ PLACES = ("out", "data", "data_dir")
 
 
 def make_provenance(
-    config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState, name: str
+    config: RunConfig,
+    recipe: Recipe,
+    dataset: Dataset | StreamedDataset,
+    state: TrainState,
+    name: str,
+    *,
+    from_python: bool,
 ) -> dict[str, Any]:
     """The record of a run that begins now.
 
-    `sessions` has an entry for each time that the run was begun or resumed.
+    `sessions` has an entry for each time that the run was begun or resumed.  `from_python` says that the data set came
+    from Python: `--data`, which was not read, is recorded as None.
 
     Raises:
       ValueError, TypeError: the recipe does not fit the data or itself.
     """
+    options = dataclasses.asdict(config) | ({"data": None} if from_python else {})
     session = {
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES}
         | {"python": platform.python_version()},
@@ -42,7 +50,7 @@ def make_provenance(
     record = {
         "format": FORMAT,
         "experiment": name,
-        "config": dataclasses.asdict(config),
+        "config": options,
         "data": {"source": dataset.source, "split": dataset.split, "images": dataset.size, "digest": dataset.digest},
         "recipe": recipe_digest(config, recipe, dataset, state),
         "sessions": [session],

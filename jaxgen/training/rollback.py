@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.types import TrainState
 from jaxgen.training.checkpoint import flatten, unflatten
-from jaxgen.training.divergence import save_divergence
+from jaxgen.training.divergence_report import save_divergence
 from jaxgen.training.prepare import Run
 from jaxgen.training.processes import AgreedError
 from jaxgen.training.watchdog import Divergence
@@ -50,7 +50,7 @@ def _report(run: Run, divergence: Divergence, number: int, outcome: str) -> Path
 
     def write() -> None:
         rows, grids = run.directory.rows(), run.directory.grids()
-        save_divergence(folder, **divergence._asdict(), outcome=outcome, rows=rows, grids=grids)
+        save_divergence(folder, divergence, outcome=outcome, rows=rows, grids=grids)
 
     run.host.agree_on_first(write)  # no process ends before the report is written
     return folder / "report.md"

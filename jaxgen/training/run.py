@@ -27,7 +27,7 @@ from jaxgen.training.processes import this_host
 from jaxgen.training.provenance import fingerprint
 from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.rollback import restore
-from jaxgen.training.run_directory import RunDirectory, require_same_run
+from jaxgen.training.run_directory import RunDirectory, require_format, require_same_run
 
 
 def run(
@@ -152,8 +152,10 @@ def best_networks(
     """The networks of the best state that was evaluated in a run, or of the last state if none was.
 
     Raises:
-      InputError: no sound checkpoint is there, or it is of another recipe.
+      InputError: no sound checkpoint is there, or it is of another format or another recipe.
     """
+    if directory.config.exists():
+        require_format(str(directory.path), directory.earlier() or {})
     target = first_state(config, build(config, spec))
     for folder in (directory.best / "checkpoints", directory.checkpoints):
         if (state := Checkpoints(folder).restore(target, print)) is not None:

@@ -118,6 +118,10 @@ class RunDirectory:
                 break
         return rows
 
+    def grid(self, step: int) -> Path:
+        """The path of the sample grid at a step."""
+        return self.samples / f"step_{step:07}.png"
+
     def grids(self) -> list[Path]:
         """The sample grids in the order of their steps."""
         return sorted(self.samples.glob("step_*.png"))
@@ -131,6 +135,21 @@ class RunDirectory:
         write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
 
+def require_format(place: str, record: Mapping[str, Any], advice: str = "") -> None:
+    """Refuses the `config.json` of a run whose checkpoints have another format.
+
+    `place` names the run directory in the message; `advice` adds to what to do.
+
+    Raises:
+      InputError: naming both formats.
+    """
+    if (written := record.get("format", 1)) != FORMAT:
+        raise InputError(
+            f"{place} holds a run of format {written}; this jaxgen resumes format {FORMAT}: "
+            f"go back to the code that wrote it{advice}."
+        )
+
+
 def require_same_run(path: Path, earlier: Mapping[str, Any], record: Mapping[str, Any], free: frozenset[str]) -> None:
     """Refuses to resume a run of another format, experiment, config, data or recipe.
 
@@ -139,11 +158,7 @@ def require_same_run(path: Path, earlier: Mapping[str, Any], record: Mapping[str
     Raises:
       InputError: naming what differs.
     """
-    if (written := earlier.get("format", 1)) != FORMAT:
-        raise InputError(
-            f"--out {path} holds a run of format {written}; this jaxgen resumes format {FORMAT}: "
-            f"go back to the code that wrote it, {ADVICE}."
-        )
+    require_format(f"--out {path}", earlier, f", {ADVICE}")
     if earlier["experiment"] != record["experiment"]:
         raise InputError(f"--out {path} holds a run of {earlier['experiment']}: choose another --out.")
     for field in sorted((earlier["config"].keys() | record["config"].keys()) - free):

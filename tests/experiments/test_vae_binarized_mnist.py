@@ -100,6 +100,18 @@ def test_training_starts_from_the_best_state_of_an_earlier_run(finished, train, 
     assert train("--steps", 2, *on, out=tmp_path / "on") == 0
 
 
+def test_training_does_not_start_from_a_run_of_an_earlier_format(finished, train, tmp_path, capsys):
+    first = shutil.copytree(finished[0], tmp_path / "first")
+    record = json.loads((first / "config.json").read_text())
+    del record["format"]  # format 1 had no such entry
+    (first / "config.json").write_text(json.dumps(record))
+    assert train("--pseudo-inputs", 2, "--start-from", first, out=tmp_path / "on") == 2
+    error = capsys.readouterr().err
+    assert f"error: {first} holds a run of format 1; this jaxgen resumes format 2" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "on").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -48,6 +48,7 @@ def test_a_list_of_examples_is_a_data_set(tmp_path):
     assert [row["step"] for row in directory.rows()] == [10, 20]
     record = json.loads(directory.config.read_text())
     assert (record["data"]["source"], record["data"]["images"]) == ("24 examples of a list", 24)
+    assert record["config"]["data"] is None
     assert load_sampler(directory.sampler).draw(0, 3).shape == (3, 4, 4, 1)
     run(replace(config, steps=30), toy_experiment.build, name="toy", data=EXAMPLES)
     assert [row["step"] for row in directory.rows()] == [10, 20, 30]
@@ -61,7 +62,10 @@ def test_a_second_discriminator_that_has_won_is_noticed(tmp_path):
         run(config, build, name="two", data=EXAMPLES)
 
 
-def test_a_metric_that_is_called_a_loss_and_is_not_minimised_stops_no_run(tmp_path):
+def test_a_metric_that_is_called_a_loss_and_is_not_minimised_stops_no_run_and_is_not_shown(tmp_path, capsys):
     build = with_metrics(validation_loss=lambda step: jnp.inf)
     run(replace(SHORT, out=tmp_path / "run", steps=50), build, name="metric", data=EXAMPLES)
+    printed = capsys.readouterr().out
+    assert "left  loss 1.000\n" in printed
+    assert "validation_loss" not in printed
     assert [row["validation_loss"] for row in RunDirectory(tmp_path / "run").rows()] == [None] * 5

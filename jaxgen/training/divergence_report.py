@@ -6,33 +6,27 @@ from typing import Any
 
 from jaxgen.io.files import write_whole
 from jaxgen.training.plot import plot_metrics
+from jaxgen.training.watchdog import Divergence
 
 LAST = 8
 """Rows of metrics in the report's table."""
 
 
 def save_divergence(
-    folder: Path,
-    *,
-    what: str,
-    since: int,
-    step: int,
-    advice: str,
-    outcome: str,
-    rows: Sequence[dict[str, Any]],
-    grids: Sequence[Path],
+    folder: Path, divergence: Divergence, *, outcome: str, rows: Sequence[dict[str, Any]], grids: Sequence[Path]
 ) -> None:
     """Writes a report: what went wrong and since when, what was done, what to try, and the metrics up to then."""
+    since, step = divergence.since, divergence.step
     folder.mkdir(parents=True, exist_ok=True)
     plot_metrics(folder / "metrics.png", rows, mark=since)
     lines = [
-        f"# {what}",
+        f"# {divergence.what}",
         "",
         f"Noticed at step {step:,}; all was well until step {since:,} (the dashed line in the plots).",
         "",
         outcome,
         "",
-        advice,
+        divergence.advice,
         "",
         "![Metrics](metrics.png)",
         "",
