@@ -36,7 +36,7 @@ class Config(RunConfig):
     """Draw MNIST digits of a given class with a conditional DCGAN."""
 
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     classes: Count = 10
     """Number of classes; labels are from 0 to one less."""
     width: Count = 32

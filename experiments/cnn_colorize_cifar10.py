@@ -44,7 +44,7 @@ class Config(RunConfig):
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record, under --data-dir."""
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     width: Count = 32
     """Channels of both networks' maps of half the image's sides; each half of those has twice as many."""
     learning_rate: Positive = 2e-3

@@ -53,7 +53,7 @@ class Config(RunConfig):
     """inpaint: a block is hidden; complete: a half is; denoise: Gaussian noise is added; super_resolve: blocks of 2x2
     or 4x4 pixels are averaged."""
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     width: Count = 32
     """Channels of the maps of half the image's sides; those of a quarter have twice as many."""
     learning_rate: Positive = 2e-3

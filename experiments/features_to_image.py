@@ -35,10 +35,10 @@ class Config(RunConfig):
     """Draw images for features of images with a conditional VAE."""
 
     kind: Kind = "edges"
-    """palette: six colours and their shares; edges: the strength of contours; embedding: the features of a packaged
-    classifier, for digits or for photographs of 32x32."""
+    """palette: six colours and their shares; edges: gradients in blocks of 2x2 pixels; embedding: features of a
+    packaged classifier, for images of 28x28x1 or 32x32x3."""
     batch_size: Count = 64
-    """Images per step."""
+    """Images per step, over all devices."""
     latent_size: Count = 16
     """Latent dimension."""
     width: Count = 32

@@ -42,7 +42,7 @@ class Config(RunConfig):
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 64
-    """Images per step."""
+    """Images per step, over all devices."""
     preset: Literal["sngan", "r3gan"] = "sngan"
     """Networks, losses and optimisers."""
     classes: Annotated[int, Bounds(least=0)] = 0

@@ -26,7 +26,7 @@ class Config(RunConfig):
     """Draw MNIST digits with a DCGAN."""
 
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     width: Count = 32
     """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Annotated[int, Bounds(least=0)] = 256

@@ -36,7 +36,7 @@ class Config(RunConfig):
     max_minutes: Positive = 75.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 16
-    """Images per step."""
+    """Images per step, over all devices."""
     evaluate_every: Annotated[int, Bounds(least=0)] = 2_500
     """Steps between evaluations on the validation digits; the best state is kept in best/.  0 for none."""
     width: Count = 32
@@ -44,9 +44,9 @@ class Config(RunConfig):
     dilations: tuple[Count, ...] = (1, 2, 4, 8)
     """Dilations of the layers with a kernel of 3, after the first layer with a kernel of 7."""
     learning_rate: Positive = 2e-3
-    """Adam's; it decays as lr / (1 + step / half_life)."""
+    """Adam's at the first step; at step n it is lr / (1 + n / half_life)."""
     half_life: Count = 5_000
-    """Steps after which the learning rate is halved."""
+    """The step at which the learning rate is half of what it was at first; at twice that step, a third."""
     temperature: Positive = 1.0
     """Sampling temperature of samples and completions; below 1 they concentrate on the modes."""
 

@@ -35,7 +35,7 @@ class Config(RunConfig):
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 16
-    """Images per step."""
+    """Images per step, over all devices."""
     width: Count = 64
     """Channels of both streams; the paper has 160."""
     levels: Count = 3

@@ -45,7 +45,7 @@ class Config(RunConfig):
     max_minutes: Positive = 30.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     evaluate_every: Annotated[int, Bounds(least=0)] = 5_000
     """Steps between counts of the modes; the best state is kept in best/.  0 for none."""
     evaluate_num: Annotated[int, Bounds(least=2)] = 26_000

@@ -39,11 +39,12 @@ class Config(RunConfig):
     """Transfer styles between images by adaptive instance normalisation."""
 
     data: str = "cifar10"
-    """A data set's name, a folder of images, or an .npz; contents and styles are both of it."""
+    """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an .npz; contents and styles are both of
+    it."""
     max_minutes: Positive = 10.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 8
-    """Images per step, an even number: each takes its neighbour's style."""
+    """Images per step, over all devices, an even number: each takes its neighbour's style."""
     sample_every: Count = 500
     """Steps between sample grids."""
     width: Count = 16

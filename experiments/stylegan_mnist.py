@@ -40,7 +40,7 @@ class Config(RunConfig):
     max_minutes: Positive = 15.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     width: Count = 16
     """Channels of the generator's maps at the two largest sizes; each smaller size has twice as many, and so has the
     discriminator's first layer."""

@@ -39,7 +39,7 @@ class Config(RunConfig):
     max_minutes: Positive = 40.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     words: Count = 12
     """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096

@@ -48,9 +48,9 @@ class Config(RunConfig):
     free: ClassVar[frozenset[str]] = RunConfig.free | {"evaluated"}
 
     data: Literal["mnist", "cifar10"] = "mnist"
-    """What captions are written for."""
+    """The data set for whose labels captions are written."""
     batch_size: Count = 32
-    """Images per step."""
+    """Images per step, over all devices."""
     words: Count = 10
     """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 64

@@ -48,7 +48,7 @@ class Config(RunConfig):
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 100
-    """Images per step."""
+    """Images per step, over all devices."""
     evaluate_every: Annotated[int, Bounds(least=0)] = 2_500
     """Steps between evaluations on the validation digits; the best state is kept in best/.  0 for none."""
     network: Literal["mlp", "residual", "ladder"] = "mlp"
@@ -62,9 +62,9 @@ class Config(RunConfig):
     pseudo_inputs: Annotated[int, Bounds(least=0)] = 0
     """Components of a VampPrior; 0 for the standard normal prior."""
     learning_rate: Positive = 1e-3
-    """Adam's; it decays as lr / (1 + step / half_life)."""
+    """Adam's at the first step; at step n it is lr / (1 + n / half_life)."""
     half_life: Count = 20_000
-    """Steps after which the learning rate is halved."""
+    """The step at which the learning rate is half of what it was at first; at twice that step, a third."""
     warm_up: Annotated[int, Bounds(least=0)] = 0
     """Steps of the linear warm-up of the divergence (with --samples 1)."""
     start_from: Path | None = None

@@ -25,7 +25,7 @@ class Config(RunConfig):
     """Encode and draw MNIST digits with a residual VAE."""
 
     batch_size: Count = 64
-    """Images per step."""
+    """Images per step, over all devices."""
     latent_size: Annotated[int, Bounds(least=2)] = 16
     """Latent dimension."""
     width: Count = 16

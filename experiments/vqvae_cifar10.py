@@ -46,7 +46,7 @@ class Config(RunConfig):
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 64
-    """Images per step."""
+    """Images per step, over all devices."""
     codes: Annotated[int, Bounds(least=2)] = 256
     """Vectors of the codebook."""
     vector_size: Count = 32

@@ -55,7 +55,7 @@ class RunConfig:
     data: str = "mnist"
     """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or .npz: `image` uint8 [N, H, W, C]."""
     data_dir: Path | None = None
-    """Folder of the data set: prepared TFDS data, or the four original MNIST files."""
+    """Folder of the data set: prepared TFDS data, the four original MNIST files, or those of binarized_mnist."""
     offline: bool = False
     """Never download."""
     steps: Count = 150_000
