@@ -1,9 +1,9 @@
 """A network that colours grey images.  python experiments/cnn_colorize_cifar10.py --help
 
-It restores colours from luma.  The estimate of least error is grey or brown, so that a discriminator sees the images
-beside their luma, pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  It ends with the test images: a
-picture of inputs, restored images and the truth, and PSNR, SSIM and colourfulness beside grey.  Afterwards, colour your
-own grey images:
+It restores colours from luma.  The colours of least error are grey or brown, so a discriminator conditioned on the
+luma is added, as in pix2pix: Isola et al. (2017), https://arxiv.org/abs/1611.07004.  At the end it restores the test
+images: a picture of inputs, restored images and the truth, and PSNR, SSIM and colourfulness, with grey as the baseline.
+Afterwards, colour your own grey images:
 
     python -m jaxgen restore runs/cnn_colorize_cifar10 --images photographs --out coloured.png
 """

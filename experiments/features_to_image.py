@@ -1,8 +1,8 @@
 """Images from features of images.  python experiments/features_to_image.py --help
 
 A variational autoencoder conditioned on features of an image: its palette, its edges, or the embedding of a classifier.
-The latents model the rest, so that other images with the same features can be drawn: the picture likenesses.png has
-images in the first column and to the right samples for their features.  Afterwards
+The latents model the rest, so that other images with the same features can be drawn: each row of likenesses.png has an
+image in the first column, followed by samples for its features.  Afterwards
 
     python -m jaxgen describe <folder> --kind edges --out features.npz
     python -m jaxgen sample runs/features_to_image --features features.npz --num 64 --out more.png

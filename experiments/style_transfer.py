@@ -48,13 +48,13 @@ class Config(RunConfig):
     sample_every: Count = 500
     """Steps between sample grids."""
     width: Count = 16
-    """Channels of the maps of the image's sides; those of a half have twice as many, of a quarter four times."""
+    """Channels of the maps of the image's size; maps of half the size have twice, of a quarter four times as many."""
     encoder_steps: Count = 500
     """Steps after which the encoder is frozen."""
     style_weight: Positive = 5.0
     """Weight of the style loss; that of the content loss is 1."""
     identity_weight: Positive = 1.0
-    """Weight of the identity loss, that of images reconstructed without a style."""
+    """Weight of the identity loss, the reconstruction error of images whose style is not changed."""
     learning_rate: Positive = 1e-3
     """Adam's; it decays as lr / (1 + step / 4,000)."""
 

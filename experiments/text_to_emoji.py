@@ -57,8 +57,8 @@ class Config(RunConfig):
     beta: Positive = 10.0
     """Weight of the divergence from the prior; the larger, the more the caption determines."""
     text_embeddings: Path | None = None
-    """An .npz of `features` of each caption by any sentence encoder, as python -m jaxgen embed writes them, as the
-    condition in place of words."""
+    """Condition on sentence embeddings in place of words: an .npz with `features` [N, F], one row per image, as
+    python -m jaxgen embed writes it."""
     matcher: Path | None = None
     """The folder of a text-image matching network for the evaluation at the end."""
 

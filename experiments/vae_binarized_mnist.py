@@ -66,7 +66,7 @@ class Config(RunConfig):
     half_life: Count = 20_000
     """The step at which the learning rate is half of what it was at first; at twice that step, a third."""
     warm_up: Annotated[int, Bounds(least=0)] = 0
-    """Steps of the linear warm-up of the divergence (with --samples 1)."""
+    """Steps over which the weight of the KL divergence rises linearly from 0 to 1 (with --samples 1)."""
     start_from: Path | None = None
     """A run with the same networks whose best state initialises this one, e.g. one with --samples 1."""
     test_samples: Annotated[int, Bounds(least=0)] = 5_000
@@ -74,7 +74,7 @@ class Config(RunConfig):
 
 
 def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
-    """The networks and what they mean.
+    """The encoder, the decoder, the likelihood and the prior.
 
     Raises:
       InputError: options that do not go together.
@@ -82,7 +82,7 @@ def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
     if config.network == "ladder" and config.pseudo_inputs:
         raise InputError(f"--pseudo-inputs {config.pseudo_inputs}: a ladder learns its priors by itself.")
     if config.samples > 1 and config.warm_up:
-        raise InputError(f"--warm-up {config.warm_up}: the bound of --samples {config.samples} has no such weight.")
+        raise InputError(f"--warm-up {config.warm_up} goes with --samples 1; got --samples {config.samples}.")
     if config.backward and config.backward > config.samples:
         raise InputError(f"--backward {config.backward} is more than --samples {config.samples}.")
     if config.network == "ladder":

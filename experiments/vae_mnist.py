@@ -61,8 +61,9 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=use_ema(vae.sampler()),
         pictures=use_ema(
             lambda networks, batch: {
-                picture.__name__: picture(vae, networks, batch)
-                for picture in (reconstructions, image_interpolations, latent_map)
+                "reconstructions": reconstructions(vae, networks, batch),
+                "interpolations": image_interpolations(vae, networks, batch),
+                "latent_map": latent_map(vae, networks, batch),
             }
         ),
         exports={"controls": export_controls(use_ema(vae.controls))},

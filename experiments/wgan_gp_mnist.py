@@ -1,8 +1,8 @@
 """A Wasserstein GAN with gradient penalty.  python experiments/wgan_gp_mnist.py --help
 
-A critic, whose slope a penalty keeps near 1, estimates the Wasserstein distance between real and generated images; the
-generator, trained once in five steps, reduces it.  Gulrajani et al. (2017), https://arxiv.org/abs/1704.00028,
-algorithm 1.
+A critic, whose gradient norm a penalty keeps near 1, estimates the Wasserstein distance between real and generated
+images; the generator, trained once in five steps, reduces it.  Gulrajani et al. (2017),
+https://arxiv.org/abs/1704.00028, algorithm 1.
 """
 
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ class Config:
     batch_size: Count = 32
     """Images per device."""
     width: Count = 64
-    """Channels of the layer below the image."""
+    """Channels of the layer next to the image."""
     out: Path | None = None
     """The results as JSON."""
 

@@ -1,8 +1,8 @@
 """Quality against training time.  python experiments/benchmarks/time_to_quality.py --data-dir DIR
 
-One after another on the same cores: the main job's recipe, the textbook DCGAN in jaxgen, and the textbook DCGAN in
-PyTorch.  At certain minutes each draws digits while its clock is stopped; a clock runs from the first network to the
-last step, compilation included.  The features are those of the packaged digit classifier.  Needs the extra `bench`.
+Three recipes train one after another on the same cores: gan_mnist.py, the textbook DCGAN in jaxgen, and the textbook
+DCGAN in PyTorch.  Training time includes initialisation and compilation, and leaves out the drawing of the digits that
+are evaluated.  Features are those of the packaged digit classifier.  Needs the extra `bench`.
 """
 
 import json
@@ -38,7 +38,7 @@ TEXTBOOK_BATCH, DRAW = 64, 500
 
 @dataclass(frozen=True)
 class Options:
-    """Draw quality against training time: jaxgen's main job, and the textbook DCGAN in jaxgen and in PyTorch."""
+    """Plot quality against training time: gan_mnist.py, and the textbook DCGAN in jaxgen and in PyTorch."""
 
     out: Path = Path("runs/time_to_quality")
     """Folder for results, pictures and plot."""
