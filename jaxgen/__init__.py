@@ -1,6 +1,6 @@
 """Functional building blocks for image generation in JAX: optax transforms gradients; jaxgen transforms networks.
 
-    losses      add, scale, lazily, renamed
+    losses      add, scale, lazily, renamed: losses from losses
     updates     minimize, simultaneous, chain, when, every, until, phases, ema
     steps       init_state, make_step, scan_steps; data_parallel, make_mesh, pmapped
     metrics     Mean, mean, merge, compute
@@ -8,8 +8,8 @@
     images      ImageSpec, to_float, to_uint8
     errors      InputError, OutsideError
 
-`jaxgen.losses`, `jaxgen.nets` and `jaxgen.models` are what updates are made of; `jaxgen.data`, `jaxgen.training`,
-`jaxgen.evaluation` and `jaxgen.export` are whole runs.
+The parts of updates are in `jaxgen.losses`, `jaxgen.nets` and `jaxgen.models`, those of whole runs in `jaxgen.data`,
+`jaxgen.training`, `jaxgen.evaluation` and `jaxgen.export`.
 """
 
 from jaxgen.core.image import ImageSpec, to_float, to_uint8

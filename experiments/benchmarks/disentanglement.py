@@ -103,7 +103,7 @@ def main() -> None:
     config, console = tyro.cli(Config), Console()
     require_bounds(config)
     if not config.out.parent.is_dir():
-        raise InputError(f"--out {config.out} cannot be written: {config.out.parent} is no folder.")
+        raise InputError(f"--out {config.out} cannot be written: {config.out.parent} is not a folder.")
     images, factors = made_images()
     spec = ImageSpec(SIDE, SIDE, 1)
     vae = VAE(MLPEncoder(config.latent_size), MLPDecoder(spec), bernoulli(), config.latent_size)

@@ -115,7 +115,7 @@ def main() -> None:
     config, console = tyro.cli(Config), Console()
     require_bounds(config)
     if not config.out.parent.is_dir():
-        raise InputError(f"--out {config.out} cannot be written: {config.out.parent} is no folder.")
+        raise InputError(f"--out {config.out} cannot be written: {config.out.parent} is not a folder.")
     data = load("mnist", offline=True, announce=console.print)
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(

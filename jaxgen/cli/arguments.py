@@ -67,4 +67,4 @@ def require_run(run: Path) -> None:
       InputError: naming the directory.
     """
     if not run.is_dir():
-        raise InputError(f"{run} is no run directory.")
+        raise InputError(f"{run} is not a run directory.")

@@ -98,7 +98,7 @@ def _features(run: Path, path: Path | None, condition: ConditionSpec) -> np.ndar
         raise InputError(f"--features is missing: {run} is conditioned on features.")
     features = read_features(path)
     if features.shape[1:] != condition.shape:
-        raise InputError(f"--features {path}: {features.shape[1]} features a row; expected {condition.shape[0]}.")
+        raise InputError(f"--features {path}: {features.shape[1]} features per row; expected {condition.shape[0]}.")
     return features
 
 

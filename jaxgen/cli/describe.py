@@ -15,7 +15,7 @@ from jaxgen.training.config import Bounds, require_bounds
 
 @dataclass(frozen=True)
 class Describe:
-    """Write features of images into an .npz, for which `sample --features` draws variations of the images."""
+    """Write features of images to an .npz; `sample --features` draws variations of the images from it."""
 
     images: Annotated[str, tyro.conf.Positional]
     """A folder of images of one size, an .npz, or a data set's name (mnist, fashion_mnist, cifar10, binarized_mnist).

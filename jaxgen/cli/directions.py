@@ -22,8 +22,8 @@ class Directions(DrawOptions):
     image: Annotated[int, Bounds(least=0, most=2**31 - 1)] = 0
     """The number of the image: image i of `sample` with the same seed."""
     method: Literal["sefa", "ganspace"] = "sefa"
-    """sefa: eigenvectors of the first layer's weights; ganspace: principal components of its outputs for 2,000
-    latents."""
+    """sefa: right singular vectors of the first layer's weights A (eigenvectors of A^T A); ganspace: principal
+    components of its outputs for 2,000 latents."""
     rows: Rows = 6
     """Directions, the strongest first."""
     columns: Count = 9

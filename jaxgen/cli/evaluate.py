@@ -64,7 +64,7 @@ class Evaluate:
     packaged classifiers: of MNIST for images of 28x28x1, of CIFAR-10 for images of 32x32x3."""
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(help=f"{ALL} that apply, or some of: {KNOWN}.")] = (ALL,)
     allow_few: bool = False
-    """Compute a Fréchet distance of no more images than features, which is not comparable with others."""
+    """Compute the Fréchet distance even if there are no more images than features; it is then not comparable."""
     seed: Seed = 0
     """Seed of the images that are drawn from a run, and of all random choices."""
     out: Path | None = None
@@ -113,7 +113,7 @@ def _output(options: Evaluate, run: Path | None) -> Path:
     """The JSON file."""
     out = options.out or (run or Path()) / "evaluation.json"
     if not out.parent.is_dir():
-        raise InputError(f"--out {out} cannot be written: {out.parent} is no folder.")
+        raise InputError(f"--out {out} cannot be written: {out.parent} is not a folder.")
     return out
 
 

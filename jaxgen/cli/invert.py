@@ -1,4 +1,4 @@
-"""`python -m jaxgen invert`: codes whose images are the nearest to some images."""
+"""`python -m jaxgen invert`: GAN inversion, the codes whose generated images are nearest to given images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from jaxgen.training.config import Bounds, Count, Positive, require_bounds
 
 @dataclass(frozen=True)
 class Invert(ImageOptions):
-    """Invert the generator: find the codes of images, and draw the images above the nearest that it can generate."""
+    """Invert the generator: find codes that reproduce images, and draw each image above its reconstruction."""
 
     steps: Count = 300
     """Steps of Adam."""

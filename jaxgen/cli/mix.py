@@ -15,7 +15,7 @@ class Mix(DrawOptions):
     """Mix styles: draw the content of some images in the style of others.  For style-based generators."""
 
     layer: int = 2
-    """The first layer whose style comes from the style image; layers below take the content image's."""
+    """The first layer, counted from 0, that takes the style image's style; earlier ones take the content image's."""
     rows: Rows = 6
     """Content images, down the first column."""
     columns: Rows = 8

@@ -11,7 +11,7 @@ from jaxgen.training.config import require_bounds
 
 @dataclass(frozen=True)
 class Truncate(DrawOptions):
-    """Apply the truncation trick: draw images with their codes moved towards the mean code, typical to varied."""
+    """Apply the truncation trick: move codes towards the mean code, which trades variety for typical images."""
 
     rows: Rows = 6
     """Images that are truncated."""

@@ -1,1 +1,1 @@
-"""The algebra of losses and updates, and its ground: trees, batches over devices, images, conditions."""
+"""The algebra of losses and updates, and the types beneath the models: trees, batches, images, conditions, samplers."""

@@ -4,7 +4,7 @@
     pmap    the program of one device sees its shard [B / D, ...]: a mean over the batch is one over devices too, and
             random arrays are drawn for the global batch, then sharded
 
-On one device every function here is the identity, so that one loss serves all three.
+On one device, sharding, gathering and averaging over devices do nothing, so that the same loss runs in all cases.
 """
 
 from collections.abc import Callable, Iterator

@@ -13,14 +13,14 @@ from jaxgen.core.types import Array, Aux, Networks, TrainState, Update
 
 
 def require_networks(names: Iterable[str], networks: Networks) -> None:
-    """Refuses a name that is no network."""
+    """Refuses a name that is not a network."""
     for name in names:
         if name not in networks:
-            raise ValueError(f"{name!r} is no network; the networks are {', '.join(map(repr, sorted(networks)))}.")
+            raise ValueError(f"{name!r} is not a network; the networks are {', '.join(map(repr, sorted(networks)))}.")
 
 
 def require_trainable(names: Iterable[str], networks: Networks) -> None:
-    """Refuses a name that is no network, and a network without parameters."""
+    """Refuses a name that is not a network, and a network without parameters."""
     require_networks(names, networks)
     for name in names:
         if not isinstance(networks[name], Mapping) or "params" not in networks[name]:

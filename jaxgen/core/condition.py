@@ -1,4 +1,4 @@
-"""Conditions: labels, features, text and images that a network is conditioned on besides noise or an image.
+"""Conditions: the inputs of a network besides its main one, as labels, features, text and images.
 
 `Conditions` map a field of the batch to its `Condition`, and compose as mappings do: `labels(10) | text(12)`.  A
 network takes them as positional arguments, in this order and only those that there are:
@@ -137,4 +137,4 @@ def require_labels(label: np.ndarray, classes: int, option: str) -> None:
     """
     outside = label[(label < 0) | (label >= classes)]
     if len(outside):
-        raise InputError(f"The label {outside[0]} is no class: expected 0 to {classes - 1} ({option}).")
+        raise InputError(f"The label {outside[0]} is not a class: expected 0 to {classes - 1} ({option}).")

@@ -1,6 +1,6 @@
 """Losses from losses: a sum, a weight, a lazily computed term.
 
-Each takes losses and gives a loss, so they nest: `add(adversarial=game, r1=lazily(16, scale(5.0, r1)))`.
+Each takes losses and gives a loss, so they nest: `add(adversarial=loss, r1=lazily(16, scale(5.0, r1)))`.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,11 @@
 """Training steps on many devices.  Each strategy equals one device up to float32 rounding.
 
     jit    one program for all devices: the batch is sharded, the state is replicated
-    fsdp   one program for all devices: parameters and moments are sharded too
+    fsdp   one program for all devices: parameters and optimiser states are sharded too
     pmap   one program for each device; gradients, statistics and metrics are averaged over devices
 
-Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  Meshes, shardings and pmap are used here
-and in `jaxgen.core.batch` only.
+Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  Only this module and
+`jaxgen.core.batch` create meshes and shardings or call pmap.
 """
 
 import math
@@ -86,9 +86,9 @@ def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
 class Strategy(NamedTuple):
     """How programs run on the devices.
 
-    `put_state`, `put_replicated` and `put_sharded` place a state, arrays that every device reads whole, and arrays
-    [n, B / P, ...] of this process's rows for programs of `compile`; `fetch` gives a state or a part of it as arrays of
-    the host.  Every process must call them alike.
+    `compile` makes a program of a dispatch.  Of its inputs, `put_state` places the state, `put_replicated` arrays that
+    every device reads whole, and `put_sharded` arrays [n, B / P, ...] of this process's rows.  `fetch` gives a state or
+    a part of it as arrays of the host.  All processes must make the same calls in the same order.
     """
 
     devices: int

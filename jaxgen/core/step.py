@@ -25,7 +25,7 @@ def init_state(update: Update, networks: Networks, key: Array, batch: Batch | No
     raised here.  The state is a copy: a step that donates its buffers leaves the caller's arrays alone.
 
     Raises:
-      ValueError: a name is no network, two links of a chain own one network, a loss is not a scalar.
+      ValueError: a name is not a network, two links of a chain own one network, a loss is not a scalar.
       TypeError: the step would change the type of the state.
     """
     networks, opt_state = update.init(networks)

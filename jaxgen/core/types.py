@@ -59,7 +59,7 @@ Game = Callable[[Networks, Context], tuple[Mapping[str, Array], Aux]]
 class Update(NamedTuple):
     """A pair of pure functions that changes networks.
 
-    `init` may add networks of its own (an average, an augmentation's probability) and makes the private state.
+    `init` may add networks of its own, such as an average, and makes the private state.
     `update` is one step.  `owns` names the networks that the update trains or averages: each has one owner.  `losses`
     names the metrics that it minimises, which must stay finite.
     """

@@ -18,7 +18,7 @@ def read_archive(path: Path) -> Dataset:
     """The data set in an `.npz`.
 
     Raises:
-      InputError: no sound `.npz`, or no images in it.
+      InputError: no valid `.npz`, or no images in it.
     """
     arrays = _read(path, NAMES, "image")
     return make_dataset(
@@ -30,7 +30,7 @@ def read_features(path: AnyPath) -> np.ndarray:
     """The features float32 [N, F] in an `.npz`, whatever else is in it.
 
     Raises:
-      InputError: no sound `.npz`, or no features in it.
+      InputError: no valid `.npz`, or no features in it.
     """
     array = _read(Path(path), {"features": NAMES["features"]}, "features")["features"]
     return as_features(array, len(array), str(path))

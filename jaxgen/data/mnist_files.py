@@ -65,7 +65,7 @@ def read_files(name: str, split: str, files: tuple[Path, Path]) -> Dataset:
 
 
 def download_files(name: str, split: str, announce: Callable[[str], None]) -> tuple[Path, Path] | None:
-    """The files in the user's cache folder, fetched if missing and verified; None if the network does not answer."""
+    """The files in the user's cache folder, downloaded if missing and verified; None if that fails."""
     import pooch
     import requests
 

@@ -103,7 +103,7 @@ def _array(value: Any, name: str, where: str) -> np.ndarray:
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{where}: the field {name!r} is no array: {first_line(error)}") from error
+        raise InputError(f"{where}: the field {name!r} is not an array: {first_line(error)}") from error
 
 
 def _digest(source: RandomAccess, first: _Example) -> str:

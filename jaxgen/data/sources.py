@@ -64,6 +64,8 @@ def load(
 ) -> Dataset | StreamedDataset:
     """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an `.npz` by path.
 
+    A path has no splits: all its images are read, whatever `split` is.
+
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
     `announce` gets a line where reading takes long, or falls back on other data.  A folder of images or a prepared
     set whose images would take more than `most_bytes` is streamed instead of read into memory; by default, none is.
@@ -120,7 +122,7 @@ def _places(data_dir: AnyPath | None) -> list[Path]:
         return [default_folder(), cache_folder()]
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():
-        raise InputError(f"--data-dir {folder} is no folder.")
+        raise InputError(f"--data-dir {folder} is not a folder.")
     return [folder]
 
 

@@ -13,7 +13,7 @@ from jaxgen.data.dataset import StreamedDataset
 from jaxgen.io.errors import InputError
 
 THREADS, PREFETCH = 8, 16
-"""Threads, more than most machines have cores since some wait for the disk; and batches, two for each thread."""
+"""Reading threads, some of which wait for the disk, and batches that are read ahead, two for each thread."""
 
 
 def stream_batches(

@@ -36,13 +36,13 @@ class Sentences(NamedTuple):
     tokenizer: Any
 
     def extract(self, texts: Sequence[str]) -> np.ndarray:
-        """Embeddings float32 [N, F] of unit length; only the first tokens of a long sentence count.
+        """Embeddings float32 [N, F] of unit norm; a sentence is cut to 64 tokens.
 
         Raises:
           InputError: no texts, or an empty one.
         """
         if not texts or not all(text.strip() for text in texts):
-            raise InputError(f"{len(texts)} texts were given, of which one is empty: expected words in each.")
+            raise InputError(f"{len(texts)} texts were given; expected at least one, and words in each.")
         tokens = np.zeros((len(texts), TOKENS), np.int32)
         for row, encoding in enumerate(self.tokenizer.encode_batch(list(texts))):
             # The tokenizer may fill up to a length of its own.
@@ -85,7 +85,7 @@ def load_sentences(folder: AnyPath | None = None) -> Sentences:
     template = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, TOKENS), jnp.int32))
     shapes = jax.tree.map(np.shape, variables)
     if shapes != jax.tree.map(lambda leaf: leaf.shape, template):
-        raise InputError(f"{folder} holds another network: its weights have not the sizes of its config.json.")
+        raise InputError(f"{folder} holds another network: the shapes of its weights do not match its config.json.")
     return Sentences(module, variables, tokenizer)
 
 

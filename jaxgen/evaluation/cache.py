@@ -13,7 +13,7 @@ from jaxgen.io.files import cache_folder
 def cached_features(network: FeatureNetwork, images: np.ndarray, digest: str) -> Features:
     """The network's features of images uint8 [N, H, W, C], from the cache if they are there.
 
-    They are found by the images' SHA-256 `digest`, the network, its weights and its resize, and the versions of jaxgen
+    The cache key is the images' SHA-256 `digest`, the network, its weights and its resize, and the versions of jaxgen
     and JAX.
     """
     key = (digest, network.name, network.digest, network.resize, version("jaxgen"), version("jax"))

@@ -1,7 +1,7 @@
 """Measures of a classifier's probabilities p(y | x) [N, K] for drawn samples.
 
-    (1) score     exp E_x KL(p(y | x) || p(y)), from 1 to K, for confident predictions of all classes equally often
-    (2) balance   exp(entropy of the classes' shares) / K, from 1/K to 1, for equal shares
+    (1) score     exp E_x KL(p(y | x) || p(y)), from 1 to K; K if predictions are confident and classes equally frequent
+    (2) balance   exp(entropy of the classes' shares) / K, from 1/K to 1; 1 if the shares are equal
 
 (1): Salimans et al. (2016), https://arxiv.org/abs/1606.03498; the Inception score if the classifier is Inception-v3.
 """
@@ -77,7 +77,7 @@ def _no_probabilities(evaluated: Evaluated) -> str | None:
 
 
 def _has_classes_of_network(evaluated: Evaluated) -> bool:
-    """Whether the data's classes are, or may be, the network's: a classifier of digits is no classifier of clothes."""
+    """Whether the data's classes are, or may be, the network's: a classifier of digits is not one of clothes."""
     data, known = evaluated.reference.data, evaluated.network.labels_of
     return data is None or not known or data in known
 

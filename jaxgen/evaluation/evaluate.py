@@ -35,10 +35,10 @@ def evaluate(
     allow_few: bool = False,
     labels: np.ndarray | None = None,
 ) -> Measures:
-    """The measures of drawn images uint8 [N, H, W, C] by name, those of `metrics` or else of all that apply.
+    """The measures of drawn images uint8 [N, H, W, C] by name: those of `metrics`, by default all that suit the data.
 
-    `allow_few` allows a Fréchet distance of fewer images than features.  `labels` [N] are the classes, of the
-    network's, that the images were drawn for.
+    `allow_few` allows a Fréchet distance of no more images than features.  `labels` [N] are the classes, numbered as
+    the network's, that the images were drawn for.
 
     Raises:
       InputError: a metric is unknown or does not apply, or the images cannot be compared.

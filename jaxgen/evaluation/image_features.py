@@ -47,7 +47,7 @@ def with_features(dataset: Dataset, kind: Kind) -> Dataset:
     """The data set with `features` float32 [N, F] of its images; larger squares are shrunk to 32x32 first.
 
     Raises:
-      InputError: a larger square's side is no multiple of 32, or the kind has no features of images of this size.
+      InputError: a larger square's side is not a multiple of 32, or the kind has no features of images of this size.
     """
     height, width, _ = dataset.spec
     dataset = shrink(dataset, SIDE) if height == width > SIDE else dataset

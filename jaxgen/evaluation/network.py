@@ -22,7 +22,7 @@ class Features(NamedTuple):
 
 
 class FeatureNetwork(NamedTuple):
-    """A network whose features images are compared by.
+    """A network in whose features images are compared.
 
     `extract` takes images uint8 [N, H, W, C].  `name`, the SHA-256 `digest` of the weights and how images are resized
     identify the network that a measure depends on.  `is_inception` says that it is the Inception-v3 of FID and KID.

@@ -5,7 +5,7 @@ and Bovik (2003), equation (7), over scales that are halved by averaging:
 
     (1) l  = (2 mu_x mu_y + c_1) / (mu_x^2 + mu_y^2 + c_1)
         cs = (2 sigma_xy + c_2) / (sigma_x^2 + sigma_y^2 + c_2),   c_i = (K_i 255)^2,   K = (0.01, 0.03)
-    (2) MS-SSIM = l_S^{w_S} prod_s cs_s^{w_s},   each the mean over window and channels, not below 0
+    (2) MS-SSIM = <l_S cs_S>^{w_S} prod_{s<S} <cs_s>^{w_s},   <> the mean over windows and channels, clipped at 0
 
 Five scales need sides of 176 pixels.  Smaller images have as many scales as leave one window; their weights are the
 first of the five, normalised to sum to 1.

@@ -38,7 +38,7 @@ def hold_out_captions(
 
     Raises:
       InputError: there are no captions, a caption is too long, or the images are not square; or the matching network
-        was trained with another vocabulary, and so on captions that are held out here, or needs more captions.
+        has another vocabulary, so that it may have been trained on captions held out here, or needs more captions.
     """
     tokenizer = train_tokenizer(dataset.captions, length=words, size=vocabulary)
     if matcher and load_matcher(matcher).tokenizer.content != tokenizer.content:

@@ -36,7 +36,7 @@ def read_weights(path: AnyPath, template: Variables) -> Variables:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no sound safetensors: {first_line(error)}") from error
+        raise InputError(f"{path} is not a valid safetensors file: {first_line(error)}") from error
     require_same_network(str(path), arrays, template)
     variables = jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in by_path(template)])
     # NumPy arrays would be transferred to the device by every call that is not compiled.

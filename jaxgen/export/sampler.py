@@ -60,8 +60,8 @@ class ExportedSampler(NamedTuple):
     ) -> np.ndarray:
         """Images `start` to `start + num` of the stream of `seed`, uint8 [num, H, W, C].
 
-        `fields` are those of the conditions, [num, ...] by name; without a label, all labels follow each other.  `text`
-        gives num captions in place of the field `text`; words that the tokenizer does not know are dropped.
+        `fields` are those of the conditions, [num, ...] by name; without `label`, image i has label i modulo the number
+        of classes.  `text` gives num captions in place of the field `text`; unknown words are dropped.
 
         Raises:
           InputError: a field is missing, belongs to no condition or does not fit, or a label is out of range.
@@ -80,7 +80,7 @@ class ExportedSampler(NamedTuple):
 
     def _tokens(self, text: Sequence[str]) -> np.ndarray:
         if self.tokenizer is None:
-            raise InputError("This sampler has no tokenizer: it is of no experiment with captions.")
+            raise InputError("This sampler has no tokenizer: its model was not trained on captions.")
         return self.tokenizer.encode(text)
 
     def _complete(self, index: np.ndarray, fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

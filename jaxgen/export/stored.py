@@ -57,7 +57,7 @@ class Stored(NamedTuple):
 
 
 def exportable(networks: Networks) -> Networks:
-    """The networks with each array whole on one device, and one of JAX: others cannot be exported."""
+    """The networks with each array a `jax.Array` on a single device, as `jax.export` requires."""
 
     def on_one_device(array: Array) -> Array:
         is_whole = isinstance(array, jax.Array) and len(array.devices()) == 1
@@ -99,7 +99,7 @@ def save_functions(
     gradients: Collection[str] = (),
     **signature: Any,
 ) -> None:
-    """Writes functions, each with shape and dtype of its arguments; `signature` has further entries of the signature.
+    """Writes each function for arguments of these shapes and dtypes; `signature` adds entries to `signature.json`.
 
     The functions that `gradients` names can be differentiated once after loading.
     """

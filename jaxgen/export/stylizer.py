@@ -35,7 +35,8 @@ class ExportedStylizer(NamedTuple):
     ) -> np.ndarray:
         """The content uint8 [H, W, C] in the style of another image [V, U, C], each of any size.
 
-        `strength` goes from 0 to 1; where a mask uint8 [H, W, 1] is black the content stays as it is.
+        `strength` is from 0 (the content, reconstructed) to 1 (full stylisation).  Where a mask uint8 [H, W, 1] is 0
+        the content stays unchanged.
 
         Raises:
           InputError: an image has other channels, or the mask another size.

@@ -27,7 +27,7 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 
 def picture(images: np.ndarray, columns: int | None = None) -> Image.Image:
-    """A grid as a picture, which notebooks show; images below 56 pixels are enlarged by a whole factor."""
+    """A grid as a picture, which notebooks show; images of at most 28 pixels are enlarged to at most 56."""
     grid = image_grid(images, columns)
     factor = max(1, MIN_SIDE // min(images.shape[1:3]))
     grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)

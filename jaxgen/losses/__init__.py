@@ -1,4 +1,4 @@
-"""Losses: arrays in, one value per example out; nothing is averaged here."""
+"""Losses: arrays in, in most cases one value per example out; none is averaged over the batch."""
 
 from jaxgen.losses.adversarial import (
     hinge_discriminator,

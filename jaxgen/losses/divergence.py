@@ -1,8 +1,8 @@
 """Divergences and densities of normal distributions with diagonal covariance.
 
-    (1) log N(z; m, v)                  = -1/2 sum (z - m)^2 / v + log 2 pi v
-    (2) KL(N(m, v) || N(0, 1))          =  1/2 sum m^2 + v - log v - 1
-    (3) KL(N(m, v) || N(n, w))          =  1/2 sum (m - n)^2 / w + v / w - log v / w - 1
+    (1) log N(z; m, v)                  = -1/2 sum [(z - m)^2 / v + log(2 pi v)]
+    (2) KL(N(m, v) || N(0, 1))          =  1/2 sum [m^2 + v - log v - 1]
+    (3) KL(N(m, v) || N(n, w))          =  1/2 sum [(m - n)^2 / w + v / w - log(v / w) - 1]
 
 Variances are passed as logarithms.  Functions return the terms of the sum, in nats for each dimension, with the
 broadcast shape of the arguments; `gaussian_log_densities` alone sums.

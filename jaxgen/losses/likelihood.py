@@ -45,7 +45,7 @@ class Likelihood(NamedTuple):
     sample: Callable[[Array, Array], Array]
     """A key and `dist_params` to a sample."""
     temper: Callable[[Array, float], Array] | None = None
-    """`dist_params` and a temperature, which divides all logits, to the tempered parameters; None for densities."""
+    """`dist_params` and a temperature, which divides logits and multiplies scales, to `dist_params`; or None."""
 
 
 def require_num_params(likelihood: Likelihood, dist_params: Array, channels: int) -> None:
@@ -56,7 +56,7 @@ def require_num_params(likelihood: Likelihood, dist_params: Array, channels: int
     """
     if dist_params.shape[-1] != (expected := likelihood.num_params(channels)):
         raise ValueError(
-            f"The network has {dist_params.shape[-1]} outputs a pixel; its likelihood has {expected} parameters: "
+            f"The network has {dist_params.shape[-1]} outputs per pixel; its likelihood has {expected} parameters: "
             "likelihood.num_params(channels)."
         )
 

@@ -77,7 +77,7 @@ def _channels(components: int, count: int) -> int:
         if _num_params(components, channels) == count:
             return channels
     expected = f"{_num_params(components, 1)} (grey) or {_num_params(components, 3)} (colour)"
-    raise ValueError(f"A mixture was given {count} parameters a pixel; expected {expected}.")
+    raise ValueError(f"A mixture was given {count} parameters per pixel; expected {expected}.")
 
 
 def _split(components: int, dist_params: Array) -> Mixture:

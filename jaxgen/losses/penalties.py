@@ -1,7 +1,7 @@
 """Penalties on discriminators.
 
     (1) R1, R2      1/2 |grad l(x)|^2                      at real (R1) or generated (R2) x
-    (2) the same    E_n [(l(x + e n) - l(x - e n))^2] / (8 e^2),   n standard normal, exact as e -> 0
+    (2) R1, R2      E_n [(l(x + e n) - l(x - e n))^2] / (8 e^2),   n standard normal; equal to (1) as e -> 0
     (3) WGAN-GP     (|grad l(x)| - 1)^2                    at x between real and generated images
     (4) one-sided   max(0, |grad l(x)| - 1)^2
     (5) LeCam       (l - a')^2 + (l' - a)^2                with moving averages a, a' of real and generated logits l, l'

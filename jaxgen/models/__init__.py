@@ -1,4 +1,4 @@
-"""Models: networks and losses bound into loss functions and samplers, a folder a family.
+"""Models: networks and losses bound into loss functions and samplers, a folder per family.
 
 author's kit     forward, draw_batch, logits, stream, share, shared, conditioning, image_keys
 conditions       labels, features, images, text; drop_condition, guided

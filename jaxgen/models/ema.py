@@ -1,6 +1,7 @@
 """Exponential moving averages of networks: how fast they forget, and how they replace the networks.
 
-An average is a network called `<name>_ema`: `ema("generator", into="generator_ema", decay=0.999)`.
+`use_ema` finds the average of a network by its name, `<name>_ema`:
+`ema("generator", into="generator_ema", decay=0.999)`.
 """
 
 from collections.abc import Callable
@@ -29,9 +30,17 @@ def ema_warmup(decay: float) -> Callable[[Array], Array]:
 def ema_networks(networks: Networks) -> Networks:
     """The networks, with each network that has an average `<name>_ema` replaced by it.
 
+    Raises:
+      ValueError: no network has an average.
+
     >>> ema_networks({"encoder": {}, "decoder": {}, "decoder_ema": {"params": 1}})["decoder"]
     {'params': 1}
     """
+    if not any(name + SUFFIX in networks for name in networks):
+        raise ValueError(
+            f"None of the networks {', '.join(map(repr, sorted(networks)))} has an average: expected an `ema` in the "
+            f"update, into a network called '<name>{SUFFIX}'."
+        )
     return {name: networks.get(name + SUFFIX, variables) for name, variables in networks.items()}
 
 

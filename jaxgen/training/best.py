@@ -66,8 +66,8 @@ def frechet_score(
 ) -> Score:
     """The Fréchet distance of `num` drawn images to as many training images, or to all if there are fewer.
 
-    Training images, since a test set that a state was chosen by is no longer one.  The fields of a conditional sampler
-    are those of the training images.
+    It uses training images, because a test set used for model selection is no longer a test set.  A conditional sampler
+    takes the conditions of these training images.
 
     Raises:
       InputError: no feature network takes such images, or there are no more of them than it has features.

@@ -111,7 +111,7 @@ class Checkpoints:
             announce(f"{self._name(step)} is damaged: {damage}. It is now {self._set_aside(step).name}.")
         # Also where all were set aside before: a run must not begin anew on top of an earlier one.
         if steps or any(self._folder.glob(f"*.{DAMAGED}*")):
-            raise InputError(f"{self._folder} holds no sound checkpoint: start over with --no-resume.")
+            raise InputError(f"{self._folder} holds no intact checkpoint: start over with --no-resume.")
         return None
 
     def _name(self, step: int) -> str:

@@ -7,7 +7,7 @@ from jaxgen.training.config import RunConfig
 
 
 class Clock:
-    """Measures the time from one `tick` to the next, but not the first interval, in which programs are compiled.
+    """Measures the time from one `tick` to the next; estimates leave out the first, in which programs are compiled.
 
     A run is over when its steps or its minutes are, whichever is first.
     """

@@ -96,7 +96,7 @@ class RunConfig:
     """Train with several processes: under SLURM, Kubernetes or Open MPI, on a TPU pod, or with
     JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID set."""
     memory_gib: Positive = 4.0
-    """Memory for the images of the data set; a larger set is streamed from disk."""
+    """GiB of memory for the images of the data set; a larger set is streamed from disk."""
 
 
 def require_bounds(options: Any) -> None:

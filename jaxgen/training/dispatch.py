@@ -21,8 +21,8 @@ from jaxgen.data import Dataset, StreamedDataset, batch_indices, stream_batches
 class Feed(NamedTuple):
     """Where batches come from.
 
-    `shared` arrays are put on the devices once.  `choices(start, stop)` yields a choice for each step from `start` on,
-    of which the program makes the step's batch: `select(shared, choice)`.
+    `shared` arrays are put on the devices once.  `choices(start, stop)` yields, for each step from `start` on, the
+    indices of its batch or the batch itself; the compiled program computes the batch as `select(shared, choice)`.
     """
 
     shared: PyTree

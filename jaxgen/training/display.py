@@ -1,4 +1,4 @@
-"""Progress on the terminal: a live bar, or a line every ten seconds where the output is no terminal."""
+"""Progress on the terminal: a live bar, or a line every ten seconds where the output is not a terminal."""
 
 import time
 from collections.abc import Mapping

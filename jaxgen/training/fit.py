@@ -27,7 +27,7 @@ def fit(
     called with the metrics of each 50 steps.
 
     Raises:
-      ValueError: a name is no network, two links of a chain own one network, or a loss is not a scalar.
+      ValueError: a name is not a network, two links of a chain own one network, or a loss is not a scalar.
       TypeError: a step would change the type of the state.
     """
     state = init_state(update, networks, key)

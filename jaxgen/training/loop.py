@@ -31,7 +31,7 @@ def train_loop(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> Tra
     """Trains until the last step or `stop(time is up)`; logs, draws and saves on the way and at the end.
 
     Raises:
-      AgreedError: training diverged, and was not to go back or had gone back three times.
+      AgreedError: training diverged, and rollback is off or was used three times.
     """
     while True:
         setbacks = int(state.setbacks)

@@ -1,4 +1,4 @@
-"""The record of a run, `config.json`: where every number came from, and whether another run is the same."""
+"""The record of a run, `config.json`: all that its results depend on, by which a resumed run is checked."""
 
 import dataclasses
 import importlib.metadata
@@ -72,7 +72,7 @@ def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | Streamed
     for field, names in (("discriminators", recipe.discriminators), ("update.losses", recipe.update.losses)):
         if unknown := [name for name in names if name not in metrics]:
             expected = ", ".join(map(repr, sorted(metrics)))
-            raise ValueError(f"{unknown[0]!r} in the recipe's {field} is no metric; the metrics are: {expected}.")
+            raise ValueError(f"{unknown[0]!r} in the recipe's {field} is not a metric; the metrics are: {expected}.")
     return sha256(re.sub(r"0x[0-9a-f]+", "", str(program)).encode()).hexdigest()
 
 

@@ -36,7 +36,7 @@ def go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
     state = state._replace(key=jax.random.fold_in(state.key, number), setbacks=jnp.int32(number))
     step = int(state.step)
     outcome = f"Training went back to step {step:,} with other random numbers and half the learning rates."
-    report = _report(run, divergence, number, f"{outcome}  This was time {number} of {SETBACKS}.")
+    report = _report(run, divergence, number, f"{outcome}  This was rollback {number} of at most {SETBACKS}.")
     if run.host.is_first:
         run.checkpoints.rewind(state)
         run.directory.rewind(step)

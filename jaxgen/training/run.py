@@ -152,7 +152,7 @@ def best_networks(
     """The networks of the best state that was evaluated in a run, or of the last state if none was.
 
     Raises:
-      InputError: no sound checkpoint is there, or it is of another format or another recipe.
+      InputError: no intact checkpoint is there, or it is of another format or another recipe.
     """
     if directory.config.exists():
         require_format(str(directory.path), directory.earlier() or {})

@@ -53,7 +53,7 @@ class RunDirectory:
             if not {"experiment", "config", "data", "recipe", "sessions"} <= record.keys():
                 raise ValueError("another program wrote it")
         except (ValueError, AttributeError, OSError) as error:
-            raise InputError(f"{self.config} is no run's config ({error}): choose another --out.") from error
+            raise InputError(f"{self.config} is not a run's config ({error}): choose another --out.") from error
         return record
 
     def open(self) -> None:

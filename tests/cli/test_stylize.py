@@ -78,7 +78,7 @@ def test_a_mistake_is_one_line(folder, monkeypatch, capsys, options, message):
 
 def test_a_run_of_another_kind_is_one_line(folder, tmp_path, monkeypatch, capsys):
     pictures = ("--content", folder / "a.png", "--style", folder / "b.png")
-    for place, message in ((tmp_path, "holds no style transfer"), (tmp_path / "nowhere", "is no run directory")):
+    for place, message in ((tmp_path, "holds no style transfer"), (tmp_path / "nowhere", "is not a run directory")):
         assert run_here(monkeypatch, jaxgen, "stylize", place, *pictures) == 2
         error = capsys.readouterr().err
         assert message in error

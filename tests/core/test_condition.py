@@ -71,8 +71,8 @@ LABEL = {"label": ((), np.dtype(np.int32))}
     ("condition", "fields", "arrays", "message"),
     [
         (labels(2), {}, {}, "have no 'label'"),
-        (labels(2), LABEL, {"label": np.array([0, 1, 2])}, "label 2 is no class: expected 0 to 1"),
-        (labels(2), LABEL, {"label": np.array([0, -1])}, "label -1 is no class"),
+        (labels(2), LABEL, {"label": np.array([0, 1, 2])}, "label 2 is not a class: expected 0 to 1"),
+        (labels(2), LABEL, {"label": np.array([0, -1])}, "label -1 is not a class"),
         (features(3), {"features": ((4,), np.dtype(np.float32))}, {}, r"is \[4\] an image; expected \[3\]"),
     ],
 )
@@ -105,7 +105,7 @@ def test_an_exported_sampler_takes_labels(tmp_path):
     np.testing.assert_array_equal(drawn[:, 0, 0, 0], np.where(np.arange(70) % 2, 128, 255))
     np.testing.assert_array_equal(sampler.draw(0, 4)[:, 0, 0, 0], [255, 128, 128, 255])  # all labels in turn
     np.testing.assert_array_equal(sampler.draw(0, 2, start=2)[:, 0, 0, 0], [128, 255])
-    for field, message in [(np.array([3]), "label 3 is no class"), (np.array([0, 1]), r"\[2\]; expected \[1\]")]:
+    for field, message in [(np.array([3]), "label 3 is not a class"), (np.array([0, 1]), r"\[2\]; expected \[1\]")]:
         with pytest.raises(InputError, match=message):
             sampler.draw(0, 1, fields={"label": field})
 
@@ -182,8 +182,8 @@ def test_a_run_draws_the_labels_given(conditional, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--label", "3"), "label 3 is no class: expected 0 to 2 (--label 3)"),
-        (("--label", "-1"), "label -1 is no class"),
+        (("--label", "3"), "label 3 is not a class: expected 0 to 2 (--label 3)"),
+        (("--label", "-1"), "label -1 is not a class"),
         (("--features", "a.npz"), "is not conditioned on features"),
     ],
 )
@@ -211,14 +211,14 @@ def test_rows_of_features_are_used_in_turn(tmp_path, monkeypatch, capsys):
     assert run_here(monkeypatch, jaxgen, "sample", tmp_path, *out, "--features", tmp_path / "f.npz") == 2
     printed = capsys.readouterr().err
     assert "--features is missing" in printed
-    assert "3 features a row; expected 1" in printed
+    assert "3 features per row; expected 1" in printed
 
 
 def test_labels_outside_the_classes_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
     data = write_images(tmp_path / "images.npz", classes=5)
     arguments = (*TINY, "--classes", 3, "--data", data, "--out", tmp_path / "run")
     assert run_here(monkeypatch, cgan_mnist.main, *arguments) == 2
-    assert "label 3 is no class: expected 0 to 2 (--classes of the experiment)" in capsys.readouterr().err
+    assert "label 3 is not a class: expected 0 to 2 (--classes of the experiment)" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -113,7 +113,7 @@ def test_a_term_that_is_no_scalar_is_named():
         (jnp.zeros(()), "returns .*; expected a pair: a value and an Aux"),
         ((jnp.zeros(()), {}), "returns tuple; expected a pair"),
         ((jnp.zeros(()), Aux({"accuracy": jnp.zeros(())})), "measures 'accuracy' as .*; expected a Mean"),
-        ((jnp.zeros(()), Aux(changes={"critic": {}})), "'critic' is no network"),
+        ((jnp.zeros(()), Aux(changes={"critic": {}})), "'critic' is not a network"),
     ],
 )
 @pytest.mark.parametrize("combine", [lambda loss: add(a=loss), lambda loss: lazily(2, loss)])
@@ -130,7 +130,7 @@ def test_a_renamed_loss_reads_and_changes_the_other_network():
     (value, aux), (expected, _) = loss(other, context), toys.discriminate(networks, context)
     assert value == expected != toys.discriminate(other, context)[0]
     assert aux.changes.keys() == {"judge"}
-    with pytest.raises(ValueError, match="'judge' is no network"):
+    with pytest.raises(ValueError, match="'judge' is not a network"):
         loss(networks, context)
 
 

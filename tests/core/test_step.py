@@ -133,7 +133,7 @@ def test_changing_a_network_that_is_none_is_refused_at_init():
     def loss(networks, context):
         return toys.generate(networks, context)[0], Aux(changes={"critic": {"batch_stats": {}}})
 
-    with pytest.raises(ValueError, match="'critic' is no network"):
+    with pytest.raises(ValueError, match="'critic' is not a network"):
         init_state(minimize(loss, optax.sgd(0.1), wrt="generator"), toys.networks(), jax.random.key(0), toys.batch())
 
 

@@ -243,7 +243,7 @@ def test_a_network_with_two_optimisers_in_a_chain_is_refused_at_init():
     ],
 )
 def test_a_name_that_is_no_network_is_refused_at_init(update):
-    with pytest.raises(ValueError, match=r"'critic' is no network; the networks are 'discriminator', 'generator'"):
+    with pytest.raises(ValueError, match=r"'critic' is not a network; the networks are 'discriminator', 'generator'"):
         update.init(toys.networks())
 
 

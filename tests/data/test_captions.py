@@ -84,9 +84,9 @@ def test_each_label_has_a_caption_in_each_wording(wordings):
 
 def test_labels_without_a_name_and_data_without_labels_have_no_captions():
     for label in (10, -1):
-        with pytest.raises(InputError, match=f"The label {label} is no class: expected 0 to 9"):
+        with pytest.raises(InputError, match=f"The label {label} is not a class: expected 0 to 9"):
             caption_labels(digits([3, label]), DIGITS)
-        with pytest.raises(InputError, match=f"The label {label} is no class: expected 0 to 9"):
+        with pytest.raises(InputError, match=f"The label {label} is not a class: expected 0 to 9"):
             DIGITS.captions([3, label])
     with pytest.raises(InputError, match="no unseen wordings for 'zero'"):
         DIGITS._replace(unseen=()).captions([3], unseen=True)

@@ -139,7 +139,7 @@ def test_a_download_with_another_checksum_is_refused(server, monkeypatch):
             "--data minst is unknown: expected mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or"
             " an .npz",
         ),
-        ("mnist", {"data_dir": Path("/nowhere")}, "--data-dir /nowhere is no folder"),
+        ("mnist", {"data_dir": Path("/nowhere")}, "--data-dir /nowhere is not a folder"),
         ("mnist", {"split": "test", "offline": True}, r"mnist \(test\) was not found"),
         ("fashion_mnist", {"offline": True}, "fashion_mnist .* was not found"),
         ("cifar10", {"offline": True}, "cifar10 is not prepared"),
@@ -203,7 +203,7 @@ def test_an_image_bomb_is_refused_before_it_is_unpacked(tmp_path):
 
 def test_more_than_8_bits_are_refused_not_cut_off(tmp_path):
     Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000).save(tmp_path / "deep.png")
-    with pytest.raises(InputError, match=r"deep\.png has more than 8 bits a channel"):
+    with pytest.raises(InputError, match=r"deep\.png has more than 8 bits per channel"):
         find(str(tmp_path))
 
 

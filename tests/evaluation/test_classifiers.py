@@ -72,9 +72,9 @@ def test_features_that_are_not_finite_are_refused():
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda data: data[:1_000], "no sound safetensors"),
-        (lambda data: b"\xff" * 8 + data[8:], "no sound safetensors"),
-        (lambda data: b"", "no sound safetensors"),
+        (lambda data: data[:1_000], "is not a valid safetensors file"),
+        (lambda data: b"\xff" * 8 + data[8:], "is not a valid safetensors file"),
+        (lambda data: b"", "is not a valid safetensors file"),
     ],
 )
 def test_damaged_weights_are_refused(tmp_path, damage, message):

@@ -171,7 +171,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("drawn.npz", "--data", "real.npz", "--metrics", "fid"), "--metrics fid is unknown: expected frechet"),
         (("drawn.npz", "--data", "real.npz", "--metrics", "memorization"), "no training and test split"),
         (("drawn.npz", "--data", "real.npz", "--num", 1), "--num 1"),
-        (("drawn.npz", "--data", "real.npz", "--out", "absent/e.json"), "absent is no folder"),
+        (("drawn.npz", "--data", "real.npz", "--out", "absent/e.json"), "absent is not a folder"),
         (("small.npz", "--data", "real.npz"), "20 samples of 64 features"),
         (("colour.npz", "--data", "real.npz"), "28x28x3"),
         (("drawn.npz", "--data", "colour.npz"), "28x28x3"),

@@ -162,7 +162,7 @@ def test_help_explains_every_option():
         (("--hidden", "-1"), "--hidden -1: expected at least 0"),
         (("--learning-rate", "-0.1"), "--learning-rate -0.1: expected a finite number above 0"),
         (("--data", "minst"), "--data minst is unknown"),
-        (("--data", "mnist", "--data-dir", "/nowhere"), "--data-dir /nowhere is no folder"),
+        (("--data", "mnist", "--data-dir", "/nowhere"), "--data-dir /nowhere is not a folder"),
         (("--data-dir", "/nowhere"), "--data-dir /nowhere goes with mnist"),
         (("--out", "/proc/run"), "--out /proc/run cannot be written"),
         (("--learning-rate", "inf"), "--learning-rate inf: expected"),

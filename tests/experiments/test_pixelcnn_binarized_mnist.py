@@ -50,7 +50,7 @@ def test_the_number_is_that_of_the_best_state_on_the_test_digits(train, tmp_path
     [
         (("--temperature", 0), "--temperature 0.0: expected a finite number above 0"),
         (("--width", 0), "--width 0: expected at least 1"),
-        (("--data-dir", "/nowhere"), "--data-dir /nowhere is no folder"),
+        (("--data-dir", "/nowhere"), "--data-dir /nowhere is not a folder"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(train, tmp_path, capsys, options, message):

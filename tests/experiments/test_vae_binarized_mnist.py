@@ -121,7 +121,7 @@ def test_training_does_not_start_from_a_run_of_an_earlier_format(finished, train
         (("--backward", 0), "--backward 0: expected at least 1"),
         (("--samples", 3, "--backward", 4), "--backward 4 is more than --samples 3"),
         (("--test-samples", -1), "--test-samples -1: expected at least 0"),
-        (("--data-dir", "/nowhere"), "--data-dir /nowhere is no folder"),
+        (("--data-dir", "/nowhere"), "--data-dir /nowhere is not a folder"),
         (("--data-dir", "/"), "Larochelle"),
         (("--network", "ladder", "--pseudo-inputs", 3), "--pseudo-inputs 3"),
         (("--samples", 2, "--warm-up", 3), "--warm-up 3"),

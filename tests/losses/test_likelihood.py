@@ -153,9 +153,9 @@ def test_a_component_beyond_black_is_black():
 @pytest.mark.parametrize(
     ("likelihood", "count", "message"),
     [
-        (bernoulli(), 3, "has 3 outputs a pixel; its likelihood has 1 parameters"),
-        (learned_gaussian(), 1, "has 1 outputs a pixel; its likelihood has 2 parameters"),
-        (discretized_logistic_mixture(5), 14, "has 14 outputs a pixel; its likelihood has 15 parameters"),
+        (bernoulli(), 3, "has 3 outputs per pixel; its likelihood has 1 parameters"),
+        (learned_gaussian(), 1, "has 1 outputs per pixel; its likelihood has 2 parameters"),
+        (discretized_logistic_mixture(5), 14, "has 14 outputs per pixel; its likelihood has 15 parameters"),
     ],
 )
 def test_a_network_with_too_few_or_too_many_outputs_is_refused(likelihood, count, message):
@@ -164,7 +164,7 @@ def test_a_network_with_too_few_or_too_many_outputs_is_refused(likelihood, count
 
 
 def test_a_mixture_of_neither_grey_nor_colour_is_refused():
-    with pytest.raises(ValueError, match=r"given 14 parameters a pixel; expected 15 \(grey\) or 50 \(colour\)"):
+    with pytest.raises(ValueError, match=r"given 14 parameters per pixel; expected 15 \(grey\) or 50 \(colour\)"):
         discretized_logistic_mixture(5).mean(jnp.zeros((1, 1, 14)))
 
 

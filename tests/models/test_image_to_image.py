@@ -202,7 +202,7 @@ def test_a_game_of_no_task_and_a_network_of_other_outputs_are_refused():
     with pytest.raises(ValueError, match="without a task"):
         translation_game(ImageToImage(Level(), None), PatchDiscriminator(2, 1))
     model = ImageToImage(UNet(1, **SMALL), inpaint(random_block()))
-    with pytest.raises(ValueError, match="has 1 outputs a pixel; its likelihood has 3 parameters"):
+    with pytest.raises(ValueError, match="has 1 outputs per pixel; its likelihood has 3 parameters"):
         jax.eval_shape(lambda key: model.init(key, SPEC), jax.random.key(0))
 
 

@@ -190,7 +190,7 @@ def test_conditions_that_a_vae_cannot_have_are_refused(options):
 
 def test_a_decoder_with_other_outputs_than_the_likelihood_takes_is_refused():
     vae = VAE(MLPEncoder(2), MLPDecoder(SPEC), gaussian(), 2)._replace(likelihood=learned_gaussian())
-    with pytest.raises(ValueError, match="has 1 outputs a pixel; its likelihood has 2 parameters"):
+    with pytest.raises(ValueError, match="has 1 outputs per pixel; its likelihood has 2 parameters"):
         jax.eval_shape(lambda key: vae.init(key, SPEC), jax.random.key(0))
 
 

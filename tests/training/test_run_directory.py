@@ -68,7 +68,7 @@ def test_the_same_run_may_go_on_for_longer_and_under_other_versions(tmp_path):
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, name):
     (tmp_path / name).write_text('{"model_type": "precious"}')
     for refused in (RunDirectory(tmp_path).earlier, RunDirectory(tmp_path).set_aside):
-        with pytest.raises(InputError, match=r"holds no run|is no run's config"):
+        with pytest.raises(InputError, match=r"holds no run|is not a run's config"):
             refused()
     assert [path.name for path in tmp_path.iterdir()] == [name]
 

@@ -1,1 +1,1 @@
-"""Autoregressive models of pixels and of codes, drawn incrementally, with guidance."""
+"""Autoregressive models of pixels and of the codes of a VQ-VAE, incremental sampling, guidance."""

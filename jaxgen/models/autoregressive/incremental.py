@@ -3,7 +3,7 @@
     draw_incrementally    each layer computes only the new row or pixel and caches what its kernel sees
     draw_naively          the whole network for each pixel
 
-Both give the same images.  The cost a pixel of the first does not depend on the image's size; the second is for
+Both give the same images.  The cost per pixel of the first does not depend on the image's size; the second is for
 networks without the methods `down` and `right` and the argument `place` of `jaxgen.nets.GatedPixelCNN`, and for
 comparison.
 """

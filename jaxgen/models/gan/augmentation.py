@@ -1,7 +1,7 @@
 """Augmentation of the discriminator's inputs, differentiable for the generator.
 
     DiffAugment    always: Zhao et al. (2020), https://arxiv.org/abs/2006.10738
-    adaptive       with a probability p that follows the discriminator's overfitting r,
+    adaptive       with a probability p that rises while the discriminator's overfitting r exceeds a target,
                        r = E[sign l(x)],   p <- p + sign(r - target) B / images
                    Karras et al. (2020), https://arxiv.org/abs/2006.06676, equation (1)
 

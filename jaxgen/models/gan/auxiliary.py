@@ -3,7 +3,8 @@
     auxiliary classifier    the class.  Odena et al. (2017), https://arxiv.org/abs/1610.09585
     InfoGAN                 the latent code.  Chen et al. (2016), https://arxiv.org/abs/1606.03657
 
-Each term is a loss: `add` it to a side of the game.  All read the auxiliary outputs from the first on.
+Each term is a loss: `add` it to a side of the game.  Each reads the first A auxiliary outputs, so that two terms
+would share them.
 """
 
 import jax

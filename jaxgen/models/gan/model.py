@@ -4,8 +4,8 @@ The players take turns,
 
     chain(discriminator=minimize(discriminator_loss(...), ...), generator=minimize(generator_loss(...), ...))
 
-or move at once, `simultaneous(adversarial_game(...), ...)`.  The generator runs once a step in both cases if the links
-of the chain share their images: `share_images(gan, chain(...))`.
+or are updated simultaneously, `simultaneous(adversarial_game(...), ...)`.  The generator runs once
+a step in both cases if the links of the chain share their images: `share_images(gan, chain(...))`.
 
 A conditional generator draws images for the conditions of the batch, so that its labels have the frequencies of the
 data.

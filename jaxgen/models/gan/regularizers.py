@@ -1,4 +1,4 @@
-"""Penalties and other terms that stabilise the game, as losses of the discriminator: `add` them to its side."""
+"""Regularisers of the discriminator: losses to `add` to its side, and `clip_weights`, an optax transformation."""
 
 from collections.abc import Callable
 

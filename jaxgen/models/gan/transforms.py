@@ -1,4 +1,4 @@
-"""Random transforms of images that preserve their labels."""
+"""Random transforms of images, for data whose labels they preserve."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """Networks from an image to an image.
 
-A `Task` degrades images to the network's inputs, a `Likelihood` interprets its outputs, and the loss is a distance of
-the restored image from the truth, or the negative log-likelihood (cross-entropy):
+A `Task` degrades images to the network's inputs, a `Likelihood` interprets the network's outputs, and the
+loss is a distance of the restored image from the truth, or the negative log-likelihood (cross-entropy):
 
     minimize(restoration_loss(model, absolute_error), tx, wrt="generator")
 

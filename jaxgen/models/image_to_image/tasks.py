@@ -6,8 +6,8 @@
     colourise       w . x, grey                                      m + y - w . m
     super_resolve   the mean of each block of pixels                 m + y - A(m)
 
-All inputs but noisy ones determine a part of the image exactly, and `complete` keeps it: a network whose output is 0
-gives the grey image, the blocks, or a grey hole, and learns the residual.
+All inputs but noisy ones determine a part of the image exactly, and `complete` keeps it.  An output of 0 gives the grey
+image, the means of the blocks, or a grey hole: in colourisation and super-resolution the network learns a residual.
 
 Images are float32 [B, H, W, C] in [-1, 1].  Keys are typed [B], one for each image, so that the degradation of an image
 depends on its own key alone.

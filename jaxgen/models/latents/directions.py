@@ -3,7 +3,7 @@
     interpolation   z(t) = (1 - t) a + t b, or along the great circle: Shoemake (1985), "slerp"
     SeFa            directions n that change the first layer's output A z most: eigenvectors of A^T A,
                     Shen and Zhou (2021), https://arxiv.org/abs/2007.06600, equation (4)
-    GANSpace        principal directions of a layer's outputs, Haerkoenen et al. (2020),
+    GANSpace        principal directions of a layer's outputs, Härkönen et al. (2020),
                     https://arxiv.org/abs/2004.02546
     inversion       argmin_z |G(z) - x|^2 + weight |z|^2, by `minimize` with the latent as a network
 

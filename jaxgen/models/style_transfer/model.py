@@ -1,8 +1,8 @@
 """Style transfer: the content of one image in the style of another.
 
-By adaptive instance normalisation, Huang and Belongie (2017), https://arxiv.org/abs/1703.06868.  An encoder takes
-images to feature maps of several levels, the last of which is f; a decoder g takes that back to images.  With mu, sigma
-the moments of each channel over an image, c the content, s the style, a the strength, and move a random crop:
+By adaptive instance normalisation (AdaIN), Huang and Belongie (2017), https://arxiv.org/abs/1703.06868.  The last
+feature map of an encoder is f(x), which a decoder g inverts.  With mu and sigma the mean and the standard deviation of
+each channel over an image, c the content, s the style, a the strength, and move a random crop:
 
     (1) AdaIN(x, y) = sigma(y) (x - mu(x)) / sigma(x) + mu(y)
     (2) t           = (1 - a) f(c) + a AdaIN(f(c), f(s)),   result g(t)

@@ -2,7 +2,7 @@
 
 With k latents z_i from q(z | x) and w_i = p(x | z_i) p(z_i) / q(z_i | x),
 
-    (1) bound        log 1/k sum_i w_i
+    (1) bound        E[log 1/k sum_i w_i]
     (2) gradient     sum_i v_i grad log w_i,    v_i = w_i / sum_j w_j the normalised weights
 
 (2) is an expectation over i drawn with probability v_i.  So all k samples may go forward and only m of them, drawn by

@@ -1,7 +1,7 @@
 """Hierarchical variational autoencoders with top-down inference.
 
-Sønderby et al. (2016), https://arxiv.org/abs/1602.02282.  The decoder holds the posteriors too.  `elbo_loss` and
-`importance_weighted_loss` train one as they train a VAE.
+Sønderby et al. (2016), https://arxiv.org/abs/1602.02282.  The posterior networks are part of the decoder.  `elbo_loss`
+and `importance_weighted_loss` apply to it unchanged.
 """
 
 from typing import NamedTuple

@@ -1,12 +1,12 @@
 """Variational autoencoders.  Kingma and Welling (2014), https://arxiv.org/abs/1312.6114.
 
-An encoder parametrises the posterior q(z | x), a decoder the likelihood p(x | z), beside a prior p(z).  With k latents
+An encoder parametrises the posterior q(z | x), a decoder the likelihood p(x | z); p(z) is the prior.  With k latents
 from q,
 
     (1) evidence lower bound           E[log p(x | z)] - KL(q(z | x) || p(z))
-    (2) importance-weighted bound      log 1/k sum_i w_i,    w = p(x | z) p(z) / q(z | x)
+    (2) importance-weighted bound      E[log 1/k sum_i w_i],    w = p(x | z) p(z) / q(z | x)
 
-Both are at most log p(x), and (2) is the tighter the larger k is.  Everything is in nats per image, summed over pixels.
+Both are lower bounds on log p(x), and (2) tightens as k grows.  Everything is in nats per image, summed over pixels.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class LatentModel(Protocol):
     def infer(
         self, networks: Networks, context: Context, samples: int = 1, *, train: bool = True, keep: Array | None = None
     ) -> Inference:
-        """The terms of a bound for a batch with `samples` latents an image, or with those at `keep` [m, B]."""
+        """The terms of a bound for a batch with `samples` latents per image, or with those at `keep` [m, B]."""
         ...
 
 
@@ -147,7 +147,7 @@ class VAE(NamedTuple):
     def infer(
         self, networks: Networks, context: Context, samples: int = 1, *, train: bool = True, keep: Array | None = None
     ) -> Inference:
-        """The terms of a bound for a batch with `samples` latents an image, or with those at `keep` [m, B]."""
+        """The terms of a bound for a batch with `samples` latents per image, or with those at `keep` [m, B]."""
         encoded = self.sample_posterior(networks, context, samples, train=train, keep=keep)
         dist_params, decoder = encoded.decode(networks, encoded.latents)
         log_posterior = self.posterior.log_prob(encoded.params, encoded.latents)

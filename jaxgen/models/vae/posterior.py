@@ -1,8 +1,8 @@
 """Posteriors q(z | x) of latents, which an encoder parametrises.
 
-(1) diagonal Gaussian    q(z | x) = N(z; m(x), diag exp v(x)),    z = m + exp(v / 2) e,    e standard normal
+(1) diagonal Gaussian    q(z | x) = N(z; m(x), diag exp s(x)),    z = m + exp(s / 2) e,    e standard normal
 
-with the encoder's outputs m and v [B, Z].
+with the encoder's outputs m and s [B, Z]: s is the logarithm of the variance.
 """
 
 from collections.abc import Callable

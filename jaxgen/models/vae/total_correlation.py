@@ -1,4 +1,4 @@
-"""The beta-TCVAE, whose latents become independent of each other.
+"""The beta-TCVAE, which penalises dependence between latents.
 
 Chen et al. (2018), https://arxiv.org/abs/1802.04942, decompose the mean divergence of the posteriors from the prior:
 

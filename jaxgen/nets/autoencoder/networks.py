@@ -4,8 +4,8 @@ An encoder takes images float32 [B, H, W, C] in [-1, 1] to the mean and the log 
 decoder takes latents [B, Z] to the parameters [B, H, W, P] of a likelihood, float32.  Both take an optional condition
 [B, F] as second input.
 
-    MLP          dense layers.  Burda, Grosse and Salakhutdinov (2016), https://arxiv.org/abs/1509.00519: two of 200
-    Conv         convolutions with BatchNorm and pooling, upsampling and convolutions
+    MLP          dense layers, two of 200 as in Burda et al. (2016), https://arxiv.org/abs/1509.00519
+    Conv         convolutions with BatchNorm; max pooling in the encoder, upsampling in the decoder
     Residual     residual blocks without normalisation, whose last layer is initialised to zero
 """
 

@@ -21,9 +21,9 @@ FACTOR = 2 ** (LEVELS - 1)
 
 
 class PyramidEncoder(nn.Module):
-    """From images float32 [B, H, W, C] to three float32 maps with `width`, 2 `width` and 4 `width` channels.
+    """From images float32 [B, H, W, C] to three float32 maps: level l is [B, H / 2^l, W / 2^l, 2^l width], l = 0, 1, 2.
 
-    The sides of the image are padded by reflection at their end to multiples of 4; level l divides them by 2^l.
+    The image is first padded by reflection, at the bottom and the right, to sides that are multiples of 4.
     """
 
     width: int = 16

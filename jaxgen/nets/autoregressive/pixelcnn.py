@@ -56,7 +56,10 @@ class GatedLayer(nn.Module):
 
 
 class GatedPixelCNN(nn.Module):
-    """A first layer with a kernel of 7, one with a kernel of 3 for each of `dilations`, and two dense ones."""
+    """A 7x7 gated layer, one 3x3 gated layer for each of `dilations`, and two 1x1 convolutions.
+
+    Images float32 [B, H, W, F] to `num_params` distribution parameters per pixel, float32 [B, H, W, num_params].
+    """
 
     num_params: int
     width: int = 32

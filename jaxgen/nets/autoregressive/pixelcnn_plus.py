@@ -1,13 +1,13 @@
 """PixelCNN++.  Salimans et al. (2017), https://arxiv.org/abs/1701.05517, sections 2.3 to 2.5 and figure 2.
 
 Two streams of shifted convolutions: "down" sees the rows above a pixel, "right" those and the pixels to the left, and
-takes the outputs of the first one.  Each goes through maps of half the sides and back, with short-cuts between maps
-of one size.  A block of theirs adds to its input
+takes the outputs of the first one.  Each halves its maps several times and doubles them again, with skip connections
+between maps of the same size.  A block adds to its input x, with the condition c,
 
     (1) a sigmoid(b),    (a, b) = W_2 * e(W_1 * e(x) + V e(y)) + V_c c,    e(x) = elu of x and of -x
 
-A map of twice the size is made by a dense layer and depth to space, where the paper has a transposed convolution.
-It is used as `GatedPixelCNN` is.
+where y are the skip connection and the other stream's map.  Maps are doubled by a 1x1 convolution and depth to space,
+where the paper has a transposed convolution.  The interface is that of `GatedPixelCNN`.
 """
 
 from collections.abc import Sequence
@@ -52,9 +52,9 @@ class GatedBlock(nn.Module):
 
 
 class Stream(nn.Module):
-    """All blocks of a stream: `levels` sizes of maps, `blocks` on the way to the smallest and as many on the way back.
+    """One stream: maps of `levels` sizes, with `blocks` gated blocks at each size on the way down and on the way up.
 
-    Each block may take a map of another stream, and the stream gives the map after each block.
+    Each block takes a map of the other stream, if one is given; the output lists the map after each block.
     """
 
     shape: dict

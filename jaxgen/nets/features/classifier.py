@@ -1,4 +1,4 @@
-"""Small classifiers whose last hidden layers are the features that sets of images are compared by."""
+"""Small classifiers; the Fréchet distance and other measures use the features of their last hidden layers."""
 
 import flax.linen as nn
 import jax.numpy as jnp

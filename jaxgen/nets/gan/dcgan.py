@@ -40,9 +40,9 @@ def halvings(spec: ImageSpec) -> int:
     """
     for side in (spec.height, spec.width):
         if side % 4 or not 28 <= side <= 128:
-            raise InputError(f"A DCGAN draws images whose sides are multiples of 4 from 28 to 128; got {side}.")
+            raise InputError(f"This network takes images whose sides are multiples of 4 from 28 to 128; got {side}.")
     if spec.channels not in (1, 3):
-        raise InputError(f"A DCGAN draws images of 1 or 3 channels; got {spec.channels}.")
+        raise InputError(f"This network draws images of 1 or 3 channels; got {spec.channels}.")
     count, height, width = 0, spec.height, spec.width
     while height % 2 == 0 and width % 2 == 0 and min(height, width) > 4:
         count, height, width = count + 1, height // 2, width // 2
@@ -84,9 +84,9 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Images float32 [B, H, W, C] in [-1, 1] and perhaps a condition [B, F] to logits float32 [B].
 
-    With `auxiliary` A the outputs are [B, 1 + A]: the logit, then A outputs such as class scores.  `normalize` applies
-    the paper's BatchNorm in all layers but the first; turn it off for gradient penalties, and layers have biases
-    instead.
+    With `auxiliary` A the outputs are [B, 1 + A]: the logit, then A outputs such as class scores; a condition is then
+    ignored.  `normalize` applies the paper's BatchNorm to all convolutions but the first.  Turn it off for gradient
+    penalties: the layers then have biases instead.
 
     Raises:
       ValueError: there is no such `conditioning`.

@@ -1,7 +1,7 @@
 """A compact style-based generator.  Karras et al. (2020), https://arxiv.org/abs/1912.04958.
 
-    (1) mapping       w = f(z / |z|)
-    (2) modulation    k'_ijab = s_a k_ijab,   s = 1 + A w              (a: channel in, b: channel out)
+    (1) mapping       w = f(z / rms(z)),   rms(z)^2 = mean_i z_i^2
+    (2) modulation    k'_ijab = s_a k_ijab,   s = A w + c              (a: channel in, b: channel out; c = 1 at first)
     (3) demodulation  k''_ijab = k'_ijab / sqrt(sum_ija k'_ijab^2)
 
 Each layer is modulated by w and adds noise of its own; the output image is a sum over resolutions (skip outputs).

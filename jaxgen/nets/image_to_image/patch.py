@@ -11,8 +11,8 @@ from jaxgen.nets.layers.conv import Conv
 class PatchDiscriminator(nn.Module):
     """Images [B, H, W, C], and perhaps the inputs [B, H, W, C'] that they are restored from, to logits float32 [B].
 
-    A logit is the mean over overlapping patches, whose sides are 5 * 2^layers - 2 pixels, where the authors' code takes
-    the mean of the patches' costs.  There are no normalisation layers, so that a logit depends on its image
+    The logit is the mean of the logits of overlapping patches with sides of 5 * 2^layers - 2 pixels; the authors' code
+    averages the patches' losses instead.  There are no normalisation layers, so that a logit depends on its image
     alone, as gradient penalties assume.
     """
 

@@ -1,7 +1,7 @@
 """Networks from an image to an image of its size.
 
 They take images float32 [B, H, W, C] in [-1, 1], then a condition [B, F] or none, to distribution parameters float32
-[B, H, W, P], and draw dropout from the stream "dropout".  From features alone, use a decoder of an autoencoder.
+[B, H, W, P], and draw dropout from the stream "dropout".  For images from features alone, use an autoencoder's decoder.
 
     UNet         an encoder and a decoder with skip connections at each size: Ronneberger et al. (2015),
                  https://arxiv.org/abs/1505.04597, with residual blocks without normalisation
@@ -23,12 +23,12 @@ from jaxgen.nets.layers.resizing import enlarge, fold, max_pool, require_multipl
 
 
 class UNet(nn.Module):
-    """Images whose sides are multiples of 2^levels, or with `folded` of twice that, to `num_params` outputs a pixel.
+    """Images with sides that are multiples of 2^levels to `num_params` outputs per pixel.
 
-    It has `width` channels at first, twice as many at each half of the size, and `blocks` residual blocks at each size,
-    on the way down and on the way up.  With `folded` the first layer sees blocks of 2x2 pixels as channels, which the
-    last layer unfolds: no map has the image's size, which saves time.  `halving` is by 2x2 max pooling or by a stride.
-    `dropout` acts on the smallest map, the only path through the network without `skips`.
+    The first maps have `width` channels; each halving of the size, by 2x2 max pooling or a stride, doubles them.  There
+    are `blocks` residual blocks at each size on the way down and on the way up.  `folded` applies the network to blocks
+    of 2x2 pixels as channels, which saves time; sides are then multiples of 2^(levels + 1).  `dropout` acts on the
+    smallest map.  Without `skips` that map is the only path to the output.
     """
 
     num_params: int
@@ -77,7 +77,7 @@ class UNet(nn.Module):
 
 
 class ClassicCNN(nn.Module):
-    """Images with even sides to `num_params` outputs a pixel: a convolution, 2x2 max pooling, two dense layers.
+    """Images with even sides to `num_params` outputs per pixel: a convolution, 2x2 max pooling, two dense layers.
 
     `dropout` acts on the hidden features.  With a `bernoulli` likelihood the outputs are the logits of a sigmoid.
     """

@@ -6,9 +6,9 @@ size k and stride s the same sums are one matrix product:
     conv            space-to-depth by s, the ceil(k/s) x ceil(k/s) shifted views side by side, one product
     conv_transpose  one product, then the ceil(k/s) x ceil(k/s) shifted results added up, depth-to-space by s
 
-A kernel whose size is no multiple of the stride wastes no products, and derivatives of every order are products again.
-What it costs is memory: the views are ceil(k/s) x ceil(k/s) times the image, and are kept for the weights' gradient.
-GPU and TPU keep the native operation.
+A kernel whose size is not a multiple of the stride wastes no products, and derivatives of every order are products
+again.  What it costs is memory: the views are ceil(k/s) x ceil(k/s) times the image, and are kept for the weights'
+gradient.  GPU and TPU keep the native operation.
 """
 
 from collections.abc import Callable, Sequence
@@ -144,7 +144,7 @@ def _blocks(kernel: Array, strides: Pair) -> dict[Pair, Array]:
 
 
 def _placed(image: Array, start: Pair, size: Sequence[int]) -> Array:
-    """The image with its corner at `start` of a black one of `size`; what reaches over is cut off."""
+    """The image zero-padded or cropped to `size`, with its top left corner at `start`, which may be negative."""
     edges = [(low, n - low - m, 0) for low, n, m in zip(start, size, image.shape[1:3], strict=True)]
     return lax.pad(image, jnp.zeros((), image.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
 

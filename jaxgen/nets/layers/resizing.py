@@ -50,7 +50,7 @@ def fold(image: Array) -> Array:
 
 
 def smooth_upsample(image: Array) -> Array:
-    """Twice the size, bilinear: between pixels 3/4 of the near one and 1/4 of the far one, edges repeated."""
+    """Bilinear upsampling [B, H, W, C] to [B, 2H, 2W, C]: 3/4 of the nearer pixel and 1/4 of the farther one."""
     for axis in (1, 2):
         count = image.shape[axis]
         edge = [(0, 0)] * 4
@@ -63,7 +63,7 @@ def smooth_upsample(image: Array) -> Array:
 
 
 def smooth_downsample(image: Array) -> Array:
-    """Half the size: [1, 3, 3, 1] / 8 in both directions, edges repeated."""
+    """Downsampling [B, 2H, 2W, C] to [B, H, W, C] by the filter [1, 3, 3, 1] / 8 in both directions, edges repeated."""
     for axis in (1, 2):
         count = image.shape[axis] // 2
         edge = [(0, 0)] * 4

@@ -5,9 +5,9 @@ They are ordinary convolutions of a shifted image, so that no weight is masked a
 shifted once, by a row or by a pixel.
 
 A layer is evaluated on a whole image [B, H, W, C], or incrementally at a place: on a row [B, 1, W, C] or on a pixel
-[B, 1, 1, C].  For that it caches in the collection "memory" the rows of its input that its kernel sees, row i in place
-of row i - n.  The place `EVERYWHERE` evaluates a whole image and allocates the cache.  Evaluating a place again gives
-the same output.
+[B, 1, 1, C].  For that the collection "memory" caches the n rows of input that the kernel sees in a ring buffer: row i
+replaces row i - n.  The place `EVERYWHERE` evaluates a whole image and allocates the cache.  Evaluating a place again
+gives the same output.
 """
 
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ EVERYWHERE = Place()
 
 
 class ShiftedConv(nn.Module):
-    """A convolution over the rows above and its own, and the columns to the left and its own, or with `centred` both.
+    """A convolution whose kernel ends at the pixel's row and column; with `centred` its columns are centred on it.
 
     With a stride of 2 the output at a place is that of the place in the smaller image, computed at its first pixel.
     """

@@ -13,8 +13,8 @@ from jaxgen.core.types import Array
 class TextEncoder(nn.Module):
     """Tokens int32 [B, T], padded with 0, to a condition float32 [B, size]; a text without words gives zeros.
 
-    Words and positions are embedded; `layers` of self-attention among the words (Vaswani et al. (2017),
-    https://arxiv.org/abs/1706.03762, normalised before each part), then the mean over words, normalised.
+    A pre-norm transformer of `layers` layers, Vaswani et al. (2017), https://arxiv.org/abs/1706.03762, on embedded
+    words and positions; then the mean over the words and a layer normalisation.  `size` is a multiple of `heads`.
     """
 
     vocabulary: int

@@ -136,10 +136,10 @@ def test_where_all_are_damaged_a_run_does_not_begin_anew(folder):
     for step in (1, 2):
         flip(folder / str(step) / "manifest.json")
     lines = []
-    with pytest.raises(InputError, match="holds no sound checkpoint: start over with --no-resume"):
+    with pytest.raises(InputError, match="holds no intact checkpoint: start over with --no-resume"):
         Checkpoints(folder).restore(state(), lines.append)
     assert len(lines) == 2
-    with pytest.raises(InputError, match="holds no sound checkpoint: start over with --no-resume"):
+    with pytest.raises(InputError, match="holds no intact checkpoint: start over with --no-resume"):
         Checkpoints(folder).restore(state(), quiet)
 
 
