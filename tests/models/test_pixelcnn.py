@@ -11,7 +11,7 @@ import pytest
 from scipy import special
 
 from jaxgen import Context, ImageSpec, InputError, chain, minimize
-from jaxgen.core.condition import features, labels
+from jaxgen.core.condition import features, labels, text
 from jaxgen.core.image import to_float
 from jaxgen.losses import bernoulli, categorical, discretized_logistic_mixture, gaussian, tempered
 from jaxgen.models import (
@@ -25,7 +25,7 @@ from jaxgen.models import (
     vector_quantized_loss,
     vqvae_sampler,
 )
-from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, PixelCNNPlusPlus
+from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, PixelCNNPlusPlus, TextEncoder, WithText
 from tests.models.programs import networks_like, trained
 
 GATED = ImageSpec(5, 4, 1)
@@ -41,6 +41,11 @@ def gated(likelihood=None, spec=GATED, **options):
 
 def plus(**options):
     return PixelCNN(PixelCNNPlusPlus(MIXTURE.num_params(3), 3, levels=3, blocks=1), MIXTURE, PLUS, **options)
+
+
+def labelled_and_worded():
+    model = gated(conditions=labels(3) | text(2))
+    return model._replace(network=WithText(model.network, TextEncoder(8, 4, heads=1)))
 
 
 def lively(model, seed=0):
@@ -105,13 +110,16 @@ def test_the_probabilities_of_all_images_sum_to_one(likelihood, spec, levels):
 
 @pytest.mark.parametrize(
     "model",
-    [gated(), gated(categorical(5), ImageSpec(3, 4, 3)), plus()],
-    ids=["bernoulli", "categorical", "plus"],
+    [gated(), gated(categorical(5), ImageSpec(3, 4, 3)), plus(), labelled_and_worded()],
+    ids=["bernoulli", "categorical", "plus", "label-and-text"],
 )
 def test_incremental_sampling_changes_no_pixel(model):
     networks = lively(model)
+    fields = {"label": jnp.array([0, 2, 1]), "text": jnp.array([[1, 0], [2, 3], [4, 5]])}
+    fields = {name: fields[name] for name in model.conditions}
     one, other = (
-        jax.jit(sampler)(networks, KEYS) for sampler in (model.sampler(), model._replace(draw=draw_naively).sampler())
+        jax.jit(sampler)(networks, KEYS, **fields)
+        for sampler in (model.sampler(), model._replace(draw=draw_naively).sampler())
     )
     chex.assert_trees_all_equal(one, other)
     assert one.shape == (3, *model.spec)
