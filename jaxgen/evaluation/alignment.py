@@ -8,7 +8,9 @@ retrieval accuracy    the share of images whose own caption is the most similar 
 
 import numpy as np
 
+from jaxgen.core.condition import require_labels
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_features, require_probabilities
 from jaxgen.io.errors import InputError
 
@@ -17,11 +19,12 @@ def label_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Estimate:
     """How often the most probable class of probabilities [N, K] is the label [N].
 
     Raises:
-      InputError: no class probabilities, or another number of labels.
+      InputError: no class probabilities, another number of labels, or a label that is none of the K classes.
     """
     require_probabilities(probabilities)
     if labels.shape != probabilities.shape[:1]:
         raise InputError(f"{list(labels.shape)} labels for {len(probabilities)} images; expected one each.")
+    require_labels(labels, probabilities.shape[1], "the classes of the probabilities")
     return mean_of(probabilities.argmax(axis=1) == labels)
 
 
@@ -43,6 +46,10 @@ def retrieval_accuracy(
     own = np.arange(len(images)) if own is None else own
     if own.shape != images.shape[:1] or own.min() < 0 or own.max() >= len(texts):
         raise InputError(f"{len(images)} images and {len(texts)} texts: expected the index of each image's own text.")
+    order = content_order(texts)
+    texts, own = texts[order], np.argsort(order)[own]
+    order = content_order(images, texts[own])
+    images, own = images[order], own[order]
     similarity, rng = images @ texts.T, np.random.default_rng(seed)
     right = np.empty(len(images))
     for row, text in enumerate(own):

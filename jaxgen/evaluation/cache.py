@@ -14,8 +14,10 @@ def cached_features(network: FeatureNetwork, images: np.ndarray, digest: str) ->
     """The network's features of images uint8 [N, H, W, C], from the cache if they are there.
 
     The cache key is the images' SHA-256 `digest`, the network, its weights and its resize, and the versions of jaxgen
-    and JAX.
+    and JAX.  A network without a digest has no cache, since its name alone does not identify it.
     """
+    if not network.digest:
+        return network.extract(images)
     key = (digest, network.name, network.digest, network.resize, version("jaxgen"), version("jax"))
     path = cache_folder() / "features" / f"{sha256(repr(key).encode()).hexdigest()}.npz"
     cached = read_cached(path) or {}

@@ -13,6 +13,7 @@ import numpy as np
 from jaxgen.evaluation.alignment import label_accuracy
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_probabilities
 from jaxgen.io.errors import InputError
 
@@ -27,7 +28,9 @@ class Classes(NamedTuple):
 
 
 def class_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:
-    """The score (1): the mean over `splits` consecutive parts of the samples, as published.
+    """The score (1): the mean over `splits` random parts of the samples.
+
+    The published score takes consecutive parts, which are random ones only if the samples are in random order.
 
     Raises:
       InputError: no class probabilities, or fewer samples than splits.
@@ -35,6 +38,7 @@ def class_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:
     require_probabilities(probabilities)
     if not 1 <= splits <= len(probabilities):
         raise InputError(f"{splits} splits of {len(probabilities)} samples; expected from 1 to as many as samples.")
+    probabilities = probabilities[content_order(probabilities)]
     return mean_of([_score(part.astype(np.float64)) for part in np.array_split(probabilities, splits)])
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.io.errors import InputError
+
 
 class Estimate(NamedTuple):
     """A value and its standard error, None where it was not estimated.
@@ -23,7 +25,14 @@ class Estimate(NamedTuple):
 
 
 def mean_of(values: Sequence[float] | np.ndarray) -> Estimate:
-    """The mean of independent values; a single one has no standard error."""
+    """The mean of independent values [N]; a single one, or an infinite mean, has no standard error.
+
+    Raises:
+      InputError: there are no values, or one is not a number.
+    """
     values = np.asarray(values, np.float64)
-    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
-    return Estimate(float(values.mean()), error)
+    if not values.size or np.isnan(values).any():
+        raise InputError(f"The mean of {values.size} values; expected at least one, and no NaN.")
+    mean = float(values.mean())
+    has_error = len(values) > 1 and math.isfinite(mean)
+    return Estimate(mean, float(values.std(ddof=1)) / math.sqrt(len(values)) if has_error else None)

@@ -4,7 +4,8 @@ Dowson and Landau (1982); Heusel et al. (2017), https://arxiv.org/abs/1706.08500
 
     |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
-with tr (C_1 C_2)^(1/2) = tr (C_1^(1/2) C_2 C_1^(1/2))^(1/2), whose inner matrix is symmetric: no root is complex.
+with tr (C_1 C_2)^(1/2) the sum of the singular values of C_1^(1/2) C_2^(1/2): no root is complex, and none of a small
+number that rounding has moved.
 """
 
 from typing import NamedTuple
@@ -13,11 +14,14 @@ import numpy as np
 
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
 
 CHUNK = 4096
 """Rows that are converted to float64 at a time."""
+
+EPSILON = float(np.finfo(np.float64).eps)
 
 RESAMPLES, SMALL = 20, 256
 """Bootstrap resamples; there is no bootstrap for more than SMALL features, since it costs RESAMPLES distances."""
@@ -42,7 +46,7 @@ def fit_gaussian(features: np.ndarray, *, allow_few: bool = False) -> Gaussian:
     if num <= size and not allow_few:
         raise InputError(
             f"{num} samples of {size} features; expected more samples than features: the covariance of fewer is "
-            f"singular, and chance alone moves the distance."
+            f"singular, and chance alone moves the distance.  Take more, or allow few (--allow-few)."
         )
     mean = features.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((size, size))
@@ -64,17 +68,22 @@ def frechet_distance(first: np.ndarray, second: np.ndarray, *, allow_few: bool =
 
 
 def gaussian_distance(first: Gaussian, second: Gaussian) -> float:
-    """The distance between two Gaussians, in squared feature units."""
-    root = _root(first.covariance)
-    inner = root @ second.covariance @ root
-    cross = np.sqrt(np.clip(np.linalg.eigvalsh((inner + inner.T) / 2), 0, None)).sum()
+    """The distance between two Gaussians, in squared feature units: at least 0, and 0 for equal covariances and means.
+
+    A difference of covariances within the rounding of their traces counts as 0.
+    """
+    roots = [_root(gaussian.covariance) for gaussian in (first, second)]
     traces = np.trace(first.covariance) + np.trace(second.covariance)
-    return float(np.square(first.mean - second.mean).sum() + traces - 2 * cross)
+    spread = traces - 2 * np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
+    shift = np.square(first.mean - second.mean).sum()
+    return float(shift + (spread if spread > len(first.mean) * EPSILON * traces else 0.0))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric square root; eigenvalues within rounding of 0 are 0, since their roots would be far from it."""
     values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    values = np.where(values > len(values) * EPSILON * values[-1], values, 0)
+    return (vectors * np.sqrt(values)) @ vectors.T
 
 
 def _measure(evaluated: Evaluated) -> Measures:
@@ -84,6 +93,7 @@ def _measure(evaluated: Evaluated) -> Measures:
     value = frechet_distance(drawn, real, allow_few=evaluated.allow_few)
     if drawn.shape[1] > SMALL:
         return {name: Estimate(value)}
+    drawn, real = (features[content_order(features)] for features in (drawn, real))
     rng = np.random.default_rng(evaluated.seed)
     again = [
         frechet_distance(*(part[rng.integers(len(part), size=len(part))] for part in (drawn, real)), allow_few=True)

@@ -16,6 +16,8 @@ from PIL import Image
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.dataset import Dataset, shrink, with_field
 from jaxgen.evaluation.classifiers import packaged_network
+from jaxgen.evaluation.order import content_order
+from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
 
 Kind = Literal["palette", "edges", "embedding"]
@@ -61,9 +63,12 @@ def relative_distance(target: np.ndarray, drawn: np.ndarray, *, seed: int = 0) -
     on average for those of other images.
 
     Raises:
-      InputError: all target features are equal.
+      InputError: the features cannot be compared one by one, or all target features are equal.
     """
-    order = np.random.default_rng(seed).permutation(len(target))
+    require_features(target, drawn)
+    if len(target) != len(drawn):
+        raise InputError(f"{len(target)} and {len(drawn)} features; expected equally many.")
+    order = content_order(target)[np.random.default_rng(seed).permutation(len(target))]
     apart = np.linalg.norm(target[order] - target[np.roll(order, 1)], axis=1).mean()
     if apart == 0:
         raise InputError(f"The features of all {len(target)} images are equal; expected some that differ.")

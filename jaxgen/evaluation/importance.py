@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.order import content_order
 from jaxgen.io.errors import InputError
 
 LogWeights = Callable[[Array, Array, int], Array]
@@ -64,9 +65,9 @@ def negative_log_likelihoods(
         nothing = jnp.full(len(images), -jnp.inf)
         return math.log(samples) - jax.lax.fori_loop(0, chunks, more, nothing)
 
-    values = []
+    order, values = content_order(images), []
     for start in range(0, len(images), batch):
-        part = images[start : start + batch]
+        part = images[order[start : start + batch]]
         filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
         values.append(np.asarray(estimate(filled, jax.random.fold_in(jax.random.key(seed), start)))[: len(part)])
-    return np.concatenate(values)
+    return np.concatenate(values)[np.argsort(order)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
 
@@ -27,7 +28,7 @@ def kernel_distance(first: np.ndarray, second: np.ndarray, *, subset: int = 1_00
     if subset < 2:
         raise InputError(f"Subsets of {subset} samples; expected at least 2.")
     rng, size = np.random.default_rng(seed), min(subset, len(first), len(second))
-    orders = [rng.permutation(len(features)) for features in (first, second)]
+    orders = [content_order(features)[rng.permutation(len(features))] for features in (first, second)]
     ends = range(size, min(len(first), len(second)) + 1, size)
     parts = [[order[end - size : end] for order in orders] for end in ends]
     return mean_of([_discrepancy(first[one], second[other]) for one, other in parts])

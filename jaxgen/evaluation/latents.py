@@ -9,13 +9,19 @@ https://arxiv.org/abs/1509.00519, https://arxiv.org/abs/1802.04942
 
 import numpy as np
 
+from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
 
 ACTIVE = 0.01
 
 
 def count_active_units(means: np.ndarray) -> int:
-    """The number of active units (1), from the posterior means [N, Z] of a set of images."""
+    """The number of active units (1), from the posterior means [N, Z] of a set of images.
+
+    Raises:
+      InputError: the means are not [N, Z], not finite, or of fewer than two images.
+    """
+    require_features(means, least=2)
     return int((means.var(axis=0) > ACTIVE).sum())
 
 
@@ -25,11 +31,15 @@ def mutual_information_gap(latents: np.ndarray, factors: np.ndarray, *, bins: in
     Each latent is discretised into `bins` bins of equal width.
 
     Raises:
-      InputError: the numbers of rows differ, there are fewer than two latents, or a factor is constant.
+      InputError: the numbers of rows differ, there are fewer than two latents or no factor, a latent is not finite,
+        or a factor is constant.
     """
     if len(latents) != len(factors) or latents.ndim != 2 or factors.ndim != 2 or latents.shape[1] < 2:
         shapes = f"{list(latents.shape)} and {list(factors.shape)}"
         raise InputError(f"Latents and factors of {shapes}; expected [N, Z] with Z > 1, and [N, F].")
+    require_features(latents)
+    if not factors.shape[1]:
+        raise InputError("There are no factors; expected [N, F] with F > 0.")
     gaps = []
     for number, factor in enumerate(factors.T):
         entropy = _entropy(np.unique(factor, return_counts=True)[1])

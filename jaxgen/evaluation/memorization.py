@@ -12,6 +12,7 @@ import numpy as np
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
 from jaxgen.evaluation.neighbours import centred, nearest_distances
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_features
 
 
@@ -26,7 +27,7 @@ def memorization(train: np.ndarray, held_out: np.ndarray, drawn: np.ndarray) -> 
     from scipy.stats import mannwhitneyu
 
     require_features(train, held_out, drawn)
-    train, held_out, drawn = centred(train, held_out, drawn)
+    train, held_out, drawn = centred(*(features[content_order(features)] for features in (train, held_out, drawn)))
     new, own = (nearest_distances(images, train, k=1) for images in (held_out, drawn))
     pairs = len(new) * len(own)
     error = float(np.sqrt((len(new) + len(own) + 1) / (12 * pairs)))

@@ -1,7 +1,8 @@
 """Nearest-neighbour measures of how two sets of features cover each other.
 
-The manifold of a set is the union of the balls B_k(x), around each x to its k-th nearest neighbour in the set.  With
-real samples x_i, i <= N, and drawn samples y_j, j <= M:
+The manifold of a set is the union of the balls B_k(x), around each x to its k-th nearest neighbour in the set: open
+balls, which hold their centre even where all k neighbours are copies of it.  With real samples x_i, i <= N, and drawn
+samples y_j, j <= M:
 
     (1) precision   the share of y_j in any B_k(x_i)
     (2) recall      the share of x_i in any B_k(y_j)
@@ -12,6 +13,7 @@ real samples x_i, i <= N, and drawn samples y_j, j <= M:
 https://arxiv.org/abs/2002.09797.
 """
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -22,8 +24,12 @@ import numpy as np
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_features
 from jaxgen.io.errors import InputError
+
+NEIGHBOURS = 5
+"""The default of k."""
 
 CHUNK = 1_000
 """Rows of a matrix of distances that exist at a time."""
@@ -38,7 +44,7 @@ class Manifold(NamedTuple):
     coverage: Estimate
 
 
-def compare_manifolds(real: np.ndarray, drawn: np.ndarray, *, k: int = 5) -> Manifold:
+def compare_manifolds(real: np.ndarray, drawn: np.ndarray, *, k: int = NEIGHBOURS) -> Manifold:
     """Precision, recall, density and coverage of features [N, F] and [M, F].  Standard errors take balls as fixed.
 
     Raises:
@@ -47,7 +53,7 @@ def compare_manifolds(real: np.ndarray, drawn: np.ndarray, *, k: int = 5) -> Man
     if k < 1:
         raise InputError(f"k = {k} nearest neighbours; expected at least 1.")
     require_features(real, drawn, least=k + 1)
-    real, drawn = centred(real, drawn)
+    real, drawn = centred(*(features[content_order(features)] for features in (real, drawn)))
     real_radii, drawn_radii = (nearest_distances(own, own, k=k, is_self=True) for own in (real, drawn))
     rows = [
         jax.device_get(_hits(real[start : start + CHUNK], real_radii[start : start + CHUNK], drawn, drawn_radii))
@@ -71,10 +77,13 @@ def nearest_distances(of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool =
 
 
 def centred(*sets: np.ndarray) -> list[np.ndarray]:
-    """Sets of features float32 [N, F] minus the mean of the first."""
-    # A distance is a difference of squares, in float32: a common offset would cost digits.
-    mean = sets[0].mean(axis=0, dtype=np.float64).astype(np.float32)
-    return [(features - mean).astype(np.float32, copy=False) for features in sets]
+    """Sets of features, divided by a power of two and minus the mean of the first, float32 [N, F]."""
+    # A distance is a difference of squares, in float32: a common offset would cost digits, and squares overflow.
+    largest = max(float(np.abs(features).max()) for features in sets)
+    power = np.float32(2.0 ** max(math.frexp(largest)[1] - 1, -126))
+    scaled = [(features / power).astype(np.float32, copy=False) for features in sets]
+    mean = scaled[0].mean(axis=0, dtype=np.float64).astype(np.float32)
+    return [features - mean for features in scaled]
 
 
 def _squared_distances(of: Array, to: Array) -> Array:
@@ -92,8 +101,14 @@ def _nearest(of: Array, to: Array, k: int) -> Array:
 def _hits(real: Array, real_radii: Array, drawn: Array, drawn_radii: Array) -> tuple[Array, Array, Array]:
     """Whether each real sample is in a drawn ball, whether its ball holds a drawn sample; real balls of each drawn."""
     distances = jnp.sqrt(_squared_distances(real, drawn))
-    in_balls = distances < real_radii[:, None]
-    return (distances < drawn_radii).any(axis=1), in_balls.any(axis=1), in_balls.sum(axis=0)
+    is_same = distances == 0
+    in_balls = (distances < real_radii[:, None]) | is_same
+    return ((distances < drawn_radii) | is_same).any(axis=1), in_balls.any(axis=1), in_balls.sum(axis=0)
+
+
+def _too_few(evaluated: Evaluated) -> str | None:
+    fewest = min(len(evaluated.drawn), len(evaluated.real))
+    return f"it needs {NEIGHBOURS + 1} images of each kind, and there are {fewest}" if fewest <= NEIGHBOURS else None
 
 
 def _measure_manifold(evaluated: Evaluated) -> Measures:
@@ -109,4 +124,5 @@ MANIFOLD = Metric(
         "coverage": "share of real with drawn nearby",
     },
     compute=_measure_manifold,
+    objection=_too_few,
 )

@@ -9,6 +9,7 @@ import numpy as np
 from jaxgen.core.types import Array
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
+from jaxgen.io.terminal import progress
 
 CHUNK = 500
 """Images, or pairs of them, that are processed at a time."""
@@ -40,7 +41,7 @@ class FeatureNetwork(NamedTuple):
 def feature_network(name: str, function: Callable[[Array], Array], *, digest: str = "") -> FeatureNetwork:
     """A feature network from any JAX function of images uint8 [B, H, W, C] to features [B, F].
 
-    `digest` distinguishes this function from others of that name.
+    `digest` distinguishes this function from others of that name; without one its features are never cached.
     """
     return FeatureNetwork(name, digest, "none", in_chunks(lambda image: (function(image), None)))
 
@@ -57,11 +58,14 @@ def in_chunks(
 
     def extract_all(images: np.ndarray) -> Features:
         require_images(images)
-        size, parts = min(chunk, len(images)), []
-        for start in range(0, len(images), size):
+        size = min(chunk, len(images))
+
+        def extract_part(start: int) -> tuple[Array, Array | None]:
             part = images[start : start + size]
             padding = np.zeros((size - len(part), *part.shape[1:]), np.uint8)
-            parts.append(jax.device_get(compiled(np.concatenate([part, padding]))))
+            return jax.device_get(compiled(np.concatenate([part, padding])))
+
+        parts = progress(extract_part, range(0, len(images), size), "Extracting features")
         extracted = Features(*jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(images)], *parts))
         if not np.isfinite(extracted.features).all():
             raise InputError("The feature network gives values that are not finite.")

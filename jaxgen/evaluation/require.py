@@ -4,21 +4,26 @@ import numpy as np
 
 from jaxgen.io.errors import InputError
 
+LARGEST = float(np.finfo(np.float32).max)
+
 
 def require_features(*sets: np.ndarray, least: int = 1) -> None:
     """Refuses sets of features [N, F], [M, F], ... that cannot be compared.
 
     Raises:
-      InputError: a set is not of rank 2, has another F or fewer than `least` members, or is not finite.
+      InputError: a set is not of rank 2, has another F, an F of 0 or fewer than `least` members, or is not finite in
+        float32.
     """
     for features in sets:
         if features.ndim != 2 or features.shape[1:] != sets[0].shape[1:]:
             shapes = " and ".join(str(one.shape) for one in sets)
             raise InputError(f"Features of shapes {shapes}; expected [N, F] and [M, F].")
+        if not features.shape[1]:
+            raise InputError(f"Features of shape {features.shape}; expected [N, F] with F > 0.")
         if len(features) < least:
             raise InputError(f"{len(features)} samples; expected at least {least}.")
-        if not np.isfinite(features).all():
-            raise InputError("The features hold values that are not finite.")
+        if not (np.abs(features) <= LARGEST).all():
+            raise InputError("The features hold values that are not finite in float32.")
 
 
 def require_probabilities(probabilities: np.ndarray) -> None:

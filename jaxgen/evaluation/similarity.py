@@ -21,6 +21,7 @@ from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
 from jaxgen.evaluation.network import CHUNK
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
 
@@ -72,7 +73,7 @@ def multi_scale_similarity(first: Array, second: Array) -> Array:
 
 
 def diversity(images: np.ndarray, *, pairs: int = 2_000, seed: int = 0) -> Estimate:
-    """The diversity (3) of images uint8 [N, H, W, C], estimated from random pairs.
+    """The diversity (3) of images uint8 [N, H, W, C], estimated from random pairs; two have no standard error.
 
     Raises:
       InputError: no uint8 images, fewer than two, or smaller than the window.
@@ -81,14 +82,16 @@ def diversity(images: np.ndarray, *, pairs: int = 2_000, seed: int = 0) -> Estim
     if len(images) < 2:
         raise InputError(f"{len(images)} images; expected at least 2.")
     scale_weights(*images.shape[1:3])
-    rng = np.random.default_rng(seed)
+    order, rng = content_order(images), np.random.default_rng(seed)
     first = rng.integers(len(images), size=pairs)
     second = (first + rng.integers(1, len(images), size=pairs)) % len(images)
+    first, second = order[first], order[second]
     alike = [
         multi_scale_similarity(images[first[start : start + CHUNK]], images[second[start : start + CHUNK]])
         for start in range(0, pairs, CHUNK)
     ]
-    return mean_of(1 - np.concatenate(jax.device_get(alike)))
+    different = mean_of(np.maximum(0, 1 - np.concatenate(jax.device_get(alike))))  # rounding: 1 - 1.0000001
+    return different if len(images) > 2 else Estimate(different.value)
 
 
 def _terms(first: Array, second: Array) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from jaxgen.data.dataset import Dataset, shrink, subset, with_field
 from jaxgen.data.tokenizer import train_tokenizer
 from jaxgen.evaluation.alignment import retrieval_accuracy
 from jaxgen.evaluation.matcher import Matcher, load_matcher
+from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.results import write_results
 from jaxgen.export.sampler import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
@@ -108,8 +109,10 @@ def _measure_retrieval(
 
 
 def _draw(sampler: ExportedSampler, part: Dataset, most: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """At most `most` different captions, an image drawn for each, and the first real image of each."""
-    captions, first = np.unique(part.captions, return_index=True)
+    """At most `most` different captions, an image drawn for each, and one real image of each."""
+    order = content_order(part.arrays["image"])
+    captions, first = np.unique(np.array(part.captions)[order], return_index=True)
+    first = order[first]
     chosen = np.random.default_rng(seed).permutation(len(captions))[:most]
     captions, first = captions[chosen].tolist(), first[chosen]
     if "features" in sampler.conditions:

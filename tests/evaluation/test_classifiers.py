@@ -52,7 +52,7 @@ def test_the_features_of_a_reference_are_extracted_once_by_each_network():
     images, calls = np.zeros((3, 4, 4, 1), np.uint8), []
 
     def counting(name, value):
-        made = feature_network(name, lambda image: jnp.full((len(image), 2), value))
+        made = feature_network(name, lambda image: jnp.full((len(image), 2), value), digest=name)
         return made._replace(extract=lambda images: calls.append(name) or made.extract(images))
 
     one, two = counting("one", 1.0), counting("two", 2.0)
