@@ -12,7 +12,6 @@ Afterwards
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import optax
@@ -25,7 +24,7 @@ from jaxgen.export import export_controls
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, elbo_loss, ema_warmup, features, text, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, run
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,10 @@ class Config(RunConfig):
     """Variance of a pixel's likelihood."""
     beta: Positive = 10.0
     """Weight of the divergence from the prior; the larger, the more the caption determines."""
-    text_embeddings: Path | None = None
+    text_embeddings: UserPath | None = None
     """Condition on sentence embeddings in place of words: an .npz with `features` [N, F], one row per image, as
     python -m jaxgen embed writes it."""
-    matcher: Path | None = None
+    matcher: UserPath | None = None
     """The folder of a text-image matching network for the evaluation at the end."""
 
 

@@ -10,7 +10,6 @@ https://arxiv.org/abs/2207.12598.  A tenth of the captions is held out, and some
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import jax
@@ -35,7 +34,7 @@ from jaxgen.models import (
     vqvae_sampler,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, run
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -68,7 +67,7 @@ class Config(RunConfig):
     """Scale of classifier-free guidance: 0 ignores the caption, 1 is the conditional model."""
     temperature: Positive = 0.8
     """Sampling temperature; below 1 samples concentrate on the modes."""
-    matcher: Path | None = None
+    matcher: UserPath | None = None
     """The folder of a text-image matching network for the evaluation at the end."""
 
 

@@ -10,7 +10,6 @@ https://arxiv.org/abs/2006.10738.  A tenth of the captions is held out, and some
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import jax
@@ -39,7 +38,7 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, run
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Config(RunConfig):
     """Adam's for both networks; it decays as lr / (1 + step / 16,000)."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalties R1 and R2."""
-    matcher: Path | None = None
+    matcher: UserPath | None = None
     """The folder of a text-image matching network for the evaluation at the end."""
 
 

@@ -16,17 +16,17 @@ import jax
 import numpy as np
 import optax
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import ImageSpec, InputError, Loss, init_state, make_step, minimize, scan_steps
 from jaxgen.data import batch_indices
 from jaxgen.evaluation import mutual_information_gap
 from jaxgen.io.files import write_whole
+from jaxgen.io.terminal import say
 from jaxgen.losses import bernoulli
 from jaxgen.models import VAE, elbo_loss, total_correlation_loss
 from jaxgen.nets import MLPDecoder, MLPEncoder
-from jaxgen.training import Count, Positive, Seed, command, require_bounds
+from jaxgen.training import Count, Positive, Seed, UserPath, command, require_bounds
 
 SIDE = 28
 FACTORS = {
@@ -58,7 +58,7 @@ class Config:
     """Adam's."""
     seed: Seed = 0
     """The first seed."""
-    out: Path = Path("disentanglement.json")
+    out: UserPath = Path("disentanglement.json")
     """The results as JSON."""
 
 
@@ -100,14 +100,14 @@ def train(config: Config, vae: VAE, loss: Loss, images: np.ndarray, seed: int) -
 
 def main() -> None:
     """Measures as the command line says."""
-    config, console = tyro.cli(Config), Console()
+    config = tyro.cli(Config)
     require_bounds(config)
     if not config.out.parent.is_dir():
         raise InputError(f"--out {config.out} cannot be written: {config.out.parent} is not a folder.")
     images, factors = made_images()
     spec = ImageSpec(SIDE, SIDE, 1)
     vae = VAE(MLPEncoder(config.latent_size), MLPDecoder(spec), bernoulli(), config.latent_size)
-    console.print(f"{len(images):,} images of {', '.join(FACTORS)}")
+    say(f"{len(images):,} images of {', '.join(FACTORS)}")
     table = Table("loss", "mutual information gap", "least and most", "-ELBO, nats", title=f"{config.seeds} seeds each")
     rows = {}
     for name, loss in losses(vae, config.beta, len(images)):
@@ -115,9 +115,9 @@ def main() -> None:
         gaps = [mutual_information_gap(means, factors) for means, _ in trained]
         bounds = [bound for _, bound in trained]
         rows[name] = {"mutual_information_gap": gaps, "negative_elbo": bounds}
-        console.print(name, *(f"{gap:.3f}" for gap in gaps))
+        say("  ".join([name, *(f"{gap:.3f}" for gap in gaps)]))
         table.add_row(name, f"{np.mean(gaps):.3f}", f"{min(gaps):.3f}, {max(gaps):.3f}", f"{np.mean(bounds):.1f}")
-    console.print(table)
+    say(table)
     write_whole(config.out, json.dumps(rows, indent=2) + "\n")
 
 

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen.evaluation import compare_manifolds, frechet_distance, kernel_distance
+from jaxgen.io.terminal import say
 from jaxgen.training import Bounds, Count, command, require_bounds
 
 NEAREST = 5
@@ -92,16 +92,16 @@ def timed(task: Task) -> tuple[float, float]:
     return time.perf_counter() - began, value
 
 
-def measure_memory(options: Options, console: Console) -> None:
+def measure_memory(options: Options) -> None:
     """Prints the peak memory of this process after each measure."""
     first, second = random_features(options.memory, options.size)
-    console.print(f"two sets of {options.memory:,} x {options.size:,} float32: {peak():.2f} GiB")
+    say(f"two sets of {options.memory:,} x {options.size:,} float32: {peak():.2f} GiB")
     frechet_distance(first, second, allow_few=True)
-    console.print(f"after the Fréchet distance: {peak():.2f} GiB")
+    say(f"after the Fréchet distance: {peak():.2f} GiB")
     kernel_distance(first, second)
-    console.print(f"after the kernel distance: {peak():.2f} GiB")
+    say(f"after the kernel distance: {peak():.2f} GiB")
     compare_manifolds(first, second)
-    console.print(f"after precision, recall, density and coverage: {peak():.2f} GiB")
+    say(f"after precision, recall, density and coverage: {peak():.2f} GiB")
 
 
 def peak() -> float:
@@ -111,11 +111,11 @@ def peak() -> float:
 
 def main() -> None:
     """Measures as the command line says."""
-    options, console = tyro.cli(Options), Console()
+    options = tyro.cli(Options)
     require_bounds(options)
     warnings.simplefilter("ignore")  # of the other implementations
     if options.memory:
-        measure_memory(options, console)
+        measure_memory(options)
         return
     table = Table("measure", "jaxgen", "theirs", "ratio", "values", title=f"{options.num:,} x {options.size:,}")
     for name, (ours, theirs) in tasks(*random_features(options.num, options.size)).items():
@@ -124,7 +124,7 @@ def main() -> None:
         mine, other = (median(turn[side][0] for turn in turns) for side in (0, 1))
         values = " ".join(f"{value:.5g}" for _, value in turns[-1])
         table.add_row(name, f"{mine:.2f} s", f"{other:.2f} s", f"{mine / other:.2f}", values)
-    console.print(table)
+    say(table)
 
 
 if __name__ == "__main__":

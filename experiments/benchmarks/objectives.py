@@ -14,13 +14,13 @@ import jax
 import numpy as np
 import optax
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import InputError, Update, add, chain, init_state, make_step, minimize
 from jaxgen.data import Dataset, batch_indices, load
 from jaxgen.export import seeded
 from jaxgen.io.files import write_whole
+from jaxgen.io.terminal import say
 from jaxgen.losses import (
     hinge_discriminator,
     least_squares_discriminator,
@@ -42,7 +42,7 @@ from jaxgen.models import (
     relativistic_generator_loss,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
-from jaxgen.training import Count, Positive, Seed, command, require_bounds
+from jaxgen.training import Count, Positive, Seed, UserPath, command, require_bounds
 from jaxgen.training.best import frechet_score
 from jaxgen.training.watchdog import diversity
 
@@ -72,7 +72,7 @@ class Config:
     """Adam's for both networks."""
     seed: Seed = 0
     """Seed of all random numbers."""
-    out: Path = Path("objectives.json")
+    out: UserPath = Path("objectives.json")
     """The results as JSON."""
 
 
@@ -112,11 +112,11 @@ def measure(config: Config, gan: GAN, data: Dataset, objective: str, penalty: st
 
 def main() -> None:
     """Measures as the command line says."""
-    config, console = tyro.cli(Config), Console()
+    config = tyro.cli(Config)
     require_bounds(config)
     if not config.out.parent.is_dir():
         raise InputError(f"--out {config.out} cannot be written: {config.out.parent} is not a folder.")
-    data = load("mnist", offline=True, announce=console.print)
+    data = load("mnist", offline=True, announce=say)
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
         generator=DCGANGenerator(data.spec, 16, kernel_init=he_normal),
@@ -131,9 +131,9 @@ def main() -> None:
             f"{value['frechet_distance']:.0f}, {value['diversity']:.2f}" if value["finite"] else "not finite"
             for value in rows[objective].values()
         ]
-        console.print(objective, *cells, sep="  |  ")
+        say("  |  ".join([objective, *cells]))
         table.add_row(objective, *cells)
-    console.print(table)
+    say(table)
     write_whole(config.out, json.dumps(rows, indent=2) + "\n")
 
 

@@ -11,10 +11,10 @@ import jax
 import numpy as np
 import optax
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import ImageSpec, add, init_state, make_step, minimize
+from jaxgen.io.terminal import say
 from jaxgen.losses import logistic_discriminator
 from jaxgen.models import GAN, discriminator_loss, r1_loss, r2_loss
 from jaxgen.nets import (
@@ -56,7 +56,7 @@ def networks(width: int) -> dict[str, tuple[ImageSpec, Module, Module]]:
 
 def main() -> None:
     """Measures as the command line says."""
-    config, console = tyro.cli(Config), Console()
+    config = tyro.cli(Config)
     require_bounds(config)
     table = Table("networks", "no penalty", "exact", "finite differences", title="ms per discriminator's step (ratio)")
     for name, (spec, generator, discriminator) in networks(config.width).items():
@@ -84,8 +84,8 @@ def main() -> None:
                     taken.append((time.perf_counter() - began) / config.steps)
         typical = [1e3 * median(taken) for taken in times]
         table.add_row(name, *(f"{value:.1f} ({value / typical[0]:.2f})" for value in typical))
-        console.print(name, *(f"{value:.1f} ({value / typical[0]:.2f})" for value in typical))
-    console.print(table)
+        say("  ".join([name, *(f"{value:.1f} ({value / typical[0]:.2f})" for value in typical)]))
+    say(table)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import tyro
-from rich.console import Console
 
 from jaxgen import ImageSpec
 from jaxgen.io.files import write_whole
+from jaxgen.io.terminal import say
 from jaxgen.losses import bernoulli
 from jaxgen.models import PixelCNN, draw_incrementally, draw_naively
 from jaxgen.nets import GatedPixelCNN
-from jaxgen.training import Count, Seed, command, require_bounds
+from jaxgen.training import Count, Seed, UserPath, command, require_bounds
 
 DRAWS = {"incremental": draw_incrementally, "naive": draw_naively}
 
@@ -41,13 +41,13 @@ class Options:
     """Repetitions of each, of which the median counts."""
     seed: Seed = 0
     """Seed of weights and images."""
-    out: Path = Path("pixelcnn_sampling.json")
+    out: UserPath = Path("pixelcnn_sampling.json")
     """The results as JSON."""
 
 
 def main() -> None:
     """Measures as the command line says."""
-    options, console = tyro.cli(Options), Console()
+    options = tyro.cli(Options)
     require_bounds(options)
     spec = ImageSpec(options.side, options.side, 1)
     model = PixelCNN(GatedPixelCNN(1, options.width, options.dilations), bernoulli(), spec)
@@ -64,9 +64,9 @@ def main() -> None:
     median = {name: statistics.median(times) for name, times in seconds.items()}
     differing = int((images["incremental"] != images["naive"]).any((1, 2, 3)).sum())
     for name, times in seconds.items():
-        console.print(f"{name}: {median[name]:.2f} s (from {min(times):.2f} to {max(times):.2f})")
+        say(f"{name}: {median[name]:.2f} s (from {min(times):.2f} to {max(times):.2f})")
     ratio = median["naive"] / median["incremental"]
-    console.print(f"{ratio:.1f} times as fast; {differing} of {options.num} images differ")
+    say(f"{ratio:.1f} times as fast; {differing} of {options.num} images differ")
     results = {**{f"{name}_seconds": median[name] for name in median}, "ratio": ratio, "differing": differing}
     write_whole(options.out, json.dumps(results, indent=2) + "\n")
 

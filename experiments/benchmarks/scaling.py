@@ -10,14 +10,12 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import optax
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import (
@@ -32,10 +30,11 @@ from jaxgen import (
 )
 from jaxgen.core.parallel import Device, Strategy, by_jit, by_pmap
 from jaxgen.io.files import write_whole
+from jaxgen.io.terminal import say
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import GAN, discriminator_loss, generator_loss
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
-from jaxgen.training import Count, command, require_bounds
+from jaxgen.training import Count, UserPath, command, require_bounds
 from jaxgen.training.dispatch import many_steps
 
 COUNTS = (1, 2, 4, 8)
@@ -53,7 +52,7 @@ class Config:
     """Images per device."""
     width: Count = 64
     """Channels of the layer next to the image."""
-    out: Path | None = None
+    out: UserPath | None = None
     """The results as JSON."""
 
 
@@ -111,7 +110,7 @@ def main() -> None:
         kinds = ", ".join(f"{number} {kind}" for kind, number in row["collectives"].items())
         cells = f"{row['gigaflop']:.3f}", f"{row['efficiency']:.3f}", kinds, f"{row['megabytes']:.2f}"
         table.add_row(row["strategy"], str(row["devices"]), *cells)
-    Console(width=100).print(table)
+    say(table)
     if config.out:
         write_whole(config.out, json.dumps(rows, indent=2) + "\n")
 

@@ -26,15 +26,15 @@ import textbook
 import torch
 import tyro
 from jax import lax
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import Context, ImageSpec, init_state, make_mesh, make_step, to_float
 from jaxgen.core.parallel import by_jit
 from jaxgen.io.files import write_whole
+from jaxgen.io.terminal import say
 from jaxgen.models import stream
 from jaxgen.nets.layers.conv import LAYOUT
-from jaxgen.training import Bounds, Count, command, require_bounds
+from jaxgen.training import Bounds, Count, UserPath, command, require_bounds
 from jaxgen.training.dispatch import many_steps
 
 IMAGES = 1_024
@@ -59,7 +59,7 @@ CASES = (Case(ImageSpec(28, 28, 1), 64), Case(ImageSpec(32, 32, 1), 128), Case(I
 class Options:
     """Time a DCGAN training step in jaxgen, on stock XLA convolutions, and in PyTorch."""
 
-    out: Path = Path("runs/step_time.json")
+    out: UserPath = Path("runs/step_time.json")
     """The results as JSON."""
     rounds: Count = 7
     """Turns of each, of which the median counts."""
@@ -270,12 +270,11 @@ def main() -> None:
     """Measures as the command line says."""
     options = tyro.cli(Options)
     require_bounds(options)
-    console = Console()
     rate, results = product_rate(options.dtype), []
     for case in CASES:
-        console.print(f"{case} ...")
+        say(f"{case} ...")
         results.append(measure(case, options))
-    console.print(table_of(results, rate))
+    say(table_of(results, rate))
     machine = {
         "device": jax.devices()[0].device_kind,
         "processor": platform.processor() or platform.machine(),
@@ -285,7 +284,7 @@ def main() -> None:
     }
     record = {"machine": machine, "dtype": options.dtype, "product_flops_per_second": rate, "results": results}
     write_whole(options.out, json.dumps(record, indent=2) + "\n")
-    console.print(f"{options.out}")
+    say(f"{options.out}")
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import tyro
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import InputError
 from jaxgen.data import StreamedDataset, batch_indices, load, stream_batches
 from jaxgen.io.files import write_whole
-from jaxgen.training import Count, command, require_bounds
+from jaxgen.io.terminal import say
+from jaxgen.training import Count, UserPath, command, require_bounds
 
 SIDE, CLASSES, QUARTERS = 32, 10, 4
 STATM = Path("/proc/self/statm")
@@ -36,15 +36,15 @@ STATM = Path("/proc/self/statm")
 class Options:
     """Stream one epoch from disk, and measure the memory."""
 
-    out: Path = Path("runs/streaming.json")
+    out: UserPath = Path("runs/streaming.json")
     """The results as JSON."""
     images: Count = 200_000
     """Number of images to make."""
-    folder: Path | None = None
+    folder: UserPath | None = None
     """An empty folder to make them in, and to keep them; a temporary one if not given."""
     data: str | None = None
     """Stream this instead: a folder of images, or the training split of a set that TFDS has prepared."""
-    data_dir: Path | None = None
+    data_dir: UserPath | None = None
     """The folder of the prepared set."""
     batch_size: Count = 64
     """Images per batch."""
@@ -60,7 +60,7 @@ def make_images(folder: Path, num: int) -> None:
         image.save(folder / str(number % CLASSES) / f"{number:08}.png")
 
 
-def open_data(options: Options, console: Console, stack: ExitStack) -> StreamedDataset:
+def open_data(options: Options, stack: ExitStack) -> StreamedDataset:
     """The data set that the options name, however small.
 
     Raises:
@@ -71,10 +71,10 @@ def open_data(options: Options, console: Console, stack: ExitStack) -> StreamedD
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"--folder {folder} is not an empty folder; to stream the images in it give --data.")
-        console.print(f"Making {options.images:,} images in {folder}")
+        say(f"Making {options.images:,} images in {folder}")
         make_images(folder, options.images)
         name = str(folder)
-    dataset = load(name, data_dir=options.data_dir, offline=True, announce=console.print, most_bytes=0)
+    dataset = load(name, data_dir=options.data_dir, offline=True, announce=say, most_bytes=0)
     if not isinstance(dataset, StreamedDataset):
         raise InputError(f"--data {name} is read into memory; expected a folder of images, or a set prepared by TFDS.")
     return dataset
@@ -117,9 +117,8 @@ def main() -> None:
     require_bounds(options)
     if not STATM.exists():
         raise InputError(f"{STATM} is missing: the memory of a process is known on Linux only.")
-    console = Console()
     with ExitStack() as stack:
-        dataset = open_data(options, console, stack)
+        dataset = open_data(options, stack)
         result = {**stream(dataset, options.batch_size), "all_megabytes": dataset.num_bytes / 1e6}
     table = Table("", dataset.source)
     table.add_row("images streamed", f"{result['images']:,}")
@@ -127,7 +126,7 @@ def main() -> None:
     table.add_row("MB of all images", f"{result['all_megabytes']:,.0f}")
     for mark, megabytes in result["megabytes"].items():
         table.add_row(f"MB in memory, {mark}", f"{megabytes:,.0f}")
-    console.print(table)
+    say(table)
     record = {
         "data": {"source": dataset.source, "image": list(dataset.spec), "batch": options.batch_size},
         "cores": len(os.sched_getaffinity(0)),
@@ -135,7 +134,7 @@ def main() -> None:
         **result,
     }
     write_whole(options.out, json.dumps(record, indent=2) + "\n")
-    console.print(f"{options.out}")
+    say(f"{options.out}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ from jaxgen.data import Dataset, batch_indices, load
 from jaxgen.evaluation import count_classes, digit_network, frechet_distance
 from jaxgen.export import save_grid, seeded
 from jaxgen.io.files import write_whole
-from jaxgen.training import Count, Positive, Recipe, RunConfig, Seed, command, first_state, require_bounds
+from jaxgen.io.terminal import say
+from jaxgen.training import Count, Positive, Recipe, RunConfig, Seed, UserPath, command, first_state, require_bounds
 from jaxgen.training.dispatch import feed_from, train
 
 MAIN_JOB = Path(__file__).parents[1] / "gan_mnist.py"
@@ -40,9 +41,9 @@ TEXTBOOK_BATCH, DRAW = 64, 500
 class Options:
     """Plot quality against training time: gan_mnist.py, and the textbook DCGAN in jaxgen and in PyTorch."""
 
-    out: Path = Path("runs/time_to_quality")
+    out: UserPath = Path("runs/time_to_quality")
     """Folder for results, pictures and plot."""
-    data_dir: Path | None = None
+    data_dir: UserPath | None = None
     """The folder of full MNIST."""
     minutes: tuple[Positive, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
     """Minutes of training after which digits are drawn, in ascending order."""
@@ -172,7 +173,7 @@ def main() -> None:
             rarest = count_classes(extracted.probabilities).rarest
             distance = frechet_distance(extracted.features, reference)
             curves[name].append({"minutes": seconds / 60, "steps": steps, "frechet": distance, "rarest": rarest})
-            print(f"{name}: {json.dumps(curves[name][-1])}", flush=True)
+            say(f"{name}: {json.dumps(curves[name][-1])}")
             save_grid(options.out / f"{place}_{steps:07}.png", images[:64])
     write_whole(options.out / "curves.json", json.dumps({"floor": floor, "curves": curves}, indent=2) + "\n")
     plot(options.out / "time_to_quality.png", curves, floor)

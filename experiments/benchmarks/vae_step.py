@@ -19,7 +19,6 @@ import tyro
 from pythae import models as pythae
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
-from rich.console import Console
 from rich.table import Table
 from step_time import Turn, take_turns
 from torch import nn
@@ -27,10 +26,11 @@ from torch import nn
 from jaxgen import ImageSpec, init_state, make_mesh, make_step, minimize
 from jaxgen.core.parallel import by_jit
 from jaxgen.io.files import write_whole
+from jaxgen.io.terminal import say
 from jaxgen.losses import bernoulli
 from jaxgen.models import VAE, elbo_loss
 from jaxgen.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
-from jaxgen.training import Bounds, Count, command, require_bounds
+from jaxgen.training import Bounds, Count, UserPath, command, require_bounds
 from jaxgen.training.dispatch import many_steps
 
 SPEC, LATENTS, IMAGES, RATE = ImageSpec(28, 28, 1), 50, 1_024, 1e-3
@@ -40,7 +40,7 @@ SPEC, LATENTS, IMAGES, RATE = ImageSpec(28, 28, 1), 50, 1_024, 1e-3
 class Options:
     """Time a VAE's training step in jaxgen and in pythae."""
 
-    out: Path = Path("runs/vae_step.json")
+    out: UserPath = Path("runs/vae_step.json")
     """The results as JSON."""
     batch_size: Count = 100
     """Images per step."""
@@ -135,7 +135,7 @@ def pythae_turn(vae: pythae.VAE, images: np.ndarray, options: Options) -> tuple[
 
 def main() -> None:
     """Measures as the command line says."""
-    options, console = tyro.cli(Options), Console()
+    options = tyro.cli(Options)
     require_bounds(options)
     warnings.simplefilter("ignore")  # of the other library
     images = np.random.default_rng(0).integers(0, 2, (IMAGES, *SPEC)).astype(np.uint8) * np.uint8(255)
@@ -150,7 +150,7 @@ def main() -> None:
         results[name] = {**median, "ratio": median["jaxgen"] / median["pythae"]}
         times = (f"{1e3 * median[who]:.2f} ms" for who in ("jaxgen", "pythae"))
         table.add_row(name, f"{size:,}", *times, f"{results[name]['ratio']:.2f}")
-    console.print(table)
+    say(table)
     write_whole(options.out, json.dumps(results, indent=2) + "\n")
 
 

@@ -13,10 +13,10 @@ from statistics import median
 import jax
 import numpy as np
 import tyro
-from rich.console import Console
 
 from jaxgen import ImageSpec, make_mesh, make_step
 from jaxgen.core.parallel import by_jit
+from jaxgen.io.terminal import say
 from jaxgen.training import Count, command, first_state, require_bounds
 from jaxgen.training.dispatch import float_arrays, has_diverged, many_steps
 from jaxgen.training.watchdog import Signs, Watched, diagnose, diversity, observe
@@ -70,11 +70,10 @@ def main() -> None:
     rows = median(seconds(lambda: diagnose(observe(Signs(), row, watched))) for _ in range(99))
     images_check = median(seconds(lambda: diversity(images[:GRID])) for _ in range(9))
     per_dispatch = state_check + rows + images_check * config.log_every / config.sample_every
-    console = Console()
-    console.print(f"{config.log_every} steps, one dispatch: {1e3 * dispatch:.1f} ms")
-    console.print(f"check of the state: {1e3 * state_check:.2f} ms; of a row of metrics: {1e3 * rows:.3f} ms")
-    console.print(f"of {GRID} drawn images, each {config.sample_every:,} steps: {1e3 * images_check:.2f} ms")
-    console.print(f"total {per_dispatch / dispatch:.2%} of the time of training")
+    say(f"{config.log_every} steps, one dispatch: {1e3 * dispatch:.1f} ms")
+    say(f"check of the state: {1e3 * state_check:.2f} ms; of a row of metrics: {1e3 * rows:.3f} ms")
+    say(f"of {GRID} drawn images, each {config.sample_every:,} steps: {1e3 * images_check:.2f} ms")
+    say(f"total {per_dispatch / dispatch:.2%} of the time of training")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from jaxgen.cli.arguments import writing
 from jaxgen.data import Dataset, load
 from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, Classifier, classifier_network
 from jaxgen.evaluation.weights import write_weights
+from jaxgen.io.terminal import say
 from jaxgen.nets import Module, forward
-from jaxgen.training import command, fit
+from jaxgen.training import UserPath, command, fit
 
 BATCH = 128
 
@@ -45,9 +46,9 @@ class Options:
 
     data: Literal["mnist", "cifar10"] = "mnist"
     """The data set whose classes it learns."""
-    data_dir: Path | None = None
+    data_dir: UserPath | None = None
     """The folder of full MNIST, or of prepared CIFAR-10."""
-    out: Path = Path("runs")
+    out: UserPath = Path("runs")
     """The folder that the weights are written to."""
 
 
@@ -95,9 +96,7 @@ def train_classifier(dataset: Dataset, training: Training) -> Variables:
         key=jax.random.key(1),
         batch_size=BATCH,
         steps=steps,
-        report=lambda measured: print(
-            f"step {measured.step:,} of {steps:,}: accuracy {measured.means['accuracy']:.1%}", flush=True
-        ),
+        report=lambda measured: say(f"step {measured.step:,} of {steps:,}: accuracy {measured.means['accuracy']:.1%}"),
     )
     return networks["classifier"]
 
@@ -121,7 +120,7 @@ def main() -> None:
     probabilities = classifier_network(classifier).extract(test.arrays["image"]).probabilities
     assert probabilities is not None
     accuracy = np.mean(probabilities.argmax(axis=1) == test.arrays["label"])
-    print(f"Test accuracy {accuracy:.2%} of {test.size:,} images: {classifier.weights}")
+    say(f"Test accuracy {accuracy:.2%} of {test.size:,} images: {classifier.weights}")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ import tyro
 from jaxgen import Array, Aux, Context, Loss, Networks, mean, minimize, to_float
 from jaxgen.data import Dataset, load
 from jaxgen.evaluation import Matcher, hold_out_captions, retrieval_accuracy, save_matcher
+from jaxgen.io.terminal import say
 from jaxgen.losses import symmetric_cross_entropy
 from jaxgen.models import change_colour, draw_batch, translate
 from jaxgen.nets import Matching, forward
-from jaxgen.training import Bounds, Count, command, fit, require_bounds
+from jaxgen.training import Bounds, Count, UserPath, command, fit, require_bounds
 
 BATCH = 128
 
@@ -29,9 +30,9 @@ BATCH = 128
 class Options:
     """Train the network that matches emoji and captions."""
 
-    data: Path
+    data: UserPath
     """The folder of emoji, with its metadata.jsonl."""
-    out: Path = Path("runs/emoji_matcher")
+    out: UserPath = Path("runs/emoji_matcher")
     """The folder that the network is written to."""
     steps: Count = 3_000
     """Training steps of 128 pairs."""
@@ -68,8 +69,8 @@ def train_matcher(dataset: Dataset, steps: int) -> Matcher:
         key=jax.random.key(1),
         batch_size=BATCH,
         steps=steps,
-        report=lambda measured: print(
-            f"step {measured.step:,}: retrieval accuracy {measured.means['accuracy']:.1%} among {BATCH}", flush=True
+        report=lambda measured: say(
+            f"step {measured.step:,}: retrieval accuracy {measured.means['accuracy']:.1%} among {BATCH}"
         ),
     )
     return Matcher(networks["matcher"], dataset.tokenizer)
@@ -85,7 +86,7 @@ def main() -> None:
     for part in parts:
         captions, first = np.unique(part.captions, return_index=True)
         accuracy = retrieval_accuracy(*matcher.extract(part.arrays["image"][first], captions.tolist()))
-        print(f"Retrieval accuracy {accuracy:.1%} among 10 for {len(first):,} captions of real images, {part.split}")
+        say(f"Retrieval accuracy {accuracy:.1%} among 10 for {len(first):,} captions of real images, {part.split}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Conditions on the command line: --label, --features, --text and --images to the fields of a run's conditions."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +10,12 @@ import tyro
 from jaxgen.cli.arguments import read_images
 from jaxgen.core.condition import require_labels
 from jaxgen.data.archive import read_features
+from jaxgen.data.captions import require_characters
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export import ConditionSpec, ExportedControls, ExportedSampler
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath
+from jaxgen.io.terminal import say
 from jaxgen.training.config import Seed
 
 
@@ -21,14 +23,14 @@ from jaxgen.training.config import Seed
 class DrawOptions:
     """Options of all verbs that draw from a run."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[UserPath, tyro.conf.Positional]
     """Run directory."""
     seed: Seed = 0
     """Random seed.  Image i depends on the seed, i and its conditions alone."""
     label: tuple[int, ...] = ()
     """Class labels that condition the images (or rows of images) in turn; by default all classes.  For runs that are
     conditioned on labels."""
-    features: Path | None = None
+    features: UserPath | None = None
     """An .npz whose `features` [N, F] condition the images (or rows) in turn.  For runs that are conditioned on
     features."""
     text: tuple[str, ...] = ()
@@ -83,13 +85,14 @@ def _tokens(run: Path, text: tuple[str, ...], tokenizer: Tokenizer | None) -> np
     if not text:
         raise InputError(f'--text is missing: {run} is conditioned on captions, e.g. --text "a red heart".')
     for caption in text:
+        require_characters(caption, "--text")
         if not caption.strip():
             raise InputError(f"--text {caption!r} is empty: expected words.")
         unknown = ", ".join(tokenizer.unknown_words(caption))
         if not tokenizer.encode([caption]).any():
             raise InputError(f"--text {caption!r}: none of its words is in the vocabulary of {run}.")
         if unknown:
-            print(f"--text {caption!r}: words that are not in the vocabulary are left out: {unknown}", file=sys.stderr)
+            say(f"--text {caption!r}: words that are not in the vocabulary are left out: {unknown}", error=True)
     return tokenizer.encode(text)
 
 

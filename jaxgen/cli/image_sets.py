@@ -1,7 +1,6 @@
 """The two sets of images that `evaluate` compares, the run that one is drawn from, and its record."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from jaxgen.data.dataset import Dataset, make_dataset, subset
 from jaxgen.data.sources import NAMES, load
 from jaxgen.export import ExportedSampler
 from jaxgen.io.errors import InputError
+from jaxgen.io.terminal import say
 from jaxgen.training.run_directory import RunDirectory
 
 NOISE = "noise"
@@ -68,7 +68,7 @@ def read_real(name: str, split: str, *, num: int, seed: int, both_splits: bool, 
         try:
             splits[other] = _read(name, other, options)
         except InputError as error:
-            print(f"Metrics that need both splits are left out: {error}", flush=True)
+            say(f"Metrics that need both splits are left out: {error}")
     images = choose(splits[split], num, seed)
     return RealImages(images, splits["train"], splits["test"]) if len(splits) == 2 else RealImages(images)
 
@@ -100,6 +100,4 @@ def _read(name: str, split: str, options: DataOptions) -> Dataset:
     Raises:
       InputError: it cannot be read.
     """
-    return load(
-        name, split=split, data_dir=options.folder, offline=options.offline, announce=partial(print, flush=True)
-    )
+    return load(name, split=split, data_dir=options.folder, offline=options.offline, announce=say)

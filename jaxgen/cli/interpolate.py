@@ -6,6 +6,7 @@ from typing import Annotated
 
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.cli.controls import Rows, draw_latents, fields_for, read_controls, save_rows
+from jaxgen.io.files import UserPath
 from jaxgen.models import interpolations
 from jaxgen.training.config import Bounds, require_bounds
 
@@ -20,7 +21,7 @@ class Interpolate(DrawOptions):
     """Images in a row, both ends included; frames of an animation."""
     spherical: bool = False
     """Interpolate along great circles, which keep the norm of Gaussian latents, instead of straight lines."""
-    out: Path = Path("interpolations.png")
+    out: UserPath = Path("interpolations.png")
     """A .png or an animated .gif."""
 
 

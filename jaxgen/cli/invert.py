@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.progress import track
 
 from jaxgen.cli.arguments import writing
 from jaxgen.cli.controls import ImageOptions, draw_latents, images_and_fields, read_controls, save_rows
@@ -19,7 +18,8 @@ from jaxgen.core.step import init_state, make_step
 from jaxgen.core.types import Array, Networks
 from jaxgen.core.update import minimize
 from jaxgen.evaluation import compare_pairs
-from jaxgen.io.files import write_whole
+from jaxgen.io.files import UserPath, write_whole
+from jaxgen.io.terminal import progress, say
 from jaxgen.models import inversion_loss, latent_network
 from jaxgen.training.config import Bounds, Count, Positive, require_bounds
 
@@ -37,7 +37,7 @@ class Invert(ImageOptions):
     """Adam's learning rate."""
     weight: Annotated[float, Bounds(least=0)] = 0.0
     """Weight of the codes' mean square, which keeps them near 0."""
-    out: Path = Path("inversions.png")
+    out: UserPath = Path("inversions.png")
     """A .png or an animated .gif; the codes are written beside it, as an .npz."""
 
 
@@ -55,9 +55,9 @@ def invert(options: Invert) -> None:
     with writing(archive):
         write_whole(archive, lambda file: np.savez(file, codes=codes, images=images, drawn=drawn))
     save_rows(options.out, jnp.stack([images, drawn]))
-    print(f"Codes: {archive}")
+    say(f"Codes: {archive}")
     measures = compare_pairs(np.asarray(images), np.asarray(drawn))
-    print(", ".join(f"{name.upper()} {value:.4g}" for name, (value, _) in measures._asdict().items()))
+    say(", ".join(f"{name.upper()} {value:.4g}" for name, (value, _) in measures._asdict().items()))
 
 
 def find_codes(options: Invert, controls: Controls, images: Array, fields: Fields) -> tuple[Array, Array]:
@@ -75,8 +75,12 @@ def find_codes(options: Invert, controls: Controls, images: Array, fields: Field
     update = minimize(inversion_loss(generate, weight=options.weight), optax.adam(options.learning_rate), wrt="latent")
     state = init_state(update, {"latent": latent_network(controls.codes(latents, tiled))}, jax.random.key(0))
     step = jax.jit(make_step(update))
-    for _ in track(range(options.steps), description="Optimising", transient=True):
+
+    def optimise(_: int) -> None:
+        nonlocal state
         state, _ = step(state, {"image": targets})
+
+    progress(optimise, range(options.steps), "Optimising", may_stop=True)
     codes = state.networks["latent"]["params"]
     drawn = to_uint8(generate({}, codes))
     errors = jnp.square(to_float(drawn) - to_float(targets)).mean((1, 2, 3)).reshape(starts, count)

@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.cli.controls import Rows, draw_latents, fields_for, read_controls, save_rows
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath
 from jaxgen.models import style_mixtures
 from jaxgen.training.config import require_bounds
 
@@ -20,7 +21,7 @@ class Mix(DrawOptions):
     """Content images, down the first column."""
     columns: Rows = 8
     """Style images, across the first row."""
-    out: Path = Path("mixtures.png")
+    out: UserPath = Path("mixtures.png")
     """A .png or an animated .gif."""
 
 

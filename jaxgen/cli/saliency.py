@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxgen.cli.controls import ImageOptions, images_and_fields, read_controls, save_rows
 from jaxgen.core.image import to_float
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath
 from jaxgen.models import saliency
 from jaxgen.training.config import require_bounds
 
@@ -16,7 +17,7 @@ from jaxgen.training.config import require_bounds
 class Saliency(ImageOptions):
     """Draw saliency maps of the discriminator: which pixels its logit depends on most."""
 
-    out: Path = Path("saliency.png")
+    out: UserPath = Path("saliency.png")
     """A .png or an animated .gif: the images, and below them the gradient's norm at each pixel."""
 
 

@@ -10,8 +10,10 @@ from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
 from jaxgen.export import load_sampler
 from jaxgen.io.archive import save_archive
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, enough_memory
+from jaxgen.io.files import UserPath
 from jaxgen.io.pictures import save_grid
+from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 
 MOST_IN_A_GRID = 10_000
@@ -25,7 +27,7 @@ class Sample(DrawOptions):
     """How many images."""
     images: str = ""
     """A folder of images or an .npz that condition the drawn images in turn.  For image-to-image runs."""
-    out: Path = Path("samples.png")
+    out: UserPath = Path("samples.png")
     """An .npz (`arr_0` uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label or
     caption."""
 
@@ -43,15 +45,16 @@ def sample(options: Sample) -> None:
     require_run(options.run)
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
-    fields = fields_from_options(options, sampler, options.num, images=options.images)
-    images = sampler.draw(options.seed, options.num, fields=fields)
+    with enough_memory(f"--num {options.num}"):
+        fields = fields_from_options(options, sampler, options.num, images=options.images)
+        images = sampler.draw(options.seed, options.num, fields=fields)
     label = fields.get("label")
     with writing(options.out):
         if options.out.suffix == ".png":
             _save_rows(options.out, images, np.arange(options.num) % len(options.text) if options.text else label)
         else:
             save_archive(options.out, images, label)
-    print(f"{options.num:,} images in {options.out}")
+    say(f"{options.num:,} images in {options.out}")
 
 
 def _save_rows(path: Path, images: np.ndarray, row: np.ndarray | None) -> None:

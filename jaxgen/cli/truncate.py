@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.cli.controls import Rows, draw_latents, fields_for, read_controls, save_rows
+from jaxgen.io.files import UserPath
 from jaxgen.models import truncations
 from jaxgen.training.config import require_bounds
 
@@ -17,7 +18,7 @@ class Truncate(DrawOptions):
     """Images that are truncated."""
     values: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     """Truncation psi of each column, from 0 (the mean code) to 1 (no truncation)."""
-    out: Path = Path("truncations.png")
+    out: UserPath = Path("truncations.png")
     """A .png or an animated .gif."""
 
 

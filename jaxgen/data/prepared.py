@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,21 @@ import numpy as np
 
 from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset, read_arrays
 from jaxgen.io.archive import read_cached, write_cached
-from jaxgen.io.errors import InputError, first_line
-from jaxgen.io.files import cache_folder
+from jaxgen.io.errors import InputError, first_line, package
+from jaxgen.io.files import cache_folder, expanded
+from jaxgen.io.system import has_home
 
 
-def default_folder() -> Path:
-    """TFDS's own default folder."""
-    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+def default_folders() -> list[Path]:
+    """TFDS's own default folder; none for a user without a home folder.
+
+    Raises:
+      InputError: TFDS_DATA_DIR begins with the home folder of a user without one.
+    """
+    named = os.environ.get("TFDS_DATA_DIR")
+    if named is None and not has_home():
+        return []
+    return [expanded(named or "~/tensorflow_datasets")]
 
 
 def find_prepared(folder: Path, name: str) -> Path | None:
@@ -82,7 +89,8 @@ def _shards(name: str, split: str, folder: Path) -> list[Path]:
 def _open(split: str, folder: Path) -> Any:
     import absl.logging
 
-    tfds: Any = import_module("tensorflow_datasets")
+    tfds = package("tensorflow_datasets", "reads prepared data sets")
+    package("array_record.python.array_record_data_source", "reads prepared data sets")
     absl.logging.set_verbosity(absl.logging.ERROR)
     with _refuse_damage(folder):
         return tfds.builder_from_directory(str(folder)).as_data_source(split)

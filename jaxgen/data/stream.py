@@ -10,7 +10,7 @@ from threading import Event, Lock
 import numpy as np
 
 from jaxgen.data.dataset import StreamedDataset
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, package
 
 THREADS, PREFETCH = 8, 16
 """Reading threads, some of which wait for the disk, and batches that are read ahead, two for each thread."""
@@ -36,7 +36,7 @@ def stream_batches(
     Raises:
       InputError: an example is damaged; it is raised in the thread that asks for the batch.
     """
-    import grain
+    grain = package("grain", "reads data sets that are streamed from disk")
 
     one_at_a_time, closed = Lock(), Event()
 

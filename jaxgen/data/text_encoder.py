@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.types import Variables
-from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.errors import InputError, first_line, package
 from jaxgen.io.files import AnyPath
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ def load_sentences(folder: AnyPath | None = None) -> Sentences:
     """
     folder = Path(folder) if folder else _packaged()
     from safetensors.numpy import load_file
-    from tokenizers import Tokenizer
 
     from jaxgen.nets import SentenceEncoder
 
+    tokenizers = package("tokenizers", "encodes sentences")
     try:
         config = json.loads((folder / "config.json").read_text())
         weights = load_file(folder / "model.safetensors")
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         module = SentenceEncoder(
             vocabulary=config["vocab_size"],
             size=config["hidden_size"],

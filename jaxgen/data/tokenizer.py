@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.errors import InputError, first_line, package
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ("[PAD]", "[UNK]")
 SEPARATORS = r"[^\w-]+"
+PURPOSE = "reads captions"
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,9 @@ class Tokenizer:
 
     @cached_property
     def _library(self) -> Any:
-        from tokenizers import Tokenizer as Library
-
+        library = package("tokenizers", PURPOSE)
         try:
-            tokenizer = Library.from_str(self.content)
+            tokenizer = library.Tokenizer.from_str(self.content)
         except Exception as error:  # the library raises no narrower type
             raise InputError(f"No tokenizer can be read from its JSON: {first_line(error)}") from error
         if not tokenizer.padding:
@@ -82,15 +82,14 @@ def train_tokenizer(texts: Iterable[str], *, length: int, size: int) -> Tokenize
     Raises:
       InputError: there are no words.
     """
-    from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
-    from tokenizers import Tokenizer as Library
-
-    tokenizer: Any = Library(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+    library = package("tokenizers", PURPOSE)
+    models, normalizers = library.models, library.normalizers
+    tokenizer = library.Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(SEPARATORS), "removed")
-    trainer = trainers.WordLevelTrainer(special_tokens=list(SPECIAL), vocab_size=size, show_progress=False)
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Split(library.Regex(SEPARATORS), "removed")
+    trainer = library.trainers.WordLevelTrainer(special_tokens=list(SPECIAL), vocab_size=size, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() <= len(SPECIAL):
         raise InputError("The captions hold no words to learn a vocabulary from.")

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.io.files import AnyPath, write_whole
+from jaxgen.io.terminal import say
 
 Results = Mapping[str, Mapping[str, Estimate | float]]
 """Measures by entry, then by name: `{"network": {"psnr": Estimate(31.2, 0.1)}, "baseline": {...}}`."""
@@ -37,8 +37,8 @@ def write_results(
     if clash := sorted(entries.keys() & details.keys()):
         raise ValueError(f"{', '.join(clash)}: both an entry and a detail; expected different names.")
     write_whole(path, json.dumps({**entries, **details}, indent=2) + "\n")
-    Console().print(results_table(results, title=title, meanings=meanings or {}))
-    print(f"Written to {Path(path)}")
+    say(results_table(results, title=title, meanings=meanings or {}))
+    say(f"Written to {Path(path)}")
 
 
 def results_table(results: Results, *, title: str, meanings: Mapping[str, str]) -> Table:

@@ -32,6 +32,7 @@ from jaxgen.export.stored import (
 )
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
+from jaxgen.io.terminal import progress
 
 NAME = "sampler"
 BATCH = 64
@@ -70,12 +71,15 @@ class ExportedSampler(NamedTuple):
             fields = {**fields, "text": self._tokens(text)}
         complete = self._complete(start + np.arange(num, dtype=np.int32), fields)
         images = np.empty((num, *self.spec), np.uint8)
-        for offset in range(0, num, BATCH):
+
+        def draw_batch(offset: int) -> None:
             index = start + offset + np.arange(BATCH, dtype=np.int32)
             chosen = np.minimum(offset + np.arange(BATCH), num - 1)
             batch = {name: jnp.asarray(array[chosen]) for name, array in complete.items()}
             drawn = self.call(jnp.uint32(seed), jnp.asarray(index), batch)
             images[offset : offset + BATCH] = np.asarray(drawn)[: num - offset]
+
+        progress(draw_batch, range(0, num, BATCH), f"Drawing {num:,} images")
         return images
 
     def _tokens(self, text: Sequence[str]) -> np.ndarray:

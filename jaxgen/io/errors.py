@@ -1,9 +1,11 @@
 """Errors that are no mistake of the program: the user's input, and failures of the machine."""
 
+import importlib
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class InputError(ValueError):
@@ -18,6 +20,14 @@ class OutsideError(RuntimeError):
 
     Programs print it without a traceback and exit with code 1.
     """
+
+
+class RefusedError(Exception):
+    """Carries an `InputError` out of a parser that takes every `ValueError` for a failed attempt."""
+
+    def __init__(self, error: InputError):
+        super().__init__(str(error))
+        self.error = error
 
 
 def first_line(error: BaseException) -> str:
@@ -47,3 +57,39 @@ def outside(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise OutsideError(f"{what}: {reason(error)}.") from error
+
+
+@contextmanager
+def enough_memory(smaller: str) -> Iterator[None]:
+    """Turns a lack of memory, of the host or of a device, into an `OutsideError` that says what to make smaller.
+
+    Raises:
+      OutsideError: the memory was not enough.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        raise OutsideError(f"The memory is not enough ({first_line(error)}): make {smaller} smaller.") from error
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an exception of Python, NumPy or XLA says that there is not enough memory."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in first_line(error)
+
+
+def package(name: str, purpose: str) -> Any:
+    """Imports a package that only some features need; `purpose` says which, as in "reads prepared data sets".
+
+    Raises:
+      OutsideError: it is not installed, or cannot be imported on this system.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        distribution = name.split(".", maxsplit=1)[0].replace("_", "-")
+        why = "is not installed" if isinstance(error, ModuleNotFoundError) else f"fails ({first_line(error)})"
+        raise OutsideError(
+            f"The package {distribution}, which {purpose}, {why}: pip install {distribution}."
+        ) from error

@@ -1,11 +1,20 @@
-"""Files that are written completely or not at all, and the user's cache folder."""
+"""Files that are written completely or not at all, paths as users type them, and the user's cache folder."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import platformdirs
+from tyro.constructors import PrimitiveConstructorSpec
+
+from jaxgen.io.errors import InputError, RefusedError
+from jaxgen.io.system import has_home
+from jaxgen.io.terminal import say
 
 AnyPath = str | Path
 """The path of a file or a folder."""
@@ -30,6 +39,56 @@ def write_whole(path: AnyPath, content: bytes | str | Callable[[BinaryIO], objec
         partial.unlink(missing_ok=True)
 
 
+def expanded(path: AnyPath) -> Path:
+    """The path with the home folder in the place of `~` or `~user` at its beginning.
+
+    Raises:
+      InputError: there is no such user, or this one has no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        user = Path(path).parts[0]
+        whose = "this user has no home folder" if user == "~" else f"the user {user[1:]} has no home folder here"
+        raise InputError(f"{path}: {whose}: give the whole path in place of {user}.") from error
+
+
+def _from_command_line(words: list[str]) -> Path:
+    try:
+        return expanded(words[0])
+    except InputError as error:
+        raise RefusedError(error) from error
+
+
+UserPath = Annotated[
+    Path,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=_from_command_line,
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda path: [str(path)],
+    ),
+]
+"""The type of every path on a command line: `~` is expanded, also where the shell leaves it, as in `--out=~/run`."""
+
+
 def cache_folder() -> Path:
-    """The folder of jaxgen in the user's cache folder."""
-    return Path(platformdirs.user_cache_dir("jaxgen"))
+    """The folder of jaxgen in the user's cache folder, or a temporary folder if there is none or it cannot be made."""
+    folder = Path(platformdirs.user_cache_dir("jaxgen"))
+    if has_home() or folder.is_absolute():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return _temporary_cache(f"{folder} cannot be made")
+        return folder
+    return _temporary_cache("This user has no home folder")
+
+
+@cache
+def _temporary_cache(because: str) -> Path:
+    """A cache folder for this process, which is deleted at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="jaxgen-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    say(f"{because}: caching in {folder} until the end of this program; XDG_CACHE_HOME names a lasting folder")
+    return folder

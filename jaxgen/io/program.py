@@ -3,38 +3,73 @@
 A program's file ends with `command(main)`, where `main` reads the command line: experiments, benchmarks and
 `python -m jaxgen` are such programs.  Exit codes:
 
-    1      the machine failed: a full disk, a lost process, a training that diverged
+    1      the machine failed: a full disk, no memory, a device that is not there, a training that diverged
     2      the user's input cannot be used
     130    Ctrl-C; a run in training saves first, and exits with 143 after SIGTERM
 """
 
+import os
+import re
 import sys
+import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from jaxgen.io.errors import InputError, OutsideError, reason
+from jaxgen.io.errors import InputError, OutsideError, RefusedError, first_line, lacks_memory, reason
+from jaxgen.io.terminal import say
 
 OUTSIDE, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
+class Ending(NamedTuple):
+    """How a program ends: with this line on standard error, and this exit code."""
+
+    line: str
+    code: int
+
+
 def command(main: Callable[[], Any]) -> None:
-    """Calls `main` and turns the errors of `jaxgen.io.errors` into messages and exit codes, without a traceback.
+    """Calls `main` and turns the exceptions that `ending_of` knows into messages and exit codes, without a traceback.
 
     Other exceptions are mistakes of the program and keep their traceback.
     """
     try:
         main()
-    except InputError as error:
-        _stop(str(error), MISTAKE)
-    except OutsideError as error:
-        _stop(str(error), OUTSIDE)
-    except OSError as error:
-        _stop(f"{error.filename}: {reason(error)}" if error.filename else reason(error), OUTSIDE)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except (Exception, KeyboardInterrupt) as error:
+        ending = ending_of(error)
+        if ending is None:
+            raise
+        say(ending.line, error=True)
+        sys.exit(ending.code)
 
 
-def _stop(message: str, code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(code)
+def ending_of(error: BaseException) -> Ending | None:
+    """The line and the exit code for an exception; None for a mistake of the program."""
+    if isinstance(error, RefusedError):
+        error = error.error
+    if isinstance(error, KeyboardInterrupt):
+        return Ending("Interrupted.", INTERRUPTED)
+    if isinstance(error, InputError):
+        return Ending(f"error: {error}", MISTAKE)
+    if lacks_memory(error):
+        smaller = "--batch-size, --num or the images"
+        return Ending(f"error: The memory is not enough ({first_line(error)}): make {smaller} smaller.", OUTSIDE)
+    if isinstance(error, OutsideError):
+        return Ending(f"error: {error}", OUTSIDE)
+    if isinstance(error, OSError):
+        return Ending("error: " + (f"{error.filename}: " if error.filename else "") + reason(error), OUTSIDE)
+    return _without_backend(error)
+
+
+def _without_backend(error: BaseException) -> Ending | None:
+    """The ending where JAX has no device of the kind that was asked for."""
+    message = re.sub(r" \(set JAX_PLATFORMS.*", "", first_line(error))
+    frames = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, AssertionError) and frames[-1:] == ["jax._src.xla_bridge"]:
+        message = "no such back end is installed"  # all that JAX says is that an assertion failed
+    elif not (isinstance(error, RuntimeError) and message.startswith(("Unable to initialize back", "Unknown back"))):
+        return None
+    chosen = os.environ.get("JAX_PLATFORMS", "")
+    where = f"JAX_PLATFORMS={chosen}" if chosen else "JAX"
+    advice = "unset it or set it to cpu" if chosen else "set JAX_PLATFORMS=cpu"
+    return Ending(f"error: {where}: {message.removesuffix('.')}: {advice}, or install JAX for that back end.", OUTSIDE)

@@ -1,6 +1,6 @@
 """Runs: a recipe trained from a config to a run directory that survives interruption.
 
-    config          RunConfig  Bounds  Count  Positive  Seed  require_bounds
+    config          RunConfig  Bounds  Count  Positive  Seed  UserPath  require_bounds
     recipe          Recipe  Score  Scores  first_state
     run             run  command  best_networks
     without a run   fit  Measured
@@ -12,6 +12,7 @@
 An experiment needs the first three.
 """
 
+from jaxgen.io.files import UserPath
 from jaxgen.io.program import command
 from jaxgen.training.best import Best, frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention, find_damage
@@ -40,6 +41,7 @@ __all__ = [
     "Scores",
     "Seed",
     "Signs",
+    "UserPath",
     "Watched",
     "best_networks",
     "command",

@@ -35,9 +35,16 @@ class Best:
     def scores(self) -> dict[str, float]:
         """The scores of the best state, and its `step`; empty if no state was evaluated yet."""
         try:
-            return dict(json.loads(self._record.read_text()))
-        except (OSError, ValueError):
+            scores = json.loads(self._record.read_bytes())
+        except (OSError, ValueError, RecursionError):
             return {}
+        is_whole = isinstance(scores, dict) and "step" in scores and len(scores) > 1
+        # No int: one of many digits is no float, and JSON's true is one.
+        return (
+            scores
+            if is_whole and all(type(value) in (int, float) and abs(value) < 1e300 for value in scores.values())
+            else {}
+        )
 
     def is_beaten(self, scores: Scores) -> bool:
         """Whether these scores are better than those of the best state."""

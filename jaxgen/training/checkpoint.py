@@ -13,7 +13,6 @@ import errno
 import importlib.metadata
 import json
 import logging
-import os
 import re
 import shutil
 import time
@@ -31,6 +30,7 @@ from jaxgen.core.tree import by_path, like, raw
 from jaxgen.core.types import Array, TrainState
 from jaxgen.io.errors import InputError, first_line, outside
 from jaxgen.io.files import AnyPath
+from jaxgen.io.system import reserve_space, write_through
 
 MANIFEST, ARRAYS, UNFINISHED, DAMAGED = "manifest.json", "arrays", ".unfinished", "damaged"
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -110,7 +110,7 @@ class Checkpoints:
                 return self._read(step, target)
             announce(f"{self._name(step)} is damaged: {damage}. It is now {self._set_aside(step).name}.")
         # Also where all were set aside before: a run must not begin anew on top of an earlier one.
-        if steps or any(self._folder.glob(f"*.{DAMAGED}*")):
+        if steps or any(re.fullmatch(rf"\d+\.{DAMAGED}(\.\d+)?", path.name) for path in self._folder.glob("*/")):
             raise InputError(f"{self._folder} holds no intact checkpoint: start over with --no-resume.")
         return None
 
@@ -134,7 +134,7 @@ class Checkpoints:
             self._sweep()
 
     def _sweep(self) -> None:
-        for leftover in self._folder.glob(f"{UNFINISHED}*"):
+        for leftover in [path for path in self._folder.glob("*/") if re.fullmatch(rf"{UNFINISHED}(\.\d+)?", path.name)]:
             shutil.rmtree(leftover, ignore_errors=True)
 
     def _delete(self, step: int) -> None:
@@ -182,7 +182,11 @@ def find_damage(folder: AnyPath) -> str | None:
         if error.errno != errno.EIO:
             raise
         return f"{name} cannot be read"
-    return next((f"{name} is not listed" for name in _array_files(folder) if name not in content["files"]), None)
+    # Hidden files are not a checkpoint's: file managers and network disks leave them everywhere.
+    others = [
+        name for name in _array_files(folder) if name not in content["files"] and not Path(name).name.startswith(".")
+    ]
+    return f"{others[0]} is not listed" if others else None
 
 
 def flatten(state: TrainState) -> dict[str, Array]:
@@ -214,11 +218,8 @@ def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str | None
 
 
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    if hasattr(os, "posix_fallocate"):
-        # A full disk raises here, with the system's message; many threads of Orbax would raise many more.
-        with (folder.parent / "space").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, sum(array.nbytes + 4096 for array in arrays.values()))
-        (folder.parent / "space").unlink()
+    # A full disk raises here, with the system's message; many threads of Orbax would raise many more.
+    reserve_space(folder.parent / "space", sum(array.nbytes + 4096 for array in arrays.values()))
     with _orbax() as checkpointer:
         checkpointer.save(folder, {name: array for name, array in arrays.items() if array.size})
     # Orbax does not raise all that it fails to write.
@@ -261,8 +262,7 @@ def _write_manifest(folder: Path, step: int, leaves: Mapping[str, str]) -> None:
     (folder / MANIFEST).write_bytes(_encode_manifest(content))
     # On the disk before the rename is, and before older checkpoints are deleted.
     for name in (*names, MANIFEST):
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
+        write_through(folder / name)
 
 
 def _encode_manifest(content: Mapping[str, Any]) -> bytes:

@@ -1,10 +1,10 @@
 """The options that every run has, and the bounds of their values."""
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +50,11 @@ class RunConfig:
 
     free: ClassVar[frozenset[str]] = FREE
 
-    out: Path | None = None
+    out: UserPath | None = None
     """Run directory; runs/<experiment> if not given."""
     data: str = "mnist"
     """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or .npz: `image` uint8 [N, H, W, C]."""
-    data_dir: Path | None = None
+    data_dir: UserPath | None = None
     """Folder of the data set: prepared TFDS data, the four original MNIST files, or those of binarized_mnist."""
     offline: bool = False
     """Never download."""
@@ -78,7 +78,7 @@ class RunConfig:
     """Steps between evaluations, whose scores go into the metrics; the best state is kept in best/.  0 for none."""
     evaluate_num: Annotated[int, Bounds(least=2)] = 5_000
     """Images drawn per evaluation, and training images to compare them with."""
-    inception: Path | None = None
+    inception: UserPath | None = None
     """Weights of the Inception network for evaluations; without it, the packaged classifiers of MNIST and CIFAR-10
     give the features of images of 28x28x1 and of 32x32x3."""
     keep: Count = 2

@@ -3,7 +3,6 @@
 import atexit
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 
 from jaxgen.core.types import PyTree
 from jaxgen.io.errors import InputError, OutsideError, first_line
+from jaxgen.io.system import end_on_termination
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ def _join() -> None:
             heartbeat_timeout_seconds=SILENCE_SECONDS,
         )
         # JAX has taken SIGTERM for itself; until training handles it, it must end the process.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        end_on_termination()
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"--distributed: the processes could not be joined ({first_line(error)}): {advice}."

@@ -5,22 +5,22 @@ An experiment file has a `Config(RunConfig)`, a `build(config, spec) -> Recipe`,
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 import jax
-from rich.console import Console
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Networks, TrainState
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, OutsideError, enough_memory, lacks_memory
 from jaxgen.io.files import cache_folder
+from jaxgen.io.interruption import Interruption
+from jaxgen.io.terminal import make_console, say
 from jaxgen.training.best import Best
 from jaxgen.training.checkpoint import Checkpoints
 from jaxgen.training.config import require_bounds
 from jaxgen.training.display import Display
-from jaxgen.training.interruption import Interruption
 from jaxgen.training.loop import train_loop
 from jaxgen.training.prepare import ConfigT, Prepare, Run, Source, prepare_run
 from jaxgen.training.processes import this_host
@@ -28,6 +28,9 @@ from jaxgen.training.provenance import fingerprint
 from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.rollback import restore
 from jaxgen.training.run_directory import RunDirectory, require_format, require_same_run
+
+SMALLER = "--batch-size, the width of the networks or the images"
+"""What needs less memory if it is smaller."""
 
 
 def run(
@@ -45,7 +48,8 @@ def run(
     data set.  `prepare` changes the data set, which is then read into memory.  `afterwards` is called in the first
     process when the run has come to its end.
 
-    Ctrl-C and SIGTERM save everything, then exit with 130 and 143.
+    Ctrl-C, SIGTERM and a closed terminal save everything, then exit with 130, 143 and 129.  Outside the main thread,
+    where Python handles no signals, they act as usual.
 
     Raises:
       InputError: the config, the data or the run directory cannot be used; nothing has been overwritten.
@@ -55,19 +59,21 @@ def run(
     host = this_host(distributed=config.distributed)
     host.agree(lambda: require_bounds(config))
     use_compilation_cache()
-    display = Display(Console(quiet=not host.is_first))
-    prepared = host.agree(
-        lambda: prepare_run(
-            config, build, name=name, data=data, prepare=prepare, display=display, host=host, began=began
+    display = Display(make_console(quiet=not host.is_first))
+    with enough_memory(SMALLER):
+        prepared = host.agree(
+            lambda: prepare_run(
+                config, build, name=name, data=data, prepare=prepare, display=display, host=host, began=began
+            )
         )
-    )
     host.require_same(fingerprint(prepared.record), "options, data, code or versions")
     earlier = host.agree_on_first(lambda: claim(prepared))
     with closing(prepared.directory):
         state = restore(prepared)
         host.agree_on_first(lambda: begin(prepared, earlier, int(state.step)))
         announce(prepared, int(state.step))
-        signal, state = train_until_stopped(prepared, state)
+        with withdrawn_without_memory(prepared):
+            signal, state = train_until_stopped(prepared, state)
     report(prepared, int(state.step))
     if signal:
         sys.exit(128 + signal)
@@ -111,6 +117,8 @@ def announce(run: Run, step: int) -> None:
     run.display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
     devices = f"{count} x {kind}" if count > 1 else kind
     run.display.say(f"Training on {devices} in {run.directory.path} from step {step:,}")
+    if step < run.config.steps:
+        run.display.say("Compiling the training step")
 
 
 def train_until_stopped(run: Run, state: TrainState) -> tuple[int, TrainState]:
@@ -126,6 +134,22 @@ def train_until_stopped(run: Run, state: TrainState) -> tuple[int, TrainState]:
 
         state = train_loop(run, state, stop)
     return agreed or interruption.signal, state
+
+
+@contextmanager
+def withdrawn_without_memory(run: Run) -> Iterator[None]:
+    """Turns a lack of memory into a line; if no step was trained, a smaller run can begin in the same directory.
+
+    Raises:
+      OutsideError: the memory was not enough.
+    """
+    try:
+        with enough_memory(SMALLER):
+            yield
+    except OutsideError as error:
+        if run.host.is_first and error.__cause__ is not None and lacks_memory(error.__cause__):
+            run.directory.withdraw()
+        raise
 
 
 def how_to_resume(run: Run) -> str:
@@ -158,6 +182,6 @@ def best_networks(
         require_format(str(directory.path), directory.earlier() or {})
     target = first_state(config, build(config, spec))
     for folder in (directory.best / "checkpoints", directory.checkpoints):
-        if (state := Checkpoints(folder).restore(target, print)) is not None:
+        if (state := Checkpoints(folder).restore(target, say)) is not None:
             return state.networks
     raise InputError(f"{directory.path} holds no checkpoint.")

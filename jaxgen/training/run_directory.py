@@ -11,6 +11,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import AnyPath, write_whole
+from jaxgen.io.files import AnyPath, expanded, write_whole
 
 FORMAT = 2
+MOST_STEPS = 2**31 - 1
+SYSTEM_FILES = frozenset(("lost+found", "System Volume Information", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini"))
+"""What operating systems leave in folders by themselves, beside hidden files."""
 ADVICE = "choose another --out, or start over with --no-resume"
 
 
@@ -28,7 +32,7 @@ class RunDirectory:
     """The files of one run."""
 
     def __init__(self, path: AnyPath):
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples"
@@ -45,16 +49,31 @@ class RunDirectory:
           InputError: it holds something else.
         """
         if not self.config.exists():
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise InputError(f"--out {self.path} exists and holds no run: choose an empty or a new folder.")
+            if foreign := self._foreign():
+                what = "exists" if foreign == self.path else f"holds {foreign.relative_to(self.path).as_posix()}"
+                raise InputError(f"--out {self.path} {what} and holds no run: choose an empty or a new folder.")
             return None
         try:
-            record = json.loads(self.config.read_text())
-            if not {"experiment", "config", "data", "recipe", "sessions"} <= record.keys():
-                raise ValueError("another program wrote it")
-        except (ValueError, AttributeError, OSError) as error:
+            record = json.loads(self.config.read_bytes())
+            if not is_record(record):
+                raise ValueError("damaged, or another program wrote it")
+        except (ValueError, RecursionError, OSError) as error:
             raise InputError(f"{self.config} is not a run's config ({error}): choose another --out.") from error
         return record
+
+    def _foreign(self) -> Path | None:
+        """The first file that keeps a run from beginning here.
+
+        Hidden files and those that systems make on a new disk are none, nor is what `open` makes: a run may have ended
+        between the claim of its directory and its beginning.
+        """
+        if not self.path.exists():
+            return None
+        if not self.path.is_dir():
+            return self.path
+        samples = self.samples.iterdir() if self.samples.is_dir() else ()
+        entries = (*(path for path in sorted(self.path.iterdir()) if path != self.samples or path.is_file()), *samples)
+        return next((path for path in entries if not path.name.startswith(".") and path.name not in SYSTEM_FILES), None)
 
     def open(self) -> None:
         """Makes the directory and locks it for as long as this process lives, or until `close`.
@@ -77,6 +96,11 @@ class RunDirectory:
     def write(self, record: Mapping[str, Any]) -> None:
         """Writes `config.json`."""
         write_whole(self.config, json.dumps(record, indent=2) + "\n")
+
+    def withdraw(self) -> None:
+        """Deletes `config.json`, so that another run can begin here, unless a step was trained."""
+        if not self.step() and not any(self.checkpoints.glob("*/")):
+            self.config.unlink(missing_ok=True)
 
     def set_aside(self) -> Path | None:
         """Renames the directory of an earlier run; returns its new path, or None if there was none.
@@ -109,30 +133,59 @@ class RunDirectory:
             file.write(json.dumps(content) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of `metrics.jsonl`, up to a line that a kill cut short."""
-        rows = []
-        for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
+        """The rows of `metrics.jsonl`, without lines that are none, such as one that a kill cut short."""
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.exists() else []
+        return [row for line in lines if (row := _row(line))]
+
+    def step(self) -> int:
+        """The last step with metrics, 0 before the first."""
+        return max((row["step"] for row in self.rows()), default=0)
 
     def grid(self, step: int) -> Path:
         """The path of the sample grid at a step."""
         return self.samples / f"step_{step:07}.png"
 
     def grids(self) -> list[Path]:
-        """The sample grids in the order of their steps."""
-        return sorted(self.samples.glob("step_*.png"))
+        """The sample grids in the order of their steps; files with other names are not the run's."""
+        return [self.grid(step) for step in sorted(self._drawn())]
+
+    def _drawn(self) -> list[int]:
+        names = [re.fullmatch(r"step_(\d{7,})\.png", path.name) for path in self.samples.glob("step_*.png")]
+        steps = [int(name[1]) for name in names if name]
+        return [step for step in steps if self.grid(step).is_file()]
 
     def rewind(self, step: int) -> None:
         """Deletes the rows of `metrics.jsonl` and the grids after a step, which a resumed run writes again."""
-        for grid in self.grids():
-            if int(grid.stem.removeprefix("step_")) > step:
-                grid.unlink()
+        for drawn in self._drawn():
+            if drawn > step:
+                self.grid(drawn).unlink()
         kept = [row for row in self.rows() if row["step"] <= step]
         write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def is_record(record: Any) -> bool:
+    """Whether the content of a JSON file has all entries of a `config.json`, of their types."""
+    types = {"experiment": str, "config": dict, "data": dict, "recipe": str, "sessions": list}
+    if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in types.items()):
+        return False
+    sessions, setbacks = record["sessions"], record.get("setbacks", [])
+    has_versions = all(isinstance(session, dict) and "versions" in session for session in sessions)
+    return bool(sessions) and has_versions and {"source", "digest"} <= record["data"].keys() and type(setbacks) is list
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A line of `metrics.jsonl`: a step, and by name numbers or None; None for any other line."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or type(row.get("step")) is not int or not 0 <= row["step"] <= MOST_STEPS:
+        return None
+    return row if all(value is None or _is_number(value) for value in row.values()) else None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) <= MOST_STEPS)
 
 
 def require_format(place: str, record: Mapping[str, Any], advice: str = "") -> None:

@@ -73,7 +73,7 @@ def observe(signs: Signs, row: Mapping[str, Any], watched: Watched) -> Signs:
             streak = signs.saturated.get(name, Streak()).extended(is_small, signs.step)
             after = after._replace(saturated={**after.saturated, name: streak})
     if DIVERSITY in row:
-        is_small = row[DIVERSITY] < COLLAPSED
+        is_small = _is_finite(row[DIVERSITY]) and row[DIVERSITY] < COLLAPSED
         after = after._replace(collapsed=signs.collapsed.extended(is_small, signs.grid), grid=row["step"])
     return after
 
