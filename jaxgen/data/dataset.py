@@ -21,6 +21,7 @@ class Dataset:
 
     `digest` is the SHA-256 of the arrays' names, shapes and bytes; captions change it only once they are encoded.
     `captions` are N texts, or empty; `tokenizer` is the one that encoded them as `text` int32 [N, T], if any.
+    `class_names` are the names of the labels 0, 1, ..., or empty.
     """
 
     arrays: dict[str, np.ndarray]
@@ -29,11 +30,18 @@ class Dataset:
     digest: str
     captions: tuple[str, ...] = ()
     tokenizer: Tokenizer | None = None
+    class_names: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """The number of examples, N."""
         return len(self.arrays["image"])
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes: that of their names or else the largest label + 1; None without labels."""
+        label = self.arrays.get("label")
+        return len(self.class_names) or (None if label is None else max(0, int(label.max()) + 1))
 
     @property
     def spec(self) -> ImageSpec:
@@ -52,7 +60,7 @@ class StreamedDataset:
 
     `fields` are shape and dtype of one example, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.
     `digest` identifies the data without reading all of them: the SHA-256 of the files' names and sizes, or of a sample
-    of the examples.  `captions` are N texts, or empty.
+    of the examples.  `captions` are N texts, or empty.  `class_names` are the names of the labels 0, 1, ..., or empty.
     """
 
     read: Callable[[int], dict[str, np.ndarray]]
@@ -62,6 +70,12 @@ class StreamedDataset:
     split: str
     digest: str
     captions: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes if their names are known, None if not."""
+        return len(self.class_names) or None
 
     @property
     def spec(self) -> ImageSpec:
@@ -80,10 +94,11 @@ def make_dataset(
     *,
     features: np.ndarray | None = None,
     captions: tuple[str, ...] = (),
+    class_names: tuple[str, ...] = (),
     source: str,
     split: str,
 ) -> Dataset:
-    """Makes a data set of arrays, perhaps with N captions; grey images may be [N, H, W].
+    """Makes a data set of arrays, perhaps with N captions and the names of classes; grey images may be [N, H, W].
 
     Raises:
       InputError: not uint8, not of rank 3 or 4, not 1 or 3 channels, empty, or labels or features that do not fit.
@@ -101,13 +116,14 @@ def make_dataset(
         arrays["label"] = as_labels(label, len(image), source)
     if features is not None:
         arrays["features"] = as_features(features, len(image), source)
-    return Dataset(arrays, source, split, _digest(arrays), captions)
+    return Dataset(arrays, source, split, _digest(arrays), captions, class_names=class_names)
 
 
 def with_field(dataset: Dataset, **field: np.ndarray) -> Dataset:
-    """The data set with an array added or replaced."""
+    """The data set with an array added or replaced; other labels have no class names."""
     arrays = {**dataset.arrays, **field}
-    return replace(dataset, arrays=arrays, digest=_digest(arrays))
+    class_names = () if "label" in field else dataset.class_names
+    return replace(dataset, arrays=arrays, digest=_digest(arrays), class_names=class_names)
 
 
 def subset(dataset: Dataset, chosen: np.ndarray, *, split: str) -> Dataset:

@@ -1,4 +1,4 @@
-"""A folder of image files of one size.  Subfolders are classes, in alphabetical order, if every image is in one.
+"""A folder of image files of one size.  Subfolders are classes, in natural order (2 before 10), if every image is in one.
 
 Captions are in `metadata.jsonl`, a line `{"file_name": ..., "text": ...}` an image: the convention of Hugging Face's
 imagefolder.
@@ -17,6 +17,7 @@ from PIL import Image
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.captions import METADATA, read_captions
+from jaxgen.data.class_names import natural_order
 from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset, read_arrays
 from jaxgen.io.errors import InputError, first_line
 
@@ -37,7 +38,12 @@ def read_folder(folder: StreamedDataset) -> Dataset:
     """
     arrays = read_arrays(folder)
     return make_dataset(
-        arrays["image"], arrays.get("label"), captions=folder.captions, source=folder.source, split=folder.split
+        arrays["image"],
+        arrays.get("label"),
+        captions=folder.captions,
+        class_names=folder.class_names,
+        source=folder.source,
+        split=folder.split,
     )
 
 
@@ -53,7 +59,7 @@ def stream_folder(folder: Path, announce: Callable[[str], None]) -> StreamedData
     if len(names) > MANY:
         announce(f"Reading the headers of {len(names):,} images in {folder}")
     spec, digest = _survey(folder, names)
-    labels, captions = _labels(names), ()
+    (labels, class_names), captions = _labels(names), ()
     if (folder / METADATA).is_file():
         captions = read_captions(folder, [os.fsdecode(name) for name in names.tolist()])
         digest = sha256((digest + "\0".join(captions)).encode()).hexdigest()
@@ -69,7 +75,7 @@ def stream_folder(folder: Path, announce: Callable[[str], None]) -> StreamedData
     fields: FieldTypes = {"image": (tuple(spec), np.dtype(np.uint8))}
     if labels is not None:
         fields["label"] = ((), labels.dtype)
-    return StreamedDataset(read, len(names), fields, f"images in {folder}", "all", digest, captions)
+    return StreamedDataset(read, len(names), fields, f"images in {folder}", "all", digest, captions, class_names)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -147,12 +153,14 @@ def _headers(folder: Path, names: np.ndarray) -> np.ndarray:
     return headers
 
 
-def _labels(names: np.ndarray) -> np.ndarray | None:
+def _labels(names: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The labels and the names of the classes, if every image is in a subfolder."""
     if not all(b"/" in name for name in names):
-        return None
-    places = [name.partition(b"/")[0] for name in names]
-    numbers = {place: number for number, place in enumerate(sorted(set(places)))}
-    return np.array([numbers[place] for place in places], np.int32)
+        return None, ()
+    places = [name.partition(b"/")[0].decode(errors="backslashreplace") for name in names]
+    class_names = tuple(sorted(set(places), key=natural_order))
+    numbers = {place: number for number, place in enumerate(class_names)}
+    return np.array([numbers[place] for place in places], np.int32), class_names
 
 
 def _path(folder: Path, name: bytes) -> Path:

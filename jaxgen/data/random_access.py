@@ -54,6 +54,7 @@ def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: 
     if len(source) == 0:
         raise InputError("data has no examples.")
     name, first = f"{len(source):,} examples of a {type(source).__name__}", _read(source, 0)
+    class_names = _class_names(source) if "label" in first.arrays else ()
     if most_bytes is not None and len(source) * prod(first.arrays["image"].shape) > most_bytes:
         return StreamedDataset(
             read=lambda index: _read(source, index, first).arrays,
@@ -62,6 +63,7 @@ def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: 
             source=name,
             split="all",
             digest=_digest(source, first),
+            class_names=class_names,
         )
     arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in first.arrays.items()}
     captions = []
@@ -72,7 +74,9 @@ def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: 
         captions += [] if example.caption is None else [example.caption]
     image, label, features = (arrays.get(field) for field in ("image", "label", "features"))
     assert image is not None
-    return make_dataset(image, label, features=features, captions=tuple(captions), source=name, split="all")
+    return make_dataset(
+        image, label, features=features, captions=tuple(captions), class_names=class_names, source=name, split="all"
+    )
 
 
 def _read(source: RandomAccess, index: int, first: _Example | None = None) -> _Example:
@@ -97,6 +101,13 @@ def _read(source: RandomAccess, index: int, first: _Example | None = None) -> _E
     if first is not None and str(read) != str(first):
         raise InputError(f"{where} has {read}; the first one has {first}.")
     return read
+
+
+def _class_names(source: RandomAccess) -> tuple[str, ...]:
+    """The names of classes as Hugging Face data sets have them, `features["label"].names`; empty if there are none."""
+    features = getattr(source, "features", None)
+    label = features.get("label") if isinstance(features, Mapping) else None
+    return tuple(map(str, getattr(label, "names", None) or ()))
 
 
 def _array(value: Any, name: str, where: str) -> np.ndarray:

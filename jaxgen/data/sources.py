@@ -8,11 +8,13 @@ A folder or prepared TFDS that is larger than the caller allows in memory is str
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from typing import TypeVar, overload
 
 from jaxgen.data.archive import read_archive
 from jaxgen.data.binarized import ARCHIVE, SOURCE, find_binarized, read_binarized
+from jaxgen.data.class_names import CLASS_NAMES
 from jaxgen.data.dataset import Dataset, StreamedDataset
 from jaxgen.data.digits import read_digits
 from jaxgen.data.folder import read_folder, stream_folder
@@ -24,6 +26,7 @@ from jaxgen.io.files import AnyPath, cache_folder
 NAMES = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
 SPLITS = ("train", "validation", "test")
 Announce = Callable[[str], None]
+AnyDataset = TypeVar("AnyDataset", Dataset, StreamedDataset, Dataset | StreamedDataset)
 
 
 @overload
@@ -89,12 +92,16 @@ def load(
         raise InputError(f"{name} has no validation split: expected train or test.")
     for place in places:
         if prepared := find_prepared(place, name):
-            return _from_prepared(name, split, prepared, announce, most_bytes)
+            return _with_names(name, _from_prepared(name, split, prepared, announce, most_bytes))
     if name == "cifar10":
         raise InputError(
             f"cifar10 is not prepared in {places[0]}: give --data-dir, or prepare it with TFDS as array_record."
         )
-    return _from_files(name, split, places, data_dir, offline=offline, announce=announce)
+    return _with_names(name, _from_files(name, split, places, data_dir, offline=offline, announce=announce))
+
+
+def _with_names(name: str, dataset: AnyDataset) -> AnyDataset:
+    return replace(dataset, class_names=CLASS_NAMES[name]) if "label" in dataset.fields else dataset
 
 
 def _from_files(
