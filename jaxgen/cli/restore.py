@@ -9,11 +9,16 @@ import tyro
 
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
 from jaxgen.core.image import ImageSpec
-from jaxgen.data.folder import read_image
+from jaxgen.data.image_file import read_image, read_mask
+from jaxgen.data.sources import is_archive
 from jaxgen.export import load_restorer
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath, expanded
 from jaxgen.io.pictures import save_grid, save_image
+from jaxgen.io.terminal import say
+
+MASK = "black is filled in and white is known"
 
 
 @dataclass(frozen=True)
@@ -22,14 +27,14 @@ class Restore:
     first.)
     """
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[UserPath, tyro.conf.Positional]
     """Run directory."""
     images: str
-    """An image, a folder of images or an .npz: masked, noisy, grey, or downsampled by the run's factor."""
-    mask: Path | None = None
-    """An image of the same size, for inpainting: black pixels are filled in, all others are known; by default all are
+    """An image, a folder of images or an archive: masked, noisy, grey, or downsampled by the run's factor."""
+    mask: UserPath | None = None
+    """A black and white image of the same size, for inpainting: black is filled in, white is known; by default all is
     known."""
-    out: Path = Path("restored.png")
+    out: UserPath = Path("restored.png")
     """A .png (a grid of several images) or an .npz."""
 
 
@@ -43,7 +48,9 @@ def restore(options: Restore) -> None:
     require_run(options.run)
     restorer = load_restorer(options.run / "restorer")
     images = _fitted(options, _read(options.images), restorer.spec)
-    restored = restorer.restore(images, None if options.mask is None else _read_mask(options.mask, restorer.spec))
+    size = restorer.spec[:2]
+    mask = options.mask and read_mask(options.mask, size, of="the run's images", meaning=MASK)
+    restored = restorer.restore(images, mask)
     with writing(options.out):
         if options.out.suffix == ".npz":
             save_archive(options.out, restored)
@@ -51,13 +58,13 @@ def restore(options: Restore) -> None:
             save_image(options.out, restored[0])
         else:
             save_grid(options.out, restored)
-    print(f"{len(restored):,} images in {options.out}")
+    say(f"{len(restored):,} images in {options.out}")
 
 
 def _read(name: str) -> np.ndarray:
-    """The images uint8 [N, H, W, C] of a picture, a folder or an .npz."""
-    path = Path(name).expanduser()
-    if path.is_file() and path.suffix != ".npz":
+    """The images uint8 [N, H, W, C] of a picture, a folder or an archive."""
+    path = expanded(name)
+    if path.is_file() and not is_archive(path):
         return read_image(path)[None]
     return read_images(name).arrays["image"]
 
@@ -71,12 +78,3 @@ def _fitted(options: Restore, images: np.ndarray, spec: ImageSpec) -> np.ndarray
         raise InputError(f"--images {options.images} are {size}; {options.run} takes {expected}.")
     images = np.repeat(images, spec.channels // channels, axis=-1)
     return images.repeat(factor, axis=1).repeat(factor, axis=2)
-
-
-def _read_mask(path: Path, spec: ImageSpec) -> np.ndarray:
-    """The mask uint8 [H, W, 1]: the brightest channel of the image."""
-    mask = read_image(path)
-    if mask.shape[:2] != spec[:2]:
-        size, expected = ("x".join(map(str, shape)) for shape in (mask.shape[:2], spec[:2]))
-        raise InputError(f"--mask {path} is {size}; expected {expected}, the size of the run's images.")
-    return mask.max(2, keepdims=True)

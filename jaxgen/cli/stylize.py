@@ -8,31 +8,34 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
-from jaxgen.data.folder import read_image
+from jaxgen.data.image_file import read_image, read_mask
 from jaxgen.export import ExportedStylizer, load_stylizer
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import UserPath
 from jaxgen.io.pictures import save_image
+from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 
 MOST_PIXELS = 2**20
 """The most pixels of an image: each takes about 2 kB of memory during the computation."""
+MASK = "white is stylised and black keeps the content"
 
 
 @dataclass(frozen=True)
 class Stylize:
     """Draw the content of one image in the style of another, with a style-transfer run."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[UserPath, tyro.conf.Positional]
     """Run directory."""
-    content: Path
+    content: UserPath
     """The content image, of any size."""
-    style: Path
+    style: UserPath
     """The style image, of any size."""
     strength: Annotated[float, Bounds(least=0, most=1)] = 1.0
     """From 0 (the content image as it is decoded) to 1 (full stylisation)."""
-    mask: Path | None = None
-    """An image of the content's size: white is stylised, black keeps the content."""
-    out: Path = Path("stylized.png")
+    mask: UserPath | None = None
+    """A black and white image of the content's size: white is stylised, black keeps the content."""
+    out: UserPath = Path("stylized.png")
     """A .png of the content's size."""
 
 
@@ -49,11 +52,12 @@ def stylize(options: Stylize) -> None:
     content, style = (
         _read(name, path, stylizer) for name, path in (("content", options.content), ("style", options.style))
     )
-    mask = None if options.mask is None else _read_mask(options, content)
+    size = content.shape[0], content.shape[1]
+    mask = options.mask and read_mask(options.mask, size, of="--content", meaning=MASK)
     image = stylizer.stylize(content, style, options.strength, mask)
     with writing(options.out):
         save_image(options.out, image)
-    print(f"{options.content} in the style of {options.style}: {options.out}")
+    say(f"{options.content} in the style of {options.style}: {options.out}")
 
 
 def _read(name: str, path: Path, stylizer: ExportedStylizer) -> np.ndarray:
@@ -65,13 +69,3 @@ def _read(name: str, path: Path, stylizer: ExportedStylizer) -> np.ndarray:
     if channels > stylizer.channels:
         raise InputError(f"--{name} {path} is in colour, and the run was trained on grey images: make it grey.")
     return np.repeat(image, stylizer.channels // channels, axis=2)
-
-
-def _read_mask(options: Stylize, content: np.ndarray) -> np.ndarray:
-    """The mask uint8 [H, W, 1]: the mean of the image's channels."""
-    assert options.mask is not None
-    mask = read_image(options.mask)
-    if mask.shape[:2] != content.shape[:2]:
-        size, expected = ("x".join(map(str, image.shape[:2])) for image in (mask, content))
-        raise InputError(f"--mask {options.mask} is {size}; expected the size of --content, {expected}.")
-    return mask.mean(2, keepdims=True).round().astype(np.uint8)

@@ -7,13 +7,14 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
 from jaxgen.core.condition import require_labels
 from jaxgen.data.dataset import Dataset, with_field
 from jaxgen.data.tokenizer import Tokenizer
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, first_line
 
 METADATA = "metadata.jsonl"
 
@@ -79,34 +80,48 @@ CIFAR10 = Wordings(
 """CIFAR-10's labels; the last of the unseen wordings has words that no other has."""
 
 
-def read_captions(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """The captions of a folder's images `names`, in that order, from its `metadata.jsonl`.
+def read_captions(content: bytes, folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The captions of a folder's images `names`, in that order, from the content of its `metadata.jsonl`.
+
+    Names are compared in Unicode's composed form: file systems differ in how they store accents.
 
     Raises:
       InputError: a line that is not such a record, an image without a caption, a caption without its image or for one
         outside the folder, or two captions for one image.
     """
-    path, captions = folder / METADATA, {}
+    path, captions, lines_of = folder / METADATA, {}, {}
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as text: {error}") from error
-    there = set(names)
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} cannot be read as text: {error}; save it as UTF-8.") from error
+    there = {normalize("NFC", name): name for name in names} | {name: name for name in names}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        name, text = _record(f"{path}, line {number}", line)
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise InputError(f"{path}, line {number}: {name} is outside the folder.")
-        name = Path(name).as_posix()
-        if name not in there:
-            raise InputError(f"{path}, line {number}: there is no image {name} in {folder}.")
-        if name in captions:
-            raise InputError(f"{path}, line {number}: {name} has a caption already.")
-        captions[name] = text
+        given, text = _record(f"{path}, line {number}", line)
+        if Path(given).is_absolute() or ".." in Path(given).parts:
+            raise InputError(f"{path}, line {number}: {given} is outside the folder.")
+        given = Path(given).as_posix()
+        name = there.get(given) or there.get(normalize("NFC", given))
+        if name is None:
+            raise InputError(f"{path}, line {number}: there is no image {given} in {folder}.")
+        if captions.setdefault(name, text) != text:
+            raise InputError(f"{path}, line {number}: {given} has a caption already, in line {lines_of[name]}.")
+        lines_of.setdefault(name, number)
     if missing := [name for name in names if name not in captions]:
         raise InputError(f"{path} has no caption for {missing[0]} ({len(missing):,} images have none).")
     return tuple(captions[name] for name in names)
+
+
+def require_characters(text: str, place: str) -> None:
+    """Refuses a text with half of a surrogate pair, which no encoding of text has; `place` says where it is from.
+
+    Raises:
+      InputError: naming the place and the half.
+    """
+    half = next((character for character in text if "\ud800" <= character <= "\udfff"), None)
+    if half is not None:
+        raise InputError(f"{place}: \\u{ord(half):04x} is half of a character; write the text again, as UTF-8.")
 
 
 def caption_labels(dataset: Dataset, wordings: Wordings, *, seed: int = 0) -> Dataset:
@@ -165,10 +180,11 @@ def hold_out(text: np.ndarray, *, share: float, seed: int = 0, least: int = 3) -
 def _record(place: str, line: str) -> tuple[str, str]:
     try:
         record: Any = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{place} is no JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place} is no JSON: {first_line(error)}") from error
     if isinstance(record, Mapping):
         name, text = record.get("file_name"), record.get("text")
         if isinstance(name, str) and isinstance(text, str) and name.strip() and text.strip():
+            require_characters(text, place)
             return name, text
     raise InputError(f"{place}: expected a file_name and a text that is not empty.")

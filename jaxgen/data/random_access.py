@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from jaxgen.data.captions import require_characters
 from jaxgen.data.dataset import Dataset, StreamedDataset, as_features, as_labels, make_dataset
 from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.terminal import progress
 
 PROBES = 64
 """Examples, evenly spaced, that identify a source that is too large to be read at once."""
@@ -67,11 +69,14 @@ def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: 
         )
     arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in first.arrays.items()}
     captions = []
-    for index in range(len(source)):
+
+    def read(index: int) -> None:
         example = _read(source, index, first)
         for field, array in example.arrays.items():
             arrays[field][index] = array
-        captions += [] if example.caption is None else [example.caption]
+        captions.extend([] if example.caption is None else [example.caption])
+
+    progress(read, range(len(source)), f"Reading {name}")
     image, label, features = (arrays.get(field) for field in ("image", "label", "features"))
     assert image is not None
     return make_dataset(
@@ -97,6 +102,7 @@ def _read(source: RandomAccess, index: int, first: _Example | None = None) -> _E
     caption = example.get("text")
     if not isinstance(caption, str | None):
         raise InputError(f"{where}: the text is a {type(caption).__name__}; expected one caption, a str.")
+    require_characters(caption or "", where)
     read = _Example(arrays, caption)
     if first is not None and str(read) != str(first):
         raise InputError(f"{where} has {read}; the first one has {first}.")

@@ -2,9 +2,9 @@
 
 `mnist` and `fashion_mnist`: prepared TFDS, the four IDX files, a download or, for `mnist`, the embedded digits,
 whichever is found first.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path: a folder
-of images or an `.npz`.
+of images, an archive of images (`.zip`, `.tar`, `.tar.gz`), or arrays (`.npz`, `.npy`).
 
-A folder or prepared TFDS that is larger than the caller allows in memory is streamed from disk.
+A folder, an archive of images or prepared TFDS that is larger than the caller allows in memory is streamed from disk.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, overload
 
-from jaxgen.data.archive import read_archive
+from jaxgen.data.archive import ARRAYS, read_archive
 from jaxgen.data.binarized import ARCHIVE, SOURCE, find_binarized, read_binarized
 from jaxgen.data.class_names import CLASS_NAMES
 from jaxgen.data.dataset import Dataset, StreamedDataset
 from jaxgen.data.digits import read_digits
-from jaxgen.data.folder import read_folder, stream_folder
+from jaxgen.data.folder import read_folder, stream_archive, stream_folder
 from jaxgen.data.mnist_files import download_files, find_files, read_files
-from jaxgen.data.prepared import default_folder, find_prepared, read_prepared, stream_prepared
+from jaxgen.data.packed import ARCHIVES
+from jaxgen.data.prepared import default_folders, find_prepared, read_prepared, stream_prepared
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import AnyPath, cache_folder
+from jaxgen.io.files import AnyPath, cache_folder, expanded
+from jaxgen.io.terminal import say
 
 NAMES = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
 SPLITS = ("train", "validation", "test")
@@ -61,13 +63,13 @@ def load(
     split: str = "train",
     data_dir: AnyPath | None = None,
     offline: bool = False,
-    announce: Announce = print,
+    announce: Announce = say,
     most_bytes: int | None = None,
     option: str = "--data",
 ) -> Dataset | StreamedDataset:
-    """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an `.npz` by path.
+    """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an archive by path.
 
-    A path has no splits: all its images are read, whatever `split` is.
+    A path has no splits: all its images are read, whatever `split` is, except where an `.npz` has those of several.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
     `announce` gets a line where reading takes long, or falls back on other data.  A folder of images or a prepared
@@ -84,7 +86,7 @@ def load(
             raise InputError(
                 f"--data-dir {data_dir} goes with {', '.join(NAMES)}; {option} {name} is a path of its own."
             )
-        return _from_path(name, announce, most_bytes, option)
+        return _from_path(name, split, announce, most_bytes, option)
     places = _places(data_dir)
     if name == "binarized_mnist":
         return _from_binarized(split, places)
@@ -126,8 +128,8 @@ def _from_files(
 
 def _places(data_dir: AnyPath | None) -> list[Path]:
     if data_dir is None:
-        return [default_folder(), cache_folder()]
-    folder = Path(data_dir).expanduser()
+        return [*default_folders(), cache_folder()]
+    folder = expanded(data_dir)
     if not folder.is_dir():
         raise InputError(f"--data-dir {folder} is not a folder.")
     return [folder]
@@ -153,16 +155,25 @@ def _from_prepared(
     return read_prepared(name, split, folder, announce)
 
 
-def _from_path(name: str, announce: Announce, most_bytes: int | None, option: str) -> Dataset | StreamedDataset:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        folder = stream_folder(path, announce)
-        return folder if _is_too_large(folder, most_bytes, announce) else read_folder(folder)
-    if path.is_file() and path.suffix == ".npz":
-        return read_archive(path)
+def _from_path(
+    name: str, split: str, announce: Announce, most_bytes: int | None, option: str
+) -> Dataset | StreamedDataset:
+    path = expanded(name)
+    suffix = path.name.lower()
+    if path.is_file() and suffix.endswith(ARRAYS):
+        return read_archive(path, split, announce)
+    if path.is_dir() or (path.is_file() and suffix.endswith(ARCHIVES)):
+        images = (stream_folder if path.is_dir() else stream_archive)(path, announce)
+        return images if _is_too_large(images, most_bytes, announce) else read_folder(images)
+    expected = f"{', '.join((*ARRAYS, *ARCHIVES[:-1]))} or {ARCHIVES[-1]}"
     if path.exists():
-        raise InputError(f"{option} {name} is neither a folder of images nor an .npz.")
-    raise InputError(f"{option} {name} is unknown: expected {', '.join(NAMES)}, a folder of images, or an .npz.")
+        raise InputError(f"{option} {name} is neither a folder of images nor an {expected}.")
+    raise InputError(f"{option} {name} is unknown: expected {', '.join(NAMES)}, a folder of images, or an {expected}.")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name of a file is that of an archive that `load` reads."""
+    return path.name.lower().endswith((*ARRAYS, *ARCHIVES))
 
 
 def _is_too_large(dataset: StreamedDataset, most_bytes: int | None, announce: Announce) -> bool:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from jaxgen import ImageSpec, InputError
 from jaxgen.cli import main as jaxgen
-from jaxgen.data.folder import read_image
+from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, export_restorer, load_restorer
 from tests.programs import loaded, run_here
 

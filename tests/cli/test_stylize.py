@@ -6,7 +6,7 @@ from PIL import Image
 
 from jaxgen import ImageSpec
 from jaxgen.cli import main as jaxgen
-from jaxgen.data.folder import read_image
+from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, export_stylizer
 from tests.programs import run_here
 
@@ -62,7 +62,7 @@ def test_grey_images_are_coloured_ones_too_and_coloured_ones_are_not_grey(folder
     [
         (("--strength", 1.5), "--strength 1.5: expected a number from 0 to 1"),
         (("--strength", "nan"), "--strength nan"),
-        (("--mask", "b.png"), "b.png is 5x6; expected the size of --content, 9x14"),
+        (("--mask", "b.png"), "b.png is 5x6; expected 9x14, the size of --content"),
         (("--content", "text.png"), "text.png cannot be read as an image"),
         (("--style", "nowhere.png"), "nowhere.png cannot be read"),
         (("--out", "c.jpg"), "c.jpg: expected a name that ends in .png"),

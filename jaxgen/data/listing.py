@@ -1,0 +1,133 @@
+"""The image files in a folder.
+
+Links are followed.  Names that begin with a dot, and what operating systems leave in folders, are left out.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from jaxgen.data.captions import METADATA
+from jaxgen.data.damage import refuse_damage
+from jaxgen.data.image_file import SUFFIXES
+from jaxgen.io.errors import InputError, reason
+
+SYSTEM = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+        *("__macosx", "@eadir", "lost+found"),
+    )
+)
+"""Names, in lower case, that operating systems and network storage leave in folders."""
+
+
+class Listing(NamedTuple):
+    """Image files in a folder or an archive, and their `metadata.jsonl`, if there is one.
+
+    `names` are relative paths as bytes [N], in the order of their parts: for millions a list of paths would take
+    gigabytes.  `open` opens one of them, from several threads at once.
+    """
+
+    place: Path
+    names: np.ndarray
+    open: Callable[[str], BinaryIO]
+    metadata: bytes | None
+
+    def path(self, name: bytes) -> Path:
+        """The path of a file, for errors."""
+        return self.place / os.fsdecode(name)
+
+
+def list_folder(folder: Path, announce: Callable[[str], None]) -> Listing:
+    """The images of a folder and its subfolders.
+
+    Raises:
+      InputError: no images, a folder that cannot be listed, or a link that leads nowhere or back to a folder that it is
+        in.
+    """
+    left_out: list[str] = []
+    names = sorted_names(folder, _walk(folder, left_out), left_out, announce)
+    metadata = None
+    if (folder / METADATA).is_file():
+        with refuse_damage(folder / METADATA, "text"):
+            metadata = (folder / METADATA).read_bytes()
+    return Listing(folder, names, lambda name: (folder / name).open("rb"), metadata)
+
+
+def sorted_names(place: Path, names: Iterable[str], left_out: list[str], announce: Callable[[str], None]) -> np.ndarray:
+    """Names as bytes [N] in the order of their parts; announces those that were left out.
+
+    Raises:
+      InputError: there are no names.
+    """
+    encoded = sorted(map(os.fsencode, names), key=lambda name: name.replace(b"/", b"\0"))
+    if left_out:
+        number, example = len(left_out), shown(os.fsencode(min(left_out)))
+        entries = "hidden or system entry is" if number == 1 else "hidden or system entries are"
+        announce(f"{number:,} {entries} left out of {shown(os.fsencode(place))}, e.g. {example}")
+    if not encoded:
+        raise InputError(f"{place} holds no images ({', '.join(SUFFIXES)}).")
+    return np.array(encoded)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether the name of a file or a folder begins with a dot, or is the operating system's."""
+    return name.startswith(".") or name.lower() in SYSTEM
+
+
+def shown(name: bytes) -> str:
+    """A file name as text that any terminal prints."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _walk(folder: Path, left_out: list[str]) -> Iterator[str]:
+    """The relative paths of the images in a folder; hidden ones go to `left_out`."""
+    pending = [("", frozenset(map(_identity, (folder.resolve(), *folder.resolve().parents))))]
+    while pending:
+        inside, above = pending.pop()
+        for entry in _entries(folder / inside):
+            name = inside + entry.name
+            if is_hidden(entry.name):
+                left_out.append(name)
+            elif _is_folder(entry):
+                if (identity := _identity(Path(entry.path))) in above:
+                    raise InputError(f"{entry.path} is a link to a folder that it is in: remove the link.")
+                pending.append((name + "/", above | {identity}))
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield name
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be listed: {reason(error)}; make it readable, or move it away.") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, perhaps by a link.
+
+    Raises:
+      InputError: the entry is a link that leads nowhere, or has an image's name but is no file.
+    """
+    try:
+        if entry.is_dir():
+            return True
+        is_file, is_link = entry.is_file(), entry.is_symlink()
+    except OSError as error:
+        raise InputError(f"{entry.path} cannot be read: {reason(error)}; mend or remove it.") from error
+    if is_link and not is_file:
+        target = Path(entry.path).readlink()
+        raise InputError(f"{entry.path} is a link to {target}, which is no file: mend or remove it.")
+    if not is_file and entry.name.lower().endswith(SUFFIXES):
+        raise InputError(f"{entry.path} has an image's name but is no file: remove it.")
+    return False
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino

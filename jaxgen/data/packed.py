@@ -1,0 +1,155 @@
+"""Images in a `.zip`, a `.tar` or a `.tar.gz`, read where they are: nothing is unpacked to disk.
+
+The files are listed as those of the unpacked folder would be.  If one folder holds the classes, or a `metadata.jsonl`,
+and all else is in it, it takes the place of the archive's root.  Of files of one name the last counts, as in unpacking.
+"""
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from jaxgen.data.captions import METADATA
+from jaxgen.data.damage import refuse_damage
+from jaxgen.data.image_file import MAX_PIXELS, SUFFIXES
+from jaxgen.data.listing import Listing, is_hidden, sorted_names
+from jaxgen.io.errors import InputError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+MAX_FILE = 16 * MAX_PIXELS
+"""The most bytes of one file in an archive."""
+MAX_COMPRESSED_TAR = 2**32
+"""The most bytes of all files in a compressed `.tar`, whose images are kept in memory."""
+BLOCK = tarfile.BLOCKSIZE
+
+Read = Callable[[], bytes]
+"""Gives the content of a file in an archive."""
+
+
+def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
+    """The images in an archive and in the folders inside it.
+
+    Raises:
+      InputError: no images, a damaged or encrypted archive, a name that leads outside it, a link, or a file that is too
+        large.
+    """
+    left_out: list[str] = []
+    members: dict[str, Read] = {}
+    members_of = _zip_members if path.name.lower().endswith(".zip") else _tar_members
+    with refuse_damage(path, "an archive"):
+        for name, read in members_of(path):
+            parts = _parts(path, name)
+            hidden = next((number for number, part in enumerate(parts, start=1) if is_hidden(part)), 0)
+            if hidden:
+                left_out.append("/".join(parts[:hidden]))
+            elif name.lower().endswith(SUFFIXES) or parts[-1:] == [METADATA]:
+                members["/".join(parts)] = read
+    root = _root(list(members))
+    inside = {name.removeprefix(root): read for name, read in members.items()}
+    names = (name for name in inside if name.lower().endswith(SUFFIXES))
+    metadata = None
+    if METADATA in inside:
+        with refuse_damage(path / root / METADATA, "text"):
+            metadata = inside[METADATA]()
+
+    in_order = sorted_names(path, names, sorted(set(left_out)), announce)
+    return Listing(path / root, in_order, lambda name: io.BytesIO(inside[name]()), metadata)
+
+
+def _root(names: list[str]) -> str:
+    """The folder 'a/b/' that takes the place of the root: the only one at its level, with subfolders or metadata."""
+    root = ""
+    while True:
+        below = [name.removeprefix(root).split("/") for name in names]
+        tops = {parts[0] for parts in below}
+        if len(tops) != 1 or any(len(parts) == 1 for parts in below):
+            return root
+        top = root + tops.pop() + "/"
+        if f"{top}{METADATA}" not in names and any(len(parts) == 2 for parts in below):
+            return root
+        root = top
+
+
+def _parts(path: Path, name: str) -> list[str]:
+    """The parts of a relative path in an archive."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or not parts:
+        raise InputError(f"{path}: the name {name!r} leads outside the archive; pack it again with relative names.")
+    return parts
+
+
+def _require_size(path: Path, name: str, size: int) -> None:
+    if not 0 <= size <= MAX_FILE:
+        raise InputError(f"{path}: {name} takes {size:,} bytes; at most {MAX_FILE:,} are read.")
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str, Read]]:
+    """Names and contents of the files in a `.zip`, which stays open."""
+    archive = zipfile.ZipFile(path)
+    for member in archive.infolist():
+        name = member.filename.replace("\\", "/")
+        if name.endswith("/"):
+            continue
+        if member.flag_bits & 1:
+            raise InputError(f"{path}: {name} is encrypted; pack it again without a password.")
+        _require_size(path, name, member.file_size)
+        yield name, partial(archive.read, member)
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, Read]]:
+    """Names and contents of the files in a `.tar`, or in a compressed one, whose images are read into memory."""
+    compressed = not path.name.lower().endswith(".tar")
+    seen: dict[str, Read] = {}
+    total = 0
+    with tarfile.open(path, "r:gz" if compressed else "r:") as archive:
+        for member in archive:
+            name = member.name
+            total += max(member.size, 0)
+            if compressed and total > MAX_COMPRESSED_TAR:
+                raise InputError(f"{path} holds more than {MAX_COMPRESSED_TAR / 2**30:g} GiB: unpack it into a folder.")
+            if member.issym() or member.issparse():
+                kind = "a symbolic link" if member.issym() else "a sparse file"
+                raise InputError(f"{path}: {name} is {kind}; pack the file itself (tar --dereference).")
+            if member.islnk():
+                if member.linkname not in seen:
+                    raise InputError(f"{path}: {name} is a link to {member.linkname}, which is not in the archive.")
+                seen[name] = seen[member.linkname]
+            elif member.isreg():
+                _require_size(path, name, member.size)
+                seen[name] = _tar_content(path, archive, member, compressed=compressed)
+            else:
+                continue
+            yield name, seen[name]
+        _require_end(archive, compressed=compressed)
+
+
+def _tar_content(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, *, compressed: bool) -> Read:
+    if not compressed:
+        return partial(_slice, path, member.offset_data, member.size)
+    if not member.name.lower().endswith((*SUFFIXES, METADATA)):
+        return bytes
+    file = archive.extractfile(member)
+    assert file is not None
+    content = file.read()
+    return lambda: content
+
+
+def _slice(path: Path, start: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
+
+
+def _require_end(archive: tarfile.TarFile, *, compressed: bool) -> None:
+    """Refuses an archive that is cut off: tarfile takes a damaged header for the end."""
+    file = archive.fileobj
+    assert file is not None
+    if compressed:
+        while file.read(2**20) and file.tell() < MAX_COMPRESSED_TAR:  # at the end the checksum is checked
+            pass
+        return
+    file.seek(archive.offset)
+    if file.read(BLOCK) != bytes(BLOCK):
+        raise tarfile.ReadError("it is cut off, or damaged in the middle")
