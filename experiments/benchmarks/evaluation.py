@@ -4,7 +4,6 @@ All take the same random features, one after another on the same cores; the valu
 measures instead the peak memory for so many images on each side.  Needs the extra `bench`.
 """
 
-import resource
 import time
 import warnings
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import tyro
 from rich.table import Table
 
 from jaxgen.evaluation import compare_manifolds, frechet_distance, kernel_distance
+from jaxgen.io.system import peak_memory_gib
 from jaxgen.io.terminal import say
 from jaxgen.training import Bounds, Count, command, require_bounds
 
@@ -95,18 +95,13 @@ def timed(task: Task) -> tuple[float, float]:
 def measure_memory(options: Options) -> None:
     """Prints the peak memory of this process after each measure."""
     first, second = random_features(options.memory, options.size)
-    say(f"two sets of {options.memory:,} x {options.size:,} float32: {peak():.2f} GiB")
+    say(f"two sets of {options.memory:,} x {options.size:,} float32: {peak_memory_gib():.2f} GiB")
     frechet_distance(first, second, allow_few=True)
-    say(f"after the Fréchet distance: {peak():.2f} GiB")
+    say(f"after the Fréchet distance: {peak_memory_gib():.2f} GiB")
     kernel_distance(first, second)
-    say(f"after the kernel distance: {peak():.2f} GiB")
+    say(f"after the kernel distance: {peak_memory_gib():.2f} GiB")
     compare_manifolds(first, second)
-    say(f"after precision, recall, density and coverage: {peak():.2f} GiB")
-
-
-def peak() -> float:
-    """The peak memory of this process, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    say(f"after precision, recall, density and coverage: {peak_memory_gib():.2f} GiB")
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ way, which should stay constant.  The images are noise, made as PNG files in ten
 import json
 import os
 import platform
-import resource
 import tempfile
 import time
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from rich.table import Table
 from jaxgen import InputError
 from jaxgen.data import StreamedDataset, batch_indices, load, stream_batches
 from jaxgen.io.files import write_whole
+from jaxgen.io.system import peak_memory_gib
 from jaxgen.io.terminal import say
 from jaxgen.training import Count, UserPath, command, require_bounds
 
@@ -87,7 +87,7 @@ def resident() -> float:
 
 def peak() -> float:
     """Megabytes that the process has occupied at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return peak_memory_gib() * 2**30 / 1e6
 
 
 def stream(dataset: StreamedDataset, batch_size: int) -> dict[str, Any]:

@@ -8,11 +8,12 @@ import numpy as np
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
+from jaxgen.data.class_names import listed
 from jaxgen.export import load_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError, enough_memory
 from jaxgen.io.files import UserPath
-from jaxgen.io.pictures import save_grid
+from jaxgen.io.pictures import EMPTY, save_grid
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 
@@ -46,6 +47,7 @@ def sample(options: Sample) -> None:
     inside = options.run / "sampler"
     sampler = load_sampler(inside if inside.is_dir() else options.run)
     with enough_memory(f"--num {options.num}"):
+        sampler.require_memory(options.num)
         fields = fields_from_options(options, sampler, options.num, images=options.images)
         images = sampler.draw(options.seed, options.num, fields=fields)
     label = fields.get("label")
@@ -54,7 +56,9 @@ def sample(options: Sample) -> None:
             _save_rows(options.out, images, np.arange(options.num) % len(options.text) if options.text else label)
         else:
             save_archive(options.out, images, label)
-    say(f"{options.num:,} images in {options.out}")
+    names = sampler.conditions["label"].class_names if label is not None else ()
+    drawn = f": {listed([names[number] for number in np.unique(label)])}" if names else ""
+    say(f"{options.num:,} images in {options.out}{drawn}")
 
 
 def _save_rows(path: Path, images: np.ndarray, row: np.ndarray | None) -> None:
@@ -62,5 +66,8 @@ def _save_rows(path: Path, images: np.ndarray, row: np.ndarray | None) -> None:
     if row is None or len(np.unique(row)) == 1:
         save_grid(path, images)
         return
-    order = np.argsort(row, kind="stable")
-    save_grid(path, images[order], columns=int(np.bincount(row).max()))
+    numbers, counts = np.unique(row, return_counts=True)
+    grid = np.full((len(numbers), counts.max(), *images.shape[1:]), EMPTY, np.uint8)
+    for place, (number, count) in enumerate(zip(numbers, counts, strict=True)):
+        grid[place, :count] = images[row == number]
+    save_grid(path, grid.reshape(-1, *images.shape[1:]), columns=int(counts.max()))

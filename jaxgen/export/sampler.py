@@ -5,6 +5,7 @@ inside, for cpu, cuda and tpu and any B.  A conditional sampler takes the fields
 int32 [B], features float32 [B, F] or text int32 [B, T].  Image i depends on (seed, i) and its own fields alone.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from jaxgen.export.stored import (
 )
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
+from jaxgen.io.system import installed_memory
 from jaxgen.io.terminal import progress
 
 NAME = "sampler"
@@ -66,7 +68,9 @@ class ExportedSampler(NamedTuple):
 
         Raises:
           InputError: a field is missing, belongs to no condition or does not fit, or a label is out of range.
+          MemoryError: the images do not fit into memory.
         """
+        self.require_memory(num)
         if text is not None:
             fields = {**fields, "text": self._tokens(text)}
         complete = self._complete(start + np.arange(num, dtype=np.int32), fields)
@@ -81,6 +85,16 @@ class ExportedSampler(NamedTuple):
 
         progress(draw_batch, range(0, num, BATCH), f"Drawing {num:,} images")
         return images
+
+    def require_memory(self, num: int) -> None:
+        """Refuses more images than fit into the memory of this machine.
+
+        Raises:
+          MemoryError: saying how much they take.
+        """
+        wanted, installed = num * math.prod(self.spec), installed_memory()
+        if wanted > installed:
+            raise MemoryError(f"{num:,} images take {wanted / 2**30:,.1f} GiB of {installed / 2**30:,.1f} GiB")
 
     def _tokens(self, text: Sequence[str]) -> np.ndarray:
         if self.tokenizer is None:

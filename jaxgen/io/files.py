@@ -13,7 +13,6 @@ import platformdirs
 from tyro.constructors import PrimitiveConstructorSpec
 
 from jaxgen.io.errors import InputError, RefusedError
-from jaxgen.io.system import has_home
 from jaxgen.io.terminal import say
 
 AnyPath = str | Path
@@ -75,14 +74,17 @@ UserPath = Annotated[
 
 def cache_folder() -> Path:
     """The folder of jaxgen in the user's cache folder, or a temporary folder if there is none or it cannot be made."""
-    folder = Path(platformdirs.user_cache_dir("jaxgen"))
-    if has_home() or folder.is_absolute():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            return _temporary_cache(f"{folder} cannot be made")
-        return folder
-    return _temporary_cache("This user has no home folder")
+    try:
+        folder = Path(platformdirs.user_cache_dir("jaxgen"))
+    except RuntimeError:
+        folder = Path("~")  # as older versions of platformdirs give it
+    if folder.parts[0] == "~":
+        return _temporary_cache("This user has no home folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return _temporary_cache(f"{folder} cannot be made")
+    return folder
 
 
 @cache

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -74,6 +75,19 @@ def write_through(path: Path) -> None:
 def has_home() -> bool:
     """Whether the system knows a home folder of this user; in containers there may be none."""
     return not os.path.expanduser("~").startswith("~")  # noqa: PTH111 - Path.home raises instead
+
+
+def installed_memory() -> float:
+    """The bytes of memory that this process can use at most; infinity where the system does not say.
+
+    Linux promises more than there is, and ends the program that uses it.
+    """
+    limits = [float("inf")]
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(ValueError, OSError):
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))  # of a container
+    return min(limits)
 
 
 def peak_memory_gib() -> float:
