@@ -37,8 +37,8 @@ class Config(RunConfig):
 
     batch_size: Count = 32
     """Images per step, over all devices."""
-    classes: Count = 10
-    """Number of classes; labels are from 0 to one less."""
+    classes: Count | None = None
+    """Number of classes, of labels from 0 to one less; by default that of the data."""
     width: Count = 32
     """Channels of the layer next to the image; each smaller layer has twice as many."""
     hidden: Annotated[int, Bounds(least=0)] = 256
@@ -58,7 +58,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
         discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal),
         latent_size=config.latent_size,
-        conditions=labels(config.classes),
+        conditions=labels(config.classes or 10),
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)
     update = chain(

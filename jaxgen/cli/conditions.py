@@ -10,6 +10,7 @@ import tyro
 from jaxgen.cli.arguments import read_images
 from jaxgen.core.condition import require_labels
 from jaxgen.data.archive import read_features
+from jaxgen.data.class_names import label_of
 from jaxgen.data.captions import require_characters
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export import ConditionSpec, ExportedControls, ExportedSampler
@@ -27,9 +28,9 @@ class DrawOptions:
     """Run directory."""
     seed: Seed = 0
     """Random seed.  Image i depends on the seed, i and its conditions alone."""
-    label: tuple[int, ...] = ()
-    """Class labels that condition the images (or rows of images) in turn; by default all classes.  For runs that are
-    conditioned on labels."""
+    label: tuple[str, ...] = ()
+    """Class labels that condition the images (or rows of images) in turn, as numbers or by the names of the classes;
+    by default all classes.  For runs that are conditioned on labels."""
     features: UserPath | None = None
     """An .npz whose `features` [N, F] condition the images (or rows) in turn.  For runs that are conditioned on
     features."""
@@ -73,9 +74,10 @@ def fields_from_options(
     return fields
 
 
-def _labels(label: tuple[int, ...], condition: ConditionSpec) -> np.ndarray:
-    labels = np.asarray(label or range(condition.classes))
-    require_labels(labels, condition.classes, f"--label {' '.join(map(str, label))}")
+def _labels(label: tuple[str, ...], condition: ConditionSpec) -> np.ndarray:
+    numbers = [label_of(word, condition.class_names) for word in label] or range(condition.classes)
+    labels = np.asarray(numbers)
+    require_labels(labels, condition.classes, f"--label {' '.join(label)}")
     return labels.astype(np.int32)
 
 

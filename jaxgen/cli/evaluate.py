@@ -13,10 +13,10 @@ from jaxgen.cli.image_sets import (
     choose,
     draw_images,
     find_run,
-    read_config,
     read_images_or_noise,
     read_real,
 )
+from jaxgen.cli.trained_on import places_of, read_record, read_trained_on
 from jaxgen.data.dataset import Dataset
 from jaxgen.evaluation import (
     METRICS,
@@ -24,13 +24,13 @@ from jaxgen.evaluation import (
     Reference,
     cached_features,
     choose_network,
-    evaluate,
     meanings,
     needs_splits,
     provenance,
     require_metrics,
     write_results,
 )
+from jaxgen.evaluation.evaluate import extract_features, measure
 from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import UserPath, expanded
@@ -84,31 +84,31 @@ def evaluate_images(options: Evaluate) -> None:
     require_metrics(metrics)
     run = find_run(expanded(options.images))
     out = _output(options, run)
-    config = read_config(run) if run else {}
-    reading = DataOptions(_data_folder(options, config), options.offline)
+    record = read_record(run) if run else {}
+    config = record.get("config", {})
+    reading = DataOptions(_data_folder(options, record), options.offline)
     name = options.data or config.get("data")
     sampler = _read_sampler(run, options, name or "<data>", reading.folder) if run else None
     if name is None:
         raise InputError(f"--data is missing: {options.images} names no data to compare with; give it as --data mnist.")
+    whole = read_trained_on(options.images, record, reading) if options.data is None else None
     both = needs_splits(metrics)
-    real = read_real(name, options.split, num=options.num, seed=options.seed, both_splits=both, options=reading)
+    real = read_real(
+        name, options.split, num=options.num, seed=options.seed, both_splits=both, options=reading, whole=whole
+    )
     network = choose_network(real.images.spec, real.images.source, options.inception)
     drawn = _draw_or_read(options, sampler, real.images, reading)
     counts = f"{drawn.size:,} images with {real.images.size:,} of {real.images.source} ({real.images.split})"
     say(f"Comparing {counts}")
     labels = drawn.arrays.get("label") if _labels_of(options, config, name) in network.labels_of else None
-    measures = evaluate(
-        drawn.arrays["image"],
-        _reference(real, network, options, name),
-        network,
-        metrics=metrics,
-        seed=options.seed,
-        allow_few=options.allow_few,
-        labels=labels,
+    reference = _reference(real, network, options, name)
+    evaluated = extract_features(
+        drawn.arrays["image"], reference, network, seed=options.seed, allow_few=options.allow_few, labels=labels
     )
+    measures = measure(evaluated, metrics)
     title = f"In the features of the {network.name}"
     details = {"drawn": _describe(drawn), "real": _describe(real.images), "seed": options.seed, **provenance(network)}
-    write_results(out, {"measures": measures}, title=title, meanings=meanings(), details=details)
+    write_results(out, {"measures": measures}, title=title, meanings=meanings(evaluated), details=details)
 
 
 def _output(options: Evaluate, run: Path | None) -> Path:
@@ -119,10 +119,11 @@ def _output(options: Evaluate, run: Path | None) -> Path:
     return out
 
 
-def _data_folder(options: Evaluate, config: Mapping[str, Any]) -> Path | None:
+def _data_folder(options: Evaluate, record: Mapping[str, Any]) -> Path | None:
     """The folder that the real images are read from: the run's, unless the options name a folder or a data set."""
-    if options.data_dir is None and options.data is None and config.get("data_dir"):
-        return expanded(config["data_dir"])
+    typed = record.get("config", {}).get("data_dir")
+    if options.data_dir is None and options.data is None and typed:
+        return next((place for place in places_of(record, "data_dir") if place.is_dir()), expanded(typed))
     return options.data_dir
 
 

@@ -1,17 +1,16 @@
-"""The two sets of images that `evaluate` compares, the run that one is drawn from, and its record."""
+"""The two sets of images that `evaluate` compares, and the run that one is drawn from."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, make_dataset, subset
 from jaxgen.data.sources import NAMES, load
+from jaxgen.evaluation.order import content_order
 from jaxgen.export import ExportedSampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.terminal import say
-from jaxgen.training.run_directory import RunDirectory
 
 NOISE = "noise"
 
@@ -36,28 +35,37 @@ def find_run(path: Path) -> Path | None:
     return path if (path / "config.json").is_file() or (path / "sampler").is_dir() else None
 
 
-def read_config(run: Path) -> Mapping[str, Any]:
-    """The options of a run, also from its best/; empty if there is no record of them."""
-    folders = [folder for folder in (run, run.resolve().parent) if (folder / "config.json").is_file()]
-    return (RunDirectory(folders[0]).earlier() or {}).get("config", {}) if folders else {}
-
-
 def choose(dataset: Dataset, num: int, seed: int) -> Dataset:
-    """A random subset of `num` images in their order, or all images if there are no more."""
+    """A random subset of `num` images in their order, or all images if there are no more.
+
+    Which images it has does not depend on the order of the data set.
+    """
     if dataset.size <= num:
         return dataset
-    chosen = np.random.default_rng(seed).choice(dataset.size, num, replace=False)
+    order = content_order(*dataset.arrays.values())
+    chosen = order[np.random.default_rng(seed).choice(dataset.size, num, replace=False)]
     return subset(dataset, np.sort(chosen), split=dataset.split)
 
 
-def read_real(name: str, split: str, *, num: int, seed: int, both_splits: bool, options: DataOptions) -> RealImages:
+def read_real(
+    name: str,
+    split: str,
+    *,
+    num: int,
+    seed: int,
+    both_splits: bool,
+    options: DataOptions,
+    whole: Dataset | None = None,
+) -> RealImages:
     """At most `num` images of a split to compare with, and with `both_splits` all images of both, where they exist.
+
+    `whole` is the data set of a path if it has been read.
 
     Raises:
       InputError: the split cannot be read.
     """
     try:
-        splits = {split: _read(name, split, options)}
+        splits = {split: whole or _read(name, split, options)}
     except InputError as error:
         # The training images may be there where the test images are not: 5,000 digits are embedded.
         if name not in NAMES or split == "train":

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.data.class_names import listed
 from jaxgen.evaluation.alignment import label_accuracy
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
@@ -75,6 +76,16 @@ def _measure(evaluated: Evaluated) -> Measures:
     }
 
 
+def _rarest_name(evaluated: Evaluated) -> dict[str, str]:
+    """The meaning of "rarest class" with the name of the class, if there is one."""
+    probabilities, names = evaluated.features.probabilities, evaluated.network.class_names
+    if probabilities is None or len(names) != probabilities.shape[1]:
+        return {}
+    shares = count_classes(probabilities).shares
+    rarest = [name for name, share in zip(names, shares, strict=True) if share == shares.min()]
+    return {"rarest class": f"share of drawn images that are {listed(rarest)}"}
+
+
 def _no_probabilities(evaluated: Evaluated) -> str | None:
     has_none = evaluated.features.probabilities is None
     return f"the {evaluated.network.name} gives no class probabilities" if has_none else None
@@ -98,4 +109,5 @@ CLASSES = Metric(
     compute=_measure,
     objection=_no_probabilities,
     is_default=_has_classes_of_network,
+    notes=_rarest_name,
 )

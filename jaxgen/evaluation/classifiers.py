@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.types import Array
+from jaxgen.data.class_names import CLASS_NAMES
 from jaxgen.evaluation.network import FeatureNetwork, in_chunks
 from jaxgen.evaluation.weights import digest_of, read_weights
 from jaxgen.io.errors import InputError
@@ -83,7 +84,15 @@ def classifier_network(classifier: Classifier) -> FeatureNetwork:
         return features, jax.nn.softmax(logits)
 
     digest = digest_of(classifier.weights)
-    return FeatureNetwork(classifier.name, digest, "none", in_chunks(extract), labels_of=classifier.labels_of)
+    class_names = CLASS_NAMES[classifier.labels_of[0]]
+    return FeatureNetwork(
+        classifier.name,
+        digest,
+        "none",
+        in_chunks(extract),
+        labels_of=classifier.labels_of,
+        class_names=class_names,
+    )
 
 
 @cache

@@ -43,9 +43,35 @@ def evaluate(
     Raises:
       InputError: a metric is unknown or does not apply, or the images cannot be compared.
     """
-    require_images(images, reference.images)
     require_metrics(metrics)
-    evaluated = Evaluated(images, network.extract(images), reference, network, seed, allow_few, labels)
+    evaluated = extract_features(images, reference, network, seed=seed, allow_few=allow_few, labels=labels)
+    return measure(evaluated, metrics)
+
+
+def extract_features(
+    images: np.ndarray,
+    reference: Reference,
+    network: FeatureNetwork,
+    *,
+    seed: int = 0,
+    allow_few: bool = False,
+    labels: np.ndarray | None = None,
+) -> Evaluated:
+    """The images uint8 [N, H, W, C] with their features and all else that metrics take; the options of `evaluate`.
+
+    Raises:
+      InputError: the images cannot be compared.
+    """
+    require_images(images, reference.images)
+    return Evaluated(images, network.extract(images), reference, network, seed, allow_few, labels)
+
+
+def measure(evaluated: Evaluated, metrics: tuple[str, ...] = ()) -> Measures:
+    """The measures by name of some metrics, by default of all that suit the data.
+
+    Raises:
+      InputError: a metric does not apply.
+    """
     by_name = {metric.name: metric for metric in METRICS}
     measures: Measures = {}
     for metric in (by_name[name] for name in metrics or by_name):
@@ -74,9 +100,11 @@ def needs_splits(metrics: tuple[str, ...]) -> bool:
     return any(metric.needs_splits for metric in METRICS if not metrics or metric.name in metrics)
 
 
-def meanings() -> dict[str, str]:
-    """How to read each measure, by name."""
-    return {name: meaning for metric in METRICS for name, meaning in metric.meanings.items()}
+def meanings(evaluated: Evaluated | None = None) -> dict[str, str]:
+    """How to read each measure, by name: in general, or of these images."""
+    general = {name: meaning for metric in METRICS for name, meaning in metric.meanings.items()}
+    notes = [metric.notes(evaluated) for metric in METRICS] if evaluated else []
+    return general | {name: note for one in notes for name, note in one.items()}
 
 
 def choose_network(spec: ImageSpec, source: str, inception: AnyPath | None = None) -> FeatureNetwork:

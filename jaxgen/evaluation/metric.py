@@ -55,7 +55,8 @@ class Evaluated(NamedTuple):
 class Metric(NamedTuple):
     """One or more measures that are computed together.
 
-    `meanings` says in a few words how to read each measure.  `objection` says why the metric cannot be computed, None
+    `meanings` says in a few words how to read each measure, and `notes` what to read into those of these images,
+    instead.  `objection` says why the metric cannot be computed, None
     if it can; `is_default` whether it is computed where no metrics are chosen.  `needs_splits` says that it needs the
     training images and held-out images beside the drawn and the real ones.
     """
@@ -66,3 +67,4 @@ class Metric(NamedTuple):
     objection: Callable[[Evaluated], str | None] = lambda _: None
     is_default: Callable[[Evaluated], bool] = lambda _: True
     needs_splits: bool = False
+    notes: Callable[[Evaluated], Mapping[str, str]] = lambda _: {}

@@ -27,7 +27,7 @@ class FeatureNetwork(NamedTuple):
 
     `extract` takes images uint8 [N, H, W, C].  `name`, the SHA-256 `digest` of the weights and how images are resized
     identify the network that a measure depends on.  `is_inception` says that it is the Inception-v3 of FID and KID.
-    `labels_of` names the data sets whose labels are its classes.
+    `labels_of` names the data sets whose labels are its classes, and `class_names` these, or nothing.
     """
 
     name: str
@@ -36,6 +36,7 @@ class FeatureNetwork(NamedTuple):
     extract: Callable[[np.ndarray], Features]
     is_inception: bool = False
     labels_of: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def feature_network(name: str, function: Callable[[Array], Array], *, digest: str = "") -> FeatureNetwork:

@@ -28,11 +28,12 @@ FUNCTION_SUFFIX, SIGNATURE, TOKENIZER = ".stablehlo", "signature.json", "tokeniz
 
 
 class ExportInfo(NamedTuple):
-    """The size of a model's images, its conditions, and the tokenizer of its captions."""
+    """The size of a model's images, its conditions, the tokenizer of its captions, and the names of its classes."""
 
     spec: ImageSpec
     conditions: Conditions = {}
     tokenizer: Tokenizer | None = None
+    class_names: tuple[str, ...] = ()
 
 
 Export = Callable[[Path, Networks, ExportInfo], None]
@@ -40,11 +41,15 @@ Export = Callable[[Path, Networks, ExportInfo], None]
 
 
 class ConditionSpec(NamedTuple):
-    """A condition without its encoding: shape and dtype of one example of its field, and the number of labels."""
+    """A condition without its encoding: shape and dtype of one example of its field, and the number of labels.
+
+    `class_names` are the names of the labels, or empty.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     classes: int
+    class_names: tuple[str, ...] = ()
 
 
 class Stored(NamedTuple):
@@ -118,6 +123,7 @@ def save_functions(
         **signature,
         "conditions": [
             {"field": name, "shape": condition.shape, "dtype": condition.dtype, "classes": condition.classes}
+            | ({"class_names": info.class_names} if info.class_names and condition.classes else {})
             for name, condition in info.conditions.items()
         ],
         "image": info.spec._asdict(),
@@ -138,10 +144,7 @@ def load_functions(folder: AnyPath, kind: str, *required: str) -> Stored:
     try:
         signature = _read_signature(folder / SIGNATURE)
         spec, digests = ImageSpec(**signature["image"]), dict(signature["sha256"])
-        conditions = {
-            condition["field"]: ConditionSpec(tuple(condition["shape"]), condition["dtype"], condition["classes"])
-            for condition in signature["conditions"]
-        }
+        conditions = {condition["field"]: _condition(condition) for condition in signature["conditions"]}
         contents = {name: (folder / f"{name}{FUNCTION_SUFFIX}").read_bytes() for name in digests}
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no {kind}: {error.filename} is missing.") from error
@@ -161,6 +164,13 @@ def load_functions(folder: AnyPath, kind: str, *required: str) -> Stored:
     if not functions.keys() >= {*required}:
         raise InputError(f"{folder} holds no {kind}: it holds {', '.join(functions) or 'nothing'}.")
     return Stored(functions, spec, conditions, tokenizer)
+
+
+def _condition(entry: Mapping[str, Any]) -> ConditionSpec:
+    class_names = tuple(map(str, entry.get("class_names", ())))  # signatures did not always have them
+    if class_names and len(class_names) != entry["classes"]:
+        raise ValueError(f"{len(class_names)} names of {entry['classes']} classes.")
+    return ConditionSpec(tuple(entry["shape"]), entry["dtype"], entry["classes"], class_names)
 
 
 def _read_signature(path: Path) -> dict[str, Any]:

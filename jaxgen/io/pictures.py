@@ -10,6 +10,8 @@ from jaxgen.io.files import AnyPath, write_whole
 
 GAP = 2
 MIN_SIDE = 56
+EMPTY = 64
+"""The grey level where a grid has no image."""
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
@@ -17,7 +19,7 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     num, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
-    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), 64, np.uint8)
+    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), EMPTY, np.uint8)
     for place, image in enumerate(images):
         top, left = (
             GAP + index * (side + GAP) for index, side in zip(divmod(place, columns), (height, width), strict=True)

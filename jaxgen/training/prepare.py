@@ -15,6 +15,7 @@ from jaxgen.export import ExportInfo
 from jaxgen.io.errors import InputError
 from jaxgen.training.best import frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention
+from jaxgen.training.classes import require_classes, with_classes
 from jaxgen.training.config import RunConfig
 from jaxgen.training.display import Display
 from jaxgen.training.processes import Host
@@ -51,7 +52,7 @@ class Run(NamedTuple):
     def export_info(self) -> ExportInfo:
         """What exports need to know about the model."""
         tokenizer = self.dataset.tokenizer if isinstance(self.dataset, Dataset) else None
-        return ExportInfo(self.dataset.spec, self.recipe.sampler.conditions, tokenizer)
+        return ExportInfo(self.dataset.spec, self.recipe.sampler.conditions, tokenizer, self.dataset.class_names)
 
     @property
     def watched(self) -> Watched:
@@ -75,7 +76,9 @@ def prepare_run(
     Raises:
       InputError: the config or the data cannot be used.
     """
-    dataset = load_data(config, data, prepare, display.say)
+    read = load_data(config, data, display.say)
+    dataset = prepared(read, prepare, config.memory_gib)
+    config = with_classes(config, dataset.classes, dataset.source)
     if config.batch_size > dataset.size:
         raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
     strategy = choose_strategy(config.parallel, host)
@@ -83,35 +86,42 @@ def prepare_run(
     recipe = build(config, dataset.spec)
     arrays = dataset.arrays if isinstance(dataset, Dataset) else {}
     require_conditions(recipe.sampler.conditions, dataset.fields, arrays)
+    called = f"--data {config.data}" if data is None else dataset.source
+    dataset = require_classes(dataset, recipe.sampler.conditions, name=called, has_option=hasattr(config, "classes"))
     recipe = with_score(recipe, config, dataset, host)
     directory = RunDirectory(config.out or Path("runs") / name)
     checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
     state = first_state(config, recipe)
     if recipe.start and not (config.resume and checkpoints.steps()):
         state = state._replace(networks=recipe.start())
-    record = make_provenance(config, recipe, dataset, state, name, from_python=data is not None)
+    record = make_provenance(config, recipe, dataset, state, name, read=read, from_python=data is not None)
     return Run(config, recipe, dataset, strategy, state, record, directory, checkpoints, display, host, began)
 
 
-def load_data(
-    config: RunConfig, data: Source | None, prepare: Prepare | None, announce: Callable[[str], None]
-) -> Dataset | StreamedDataset:
-    """The data set of a run: `data` if it is given, else what `--data` names.
+def load_data(config: RunConfig, data: Source | None, announce: Callable[[str], None]) -> Dataset | StreamedDataset:
+    """The data set that a run reads: `data` if it is given, else what `--data` names.
 
     Raises:
-      InputError: the data cannot be used, or are too large to be prepared in memory.
+      InputError: the data cannot be used.
     """
     most_bytes = int(config.memory_gib * 2**30)
     if data is not None:
-        dataset = as_dataset(data, most_bytes=most_bytes)
-    else:
-        dataset = load(
-            config.data, data_dir=config.data_dir, offline=config.offline, announce=announce, most_bytes=most_bytes
-        )
+        return as_dataset(data, most_bytes=most_bytes)
+    return load(config.data, data_dir=config.data_dir, offline=config.offline, announce=announce, most_bytes=most_bytes)
+
+
+def prepared(
+    dataset: Dataset | StreamedDataset, prepare: Prepare | None, memory_gib: float
+) -> Dataset | StreamedDataset:
+    """The data set that a run trains on.
+
+    Raises:
+      InputError: the data are too large to be prepared in memory.
+    """
     if prepare is None:
         return dataset
     if isinstance(dataset, StreamedDataset):
-        raise InputError(f"--memory-gib {config.memory_gib}: {dataset.source} is too large to be prepared in memory.")
+        raise InputError(f"--memory-gib {memory_gib}: {dataset.source} is too large to be prepared in memory.")
     return prepare(dataset)
 
 

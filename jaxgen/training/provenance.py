@@ -7,6 +7,7 @@ import platform
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,6 +15,8 @@ import jax
 from jaxgen.core.step import make_step
 from jaxgen.core.types import TrainState
 from jaxgen.data import Dataset, StreamedDataset
+from jaxgen.data.sources import NAMES
+from jaxgen.io.files import expanded
 from jaxgen.training.checkpoint import PACKAGES
 from jaxgen.training.config import RunConfig
 from jaxgen.training.recipe import Recipe
@@ -30,12 +33,14 @@ def make_provenance(
     state: TrainState,
     name: str,
     *,
+    read: Dataset | StreamedDataset,
     from_python: bool,
 ) -> dict[str, Any]:
     """The record of a run that begins now.
 
-    `sessions` has an entry for each time that the run was begun or resumed.  `from_python` says that the data set came
-    from Python: `--data`, which was not read, is recorded as None.
+    `sessions` has an entry for each time that the run was begun or resumed, `places` the absolute path of each option
+    that is a path.  `read` is the data set before it was prepared.  `from_python` says that it came from Python:
+    `--data`, which was not read, is recorded as None.
 
     Raises:
       ValueError, TypeError: the recipe does not fit the data or itself.
@@ -51,11 +56,28 @@ def make_provenance(
         "format": FORMAT,
         "experiment": name,
         "config": options,
-        "data": {"source": dataset.source, "split": dataset.split, "images": dataset.size, "digest": dataset.digest},
+        "data": {
+            "source": dataset.source,
+            "split": dataset.split,
+            "images": dataset.size,
+            "digest": dataset.digest,
+            "digest_as_read": read.digest,
+            "is_streamed": isinstance(read, StreamedDataset),
+            "class_names": dataset.class_names,
+        },
+        "places": places(options),
         "recipe": recipe_digest(config, recipe, dataset, state),
         "sessions": [session],
     }
     return json.loads(json.dumps(record, default=str))
+
+
+def places(options: Mapping[str, Any]) -> dict[str, str]:
+    """The absolute paths of the options that are paths, by name; a data set that has a name of its own is none."""
+    paths = {name: value for name, value in options.items() if isinstance(value, Path)}
+    if options["data"] is not None and options["data"] not in NAMES:
+        paths["data"] = expanded(options["data"])
+    return {name: str(path.resolve()) for name, path in paths.items()}
 
 
 def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState) -> str:

@@ -13,12 +13,14 @@ import jax
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Networks, TrainState
+from jaxgen.data.class_names import listed
 from jaxgen.io.errors import InputError, OutsideError, enough_memory, lacks_memory
 from jaxgen.io.files import cache_folder
 from jaxgen.io.interruption import Interruption
 from jaxgen.io.terminal import make_console, say
 from jaxgen.training.best import Best
 from jaxgen.training.checkpoint import Checkpoints
+from jaxgen.training.classes import with_classes
 from jaxgen.training.config import require_bounds
 from jaxgen.training.display import Display
 from jaxgen.training.loop import train_loop
@@ -117,6 +119,8 @@ def announce(run: Run, step: int) -> None:
     run.display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
     devices = f"{count} x {kind}" if count > 1 else kind
     run.display.say(f"Training on {devices} in {run.directory.path} from step {step:,}")
+    if run.dataset.class_names and "label" in run.recipe.sampler.conditions:
+        run.display.say(f"Classes, by the rows of the sample grids: {listed(run.dataset.class_names)}")
     if step < run.config.steps:
         run.display.say("Compiling the training step")
 
@@ -179,7 +183,9 @@ def best_networks(
       InputError: no intact checkpoint is there, or it is of another format or another recipe.
     """
     if directory.config.exists():
-        require_format(str(directory.path), directory.earlier() or {})
+        record = directory.earlier() or {}
+        require_format(str(directory.path), record)
+        config = with_classes(config, record["config"].get("classes"), str(directory.config))
     target = first_state(config, build(config, spec))
     for folder in (directory.best / "checkpoints", directory.checkpoints):
         if (state := Checkpoints(folder).restore(target, say)) is not None:

@@ -206,7 +206,8 @@ def require_format(place: str, record: Mapping[str, Any], advice: str = "") -> N
 def require_same_run(path: Path, earlier: Mapping[str, Any], record: Mapping[str, Any], free: frozenset[str]) -> None:
     """Refuses to resume a run of another format, experiment, config, data or recipe.
 
-    Fields of the config in `free` may differ.  Recipes are compared where the versions are the same.
+    Fields of the config in `free` may differ, and a path may be typed from another working directory.  Recipes are
+    compared where the versions are the same.
 
     Raises:
       InputError: naming what differs.
@@ -216,7 +217,9 @@ def require_same_run(path: Path, earlier: Mapping[str, Any], record: Mapping[str
         raise InputError(f"--out {path} holds a run of {earlier['experiment']}: choose another --out.")
     for field in sorted((earlier["config"].keys() | record["config"].keys()) - free):
         was, now = earlier["config"].get(field), record["config"].get(field)
-        if was != now:
+        places = [one.get("places", {}).get(field) for one in (earlier, record)]
+        is_same_place = places[0] is not None and places[0] == places[1]
+        if was != now and not is_same_place:
             raise InputError(f"--out {path} holds a run with {field} = {was}, not {now}: go back to it, {ADVICE}.")
     if earlier["data"]["digest"] != record["data"]["digest"]:
         raise InputError(f"--out {path} holds a run on other data ({earlier['data']['source']}): {ADVICE}.")

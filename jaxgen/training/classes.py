@@ -1,0 +1,52 @@
+"""The classes of a run: those of its data are those of its model, and every label is one of them."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from jaxgen.core.condition import Conditions, require_labels
+from jaxgen.data import Dataset, StreamedDataset
+from jaxgen.io.errors import InputError
+
+
+def with_classes(config: Any, classes: int | None, source: str) -> Any:
+    """The config with the number of classes of the data `source`, if it has an option --classes that is None.
+
+    Raises:
+      InputError: the data do not say how many classes they have.
+    """
+    if getattr(config, "classes", 0) is not None:
+        return config
+    if classes is None:
+        raise InputError(f"--classes is missing: {source} has no labels, or does not say how many classes there are.")
+    return dataclasses.replace(config, classes=classes)
+
+
+def require_classes(
+    dataset: Dataset | StreamedDataset, conditions: Conditions, *, name: str, has_option: bool
+) -> Dataset | StreamedDataset:
+    """Refuses data, called `name`, of another number of classes than a model that is conditioned on labels.
+
+    Labels of streamed data whose number of classes is not known are checked as they are read.  `has_option` says that
+    --classes changes the model's number.
+
+    Raises:
+      InputError: naming both numbers.
+    """
+    classes = conditions["label"].classes if "label" in conditions else 0
+    if not classes:
+        return dataset
+    if dataset.classes not in (None, classes):
+        fix = f"give --classes {dataset.classes}" if has_option else f"condition it on labels({dataset.classes})"
+        raise InputError(f"{name} has {dataset.classes} classes; the model has {classes}: {fix}.")
+    return _checked(dataset, classes, name) if isinstance(dataset, StreamedDataset) else dataset
+
+
+def _checked(dataset: StreamedDataset, classes: int, name: str) -> StreamedDataset:
+    def read(index: int) -> dict[str, np.ndarray]:
+        example = dataset.read(index)
+        require_labels(np.atleast_1d(example["label"]), classes, f"the model's classes; example {index} of {name}")
+        return example
+
+    return dataclasses.replace(dataset, read=read)
