@@ -17,7 +17,7 @@ import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import Estimate, bits_of, mean_of, write_results
+from jaxgen.evaluation import bits_of, images_to_test, in_parts, mean_of, write_results
 from jaxgen.export import save_grid
 from jaxgen.losses import bernoulli
 from jaxgen.models import PixelCNN, completions, ema_networks, ema_warmup, pixelcnn_loss, use_ema
@@ -29,7 +29,7 @@ from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirec
 class Config(RunConfig):
     """Fit statically binarised MNIST with a gated PixelCNN and evaluate the likelihood of its test digits."""
 
-    free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature"}
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature", "test_images"}
 
     data: Literal["binarized_mnist"] = "binarized_mnist"
     """The benchmark, whose files are under --data-dir."""
@@ -49,6 +49,8 @@ class Config(RunConfig):
     """The step at which the learning rate is half of what it was at first; at twice that step, a third."""
     temperature: Positive = 1.0
     """Sampling temperature of samples and completions; below 1 they concentrate on the modes."""
+    test_images: Annotated[int, Bounds(least=0)] = 10_000
+    """Test digits for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
 
 
 def make_model(config: Config, spec: ImageSpec) -> PixelCNN:
@@ -70,15 +72,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             average=ema("pixelcnn", into="pixelcnn_ema", decay=ema_warmup(0.999)),
         ),
         sampler=use_ema(model.sampler(config.temperature)),
-        score=lambda networks: {"validation_nll": measure(model, networks, held_out).value},
+        score=lambda networks: {"validation_nll": mean_of(measure(model, networks, held_out)).value},
     )
 
 
-def measure(model: PixelCNN, networks: Networks, images: np.ndarray) -> Estimate:
-    """The mean negative log-likelihood of images under the averaged network, in nats."""
+def measure(model: PixelCNN, networks: Networks, images: np.ndarray) -> np.ndarray:
+    """The negative log-likelihood [N] of images under the averaged network, in nats."""
     log_prob = jax.jit(lambda networks, images: model.log_prob(ema_networks(networks), {"image": images}))
-    parts = np.array_split(images, math.ceil(len(images) / 100))
-    return mean_of(-np.concatenate([np.asarray(log_prob(networks, part)) for part in parts]))
+    return -in_parts(partial(log_prob, networks), images)
 
 
 def main() -> None:
@@ -90,15 +91,18 @@ def main() -> None:
     def test_and_draw(directory: RunDirectory) -> None:
         model, networks = make_model(config, test.spec), best_networks(config, build, directory, test.spec)
         images = test.arrays["image"]
-        nll = measure(model, networks, images)
+        values = measure(model, networks, images_to_test(images, directory.step(), config.test_images))
+        nll = mean_of(values)
         results = {"test": {"NLL, nats": nll, "bits/dim": bits_of(nll, math.prod(test.spec))}}
-        title = f"{test.size:,} test digits"
-        write_results(directory.path / "test.json", results, title=title, details={"data": test.source})
+        title = f"{len(values):,} test digits"
+        write_results(
+            directory.path / "test.json", results, title=title, details={"images": len(values), "data": test.source}
+        )
         some = images[:: max(1, len(images) // 8)][:8]  # the files are sorted by digit
         table = completions(model, ema_networks(networks), {"image": some}, temperature=config.temperature)
         save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])
 
-    run(config, build, name="pixelcnn_binarized_mnist", afterwards=test_and_draw)
+    run(config, build, name="pixelcnn_binarized_mnist", afterwards=test_and_draw if config.test_images else None)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import bits_of, mean_of, write_results
+from jaxgen.evaluation import bits_of, images_to_test, in_parts, mean_of, write_results
 from jaxgen.export import save_grid
 from jaxgen.losses import discretized_logistic_mixture
 from jaxgen.models import PixelCNN, completions, ema_networks, ema_warmup, pixelcnn_loss, use_ema
@@ -51,7 +51,7 @@ class Config(RunConfig):
     temperature: Positive = 1.0
     """Sampling temperature of samples and completions; below 1 they concentrate on the modes."""
     test_images: Annotated[int, Bounds(least=0)] = 10_000
-    """Test images for the evaluation; 0 for no test."""
+    """Test images for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
 
 
 def make_model(config: Config, spec: ImageSpec) -> PixelCNN:
@@ -85,16 +85,16 @@ def main() -> None:
     test = load(config.data, split="test", data_dir=config.data_dir)
 
     def test_and_draw(directory: RunDirectory) -> None:
-        model, images = make_model(config, test.spec), test.arrays["image"][: config.test_images]
+        model, images = make_model(config, test.spec), test.arrays["image"]
+        chosen = images_to_test(images, directory.step(), config.test_images)
         networks = ema_networks(best_networks(config, build, directory, test.spec))
         log_prob = jax.jit(lambda images: model.log_prob(networks, {"image": images}))
-        parts = np.array_split(images, math.ceil(len(images) / 50))
-        nll = mean_of(-np.concatenate([np.asarray(log_prob(part)) for part in parts]))
+        nll = -in_parts(log_prob, chosen, size=50)
         write_results(
             directory.path / "test.json",
-            {"test": {"bits/dim": bits_of(nll, math.prod(test.spec))}},
-            title=f"{len(images):,} test images",
-            details={"images": len(images), "data": test.source},
+            {"test": {"bits/dim": bits_of(mean_of(nll), math.prod(test.spec))}},
+            title=f"{len(nll):,} test images",
+            details={"images": len(nll), "data": test.source},
         )
         table = completions(model, networks, {"image": images[:8]}, temperature=config.temperature)
         save_grid(directory.path / "completions.png", np.asarray(table).reshape(-1, *test.spec), columns=table.shape[1])

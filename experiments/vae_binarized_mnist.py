@@ -6,7 +6,6 @@ validation digits is kept; its likelihood of the 10,000 test digits is estimated
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import jax
@@ -17,7 +16,7 @@ import tyro
 
 from jaxgen import ImageSpec, InputError, Networks, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import negative_log_likelihood, write_results
+from jaxgen.evaluation import images_to_test, mean_of, negative_log_likelihoods, write_results
 from jaxgen.export import export_controls
 from jaxgen.losses import bernoulli
 from jaxgen.models import (
@@ -34,14 +33,25 @@ from jaxgen.models import (
     vamp_prior,
 )
 from jaxgen.nets import LadderDecoder, LadderEncoder, MLPDecoder, MLPEncoder, ResidualDecoder, ResidualEncoder
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    Positive,
+    Recipe,
+    RunConfig,
+    RunDirectory,
+    UserPath,
+    best_networks,
+    command,
+    run,
+)
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Fit statically binarised MNIST and estimate the likelihood of its test digits."""
 
-    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_samples"}
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_samples", "test_images"}
 
     data: Literal["binarized_mnist"] = "binarized_mnist"
     """The benchmark, whose files are under --data-dir."""
@@ -67,10 +77,12 @@ class Config(RunConfig):
     """The step at which the learning rate is half of what it was at first; at twice that step, a third."""
     warm_up: Annotated[int, Bounds(least=0)] = 0
     """Steps over which the weight of the KL divergence rises linearly from 0 to 1 (with --samples 1)."""
-    start_from: Path | None = None
+    start_from: UserPath | None = None
     """A run with the same networks whose best state initialises this one, e.g. one with --samples 1."""
     test_samples: Annotated[int, Bounds(least=0)] = 5_000
     """Importance samples per test digit; 0 for no test."""
+    test_images: Annotated[int, Bounds(least=0)] = 10_000
+    """Test digits for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
 
 
 def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
@@ -138,17 +150,22 @@ def main() -> None:
             make_model(config, test.spec),
             ema_networks(best_networks(config, build, directory, test.spec)),
         )
-        weigh, images = importance_weights(model, networks), test.arrays["image"]
-        print(f"The best state on {len(images):,} test digits, {config.test_samples:,} samples each ...")
-        nll = negative_log_likelihood(weigh, images, samples=config.test_samples, seed=config.seed)
+        images = images_to_test(test.arrays["image"], directory.step(), config.test_images)
+        weigh = importance_weights(model, networks)
+        nll = negative_log_likelihoods(weigh, images, samples=config.test_samples, seed=config.seed)
         write_results(
             directory.path / "test.json",
-            {"test": {"NLL, nats": nll}},
-            title=f"{len(images):,} test digits",
-            details={"samples": config.test_samples, "data": test.source},
+            {"test": {"NLL, nats": mean_of(nll)}},
+            title=f"{len(nll):,} test digits",
+            details={"images": len(nll), "samples": config.test_samples, "data": test.source},
         )
 
-    run(config, build, name="vae_binarized_mnist", afterwards=measure if config.test_samples else None)
+    run(
+        config,
+        build,
+        name="vae_binarized_mnist",
+        afterwards=measure if config.test_samples and config.test_images else None,
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import load
-from jaxgen.evaluation import bits_of, negative_log_likelihood, write_results
+from jaxgen.evaluation import bits_of, images_to_test, mean_of, negative_log_likelihoods, write_results
 from jaxgen.export import export_controls
 from jaxgen.losses import discretized_logistic_mixture
 from jaxgen.models import (
@@ -35,7 +35,7 @@ from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirec
 class Config(RunConfig):
     """Encode and draw CIFAR-10 with a residual VAE."""
 
-    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_samples"}
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_samples", "test_images"}
 
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record, under --data-dir."""
@@ -55,6 +55,8 @@ class Config(RunConfig):
     """Adam's; it decays as lr / (1 + step / 20,000)."""
     test_samples: Annotated[int, Bounds(least=0)] = 10
     """Importance samples per test image; 0 for no test."""
+    test_images: Annotated[int, Bounds(least=0)] = 10_000
+    """Test images for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
 
 
 def make_model(config: Config, spec: ImageSpec) -> VAE:
@@ -105,17 +107,17 @@ def main() -> None:
         vae = make_model(config, test.spec)
         networks = ema_networks(best_networks(config, build, directory, test.spec))
         weigh = importance_weights(vae, networks)
-        nll = negative_log_likelihood(
-            weigh, test.arrays["image"], samples=config.test_samples, chunk=10, seed=config.seed
-        )
+        images = images_to_test(test.arrays["image"], directory.step(), config.test_images)
+        nll = negative_log_likelihoods(weigh, images, samples=config.test_samples, chunk=10, seed=config.seed)
         write_results(
             directory.path / "test.json",
-            {"test": {"bits/dim": bits_of(nll, math.prod(test.spec))}},
-            title=f"{test.size:,} test images",
-            details={"samples": config.test_samples, "data": test.source},
+            {"test": {"bits/dim": bits_of(mean_of(nll), math.prod(test.spec))}},
+            title=f"{len(nll):,} test images",
+            details={"images": len(nll), "samples": config.test_samples, "data": test.source},
         )
 
-    run(config, build, name="vae_cifar10", afterwards=measure if config.test_samples else None)
+    is_tested = config.test_samples and config.test_images
+    run(config, build, name="vae_cifar10", afterwards=measure if is_tested else None)
 
 
 if __name__ == "__main__":

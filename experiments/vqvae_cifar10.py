@@ -7,6 +7,7 @@ the reconstruction error of the test images and the bits of their codes.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import jax
@@ -16,7 +17,7 @@ import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.data import load
-from jaxgen.evaluation import Estimate, compare_pairs, mean_of, write_results
+from jaxgen.evaluation import Estimate, compare_pairs, images_to_test, in_parts, mean_of, write_results
 from jaxgen.losses import gaussian
 from jaxgen.models import (
     VQVAE,
@@ -39,7 +40,7 @@ NETWORKS = ("encoder", "decoder", "codebook", "prior")
 class Config(RunConfig):
     """Train a VQ-VAE of CIFAR-10 and a prior of its codes."""
 
-    free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature"}
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"temperature", "test_images"}
 
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record, under --data-dir."""
@@ -59,6 +60,8 @@ class Config(RunConfig):
     """Adam's; it decays as lr / (1 + step / 20,000)."""
     temperature: Positive = 1.0
     """Sampling temperature; below 1 samples concentrate on the modes."""
+    test_images: Annotated[int, Bounds(least=0)] = 10_000
+    """Test images for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
 
 
 def make_models(config: Config, spec: ImageSpec) -> tuple[VQVAE, CodePrior]:
@@ -98,8 +101,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
-def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndarray) -> dict[str, Estimate]:
-    """The reconstruction error of images, and the bits of their codes under the prior."""
+def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndarray) -> tuple[int, dict[str, Estimate]]:
+    """How many images were evaluated, their reconstruction error, and the bits of their codes under the prior."""
     model, prior = models
 
     @jax.jit
@@ -107,10 +110,9 @@ def measure(models: tuple[VQVAE, CodePrior], networks: Networks, images: np.ndar
         codes = model.encode(networks, image)[0]
         return to_uint8(model.likelihood.mean(model.decode(networks, codes))), prior.log_prob(networks, codes)
 
-    parts = [encode(networks, part) for part in np.array_split(images, math.ceil(len(images) / 100))]
-    made, log_prob = (np.concatenate([np.asarray(part[which]) for part in parts]) for which in (0, 1))
-    _, psnr, ssim = compare_pairs(made, images)
-    return {"PSNR, dB": psnr, "SSIM": ssim, "bits/image": mean_of(-log_prob / math.log(2))}
+    made, log_prob = in_parts(partial(encode, networks), images)
+    _, psnr, ssim = compare_pairs(made, images[: len(made)])
+    return len(made), {"PSNR, dB": psnr, "SSIM": ssim, "bits/image": mean_of(-log_prob / math.log(2))}
 
 
 def main() -> None:
@@ -121,12 +123,13 @@ def main() -> None:
 
     def test_codes(directory: RunDirectory) -> None:
         networks = ema_networks(best_networks(config, build, directory, test.spec))
-        measures = measure(make_models(config, test.spec), networks, test.arrays["image"])
-        details = {"images": test.size, "data": test.source}
-        title = f"{test.size:,} test images and their codes"
+        images = images_to_test(test.arrays["image"], directory.step(), config.test_images)
+        count, measures = measure(make_models(config, test.spec), networks, images)
+        details = {"images": count, "data": test.source}
+        title = f"{count:,} test images and their codes"
         write_results(directory.path / "test.json", {"test": measures}, title=title, details=details)
 
-    run(config, build, name="vqvae_cifar10", afterwards=test_codes)
+    run(config, build, name="vqvae_cifar10", afterwards=test_codes if config.test_images else None)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.io.errors import InputError
+from jaxgen.io.terminal import progress
 
 FieldTypes = dict[str, tuple[tuple[int, ...], np.dtype]]
 """Shape and dtype of one example, by name."""
@@ -189,7 +190,10 @@ def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
       InputError: an example is damaged.
     """
     arrays = {name: np.empty((dataset.size, *shape), dtype) for name, (shape, dtype) in dataset.fields.items()}
-    for index in range(dataset.size):
+
+    def read(index: int) -> None:
         for name, value in dataset.read(index).items():
             arrays[name][index] = value
+
+    progress(read, range(dataset.size), f"Reading {dataset.size:,} images")
     return arrays

@@ -9,13 +9,13 @@ classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
 colour            colourfulness
-likelihood        negative_log_likelihood  bits_per_dim  bits_of
+likelihood        negative_log_likelihood(s)  bits_per_dim  bits_of
 latents           count_active_units  mutual_information_gap
 text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
 restoration       degraded  report_restoration
 image features    describe  with_features  relative_distance
 networks          digit_network  cifar10_network  inception_network  feature_network  cached_features  vgg_features
-results           Estimate  mean_of  write_results
+results           Estimate  mean_of  write_results  images_to_test  in_parts
 """
 
 from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
@@ -35,7 +35,7 @@ from jaxgen.evaluation.evaluate import (
 )
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
 from jaxgen.evaluation.image_features import Kind, describe, relative_distance, with_features
-from jaxgen.evaluation.importance import negative_log_likelihood
+from jaxgen.evaluation.importance import negative_log_likelihood, negative_log_likelihoods
 from jaxgen.evaluation.inception import inception_network
 from jaxgen.evaluation.kernel import kernel_distance
 from jaxgen.evaluation.latents import count_active_units, mutual_information_gap
@@ -45,6 +45,7 @@ from jaxgen.evaluation.memorization import memorization
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric, Reference
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds
 from jaxgen.evaluation.network import FeatureNetwork, Features, feature_network
+from jaxgen.evaluation.parts import images_to_test, in_parts
 from jaxgen.evaluation.perceptual import learned_perceptual_error, vgg_features
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
 from jaxgen.evaluation.restoration import degraded, report_restoration
@@ -91,6 +92,8 @@ __all__ = [
     "frechet_distance",
     "gaussian_distance",
     "hold_out_captions",
+    "images_to_test",
+    "in_parts",
     "inception_network",
     "kernel_distance",
     "label_accuracy",
@@ -103,6 +106,7 @@ __all__ = [
     "mutual_information_gap",
     "needs_splits",
     "negative_log_likelihood",
+    "negative_log_likelihoods",
     "packaged_network",
     "provenance",
     "relative_distance",

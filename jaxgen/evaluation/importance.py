@@ -16,6 +16,7 @@ from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.order import content_order
 from jaxgen.io.errors import InputError
+from jaxgen.io.terminal import progress
 
 LogWeights = Callable[[Array, Array, int], Array]
 """Images uint8 [B, H, W, C], a key and k to log w [k, B]."""
@@ -44,7 +45,7 @@ def negative_log_likelihood(
 def negative_log_likelihoods(
     log_weights: LogWeights, images: np.ndarray, *, samples: int, seed: int = 0, batch: int = 100, chunk: int = 100
 ) -> np.ndarray:
-    """The values (1) for images uint8 [N, H, W, C], float [N], in nats.
+    """The values (1) for images uint8 [N, H, W, C], float [N], in nats; of fewer, random ones, where Ctrl-C ends it.
 
     Raises:
       InputError: there are no images, or no samples.
@@ -65,9 +66,13 @@ def negative_log_likelihoods(
         nothing = jnp.full(len(images), -jnp.inf)
         return math.log(samples) - jax.lax.fori_loop(0, chunks, more, nothing)
 
-    order, values = content_order(images), []
-    for start in range(0, len(images), batch):
+    order = content_order(images)
+
+    def estimate_part(start: int) -> np.ndarray:
         part = images[order[start : start + batch]]
         filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-        values.append(np.asarray(estimate(filled, jax.random.fold_in(jax.random.key(seed), start)))[: len(part)])
-    return np.concatenate(values)[np.argsort(order)]
+        return np.asarray(estimate(filled, jax.random.fold_in(jax.random.key(seed), start)))[: len(part)]
+
+    starts = range(0, len(images), batch)
+    values = np.concatenate(progress(estimate_part, starts, "Estimating the likelihood", may_stop=True))
+    return values[np.argsort(order[: len(values)])]

@@ -20,6 +20,7 @@ from jaxgen.evaluation.results import write_results
 from jaxgen.export.sampler import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_grid
+from jaxgen.io.terminal import say
 
 SIDE, SHARE = 32, 0.1
 """The side of the images in pixels, and the share of captions that is held out."""
@@ -87,7 +88,7 @@ def evaluate_captions(directory: Path, parts: tuple[Dataset, Dataset], *, matche
 def _save_held_out(path: Path, sampler: ExportedSampler, held_out: Dataset, seed: int) -> None:
     captions, drawn, real = _draw(sampler, held_out, SHOWN, seed)
     save_grid(path, np.concatenate([drawn, real]), columns=len(captions))
-    print(f"Drawn for held-out captions, and below them real images, in {path}: {', '.join(captions)}")
+    say(f"Drawn for held-out captions, and below them real images, in {path}: {', '.join(captions)}")
 
 
 def _measure_retrieval(

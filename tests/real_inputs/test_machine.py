@@ -275,7 +275,7 @@ def test_files_are_written_through_and_space_is_reserved(tmp_path):
     system.write_through(tmp_path / "file")
     system.reserve_space(tmp_path / "space", 10**5)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    with pytest.raises(OSError, match="No space left|File too large"):
+    with pytest.raises(OSError, match=r"No space left|File too large"):
         system.reserve_space(tmp_path / "space", 2**60)
 
 
