@@ -175,17 +175,21 @@ def _late_exif(file: BinaryIO) -> bytes:
     return found
 
 
+def _unpacking(image: Any) -> tuple[Any, ...]:
+    """The arguments by which Pillow unpacks the file's values, the raw mode first; known until the image is loaded."""
+    arguments = image.tile[0][3] if image.tile else ""
+    return arguments if isinstance(arguments, tuple) else (arguments,)
+
+
 def _rawmode(image: Image.Image) -> str:
-    """How Pillow unpacks the file's values; known until the image is loaded."""
-    arguments: Any = image.tile[0][3] if image.tile else ""
-    return str(arguments[0] if isinstance(arguments, tuple) else arguments)
+    return str(_unpacking(image)[0])
 
 
 def _is_deep(image: Image.Image) -> bool:
     """Whether an image, not loaded yet, has 16 bits per channel."""
     if image.format == "PPM":
-        arguments: Any = image.tile[0][3]
-        return image.mode == "I" or (isinstance(arguments, tuple) and arguments[-1] > 255)
+        most = _unpacking(image)[-1]
+        return image.mode == "I" or (isinstance(most, int) and most > 255)
     tags: Any = getattr(image, "tag_v2", {})
     if max(tags.get(BITS, (8,))) > 8 and tags.get(PLANES) == 2 and image.mode not in DEEP_GREY_MODES:
         raise ValueError("it has 16 bits per channel in separate planes: save it as a PNG.")
@@ -205,6 +209,7 @@ def _scaled(image: Image.Image, file: BinaryIO) -> Image.Image:
     if _is_grey(image) and not _rawmode(image).startswith("LA"):
         tags: Any = getattr(image, "tag_v2", {})
         most = 2 ** tags[BITS][0] - 1 if BITS in tags else most
+        image.load()
         values = np.asarray(image).astype(np.int64)[..., np.newaxis]
         values = most - values if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else values
     else:
@@ -236,9 +241,10 @@ def _unpacked(image: Image.Image, file: BinaryIO, rawmode: str) -> np.ndarray:
     """The bytes of an image's channels as Pillow unpacks them by another raw mode."""
     file.seek(0)
     with Image.open(file, formats=[image.format or ""]) as again:
-        for index, tile in enumerate(again.tile):
-            codec, extents, offset, arguments = tile
-            changed: Any = (rawmode, *arguments[1:]) if isinstance(arguments, tuple) else rawmode
-            again.tile[index] = getattr(type(tile), "_make", tuple)((codec, extents, offset, changed))
+        tiles: list[Any] = again.tile  # pyright: ignore[reportAssignmentType]
+        for index, tile in enumerate(tiles):
+            *place, arguments = tile
+            changed = (rawmode, *arguments[1:]) if isinstance(arguments, tuple) else rawmode
+            tiles[index] = getattr(type(tile), "_make", tuple)((*place, changed))
         again.load()
         return np.asarray(again)
