@@ -4,7 +4,8 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -36,6 +37,22 @@ def write_whole(path: AnyPath, content: bytes | str | Callable[[BinaryIO], objec
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def without_brackets(folder: Path) -> Iterator[Path]:
+    """The absolute path of a folder, which may not exist yet, without brackets: some libraries take them for patterns.
+
+    Raises:
+      OSError: the path has brackets, and the system makes no symbolic links.
+    """
+    if "[" not in str(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = Path(place) / "link"
+        link.symlink_to(folder.parent, target_is_directory=True)
+        yield link / folder.name
 
 
 def expanded(path: AnyPath) -> Path:

@@ -29,7 +29,7 @@ import numpy as np
 from jaxgen.core.tree import by_path, like, raw
 from jaxgen.core.types import Array, TrainState
 from jaxgen.io.errors import InputError, first_line, outside
-from jaxgen.io.files import AnyPath
+from jaxgen.io.files import AnyPath, without_brackets
 from jaxgen.io.system import reserve_space, write_through
 
 MANIFEST, ARRAYS, UNFINISHED, DAMAGED = "manifest.json", "arrays", ".unfinished", "damaged"
@@ -220,8 +220,8 @@ def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str | None
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     # A full disk raises here, with the system's message; many threads of Orbax would raise many more.
     reserve_space(folder.parent / "space", sum(array.nbytes + 4096 for array in arrays.values()))
-    with _orbax() as checkpointer:
-        checkpointer.save(folder, {name: array for name, array in arrays.items() if array.size})
+    with _orbax() as checkpointer, without_brackets(folder) as plain:
+        checkpointer.save(plain, {name: array for name, array in arrays.items() if array.size})
     # Orbax does not raise all that it fails to write.
     back = _read_arrays(folder, arrays)
     if _describe(back) != _describe(arrays) or any(back[name].tobytes() != arrays[name].tobytes() for name in arrays):
@@ -229,8 +229,8 @@ def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _read_arrays(folder: Path, expected: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    with _orbax() as checkpointer:
-        arrays = checkpointer.restore(folder)
+    with _orbax() as checkpointer, without_brackets(folder) as plain:
+        arrays = checkpointer.restore(plain)
     # Orbax refuses arrays without elements, of which shape and type are all there is to know.
     return arrays | {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in expected.items() if 0 in leaf.shape}
 
