@@ -98,8 +98,9 @@ class RunDirectory:
         write_whole(self.config, json.dumps(record, indent=2) + "\n")
 
     def withdraw(self) -> None:
-        """Deletes `config.json`, so that another run can begin here, unless a step was trained."""
+        """Deletes the records of the run, so that another can begin here, unless a step was trained."""
         if not self.step() and not any(self.checkpoints.glob("*/")):
+            self.metrics.unlink(missing_ok=True)
             self.config.unlink(missing_ok=True)
 
     def set_aside(self) -> Path | None:
