@@ -19,7 +19,7 @@ from jaxgen.export import ExportInfo, export_controls, export_restorer, export_s
 from tests.programs import run_here
 from tests.real_inputs.files import chunk, encoded, exif, pack, png, read, tiff
 
-pytestmark = pytest.mark.filterwarnings("default::UserWarning")  # Pillow warns of damaged EXIF data
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged EXIF data
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (2, 3, 3), np.uint8)
