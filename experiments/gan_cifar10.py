@@ -38,7 +38,7 @@ class Config(RunConfig):
     """Draw CIFAR-10 images."""
 
     data: str = "cifar10"
-    """cifar10, a folder of images, or an .npz."""
+    """cifar10, a folder of images, or an archive."""
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 64

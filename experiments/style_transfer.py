@@ -39,8 +39,8 @@ class Config(RunConfig):
     """Transfer styles between images by adaptive instance normalisation."""
 
     data: str = "cifar10"
-    """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an .npz; contents and styles are both of
-    it."""
+    """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an archive; contents and styles are
+    both of it."""
     max_minutes: Positive = 10.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 8

@@ -16,7 +16,7 @@ MOST_BYTES = 2**31
 
 
 def read_images(name: str, *, option: str = "--images", data_dir: Path | None = None, offline: bool = True) -> Dataset:
-    """The images of a folder, an .npz or a data set by name, all in memory; `option` names them in errors.
+    """The images of a folder, an archive or a data set by name, all in memory; `option` names them in errors.
 
     Raises:
       InputError: there are none, they are damaged, or they are too many.

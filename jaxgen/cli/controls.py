@@ -28,8 +28,8 @@ class ImageOptions(DrawOptions):
     """Options of verbs that take images, or draw them."""
 
     images: str = ""
-    """A data set's name (mnist, fashion_mnist, cifar10, binarized_mnist), a folder of images or an .npz; by default
-    images drawn from the run."""
+    """A data set's name (mnist, fashion_mnist, cifar10, binarized_mnist), a folder of images or an archive (.npz,
+    .npy, .zip, .tar, .tar.gz); by default images drawn from the run."""
     data_dir: UserPath | None = None
     """The folder of prepared data sets."""
     offline: bool = False

@@ -20,8 +20,9 @@ class Describe:
     """Write features of images to an .npz; `sample --features` draws variations of the images from it."""
 
     images: Annotated[str, tyro.conf.Positional]
-    """A folder of images of one size, an .npz, or a data set's name (mnist, fashion_mnist, cifar10, binarized_mnist).
-    Larger squares are shrunk to 32x32 first, as in experiments/features_to_image.py."""
+    """A folder of images of one size, an archive (.npz, .npy, .zip, .tar, .tar.gz), or a data set's name (mnist,
+    fashion_mnist, cifar10, binarized_mnist).  Larger squares are shrunk to 32x32 first, as in
+    experiments/features_to_image.py."""
     kind: Kind = "edges"
     """palette: six colours and their shares; edges: gradients in blocks of 2x2 pixels; embedding: features of a
     packaged classifier, for images of 28x28x1 or 32x32x3."""

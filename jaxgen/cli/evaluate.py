@@ -47,11 +47,11 @@ class Evaluate:
     """Compare drawn images with real ones: a table of measures, and a JSON file with their provenance."""
 
     images: Annotated[str, tyro.conf.Positional]
-    """A run directory, the best/ of one, an .npz or a folder of images; for reference values also a data set's name
+    """A run directory, the best/ of one, an archive or a folder of images; for reference values also a data set's name
     (mnist, fashion_mnist, cifar10, binarized_mnist: its training images) or noise."""
     data: str | None = None
-    """The real images: mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an .npz; by default the
-    data set that the run was trained on."""
+    """The real images: mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an archive; by default
+    the data set that the run was trained on."""
     data_dir: UserPath | None = None
     """The folder of the data set; by default that of the run."""
     split: Literal["train", "test"] = "test"

@@ -90,7 +90,7 @@ def draw_images(sampler: ExportedSampler, source: str, *, num: int, seed: int) -
 
 
 def read_images_or_noise(name: str, real: Dataset, *, num: int, seed: int, options: DataOptions) -> Dataset:
-    """At most `num` images of a data set, a folder or an .npz, or as many of uniform noise.
+    """At most `num` images of a data set, a folder or an archive, or as many of uniform noise.
 
     Raises:
       InputError: the images cannot be read.
@@ -103,7 +103,7 @@ def read_images_or_noise(name: str, real: Dataset, *, num: int, seed: int, optio
 
 
 def _read(name: str, split: str, options: DataOptions) -> Dataset:
-    """A split of a data set, a folder or an .npz.
+    """A split of a data set, a folder or an archive.
 
     Raises:
       InputError: it cannot be read.

@@ -27,7 +27,8 @@ class Sample(DrawOptions):
     num: Annotated[int, Bounds(least=1, most=2**31 - 1)] = 64
     """How many images."""
     images: str = ""
-    """A folder of images or an .npz that condition the drawn images in turn.  For image-to-image runs."""
+    """A folder of images or an archive (.npz, .npy, .zip, .tar, .tar.gz) that condition the drawn images in turn.  For
+    image-to-image runs."""
     out: UserPath = Path("samples.png")
     """An .npz (`arr_0` uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label or
     caption."""

@@ -111,7 +111,7 @@ def _survey(files: Listing, announce: Callable[[str], None]) -> tuple[ImageSpec,
     finally:
         pool.shutdown(cancel_futures=True)
     if deep:
-        announce(f"16 bits per channel are scaled to 8 in {len(deep):,} of {len(names):,} images, e.g. {shown(deep[0])}")
+        announce(f"16 bits per channel are scaled to 8 in {len(deep):,} of {len(names):,} images, as {shown(deep[0])}")
     spec = ImageSpec(int(size[0]), int(size[1]), channels)
     digest.update(str(tuple(spec)).encode())
     return spec, digest.hexdigest()

@@ -124,7 +124,7 @@ def test_an_image_is_read_as_viewers_show_it(tmp_path, name, content, expected):
     for place in (path.parent, pack(tmp_path / "a.zip", {"a.png": content})):
         data, announced = read(place)
         np.testing.assert_array_equal(data.arrays["image"][0], read_image(path))
-        expected_lines = ["16 bits per channel are scaled to 8 in 1 of 1 images, e.g. a.png"]
+        expected_lines = ["16 bits per channel are scaled to 8 in 1 of 1 images, as a.png"]
         assert announced == (expected_lines if name in DEEP_FILES else [])
 
 
