@@ -10,14 +10,14 @@ Afterwards, colour your own grey images:
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize, scale, to_uint8
 from jaxgen.data import load
-from jaxgen.evaluation import degraded, report_restoration
+from jaxgen.evaluation import degraded, images_to_test, report_restoration
 from jaxgen.export import export_restorer, load_sampler
 from jaxgen.losses import absolute_error, logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
@@ -41,6 +41,8 @@ from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirec
 class Config(RunConfig):
     """Colour CIFAR-10 with a U-Net and a discriminator."""
 
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_images"}
+
     data: Literal["cifar10"] = "cifar10"
     """Prepared by TFDS as array_record, under --data-dir."""
     batch_size: Count = 32
@@ -54,6 +56,8 @@ class Config(RunConfig):
     brown."""
     gamma: Annotated[float, Bounds(least=0)] = 1.0
     """Weight of the gradient penalty R1."""
+    test_images: Annotated[int, Bounds(least=0)] = 10_000
+    """Test images for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -94,9 +98,9 @@ def main() -> None:
     config, task = tyro.cli(Config), colourise()
     # Read first: missing data are an error before training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir)
-    truth = test.arrays["image"]
 
     def evaluate(directory: RunDirectory) -> None:
+        truth = images_to_test(test.arrays["image"], directory.step(), config.test_images)
         inputs = degraded(task, truth, config.seed)
         made = {
             "network": load_sampler(directory.sampler).draw(config.seed, len(truth), fields={"image": truth}),
@@ -104,7 +108,7 @@ def main() -> None:
         }
         report_restoration(directory.path, inputs, made, truth)
 
-    run(config, build, name="cnn_colorize_cifar10", afterwards=evaluate)
+    run(config, build, name="cnn_colorize_cifar10", afterwards=evaluate if config.test_images else None)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ picture of inputs, restored images and the truth, and PSNR and SSIM beside a bas
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax.numpy as jnp
 import optax
@@ -16,7 +16,7 @@ import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize, to_float, to_uint8
 from jaxgen.data import load
-from jaxgen.evaluation import degraded, report_restoration
+from jaxgen.evaluation import degraded, images_to_test, report_restoration
 from jaxgen.export import export_restorer, load_sampler
 from jaxgen.losses import charbonnier_error
 from jaxgen.models import (
@@ -31,7 +31,7 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import UNet
-from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 TASKS = {
     "inpaint": (inpaint(random_block()), "mean fill"),
@@ -47,6 +47,8 @@ TASKS = {
 class Config(RunConfig):
     """Complete, clean or sharpen MNIST digits with a U-Net."""
 
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_images"}
+
     data: Literal["mnist", "fashion_mnist"] = "mnist"
     """The training split is for training, the test split for the evaluation."""
     task: Literal["inpaint", "complete", "denoise", "super_resolve_x2", "super_resolve_x4"] = "inpaint"
@@ -58,6 +60,8 @@ class Config(RunConfig):
     """Channels of the maps of half the image's sides; those of a quarter have twice as many."""
     learning_rate: Positive = 2e-3
     """Adam's; it decays as lr / (1 + step / 2,000)."""
+    test_images: Annotated[int, Bounds(least=0)] = 10_000
+    """Test images for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -83,19 +87,21 @@ def main() -> None:
     task, baseline = TASKS[config.task]
     # Read first: missing data are an error before training, not after.
     test = load(config.data, split="test", data_dir=config.data_dir, offline=config.offline)
-    truth = test.arrays["image"]
 
     def evaluate(directory: RunDirectory) -> None:
+        truth = images_to_test(test.arrays["image"], directory.step(), config.test_images)
         inputs = degraded(task, truth, config.seed)
         made = {
             "network": load_sampler(directory.sampler).draw(config.seed, len(truth), fields={"image": truth}),
             baseline: to_uint8(task.baseline(inputs)),
         }
         if config.task in ("inpaint", "complete"):
-            made["mean of the test images"] = to_uint8(task.complete(inputs, to_float(jnp.asarray(truth)).mean(0)))
+            made["mean of the test images"] = to_uint8(
+                task.complete(inputs, to_float(jnp.asarray(test.arrays["image"])).mean(0))
+            )
         report_restoration(directory.path, inputs, made, truth)
 
-    run(config, build, name="cnn_inpaint_mnist", afterwards=evaluate)
+    run(config, build, name="cnn_inpaint_mnist", afterwards=evaluate if config.test_images else None)
 
 
 if __name__ == "__main__":

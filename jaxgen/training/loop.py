@@ -62,6 +62,7 @@ def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainSt
                 _save(run, run.strategy.fetch(reached), signs)
     state = state if reached is None else run.strategy.fetch(reached)
     _save(run, state, signs)
+    run.display.say("Drawing the last pictures and exporting")
     draw_grid(run.directory.grid(int(state.step)), state.networks)
     _finish(run, state.networks)
     return state

@@ -2,11 +2,13 @@
 
 import io
 import math
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from jaxgen.io.files import AnyPath, write_whole
+from jaxgen.io.files import AnyPath, cache_folder, write_whole
+from jaxgen.io.system import has_home
 
 WIDTH, ROW_HEIGHT = 9.0, 2.4
 
@@ -17,6 +19,8 @@ def plot_metrics(path: AnyPath, rows: Sequence[dict[str, Any]], *, mark: int | N
     The kind of `discriminator/adversarial/real_logit` is `logit`, the last word of its name.  Values that are not
     finite may be None.  A dashed line marks the step `mark`.
     """
+    if not has_home():  # where Matplotlib would keep its cache
+        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

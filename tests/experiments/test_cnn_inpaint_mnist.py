@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxgen.cli import main as jaxgen
-from jaxgen.evaluation import compare_pairs
+from jaxgen.evaluation import compare_pairs, images_to_test
 from jaxgen.export import load_restorer, load_sampler
 from jaxgen.training import RunDirectory
 from tests.prepared import write_mnist
@@ -36,7 +36,7 @@ def finished(data, tmp_path_factory):
 def test_the_table_is_of_what_the_exported_network_makes_of_the_test_images(finished):
     results = json.loads((finished / "held_out.json").read_text())
     assert list(results) == ["network", "mean fill", "mean of the test images", "images"]
-    truth = TRUTH[..., None]
+    truth = images_to_test(TRUTH[..., None], 30, 40)
     made = load_sampler(finished / "sampler").draw(0, 40, fields={"image": truth})
     measured = compare_pairs(made, truth)
     assert results["network"]["psnr"]["value"] == pytest.approx(measured.psnr.value)
