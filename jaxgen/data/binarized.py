@@ -4,13 +4,12 @@ The benchmark of Salakhutdinov and Murray (2008), in Larochelle's files `binariz
 zeros and ones, or as `binarized_mnist.npz` with `train`, `valid` and `test` uint8 [N, 98], eight pixels a byte.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from jaxgen.data.damage import refuse_damage
 from jaxgen.data.dataset import Dataset, make_dataset
-from jaxgen.io.errors import InputError, first_line
 
 FILES = {"train": "train", "validation": "valid", "test": "test"}
 """The names of the splits in the files."""
@@ -31,10 +30,8 @@ def read_binarized(path: Path, split: str) -> Dataset:
     Raises:
       InputError: the file is damaged, or another one.
     """
-    try:
+    with refuse_damage(path, "binarised MNIST"):
         bits = _packed(path, split) if path.suffix == ".npz" else _text(path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read as binarised MNIST: {first_line(error)}") from error
     image = 255 * bits.reshape(-1, SIDE, SIDE, 1)
     return make_dataset(image, None, source=f"statically binarised MNIST in {path}", split=split)
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from jaxgen.data.damage import refuse_damage
 from jaxgen.io.errors import InputError, first_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -80,14 +81,24 @@ def decode(file: BinaryIO, name: object) -> np.ndarray:
     """
     with _opened(file, name) as image:
         shallow = _scaled(image, file) if _is_deep(image) else image
-        turn = TURNS.get(_orientation(image, file))
-        mode = "L" if shallow.mode in GREY_MODES else "RGB"
-        if shallow.has_transparency_data:
-            rgba = shallow.convert("RGBA")
-            shallow = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-        flat = shallow.convert(mode)
-        flat = flat if turn is None else flat.transpose(turn)
-        return np.array(flat).reshape(flat.height, flat.width, -1)
+        return _flat(shallow, _orientation(image, file))
+
+
+def from_pillow(image: Image.Image, name: object) -> np.ndarray:
+    """A Pillow image as `decode` gives it, uint8 [H, W, C]; `name` says in errors which one it is.
+
+    Raises:
+      InputError: it cannot be loaded, or its values have no known range.
+    """
+    if image.mode in ("I", "F"):
+        kind = f"a Pillow image of mode {image.mode}"
+        raise InputError(f"{name} is {kind}, whose range is unknown: convert it to L or RGB.")
+    with refuse_damage(name, "an image"):
+        image.load()
+        if image.mode in DEEP_GREY_MODES:
+            values = np.asarray(image).astype(np.int64)[..., np.newaxis]
+            return _flat(_eight_bits(values, image.info.get("transparency")), _tag(image))
+        return _flat(image, _tag(image))
 
 
 def read_header(file: BinaryIO, name: object) -> Header:
@@ -124,6 +135,18 @@ def read_mask(path: Path, size: tuple[int, int], *, of: str, meaning: str) -> np
         colour = "white" if white.all() else "black"
         raise InputError(f"--mask {path} is all {colour}: in a mask {meaning}; without --mask, all is as if white.")
     return np.where(white, np.uint8(255), np.uint8(0))
+
+
+def _flat(image: Image.Image, orientation: int) -> np.ndarray:
+    """An image of 8 bits as pixels [H, W, C], on white where it is transparent, and turned."""
+    mode = "L" if image.mode in GREY_MODES else "RGB"
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    image = image.convert(mode)
+    turn = TURNS.get(orientation)
+    image = image if turn is None else image.transpose(turn)
+    return np.array(image).reshape(image.height, image.width, -1)
 
 
 @contextmanager
@@ -214,7 +237,11 @@ def _scaled(image: Image.Image, file: BinaryIO) -> Image.Image:
         values = most - values if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else values
     else:
         values = _colours(image, file)
-    clear = image.info.get("transparency")
+    return _eight_bits(values, image.info.get("transparency"), most)
+
+
+def _eight_bits(values: np.ndarray, clear: Any = None, most: int = 65535) -> Image.Image:
+    """Values [H, W, C] from 0 to `most` as an image of 8 bits, (1), transparent where they are `clear`."""
     if clear is not None:
         opaque = (values != np.asarray(clear)).any(2, keepdims=True)
         values = np.concatenate([values, most * opaque], axis=2)

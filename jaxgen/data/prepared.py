@@ -5,19 +5,21 @@ is too large for memory is decoded as it is streamed.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxgen.data.damage import refuse_damage
 from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset, read_arrays
 from jaxgen.io.archive import read_cached, write_cached
-from jaxgen.io.errors import InputError, first_line, package
+from jaxgen.io.errors import InputError, package
 from jaxgen.io.files import cache_folder, expanded
 from jaxgen.io.system import has_home
+
+KIND = "a prepared data set"
 
 
 def default_folders() -> list[Path]:
@@ -62,7 +64,7 @@ def stream_prepared(name: str, split: str, folder: Path) -> StreamedDataset:
       InputError: the data set has no such split, or is damaged; `read` raises it too.
     """
     shards, source = _shards(name, split, folder), _open(split, folder)
-    with _refuse_damage(folder):
+    with refuse_damage(folder, KIND):
         digest = sha256((folder / "dataset_info.json").read_bytes())
         for path in shards:
             digest.update(f"{path.name}\0{path.stat().st_size}\n".encode())
@@ -72,7 +74,7 @@ def stream_prepared(name: str, split: str, folder: Path) -> StreamedDataset:
         fields["label"] = ((), np.dtype(np.int32))
 
     def read(index: int) -> dict[str, np.ndarray]:
-        with _refuse_damage(folder):
+        with refuse_damage(folder, KIND):
             example = source[index]
             return {name: np.asarray(example[name], dtype) for name, (_, dtype) in fields.items()}
 
@@ -92,16 +94,8 @@ def _open(split: str, folder: Path) -> Any:
     tfds = package("tensorflow_datasets", "reads prepared data sets")
     package("array_record.python.array_record_data_source", "reads prepared data sets")
     absl.logging.set_verbosity(absl.logging.ERROR)
-    with _refuse_damage(folder):
+    with refuse_damage(folder, KIND):
         return tfds.builder_from_directory(str(folder)).as_data_source(split)
-
-
-@contextmanager
-def _refuse_damage(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # of whatever kind: TFDS, protobuf, Pillow and array_record each have their own
-        raise InputError(f"{folder} cannot be read as a prepared data set: {first_line(error)}") from error
 
 
 def _source(folder: Path) -> str:

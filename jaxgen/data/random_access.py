@@ -1,7 +1,8 @@
 """A data set from Python: any random-access source of examples, such as a Grain or a Hugging Face data set.
 
-An example is a mapping: `image` uint8 [H, W, C] or [H, W], an array or a Pillow image; perhaps `label`, a whole number;
-`features` [F]; `text`, a caption.  All examples have the same fields; others, and those that are None, are ignored.
+An example is a mapping: `image` uint8 [H, W, C] or [H, W], an array or a Pillow image, which is read as a file is;
+perhaps `label`, a whole number; `features` [F]; `text`, a caption.  All examples have the same fields; others, and
+those that are None, are ignored.
 """
 
 from collections.abc import Mapping
@@ -10,9 +11,11 @@ from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from PIL import Image
 
 from jaxgen.data.captions import require_characters
 from jaxgen.data.dataset import Dataset, StreamedDataset, as_features, as_labels, make_dataset
+from jaxgen.data.image_file import from_pillow
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.terminal import progress
 
@@ -89,7 +92,8 @@ def _read(source: RandomAccess, index: int, first: _Example | None = None) -> _E
     example, where = source[index], f"Example {index} of data"
     if not isinstance(example, Mapping) or example.get("image") is None:
         raise InputError(f"{where} is a {type(example).__name__}; expected a mapping with an 'image'.")
-    image = _array(example["image"], "image", where)
+    image = example["image"]
+    image = from_pillow(image, where) if isinstance(image, Image.Image) else _array(image, "image", where)
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise InputError(

@@ -9,6 +9,7 @@ import pytest
 from jaxgen import InputError
 from jaxgen.data import load, read_features
 from jaxgen.data.image_file import MAX_PIXELS, decode, read_header
+from jaxgen.io.archive import read_cached
 from tests.real_inputs.files import encoded, pack, png, tiff
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow and zipfile warn of damage
@@ -103,6 +104,8 @@ def test_a_damaged_archive_is_one_line_or_a_data_set(tmp_path, name):
             if name == "e.tar":  # whose headers alone have checksums
                 assert data.size == 3
         if name.endswith(".npz"):
+            cached = read_cached(path)
+            assert cached is None or all(isinstance(array, np.ndarray | bytes) for array in cached.values())
             features = outcome(lambda: read_features(path))
             assert features is None or (features.ndim == 2 and features.dtype == np.float32)
 

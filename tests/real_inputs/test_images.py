@@ -6,13 +6,14 @@ import zlib
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgen import ImageSpec, InputError
 from jaxgen.cli import main as jaxgen
 from jaxgen.cli.controls import images_and_fields
 from jaxgen.cli.invert import Invert
 from jaxgen.core.controls import Controls
-from jaxgen.data import read_features
+from jaxgen.data import as_dataset, read_features
 from jaxgen.data.image_file import decode, read_header, read_image, read_mask
 from jaxgen.evaluation import describe
 from jaxgen.export import ExportInfo, export_controls, export_restorer, export_stylizer, load_controls
@@ -112,12 +113,19 @@ READ = [
 DEEP_FILES = [name for name, *_ in READ if name.startswith("16-bit") or "in text" in name or "1000" in name]
 
 
+SMOOTH = np.add.outer(np.arange(32) * 3, np.arange(48) * 2)[..., None].repeat(3, 2).astype(np.uint8)
+READ += [
+    (f"JPEG of orientation {turn}", encoded(SMOOTH, "JPEG", orientation=turn, quality=95), UPRIGHT[turn](SMOOTH))
+    for turn in UPRIGHT
+]
+
+
 @pytest.mark.parametrize(("name", "content", "expected"), READ, ids=[name for name, *_ in READ])
 def test_an_image_is_read_as_viewers_show_it(tmp_path, name, content, expected):
     (tmp_path / "folder").mkdir()
     path = tmp_path / "folder" / "a.png"
     path.write_bytes(content)
-    tolerance = 1 if "alpha" in name else 0  # that of compositing in 8 bits
+    tolerance = 8 if "JPEG" in name else 1 if "alpha" in name else 0  # of the compression; of compositing in 8 bits
     np.testing.assert_allclose(read_image(path).astype(int), expected, atol=tolerance)
     header = read_header(io.BytesIO(content), name)
     assert (header[:3], header.is_deep) == (expected.shape, name in DEEP_FILES)
@@ -137,6 +145,39 @@ def test_every_value_of_16_bits_is_read_by_one_rule():
 
 def read_bytes(content):
     return decode(io.BytesIO(content), "bytes")
+
+
+def opened(content):
+    return Image.open(io.BytesIO(content))
+
+
+PALETTE = Image.fromarray(RGB).quantize(16)
+
+FROM_PYTHON = [
+    ("RGB", Image.fromarray(RGB), RGB),
+    ("grey", Image.fromarray(RGB[..., 0]), RGB[..., :1]),
+    ("one bit", Image.fromarray(RGB[..., 0] > 127), 255 * (RGB[..., :1] > 127)),
+    ("a palette", PALETTE, np.array(PALETTE.convert("RGB"))),
+    ("CMYK", Image.fromarray(255 - RGB).convert("CMYK"), 255 - RGB),
+    ("clear", Image.fromarray(np.zeros((2, 3, 4), np.uint8)), np.full((2, 3, 3), 255)),
+    ("grey with alpha", Image.fromarray(RGB[..., 0]).convert("LA"), RGB[..., :1]),
+    ("16 bits", Image.fromarray(GREY16[..., 0]), eight(GREY16)),
+    ("a PNG", opened(encoded(RGB, "PNG", orientation=6)), UPRIGHT[6](RGB)),
+    ("a TIFF", opened(encoded(RGB, "TIFF", orientation=8)), UPRIGHT[8](RGB)),
+    ("an array", RGB, RGB),
+    ("floats", Image.fromarray(np.ones((2, 3), np.float32)), "is a Pillow image of mode F, whose range is unknown"),
+    ("32 bits", Image.fromarray(np.ones((2, 3), np.int32)), "is a Pillow image of mode I, whose range is unknown"),
+    ("half a PNG", opened(encoded(SMOOTH, "PNG")[:-60]), "cannot be read as an image"),
+]
+
+
+@pytest.mark.parametrize(("name", "image", "expected"), FROM_PYTHON, ids=[name for name, *_ in FROM_PYTHON])
+def test_a_pillow_image_from_python_is_read_as_a_file(name, image, expected):
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=f"Example 0 of data {expected}"):
+            as_dataset([{"image": image}])
+    else:
+        np.testing.assert_array_equal(as_dataset([{"image": image}]).arrays["image"][0], expected)
 
 
 REFUSED = [
@@ -216,7 +257,6 @@ def test_a_mask_is_black_and_white_or_one_line(tmp_path, name, content, expected
 
 # The verbs, as typed, on a photo that a camera held upright has stored lying.
 
-SMOOTH = np.add.outer(np.arange(32) * 3, np.arange(48) * 2)[..., None].repeat(3, 2).astype(np.uint8)
 SHOWN = UPRIGHT[6](SMOOTH)
 
 
