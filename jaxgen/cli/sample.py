@@ -57,9 +57,13 @@ def sample(options: Sample) -> None:
             _save_rows(options.out, images, np.arange(options.num) % len(options.text) if options.text else label)
         else:
             save_archive(options.out, images, label)
-    names = sampler.conditions["label"].class_names if label is not None else ()
-    drawn = f": {listed([names[number] for number in np.unique(label)])}" if names else ""
+    drawn = "" if label is None else _names(sampler.conditions["label"].class_names, label)
     say(f"{options.num:,} images in {options.out}{drawn}")
+
+
+def _names(class_names: tuple[str, ...], label: np.ndarray) -> str:
+    """The names of the classes among labels [N] in the order of a grid's rows, for the end of a message."""
+    return f": {listed([class_names[number] for number in np.unique(label)])}" if class_names else ""
 
 
 def _save_rows(path: Path, images: np.ndarray, row: np.ndarray | None) -> None:

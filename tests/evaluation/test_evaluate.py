@@ -123,7 +123,8 @@ def test_a_conditional_run_is_refused_before_data_are_read(files, monkeypatch, c
 
 def record_data(run, data):
     """Writes the record of a run on a data set of this name; None for one from Python."""
-    record = {"experiment": "", "config": {"data": data}, "data": {}, "recipe": "", "sessions": []}
+    rest = {"data": {"source": "", "digest": ""}, "recipe": "", "sessions": [{"versions": {}}]}
+    record = {"experiment": "", "config": {"data": data}, **rest}
     (run / "config.json").write_text(json.dumps(record))
 
 
