@@ -118,6 +118,8 @@ READ += [
     (f"JPEG of orientation {turn}", encoded(SMOOTH, "JPEG", orientation=turn, quality=95), UPRIGHT[turn](SMOOTH))
     for turn in UPRIGHT
 ]
+PHONE = encoded(SMOOTH, "MPO", orientation=6, quality=95, save_all=True, append_images=[Image.fromarray(SMOOTH)])
+READ += [("JPEG of two pictures, as phones write it", PHONE, UPRIGHT[6](SMOOTH))]
 
 
 @pytest.mark.parametrize(("name", "content", "expected"), READ, ids=[name for name, *_ in READ])
