@@ -10,8 +10,8 @@ import tyro
 from jaxgen.cli.arguments import read_images
 from jaxgen.core.condition import require_labels
 from jaxgen.data.archive import read_features
-from jaxgen.data.class_names import label_of
 from jaxgen.data.captions import require_characters
+from jaxgen.data.class_names import label_of
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export import ConditionSpec, ExportedControls, ExportedSampler
 from jaxgen.io.errors import InputError
