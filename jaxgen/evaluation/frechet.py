@@ -76,7 +76,7 @@ def gaussian_distance(first: Gaussian, second: Gaussian) -> float:
     traces = np.trace(first.covariance) + np.trace(second.covariance)
     spread = traces - 2 * np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
     shift = np.square(first.mean - second.mean).sum()
-    return float(shift + (spread if spread > len(first.mean) * EPSILON * traces else 0.0))
+    return float(shift + (spread if spread > 10 * len(first.mean) * EPSILON * traces else 0.0))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
