@@ -107,7 +107,7 @@ def test_the_written_features_are_those_of_the_texts(folder, tmp_path, monkeypat
         ((), "Expected either --text or --captions"),
         (("--text", "a", "--captions", "b"), "Expected either --text or --captions"),
         (("--text", "a", "--out", "e.txt"), "--out e.txt: expected a name that ends in .npz"),
-        (("--text", "a", " "), "expected words in each"),
+        (("--text", "a", " "), "and words in each"),
         (("--text", "a", "--encoder", "/nowhere"), "/nowhere holds no sentence encoder"),
         (("--captions", "/nowhere"), "--captions /nowhere is unknown"),
     ],
