@@ -16,7 +16,7 @@ from jaxgen.cli.image_sets import (
     read_images_or_noise,
     read_real,
 )
-from jaxgen.cli.trained_on import places_of, read_record, read_trained_on
+from jaxgen.cli.trained_on import data_of, places_of, read_record, read_trained_on
 from jaxgen.data.dataset import Dataset
 from jaxgen.evaluation import (
     METRICS,
@@ -87,7 +87,7 @@ def evaluate_images(options: Evaluate) -> None:
     record = read_record(run) if run else {}
     config = record.get("config", {})
     reading = DataOptions(_data_folder(options, record), options.offline)
-    name = options.data or config.get("data")
+    name = options.data or data_of(record)
     sampler = _read_sampler(run, options, name or "<data>", reading.folder) if run else None
     if name is None:
         raise InputError(f"--data is missing: {options.images} names no data to compare with; give it as --data mnist.")

@@ -25,6 +25,14 @@ def places_of(record: Mapping[str, Any], option: str) -> list[Path]:
     return list(dict.fromkeys(expanded(place) for place in places if place))
 
 
+def data_of(record: Mapping[str, Any]) -> str | None:
+    """What `--data` names the data set of a run by now; None if it came from Python, or there is no record."""
+    typed = record.get("config", {}).get("data")
+    if typed is None or typed in NAMES:
+        return typed
+    return str(next((place for place in places_of(record, "data") if place.exists()), typed))
+
+
 def read_trained_on(run: str, record: Mapping[str, Any], options: DataOptions) -> Dataset | None:
     """The data set that a run was trained on, if that is a path; the same images, wherever they are found.
 

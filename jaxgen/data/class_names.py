@@ -38,18 +38,24 @@ def label_of(word: str, class_names: Sequence[str]) -> int:
     """
     if re.fullmatch("[+-]?[0-9]+", word):
         return int(word)
-    by_name = {normalize("NFC", name): label for label, name in enumerate(class_names)}
-    if (label := by_name.get(normalize("NFC", word))) is not None:
-        return label
+    if word in class_names:
+        return class_names.index(word)
+    composed = [normalize("NFC", name) for name in class_names]  # as keyboards do and some file systems do not
+    if normalize("NFC", word) in composed:
+        return composed.index(normalize("NFC", word))
     expected = f"one of {listed(class_names)}" if class_names else "a number, since the classes have no names"
     raise InputError(f"--label {word} names no class: expected {expected}.")
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are.
+    """The first names in one line, and how many more there are.
 
     >>> listed(("cat", "dog"))
     'cat, dog'
     """
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    more, shown = len(names) - SHOWN, [_in_one_line(name) for name in names[:SHOWN]]
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _in_one_line(name: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)

@@ -150,6 +150,11 @@ def test_a_label_is_a_number_or_a_name(word, names, expected):
         assert str(refused.value) == expected
 
 
+def test_names_are_listed_in_one_line():
+    assert listed(["a\nb", "c\x1b[1m", "é"]) == "a\\nb, c\\x1b[1m, é"
+    assert label_of("cafe\u0301", ("caf\u00e9", "cafe\u0301")) == 1  # two folders that look alike
+
+
 def test_many_names_are_cut():
     assert listed([str(number) for number in range(1_000)]).endswith("18, 19 and 980 more")
 
