@@ -33,7 +33,9 @@ def test_samples_are_pooled_exactly_in_whatever_chunks():
     values = negative_log_likelihoods(log_weights, IMAGES, samples=7, batch=5, chunk=3)
     jax.effects_barrier()
     pooled = np.concatenate(drawn)[:7]  # three chunks of three, of which seven are used
-    np.testing.assert_allclose(values[content_order(IMAGES)], np.log(7) - special.logsumexp(pooled.astype(np.float64), axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        values[content_order(IMAGES)], np.log(7) - special.logsumexp(pooled.astype(np.float64), axis=0), rtol=1e-5
+    )
 
 
 def test_a_partial_batch_changes_nothing():
