@@ -34,7 +34,7 @@ def files(tmp_path, monkeypatch):
         np.savez(name, part)
     write_images(tmp_path / "colour.npz", shape=(28, 28, 3))
     write_images(tmp_path / "small.npz", num=20)
-    np.savez("float.npz", digits[:9] / 255)
+    np.savez("float.npz", digits[:9] / 2)
     for folder, sides in (("mixed", (28, 29)), ("bomb", (28, 9_000))):
         (tmp_path / folder).mkdir()
         for side in sides:
@@ -176,7 +176,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("small.npz", "--data", "real.npz"), "20 samples of 64 features"),
         (("colour.npz", "--data", "real.npz"), "28x28x3"),
         (("drawn.npz", "--data", "colour.npz"), "28x28x3"),
-        (("float.npz", "--data", "real.npz"), "float64; expected uint8"),
+        (("float.npz", "--data", "real.npz"), "float64 from 0 to 127.5; expected [0, 1] or [-1, 1]"),
         (("torn.npz", "--data", "real.npz"), "cannot be read as an .npz"),
         (("mixed", "--data", "real.npz"), "29"),
         (("drawn.npz", "--data", "bomb"), "9000 x 9000 pixels"),
