@@ -220,12 +220,13 @@ FUZZED = [
 ]
 
 
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("name", "read", "times"), FUZZED, ids=[name for name, *_ in FUZZED])
-def test_flipped_bytes_are_at_most_an_error_of_one_line(name, read, times, copied):
+def test_flipped_bytes_are_at_most_an_error_of_one_line(name, read, times, seed, copied):
     (copied / "best").mkdir(exist_ok=True)
     (copied / "best" / "scores.json").write_text('{"score": 2.5, "step": 4}\n')
     shutil.copy(copied / "config.json", copied / "config.good")
-    content, generator, lines = (copied / name).read_bytes(), random.Random(name), []
+    content, generator, lines = (copied / name).read_bytes(), random.Random(f"{name} {seed}"), []
     for _ in range(times):
         (copied / name).write_bytes(flipped(content, generator))
         try:
