@@ -49,7 +49,9 @@ def test_a_run_leaves_all_that_it_promises(finished):
     record = json.loads(directory.config.read_text())
     assert record["experiment"] == "gan_mnist"
     assert record["config"]["width"] == 2
-    assert set(record["data"]) == {"source", "split", "images", "digest"}
+    assert set(record["data"]) == {
+        *("source", "split", "images", "digest", "digest_as_read", "is_streamed", "class_names"),
+    }
     assert {"jax", "flax", "optax", "orbax-checkpoint", "jaxgen"} <= record["sessions"][0]["versions"].keys()
     assert [row["step"] for row in directory.rows()] == [50, 60, 100, 120]
     assert sorted(path.name for path in directory.samples.iterdir()) == ["step_0000060.png", "step_0000120.png"]
