@@ -81,14 +81,20 @@ def make_console(*, error: bool = False, quiet: bool = False) -> Console:
     return Console(file=stream, quiet=quiet, markup=False, highlight=False, emoji=False)
 
 
+def _console(*, error: bool = False) -> Console:
+    """The console of a stream: the same for a bar and for what is printed above it."""
+    return _console_of_width(error, os.environ.get("COLUMNS"))
+
+
 @cache
-def _console(error: bool) -> Console:
+def _console_of_width(error: bool, _columns: str | None) -> Console:
+    """A console, which reads the variable COLUMNS once."""
     return make_console(error=error)
 
 
 def say(content: RenderableType, *, error: bool = False, console: Console | None = None) -> None:
     """Prints a line of text, above the bar if there is one, or a table; `error` sends it to standard error."""
-    console = console or _console(error)
+    console = console or _console(error=error)
     console.print(Text(content) if isinstance(content, str) else content, soft_wrap=isinstance(content, str))
 
 
@@ -129,7 +135,7 @@ def progress(do: Callable[[T], R], items: Sequence[T], what: str, *, may_stop: b
 
 def _shown(stack: ExitStack, what: str, total: int) -> Callable[[int], None]:
     """The function that shows how many of the items are done, until the stack is closed."""
-    console, began = _console(False), time.monotonic()
+    console, began = _console(), time.monotonic()
     next_line = began + FIRST_SECONDS
     columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[left]}")
     bar = Progress(*columns, console=console, transient=True)
