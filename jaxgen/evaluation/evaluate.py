@@ -19,6 +19,7 @@ from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import DIVERSITY
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
+from jaxgen.io.terminal import progress
 
 METRICS: tuple[Metric, ...] = (FRECHET, KERNEL, MANIFOLD, CLASSES, MEMORIZATION, DIVERSITY)
 
@@ -72,15 +73,15 @@ def measure(evaluated: Evaluated, metrics: tuple[str, ...] = ()) -> Measures:
     Raises:
       InputError: a metric does not apply.
     """
-    by_name = {metric.name: metric for metric in METRICS}
-    measures: Measures = {}
+    by_name, chosen = {metric.name: metric for metric in METRICS}, []
     for metric in (by_name[name] for name in metrics or by_name):
         objection = metric.objection(evaluated)
         if objection and metrics:
             raise InputError(f"--metrics {metric.name} does not apply: {objection}.")
         if metrics or (not objection and metric.is_default(evaluated)):
-            measures |= metric.compute(evaluated)
-    return measures
+            chosen.append(metric)
+    measured = progress(lambda metric: metric.compute(evaluated), chosen, "Computing the measures")
+    return {name: value for measures in measured for name, value in measures.items()}
 
 
 def require_metrics(metrics: tuple[str, ...]) -> None:
