@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from jax import export, lax
 
@@ -72,6 +72,10 @@ def test_values_and_gradients_are_those_of_lax(ours, native, case):
     padding = case["padding"]
     if not isinstance(padding, str):  # with more than k - 1, XLA's gradient of a transposed convolution can be wrong
         padding = [tuple(min(n, k - 1) for n in pair) for k, pair in zip(case["taps"], padding, strict=True)]
+        # JAX 0.7.2 refuses to cut off more than there is.
+        assume(
+            all(size + min(0, low) + min(0, high) >= 0 for size, (low, high) in zip(case["size"], padding, strict=True))
+        )
 
     @jax.jit
     def both(*given):
