@@ -50,8 +50,9 @@ def home(tmp_path_factory):
     things = ("heart", "cat", "dog", "star", "house", "tree", "fish", "boat", "moon", "cup", "hat", "key")
     write_captioned(home / "folder", [f"{colour} {thing}" for colour in colours for thing in things])
     write_images(home / "digits.npz", num=4)
-    for name, shape in {"a": (24, 24, 3), "b": (20, 20, 3), "damaged": (28, 28), "mask": (28, 28)}.items():
+    for name, shape in {"a": (24, 24, 3), "b": (20, 20, 3), "damaged": (28, 28)}.items():
         (home / f"{name}.png").write_bytes(png(rng.integers(0, 256, shape, np.uint8)))
+    (home / "mask.png").write_bytes(png(255 * rng.integers(0, 2, (28, 28), np.uint8)))
     return home
 
 
