@@ -122,7 +122,7 @@ def clip_weights(limit: float) -> optax.GradientTransformation:
         clipped = jax.tree.map(lambda step, param: jnp.clip(param + step, -limit, limit) - param, updates, params)
         return clipped, state
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    return optax.GradientTransformation(optax.identity().init, update)
 
 
 def real_images(gan: GAN, networks: Networks, context: Context) -> Array:  # noqa: ARG001
