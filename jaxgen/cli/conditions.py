@@ -15,7 +15,7 @@ from jaxgen.data.class_names import label_of
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export import ConditionSpec, ExportedControls, ExportedSampler
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Seed
 

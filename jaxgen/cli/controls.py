@@ -15,8 +15,8 @@ from jaxgen.core.image import to_uint8
 from jaxgen.core.types import Array
 from jaxgen.export import ExportedControls, load_controls
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath
 from jaxgen.io.pictures import save_animation, save_grid
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds
 

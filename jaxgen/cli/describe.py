@@ -10,7 +10,7 @@ import tyro
 from jaxgen.cli.arguments import read_images, require_suffix, save_features
 from jaxgen.data.dataset import subset
 from jaxgen.evaluation import Kind, with_features
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.cli.controls import Rows, draw_latents, fields_for, read_controls, save_rows
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 from jaxgen.models import find_directions, traversals
 from jaxgen.training.config import Bounds, Count, require_bounds
 

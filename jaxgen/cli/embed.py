@@ -7,7 +7,7 @@ from jaxgen.cli.arguments import read_images, require_suffix, save_features
 from jaxgen.data.captions import require_characters
 from jaxgen.data.text_encoder import load_sentences
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 
 

@@ -33,7 +33,8 @@ from jaxgen.evaluation import (
 from jaxgen.evaluation.evaluate import extract_features, measure
 from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath, expanded
+from jaxgen.io.files import expanded
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, Seed, require_bounds
 

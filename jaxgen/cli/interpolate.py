@@ -6,7 +6,7 @@ from typing import Annotated
 
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.cli.controls import Rows, draw_latents, fields_for, read_controls, save_rows
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 from jaxgen.models import interpolations
 from jaxgen.training.config import Bounds, require_bounds
 

@@ -18,7 +18,8 @@ from jaxgen.core.step import init_state, make_step
 from jaxgen.core.types import Array, Networks
 from jaxgen.core.update import minimize
 from jaxgen.evaluation import compare_pairs
-from jaxgen.io.files import UserPath, write_whole
+from jaxgen.io.files import write_whole
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import progress, say
 from jaxgen.models import inversion_loss, latent_network
 from jaxgen.training.config import Bounds, Count, Positive, require_bounds

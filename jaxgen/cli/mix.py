@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.cli.controls import Rows, draw_latents, fields_for, read_controls, save_rows
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 from jaxgen.models import style_mixtures
 from jaxgen.training.config import require_bounds
 

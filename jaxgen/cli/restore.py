@@ -14,8 +14,9 @@ from jaxgen.data.sources import is_archive
 from jaxgen.export import load_restorer
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath, expanded
+from jaxgen.io.files import expanded
 from jaxgen.io.pictures import save_grid, save_image
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 
 MASK = "black is filled in and white is known"

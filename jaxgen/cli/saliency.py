@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxgen.cli.controls import ImageOptions, images_and_fields, read_controls, save_rows
 from jaxgen.core.image import to_float
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 from jaxgen.models import saliency
 from jaxgen.training.config import require_bounds
 

@@ -12,8 +12,8 @@ from jaxgen.data.class_names import listed
 from jaxgen.export import load_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError, enough_memory
-from jaxgen.io.files import UserPath
 from jaxgen.io.pictures import EMPTY, save_grid
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 

@@ -11,8 +11,8 @@ from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.data.image_file import read_image, read_mask
 from jaxgen.export import ExportedStylizer, load_stylizer
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath
 from jaxgen.io.pictures import save_image
+from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data.damage import refuse_damage
 from jaxgen.data.dataset import Dataset, as_features, make_dataset
 from jaxgen.data.pixels import to_images
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import AnyPath
 
 ARRAYS = (".npz", ".npy")

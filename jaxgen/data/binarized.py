@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data.damage import refuse_damage
 from jaxgen.data.dataset import Dataset, make_dataset
+from jaxgen.io.errors import refuse_damage
 
 FILES = {"train": "train", "validation": "valid", "test": "test"}
 """The names of the splits in the files."""

@@ -18,12 +18,11 @@ import numpy as np
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.captions import read_captions
 from jaxgen.data.class_names import natural_order
-from jaxgen.data.damage import refuse_damage
 from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset, read_arrays
 from jaxgen.data.image_file import decode, read_header
 from jaxgen.data.listing import Listing, list_folder, shown
 from jaxgen.data.packed import list_archive
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, refuse_damage
 
 MANY, CHUNK, THREADS = 10_000, 1_000, 8
 """More headers than MANY are announced; a thread reads a CHUNK of them at a time."""

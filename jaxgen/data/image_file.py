@@ -18,8 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from jaxgen.data.damage import refuse_damage
-from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.errors import InputError, refuse_damage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -66,11 +65,8 @@ def read_image(path: Path) -> np.ndarray:
       InputError: no readable image of an allowed format, values without a known range, or more pixels than
         `MAX_PIXELS`.
     """
-    try:
-        with path.open("rb") as file:
-            return decode(file, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as an image: {error.strerror or first_line(error)}.") from error
+    with refuse_damage(path, "an image"), path.open("rb") as file:
+        return decode(file, path)
 
 
 def decode(file: BinaryIO, name: object) -> np.ndarray:
@@ -151,21 +147,18 @@ def _flat(image: Image.Image, orientation: int) -> np.ndarray:
 
 @contextmanager
 def _opened(file: BinaryIO, name: object) -> Iterator[Image.Image]:
-    try:
-        with Image.open(file, formats=FORMATS) as image:
+    with refuse_damage(name, "an image"):
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError as error:
+            raise ValueError(f"it is damaged, or none of {', '.join(FORMATS)}") from error
+        with image:
             if not 0 < image.width * image.height <= MAX_PIXELS:
                 raise InputError(f"{name} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read.")
             if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
                 kind = "floats" if image.mode == "F" else "signed or 32-bit integers"
                 raise InputError(f"{name} has {kind}, whose range is unknown: save it with 8 or 16 bits per channel.")
             yield image
-    except InputError:
-        raise
-    except UnidentifiedImageError as error:
-        kinds = ", ".join(FORMATS)
-        raise InputError(f"{name} cannot be read as an image: it is damaged, or none of {kinds}.") from error
-    except Exception as error:  # of whatever kind: each of Pillow's decoders has its own
-        raise InputError(f"{name} cannot be read as an image: {first_line(error)}") from error
 
 
 def _orientation(image: Image.Image, file: BinaryIO) -> int:

@@ -11,17 +11,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from jaxgen.data.captions import METADATA
-from jaxgen.data.damage import refuse_damage
 from jaxgen.data.image_file import SUFFIXES
-from jaxgen.io.errors import InputError, reason
-
-SYSTEM = frozenset(
-    (
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
-        *("__macosx", "@eadir", "lost+found"),
-    )
-)
-"""Names, in lower case, that operating systems and network storage leave in folders."""
+from jaxgen.io.errors import InputError, reason, refuse_damage
+from jaxgen.io.files import is_hidden
 
 
 class Listing(NamedTuple):
@@ -71,11 +63,6 @@ def sorted_names(place: Path, names: Iterable[str], left_out: list[str], announc
     if not encoded:
         raise InputError(f"{place} holds no images ({', '.join(SUFFIXES)}).")
     return np.array(encoded)
-
-
-def is_hidden(name: str) -> bool:
-    """Whether the name of a file or a folder begins with a dot, or is the operating system's."""
-    return name.startswith(".") or name.lower() in SYSTEM
 
 
 def shown(name: bytes) -> str:

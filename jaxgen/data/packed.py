@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from jaxgen.data.captions import METADATA
-from jaxgen.data.damage import refuse_damage
 from jaxgen.data.image_file import MAX_PIXELS, SUFFIXES
-from jaxgen.data.listing import Listing, is_hidden, sorted_names
-from jaxgen.io.errors import InputError
+from jaxgen.data.listing import Listing, sorted_names
+from jaxgen.io.errors import InputError, refuse_damage
+from jaxgen.io.files import is_hidden
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_FILE = 16 * MAX_PIXELS

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.damage import refuse_damage
 from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset, read_arrays
 from jaxgen.io.archive import read_cached, write_cached
-from jaxgen.io.errors import InputError, package
+from jaxgen.io.errors import InputError, package, refuse_damage
 from jaxgen.io.files import cache_folder, expanded
 from jaxgen.io.system import has_home
 

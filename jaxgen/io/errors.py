@@ -4,7 +4,7 @@ import importlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 
@@ -22,14 +22,6 @@ class OutsideError(RuntimeError):
     """
 
 
-class RefusedError(Exception):
-    """Carries an `InputError` out of a parser that takes every `ValueError` for a failed attempt."""
-
-    def __init__(self, error: InputError):
-        super().__init__(str(error))
-        self.error = error
-
-
 def first_line(error: BaseException) -> str:
     """The first line of an error's message."""
     return next(iter(str(error).splitlines()), type(error).__name__)
@@ -44,19 +36,32 @@ def reason(error: BaseException) -> str:
     return os.strerror(int(number[1])) if number else re.split(r" \[\w+=", first_line(error))[0]
 
 
-@contextmanager
-def outside(what: str) -> Iterator[None]:
+def outside(what: str) -> AbstractContextManager[None]:
     """Turns every exception in the context into an `OutsideError`: '<what>: <reason>.'
 
     Raises:
       OutsideError: an exception was raised; one that is an `OutsideError` already is not changed.
     """
+    return _every_error_as(OutsideError, what)
+
+
+def refuse_damage(path: object, kind: str) -> AbstractContextManager[None]:
+    """Turns every exception in the context into an `InputError`: '<path> cannot be read as <kind>: <reason>.'
+
+    Raises:
+      InputError: an exception was raised; one that is an `InputError` already is not changed.
+    """
+    return _every_error_as(InputError, f"{path} cannot be read as {kind}")
+
+
+@contextmanager
+def _every_error_as(error_type: type[InputError | OutsideError], what: str) -> Iterator[None]:
     try:
         yield
-    except OutsideError:
+    except error_type:
         raise
-    except Exception as error:
-        raise OutsideError(f"{what}: {reason(error)}.") from error
+    except Exception as error:  # of whatever kind: NumPy, zipfile, Pillow, TFDS and Orbax each have their own
+        raise error_type(f"{what}: {reason(error).removesuffix('.')}.") from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, paths as users type them, and the user's cache folder."""
+"""Files that are written completely or not at all, names and paths of files, and the user's cache folder."""
 
 import atexit
 import os
@@ -8,16 +8,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
 import platformdirs
-from tyro.constructors import PrimitiveConstructorSpec
 
-from jaxgen.io.errors import InputError, RefusedError
+from jaxgen.io.errors import InputError
 from jaxgen.io.terminal import say
 
 AnyPath = str | Path
 """The path of a file or a folder."""
+
+SYSTEM = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+        *("__macosx", "@eadir", "lost+found"),
+    )
+)
+"""Names, in lower case, that operating systems and network storage leave in folders."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether the name of a file or a folder begins with a dot, or is the operating system's."""
+    return name.startswith(".") or name.lower() in SYSTEM
 
 
 def write_whole(path: AnyPath, content: bytes | str | Callable[[BinaryIO], object]) -> None:
@@ -67,26 +79,6 @@ def expanded(path: AnyPath) -> Path:
         user = Path(path).parts[0]
         whose = "this user has no home folder" if user == "~" else f"the user {user[1:]} has no home folder here"
         raise InputError(f"{path}: {whose}: give the whole path in place of {user}.") from error
-
-
-def _from_command_line(words: list[str]) -> Path:
-    try:
-        return expanded(words[0])
-    except InputError as error:
-        raise RefusedError(error) from error
-
-
-UserPath = Annotated[
-    Path,
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="PATH",
-        instance_from_str=_from_command_line,
-        is_instance=lambda value: isinstance(value, Path),
-        str_from_instance=lambda path: [str(path)],
-    ),
-]
-"""The type of every path on a command line: `~` is expanded, also where the shell leaves it, as in `--out=~/run`."""
 
 
 def cache_folder() -> Path:

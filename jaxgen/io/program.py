@@ -13,12 +13,44 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
-from jaxgen.io.errors import InputError, OutsideError, RefusedError, first_line, lacks_memory, reason
+from tyro.constructors import PrimitiveConstructorSpec
+
+from jaxgen.io.errors import InputError, OutsideError, first_line, lacks_memory, reason
+from jaxgen.io.files import expanded
 from jaxgen.io.terminal import say
 
 OUTSIDE, MISTAKE, INTERRUPTED = 1, 2, 130
+
+
+class RefusedError(Exception):
+    """Carries an `InputError` out of a parser that takes every `ValueError` for a failed attempt."""
+
+    def __init__(self, error: InputError):
+        super().__init__(str(error))
+        self.error = error
+
+
+def _from_command_line(words: list[str]) -> Path:
+    try:
+        return expanded(words[0])
+    except InputError as error:
+        raise RefusedError(error) from error
+
+
+UserPath = Annotated[
+    Path,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=_from_command_line,
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda path: [str(path)],
+    ),
+]
+"""The type of every path on a command line: `~` is expanded, also where the shell leaves it, as in `--out=~/run`."""
 
 
 class Ending(NamedTuple):

@@ -12,8 +12,7 @@
 An experiment needs the first three.
 """
 
-from jaxgen.io.files import UserPath
-from jaxgen.io.program import command
+from jaxgen.io.program import UserPath, command
 from jaxgen.training.best import Best, frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention, find_damage
 from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed, require_bounds

@@ -38,13 +38,11 @@ class Best:
             scores = json.loads(self._record.read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
-        is_whole = isinstance(scores, dict) and "step" in scores and len(scores) > 1
-        # No int: one of many digits is no float, and JSON's true is one.
-        return (
-            scores
-            if is_whole and all(type(value) in (int, float) and abs(value) < 1e300 for value in scores.values())
-            else {}
-        )
+        if not isinstance(scores, dict) or "step" not in scores or len(scores) < 2:
+            return {}
+        # JSON's true is an int in Python, and an int of many digits is no float.
+        is_sound = all(type(value) in (int, float) and abs(value) < 1e300 for value in scores.values())
+        return scores if is_sound else {}
 
     def is_beaten(self, scores: Scores) -> bool:
         """Whether these scores are better than those of the best state."""

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import UserPath
+from jaxgen.io.program import UserPath
 
 
 @dataclasses.dataclass(frozen=True)

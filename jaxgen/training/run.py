@@ -14,7 +14,7 @@ import jax
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Networks, TrainState
 from jaxgen.data.class_names import listed
-from jaxgen.io.errors import InputError, OutsideError, enough_memory, lacks_memory
+from jaxgen.io.errors import InputError, enough_memory, lacks_memory
 from jaxgen.io.files import cache_folder
 from jaxgen.io.interruption import Interruption
 from jaxgen.io.terminal import make_console, say
@@ -147,13 +147,13 @@ def withdrawn_without_memory(run: Run) -> Iterator[None]:
     Raises:
       OutsideError: the memory was not enough.
     """
-    try:
-        with enough_memory(SMALLER):
+    with enough_memory(SMALLER):
+        try:
             yield
-    except OutsideError as error:
-        if run.host.is_first and error.__cause__ is not None and lacks_memory(error.__cause__):
-            run.directory.withdraw()
-        raise
+        except Exception as error:
+            if run.host.is_first and lacks_memory(error):
+                run.directory.withdraw()
+            raise
 
 
 def how_to_resume(run: Run) -> str:

@@ -19,12 +19,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import AnyPath, expanded, write_whole
+from jaxgen.io.files import AnyPath, expanded, is_hidden, write_whole
 
 FORMAT = 2
 MOST_STEPS = 2**31 - 1
-SYSTEM_FILES = frozenset(("lost+found", "System Volume Information", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini"))
-"""What operating systems leave in folders by themselves, beside hidden files."""
 ADVICE = "choose another --out, or start over with --no-resume"
 
 
@@ -73,7 +71,7 @@ class RunDirectory:
             return self.path
         samples = self.samples.iterdir() if self.samples.is_dir() else ()
         entries = (*(path for path in sorted(self.path.iterdir()) if path != self.samples or path.is_file()), *samples)
-        return next((path for path in entries if not path.name.startswith(".") and path.name not in SYSTEM_FILES), None)
+        return next((path for path in entries if not is_hidden(path.name)), None)
 
     def open(self) -> None:
         """Makes the directory and locks it for as long as this process lives, or until `close`.

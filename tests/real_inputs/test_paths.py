@@ -8,8 +8,9 @@ import pytest
 import tyro
 
 from jaxgen import cli
-from jaxgen.io.errors import InputError, RefusedError
-from jaxgen.io.files import UserPath, expanded
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import expanded
+from jaxgen.io.program import RefusedError, UserPath
 from jaxgen.training import RunConfig
 from tests.programs import EXPERIMENTS, ROOT, load_program, run_here
 from tests.training import toy_experiment
