@@ -26,7 +26,7 @@ def places_of(record: Mapping[str, Any], option: str) -> list[Path]:
 
 
 def data_of(record: Mapping[str, Any]) -> str | None:
-    """What `--data` names the data set of a run by now; None if it came from Python, or there is no record."""
+    """The value of `--data` that names a run's data set now; None if it came from Python, or there is no record."""
     typed = record.get("config", {}).get("data")
     if typed is None or typed in NAMES:
         return typed

@@ -121,7 +121,7 @@ def make_dataset(
 
 
 def with_field(dataset: Dataset, **field: np.ndarray) -> Dataset:
-    """The data set with an array added or replaced; other labels have no class names."""
+    """The data set with an array added or replaced; new labels have no class names."""
     arrays = {**dataset.arrays, **field}
     class_names = () if "label" in field else dataset.class_names
     return replace(dataset, arrays=arrays, digest=_digest(arrays), class_names=class_names)

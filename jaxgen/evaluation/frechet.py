@@ -4,8 +4,8 @@ Dowson and Landau (1982); Heusel et al. (2017), https://arxiv.org/abs/1706.08500
 
     |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))
 
-with tr (C_1 C_2)^(1/2) the sum of the singular values of C_1^(1/2) C_2^(1/2): no root is complex, and none of a small
-number that rounding has moved.
+where tr (C_1 C_2)^(1/2) is the sum of the singular values of C_1^(1/2) C_2^(1/2).  So no root is complex, and none is
+taken of an eigenvalue that rounding has moved away from 0.
 """
 
 from typing import NamedTuple

@@ -9,14 +9,14 @@ import numpy as np
 
 
 def content_order(*arrays: np.ndarray) -> np.ndarray:
-    """A random permutation [N] of the rows of arrays [N, ...], which depends on what they are, not on how they come.
+    """A random permutation [N] of the rows of arrays [N, ...], which depends on their contents and not on their order.
 
     In this order the arrays are the same in whichever order their rows come, and consecutive parts are random samples.
     """
     rows = [np.ascontiguousarray(array) for array in arrays]
     hashes = [_hash([array[row : row + 1] for array in rows]) for row in range(len(rows[0]))]
     by_content = np.array(sorted(range(len(hashes)), key=hashes.__getitem__), np.int64)
-    return by_content[np.random.default_rng(0).permutation(len(hashes))]  # which parts copies of a row
+    return by_content[np.random.default_rng(0).permutation(len(hashes))]  # spreads copies of a row
 
 
 def _hash(parts: list[np.ndarray]) -> bytes:

@@ -80,7 +80,7 @@ def has_home() -> bool:
 def installed_memory() -> float:
     """The bytes of memory that this process can use at most; infinity where the system does not say.
 
-    Linux promises more than there is, and ends the program that uses it.
+    Linux grants more memory than there is, and kills the process that uses it.
     """
     limits = [float("inf")]
     with suppress(AttributeError, ValueError, OSError):

@@ -1,7 +1,7 @@
 """The terminal: `say` prints, `progress` shows how far long work is.
 
-Texts are never markup, a character that the terminal cannot show is replaced, and a terminal that is gone costs no more
-than what it would have shown.
+Texts are never markup, a character that the terminal cannot show is replaced, and what is printed to a closed terminal
+is dropped without an error.
 """
 
 import os

@@ -11,7 +11,7 @@ from jaxgen.io.errors import InputError
 
 
 def with_classes(config: Any, classes: int | None, source: str) -> Any:
-    """The config with the number of classes of the data `source`, if it has an option --classes that is None.
+    """The config with the number of classes of its data where its option --classes is None; `source` names the data.
 
     Raises:
       InputError: the data do not say how many classes they have.

@@ -73,7 +73,7 @@ def make_provenance(
 
 
 def places(options: Mapping[str, Any]) -> dict[str, str]:
-    """The absolute paths of the options that are paths, by name; a data set that has a name of its own is none."""
+    """The absolute paths of the options that are paths, by name; the name of a known data set is not a path."""
     paths = {name: value for name, value in options.items() if isinstance(value, Path)}
     if options["data"] is not None and options["data"] not in NAMES:
         paths["data"] = expanded(options["data"])

@@ -62,8 +62,8 @@ class RunDirectory:
     def _foreign(self) -> Path | None:
         """The first file that keeps a run from beginning here.
 
-        Hidden files and those that systems make on a new disk are none, nor is what `open` makes: a run may have ended
-        between the claim of its directory and its beginning.
+        Hidden files, those that systems make on a new disk, and what `open` makes do not: a run may have ended between
+        the claim of its directory and its beginning.
         """
         if not self.path.exists():
             return None
@@ -132,7 +132,7 @@ class RunDirectory:
             file.write(json.dumps(content) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of `metrics.jsonl`, without lines that are none, such as one that a kill cut short."""
+        """The rows of `metrics.jsonl`, without lines that are not rows, such as one that a kill cut short."""
         lines = self.metrics.read_bytes().splitlines() if self.metrics.exists() else []
         return [row for line in lines if (row := _row(line))]
 
