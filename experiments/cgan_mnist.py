@@ -58,7 +58,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
         discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal),
         latent_size=config.latent_size,
-        conditions=labels(config.classes or 10),
+        conditions=labels(config.classes or 10),  # a run has put the number of its data there
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)
     update = chain(
