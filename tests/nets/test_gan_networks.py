@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from jax import lax
 
 from jaxgen import ImageSpec, InputError
@@ -257,9 +258,13 @@ def test_a_styles_layers_are_those_of_its_two_parents(styled):
     np.testing.assert_allclose(whole, plain, rtol=1e-5, atol=1e-6)
 
 
-def test_training_mixes_as_often_as_it_should(styled):
+def test_training_mixes_nine_tenths_of_the_images(styled):
     _, mixed, plain, _ = styled
-    assert (np.abs(mixed - plain).max((1, 2, 3)) > 1e-6).mean() == pytest.approx(0.9, abs=0.06)
+    place = np.asarray(normal(400, STYLE.latent_size))[:, 2 * 8]
+    is_mixed = scipy.stats.norm.cdf(place) < 0.9
+    difference = np.abs(mixed - plain).max((1, 2, 3))
+    rounding = 1e-5 * np.abs(plain).max()  # training and drawing are not compiled alike
+    np.testing.assert_array_equal(difference > rounding, is_mixed)
 
 
 @pytest.mark.parametrize("layer", [-1, 6])

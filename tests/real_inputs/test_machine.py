@@ -30,6 +30,14 @@ from tests.programs import run_here, start
 from tests.training import toy_experiment
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Python's handler of Ctrl-C, which a program that a shell started in the background does not have."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
 @pytest.fixture
 def homeless(monkeypatch):
     """A user of a container: HOME is not set, and the user id is not in the list of users."""

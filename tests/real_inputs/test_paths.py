@@ -1,6 +1,7 @@
 """Paths as users type them: `~` where the shell leaves it, brackets, spaces, letters of all alphabets."""
 
 import dataclasses
+import re
 import typing
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_a_home_that_is_not_there_is_one_line(option, monkeypatch, capsys):
 def paths_of(options):
     """The fields of a dataclass of options that are paths, with their types."""
     hints = typing.get_type_hints(options, include_extras=True)
-    return {name: hint for name, hint in hints.items() if "pathlib.Path" in str(hint) or "Path'" in str(hint)}
+    return {name: hint for name, hint in hints.items() if re.search(r"\bpathlib\.(_local\.)?Path\b", str(hint))}
 
 
 PROGRAMS = [*EXPERIMENTS, *sorted((ROOT / "experiments").glob("[bc]*/*.py"))]
