@@ -16,7 +16,6 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize, scale, to_uint8
-from jaxgen.data import load
 from jaxgen.evaluation import degraded, images_to_test, report_restoration
 from jaxgen.export import export_restorer, load_sampler
 from jaxgen.losses import absolute_error, logistic_discriminator, non_saturating_generator
@@ -34,7 +33,7 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import PatchDiscriminator, UNet
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, load_split, run
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config, task = tyro.cli(Config), colourise()
     # Read first: missing data are an error before training, not after.
-    test = load(config.data, split="test", data_dir=config.data_dir)
+    test = load_split(config, "test")
 
     def evaluate(directory: RunDirectory) -> None:
         truth = images_to_test(test.arrays["image"], directory.step(), config.test_images)

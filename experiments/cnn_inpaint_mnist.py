@@ -15,7 +15,6 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize, to_float, to_uint8
-from jaxgen.data import load
 from jaxgen.evaluation import degraded, images_to_test, report_restoration
 from jaxgen.export import export_restorer, load_sampler
 from jaxgen.losses import charbonnier_error
@@ -31,7 +30,7 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import UNet
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, load_split, run
 
 TASKS = {
     "inpaint": (inpaint(random_block()), "mean fill"),
@@ -86,7 +85,7 @@ def main() -> None:
     config = tyro.cli(Config)
     task, baseline = TASKS[config.task]
     # Read first: missing data are an error before training, not after.
-    test = load(config.data, split="test", data_dir=config.data_dir, offline=config.offline)
+    test = load_split(config, "test")
 
     def evaluate(directory: RunDirectory) -> None:
         truth = images_to_test(test.arrays["image"], directory.step(), config.test_images)

@@ -18,13 +18,13 @@ import optax
 import tyro
 
 from jaxgen import Array, Batch, ImageSpec, Networks, chain, ema, minimize, to_uint8
-from jaxgen.data import Dataset, load, subset
+from jaxgen.data import Dataset, subset
 from jaxgen.evaluation import Kind, describe, relative_distance, with_features, write_results
 from jaxgen.export import export_controls, load_sampler
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, elbo_loss, ema_warmup, features, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
-from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, command, load_split, run
 
 EVALUATED, ROWS, COLUMNS = 1_000, 8, 7
 """The largest number of images that are evaluated, and the picture's size."""
@@ -93,7 +93,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
 def evaluate(config: Config, directory: RunDirectory) -> None:
     """Reports how near the features of samples are to their conditions, for held-out images."""
-    dataset = load(config.data, data_dir=config.data_dir, offline=True, announce=lambda _: None)
+    dataset = load_split(config, "train", lambda _: None)
     held_out = part(config, dataset, is_held_out=True)
     condition = held_out.arrays["features"][:EVALUATED]
     drawn = load_sampler(directory.sampler).draw(config.seed, len(condition), fields={"features": condition})

@@ -16,13 +16,23 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
-from jaxgen.data import load
 from jaxgen.evaluation import bits_of, images_to_test, in_parts, mean_of, write_results
 from jaxgen.export import save_grid
 from jaxgen.losses import bernoulli
 from jaxgen.models import PixelCNN, completions, ema_networks, ema_warmup, pixelcnn_loss, use_ema
 from jaxgen.nets import GatedPixelCNN
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    Positive,
+    Recipe,
+    RunConfig,
+    RunDirectory,
+    best_networks,
+    command,
+    load_split,
+    run,
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, how to sample from it, and its likelihood of the validation digits."""
     model = make_model(config, spec)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life))
-    held_out = load(config.data, split="validation", data_dir=config.data_dir).arrays["image"]
+    held_out = load_split(config, "validation").arrays["image"]
     return Recipe(
         networks=partial(model.init, spec=spec),
         update=chain(
@@ -86,7 +96,7 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     # Read first: missing data are an error before hours of training, not after.
-    test = load(config.data, split="test", data_dir=config.data_dir)
+    test = load_split(config, "test")
 
     def test_and_draw(directory: RunDirectory) -> None:
         model, networks = make_model(config, test.spec), best_networks(config, build, directory, test.spec)

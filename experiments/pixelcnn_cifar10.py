@@ -15,13 +15,23 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.data import load
 from jaxgen.evaluation import bits_of, images_to_test, in_parts, mean_of, write_results
 from jaxgen.export import save_grid
 from jaxgen.losses import discretized_logistic_mixture
 from jaxgen.models import PixelCNN, completions, ema_networks, ema_warmup, pixelcnn_loss, use_ema
 from jaxgen.nets import PixelCNNPlusPlus
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    Positive,
+    Recipe,
+    RunConfig,
+    RunDirectory,
+    best_networks,
+    command,
+    load_split,
+    run,
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     # Read first: missing data are an error before hours of training, not after.
-    test = load(config.data, split="test", data_dir=config.data_dir)
+    test = load_split(config, "test")
 
     def test_and_draw(directory: RunDirectory) -> None:
         model, images = make_model(config, test.spec), test.arrays["image"]

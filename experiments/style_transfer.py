@@ -15,7 +15,7 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, InputError, add, chain, ema, minimize, scale, to_float, to_uint8, until
-from jaxgen.data import Dataset, load, make_dataset
+from jaxgen.data import Dataset, make_dataset
 from jaxgen.evaluation import write_results
 from jaxgen.export import export_stylizer, save_grid
 from jaxgen.models import (
@@ -28,7 +28,7 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import PyramidDecoder, PyramidEncoder
-from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
+from jaxgen.training import Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, load_split, run
 
 HELD_OUT, EXAMPLES, PAIRS, SHOWN = 10, 64, 100, 10
 """One image in HELD_OUT is held out; the numbers of examples to sample from, of evaluated pairs and of shown ones."""
@@ -108,7 +108,7 @@ def compare(model: StyleTransfer, networks, content, style) -> tuple[np.ndarray,
 def main() -> None:
     """Trains and evaluates as the command line says."""
     config = tyro.cli(Config)
-    data = load(config.data, data_dir=config.data_dir, offline=config.offline, announce=lambda _: None)
+    data = load_split(config, "train", lambda _: None)
     held_out = np.random.default_rng(config.seed).permutation(data.arrays["image"][::HELD_OUT])
     pairs = min(PAIRS, len(held_out) // 2)
     if not pairs:

@@ -18,13 +18,13 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.data import Dataset, load, read_features
+from jaxgen.data import Dataset, read_features
 from jaxgen.evaluation import evaluate_captions, hold_out_captions, with_embeddings
 from jaxgen.export import export_controls
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, elbo_loss, ema_warmup, features, text, use_ema
 from jaxgen.nets import ResidualDecoder, ResidualEncoder, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, load_split, run
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def main() -> None:
         return split(with_embeddings(dataset, config.text_embeddings))
 
     def evaluate(directory: RunDirectory) -> None:
-        parts = prepare(load(config.data, offline=True))
+        parts = prepare(load_split(config, "train"))
         evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
     run(

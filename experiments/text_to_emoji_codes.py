@@ -17,7 +17,6 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize
-from jaxgen.data import load
 from jaxgen.evaluation import evaluate_captions, hold_out_captions
 from jaxgen.losses import gaussian
 from jaxgen.models import (
@@ -34,7 +33,7 @@ from jaxgen.models import (
     vqvae_sampler,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, load_split, run
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -114,7 +113,7 @@ def main() -> None:
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
     def evaluate(directory: RunDirectory) -> None:
-        parts = split(load(config.data, offline=True))
+        parts = split(load_split(config, "train"))
         evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
     run(

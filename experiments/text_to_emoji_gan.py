@@ -17,7 +17,6 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
-from jaxgen.data import load
 from jaxgen.evaluation import evaluate_captions, hold_out_captions
 from jaxgen.export import export_controls
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
@@ -38,7 +37,7 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, load_split, run
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def main() -> None:
     split = partial(hold_out_captions, words=config.words, vocabulary=config.vocabulary, matcher=config.matcher)
 
     def evaluate(directory: RunDirectory) -> None:
-        parts = split(load(config.data, offline=True))
+        parts = split(load_split(config, "train"))
         evaluate_captions(directory.path, parts, matcher=config.matcher, seed=config.seed)
 
     run(config, build, name="text_to_emoji_gan", prepare=lambda dataset: split(dataset)[0], afterwards=evaluate)

@@ -15,7 +15,6 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, InputError, Networks, chain, ema, minimize
-from jaxgen.data import load
 from jaxgen.evaluation import images_to_test, mean_of, negative_log_likelihoods, write_results
 from jaxgen.export import export_controls
 from jaxgen.losses import bernoulli
@@ -43,6 +42,7 @@ from jaxgen.training import (
     UserPath,
     best_networks,
     command,
+    load_split,
     run,
 )
 
@@ -117,7 +117,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / config.half_life), eps=1e-4)
     averages = {f"average_{name}": ema(name, into=f"{name}_ema", decay=ema_warmup(0.999)) for name in trained}
     k = max(config.samples, 10)  # a bound of fewer samples is not what training makes tight
-    held_out = load(config.data, split="validation", data_dir=config.data_dir).arrays["image"]
+    held_out = load_split(config, "validation").arrays["image"]
 
     @jax.jit
     def bounds(networks: Networks, images: jax.Array) -> jax.Array:
@@ -143,7 +143,7 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     # Read first: missing data are an error before hours of training, not after.
-    test = load(config.data, split="test", data_dir=config.data_dir)
+    test = load_split(config, "test")
 
     def measure(directory: RunDirectory) -> None:
         model, networks = (

@@ -13,7 +13,6 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.data import load
 from jaxgen.evaluation import bits_of, images_to_test, mean_of, negative_log_likelihoods, write_results
 from jaxgen.export import export_controls
 from jaxgen.losses import discretized_logistic_mixture
@@ -28,7 +27,18 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import ResidualDecoder, ResidualEncoder
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    Positive,
+    Recipe,
+    RunConfig,
+    RunDirectory,
+    best_networks,
+    command,
+    load_split,
+    run,
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     # Read first: missing data are an error before hours of training, not after.
-    test = load(config.data, split="test", data_dir=config.data_dir)
+    test = load_split(config, "test")
 
     def measure(directory: RunDirectory) -> None:
         vae = make_model(config, test.spec)

@@ -16,7 +16,6 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
-from jaxgen.data import load
 from jaxgen.evaluation import Estimate, compare_pairs, images_to_test, in_parts, mean_of, write_results
 from jaxgen.losses import gaussian
 from jaxgen.models import (
@@ -31,7 +30,18 @@ from jaxgen.models import (
     vqvae_sampler,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, best_networks, command, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    Positive,
+    Recipe,
+    RunConfig,
+    RunDirectory,
+    best_networks,
+    command,
+    load_split,
+    run,
+)
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -119,7 +129,7 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     # Read first: missing data are an error before training, not after.
-    test = load(config.data, split="test", data_dir=config.data_dir)
+    test = load_split(config, "test")
 
     def test_codes(directory: RunDirectory) -> None:
         networks = ema_networks(best_networks(config, build, directory, test.spec))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Dataset
+from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.sources import load
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import write_whole
@@ -15,13 +16,20 @@ MOST_BYTES = 2**31
 """The most bytes of images that are read at once."""
 
 
-def read_images(name: str, *, option: str = "--images", data_dir: Path | None = None, offline: bool = True) -> Dataset:
+def read_images(
+    name: str,
+    *,
+    option: str = "--images",
+    data_dir: Path | None = None,
+    offline: bool = True,
+    images: ImageOptions = AS_STORED,
+) -> Dataset:
     """The images of a folder, an archive or a data set by name, all in memory; `option` names them in errors.
 
     Raises:
       InputError: there are none, they are damaged, or they are too many.
     """
-    data = load(name, data_dir=data_dir, offline=offline, option=option, most_bytes=MOST_BYTES)
+    data = load(name, data_dir=data_dir, offline=offline, option=option, most_bytes=MOST_BYTES, images=images)
     if not isinstance(data, Dataset):
         raise InputError(f"{option} {name}: more than {MOST_BYTES / 2**30:g} GiB of images, which are read at once.")
     return data

@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import read_images
+from jaxgen.cli.trained_on import images_of
 from jaxgen.core.condition import require_labels
 from jaxgen.data.archive import read_features
 from jaxgen.data.captions import require_characters
@@ -110,7 +111,7 @@ def _features(run: Path, path: Path | None, condition: ConditionSpec) -> np.ndar
 def _images(run: Path, path: str, condition: ConditionSpec) -> np.ndarray:
     if not path:
         raise InputError(f"--images is missing: {run} is conditioned on images.")
-    data = read_images(path)
+    data = read_images(path, images=images_of(run))
     images, (height, width, channels) = data.arrays["image"], condition.shape
     if data.spec == (height, width, 1):
         return np.repeat(images, channels, axis=-1)  # a grey image is a colour image too

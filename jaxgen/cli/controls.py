@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
+from jaxgen.cli.trained_on import images_of
 from jaxgen.core.condition import Fields
 from jaxgen.core.controls import Controls
 from jaxgen.core.image import to_uint8
@@ -74,7 +75,8 @@ def images_and_fields(options: ImageOptions, exported: ExportedControls) -> tupl
     if not options.images:
         latents = draw_latents(controls, options.seed, 0, options.num)
         return to_uint8(controls.generate(controls.codes(latents, fields), latents, fields)), fields
-    data = read_images(options.images, data_dir=options.data_dir, offline=options.offline)
+    images = images_of(options.run)
+    data = read_images(options.images, data_dir=options.data_dir, offline=options.offline, images=images)
     if data.spec != exported.spec:
         size, expected = ("x".join(map(str, spec)) for spec in (data.spec, exported.spec))
         raise InputError(f"--images {options.images} are {size}; {options.run} draws {expected}.")

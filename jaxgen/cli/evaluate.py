@@ -18,6 +18,7 @@ from jaxgen.cli.image_sets import (
 )
 from jaxgen.cli.trained_on import data_of, places_of, read_record, read_trained_on
 from jaxgen.data.dataset import Dataset
+from jaxgen.data.image_options import Fit, ImageOptions, image_options
 from jaxgen.evaluation import (
     METRICS,
     FeatureNetwork,
@@ -34,7 +35,7 @@ from jaxgen.evaluation.evaluate import extract_features, measure
 from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded
-from jaxgen.io.program import UserPath
+from jaxgen.io.program import UserPath, UserSize
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, Seed, require_bounds
 
@@ -57,6 +58,15 @@ class Evaluate:
     """The folder of the data set; by default that of the run."""
     split: Literal["train", "test"] = "test"
     """The split of the data set to compare with."""
+    size: UserSize | None = None
+    """Bring the images of folders and data sets to this size: 64, or height x width, as in 64x96; by default as in the
+    run.  So are --fit, --background and --grey."""
+    fit: Fit | None = None
+    """How images of another shape get that size: crop, pad or stretch."""
+    background: str | None = None
+    """Behind transparent pixels and around padded images: white, black, #rrggbb or median."""
+    grey: bool | None = None
+    """Read all images as grey."""
     offline: bool = False
     """Never download."""
     num: Annotated[int, Bounds(least=2, most=2**31 - 1)] = 10_000
@@ -87,7 +97,9 @@ def evaluate_images(options: Evaluate) -> None:
     out = _output(options, run)
     record = read_record(run) if run else {}
     config = record.get("config", {})
-    reading = DataOptions(_data_folder(options, record), options.offline)
+    typed = {name: getattr(options, name) for name in ImageOptions._fields}
+    images = image_options(config | {name: value for name, value in typed.items() if value is not None})
+    reading = DataOptions(_data_folder(options, record), options.offline, images)
     name = options.data or data_of(record)
     sampler = _read_sampler(run, options, name or "<data>", reading.folder) if run else None
     if name is None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, make_dataset, subset
+from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.sources import NAMES, load
 from jaxgen.evaluation.order import content_order
 from jaxgen.export import ExportedSampler
@@ -24,10 +25,11 @@ class RealImages(NamedTuple):
 
 
 class DataOptions(NamedTuple):
-    """Where data sets are read from."""
+    """Where data sets are read from, and the size and the colours that their images are brought to."""
 
     folder: Path | None
     offline: bool
+    images: ImageOptions = AS_STORED
 
 
 def find_run(path: Path) -> Path | None:
@@ -108,4 +110,6 @@ def _read(name: str, split: str, options: DataOptions) -> Dataset:
     Raises:
       InputError: it cannot be read.
     """
-    return load(name, split=split, data_dir=options.folder, offline=options.offline, announce=say)
+    return load(
+        name, split=split, data_dir=options.folder, offline=options.offline, announce=say, images=options.images
+    )

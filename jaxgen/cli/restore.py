@@ -9,7 +9,8 @@ import tyro
 
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
 from jaxgen.core.image import ImageSpec
-from jaxgen.data.image_file import read_image, read_mask
+from jaxgen.data.image_file import read_image
+from jaxgen.data.masks import read_mask
 from jaxgen.data.sources import is_archive
 from jaxgen.export import load_restorer
 from jaxgen.io.archive import save_archive

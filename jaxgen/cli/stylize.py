@@ -8,7 +8,8 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
-from jaxgen.data.image_file import read_image, read_mask
+from jaxgen.data.image_file import read_image
+from jaxgen.data.masks import read_mask
 from jaxgen.export import ExportedStylizer, load_stylizer
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_image

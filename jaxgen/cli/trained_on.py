@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxgen.cli.image_sets import DataOptions
 from jaxgen.data.dataset import Dataset
+from jaxgen.data.image_options import ImageOptions, image_options
 from jaxgen.data.sources import NAMES, load
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded
@@ -17,6 +18,11 @@ def read_record(run: Path) -> Mapping[str, Any]:
     """The `config.json` of a run, also from its best/; empty if there is none."""
     folders = [folder for folder in (run, run.resolve().parent) if (folder / "config.json").is_file()]
     return RunDirectory(folders[0]).earlier() or {} if folders else {}
+
+
+def images_of(run: Path) -> ImageOptions:
+    """The size and the colours that the images of a run's data are brought to."""
+    return image_options(read_record(run).get("config", {}))
 
 
 def places_of(record: Mapping[str, Any], option: str) -> list[Path]:
@@ -51,7 +57,7 @@ def read_trained_on(run: str, record: Mapping[str, Any], options: DataOptions) -
     failure = None
     for place in there:
         try:
-            if (dataset := _read_if_same(place, record["data"], options)) is not None:
+            if (dataset := _read_if_same(place, record, options)) is not None:
                 return dataset
         except InputError as error:
             failure = failure or error
@@ -60,12 +66,13 @@ def read_trained_on(run: str, record: Mapping[str, Any], options: DataOptions) -
     )
 
 
-def _read_if_same(place: Path, data: Mapping[str, Any], options: DataOptions) -> Dataset | None:
+def _read_if_same(place: Path, record: Mapping[str, Any], options: DataOptions) -> Dataset | None:
     """The data set at a path, None if its digest is not the recorded one; that of streamed data is of the listing."""
+    data = record["data"]
     digest, is_streamed = data.get("digest_as_read"), data.get("is_streamed", False)
 
     def read(most_bytes: int | None) -> Any:
-        return load(str(place), offline=options.offline, announce=say, most_bytes=most_bytes)
+        return load(str(place), offline=options.offline, announce=say, most_bytes=most_bytes, images=options.images)
 
     if digest is not None and is_streamed and read(0).digest != digest:
         return None

@@ -1,6 +1,8 @@
 """A data set: its arrays in memory, or a function that reads one example from disk."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import prod
@@ -11,6 +13,9 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.io.errors import InputError
 from jaxgen.io.terminal import progress
+
+CHUNK = 256
+"""Examples that are read at a time, after which the progress is shown."""
 
 FieldTypes = dict[str, tuple[tuple[int, ...], np.dtype]]
 """Shape and dtype of one example, by name."""
@@ -184,7 +189,7 @@ def as_features(array: np.ndarray, num: int, source: str) -> np.ndarray:
 
 
 def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
-    """All examples of a data set that fits into memory, [N, ...] by name.
+    """All examples of a data set that fits into memory, [N, ...] by name; read by a thread for each core.
 
     Raises:
       InputError: an example is damaged.
@@ -195,5 +200,7 @@ def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
         for name, value in dataset.read(index).items():
             arrays[name][index] = value
 
-    progress(read, range(dataset.size), f"Reading {dataset.size:,} images")
+    chunks = [range(start, min(start + CHUNK, dataset.size)) for start in range(0, dataset.size, CHUNK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        progress(lambda chunk: list(pool.map(read, chunk)), chunks, f"Reading {dataset.size:,} images")
     return arrays

@@ -5,6 +5,8 @@ Links are followed.  Names that begin with a dot, and what operating systems lea
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,13 +22,15 @@ class Listing(NamedTuple):
     """Image files in a folder or an archive, and their `metadata.jsonl`, if there is one.
 
     `names` are relative paths as bytes [N], in the order of their parts: for millions a list of paths would take
-    gigabytes.  `open` opens one of them, from several threads at once.
+    gigabytes.  `open` opens one of them, from several threads at once.  `stamp` changes whenever one of them does, and
+    reads none.
     """
 
     place: Path
     names: np.ndarray
     open: Callable[[str], BinaryIO]
     metadata: bytes | None
+    stamp: Callable[[], str]
 
     def path(self, name: bytes) -> Path:
         """The path of a file, for errors."""
@@ -46,7 +50,23 @@ def list_folder(folder: Path, announce: Callable[[str], None]) -> Listing:
     if (folder / METADATA).is_file():
         with refuse_damage(folder / METADATA, "text"):
             metadata = (folder / METADATA).read_bytes()
-    return Listing(folder, names, lambda name: (folder / name).open("rb"), metadata)
+    stamp = partial(stamp_of, folder, names)
+    return Listing(folder, names, lambda name: (folder / name).open("rb"), metadata, stamp)
+
+
+def stamp_of(folder: Path, names: Iterable[bytes]) -> str:
+    """The SHA-256 of the names, the sizes and the times of change of files in a folder.
+
+    Raises:
+      InputError: a file is gone.
+    """
+    digest = sha256()
+    for name in names:
+        path = folder / os.fsdecode(name)
+        with refuse_damage(path, "an image"):
+            status = path.stat()
+        digest.update(name + f"\0{status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def sorted_names(place: Path, names: Iterable[str], left_out: list[str], announce: Callable[[str], None]) -> np.ndarray:

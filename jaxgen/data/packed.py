@@ -5,6 +5,7 @@ and all else is in it, it takes the place of the archive's root.  Of files of on
 """
 
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from jaxgen.data.captions import METADATA
 from jaxgen.data.image_file import MAX_PIXELS, SUFFIXES
-from jaxgen.data.listing import Listing, sorted_names
+from jaxgen.data.listing import Listing, sorted_names, stamp_of
 from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import is_hidden
 
@@ -55,7 +56,8 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
             metadata = inside[METADATA]()
 
     in_order = sorted_names(path, names, sorted(set(left_out)), announce)
-    return Listing(path / root, in_order, lambda name: io.BytesIO(inside[name]()), metadata)
+    stamp = partial(stamp_of, path.parent, [os.fsencode(path.name)])
+    return Listing(path / root, in_order, lambda name: io.BytesIO(inside[name]()), metadata, stamp)
 
 
 def _root(names: list[str]) -> str:

@@ -16,11 +16,13 @@ from PIL import Image
 from jaxgen.data.captions import require_characters
 from jaxgen.data.dataset import Dataset, StreamedDataset, as_features, as_labels, make_dataset
 from jaxgen.data.image_file import from_pillow
+from jaxgen.data.image_options import AS_STORED, ImageOptions
+from jaxgen.data.resize import resized, resized_image
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.terminal import progress
 
 PROBES = 64
-"""Examples, evenly spaced, that identify a source that is too large to be read at once."""
+"""Examples, evenly spaced, that tell what fields and channels all have, and identify a source that is streamed."""
 
 
 class RandomAccess(Protocol):
@@ -44,8 +46,15 @@ class _Example(NamedTuple):
         return ", ".join(arrays + ["text"] * (self.caption is not None))
 
 
-def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: int | None = None) -> Any:
+def as_dataset(
+    source: Dataset | StreamedDataset | RandomAccess,
+    *,
+    most_bytes: int | None = None,
+    images: ImageOptions = AS_STORED,
+) -> Any:
     """A `Dataset` of a source, or a `StreamedDataset` where its images would take more than `most_bytes`.
+
+    `images` says which size and colours the images are brought to.
 
     The digest of a streamed one is that of its size and of 64 evenly spaced examples; its captions are not read.
 
@@ -53,28 +62,28 @@ def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: 
       InputError: the source has no length or no examples, or an example is not as documented above.
     """
     if isinstance(source, Dataset | StreamedDataset):
-        return source
+        return resized(source, images)
     if not hasattr(source, "__len__") or not hasattr(source, "__getitem__"):
         raise InputError(f"data is a {type(source).__name__}; expected a Dataset, or examples by index with a length.")
     if len(source) == 0:
         raise InputError("data has no examples.")
-    name, first = f"{len(source):,} examples of a {type(source).__name__}", _read(source, 0)
-    class_names = _class_names(source) if "label" in first.arrays else ()
-    if most_bytes is not None and len(source) * prod(first.arrays["image"].shape) > most_bytes:
+    name, model = f"{len(source):,} examples of a {type(source).__name__}", _model(source, images)
+    class_names = _class_names(source) if "label" in model.arrays else ()
+    if most_bytes is not None and len(source) * prod(model.arrays["image"].shape) > most_bytes:
         return StreamedDataset(
-            read=lambda index: _read(source, index, first).arrays,
+            read=lambda index: _read(source, index, images, model).arrays,
             size=len(source),
-            fields={field: (array.shape, array.dtype) for field, array in first.arrays.items()},
+            fields={field: (array.shape, array.dtype) for field, array in model.arrays.items()},
             source=name,
             split="all",
-            digest=_digest(source, first),
+            digest=_digest(source, images, model),
             class_names=class_names,
         )
-    arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in first.arrays.items()}
+    arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in model.arrays.items()}
     captions = []
 
     def read(index: int) -> None:
-        example = _read(source, index, first)
+        example = _read(source, index, images, model)
         for field, array in example.arrays.items():
             arrays[field][index] = array
         captions.extend([] if example.caption is None else [example.caption])
@@ -87,18 +96,33 @@ def as_dataset(source: Dataset | StreamedDataset | RandomAccess, *, most_bytes: 
     )
 
 
-def _read(source: RandomAccess, index: int, first: _Example | None = None) -> _Example:
-    """One example, checked, with the fields of the first."""
+def _model(source: RandomAccess, images: ImageOptions) -> _Example:
+    """The example whose fields the others must have: the first with an image in colour among `PROBES`, or the first."""
+    probes = [_read(source, index, images) for index in _probes(source)]
+    return max(probes, key=lambda example: example.arrays["image"].shape[-1])
+
+
+def _probes(source: RandomAccess) -> list[int]:
+    return np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)).tolist()
+
+
+def _read(source: RandomAccess, index: int, images: ImageOptions, model: _Example | None = None) -> _Example:
+    """One example, checked, with the fields of the model; a grey image becomes one in colour if the model is."""
     example, where = source[index], f"Example {index} of data"
     if not isinstance(example, Mapping) or example.get("image") is None:
         raise InputError(f"{where} is a {type(example).__name__}; expected a mapping with an 'image'.")
     image = example["image"]
-    image = from_pillow(image, where) if isinstance(image, Image.Image) else _array(image, "image", where)
+    is_array = not isinstance(image, Image.Image)
+    image = _array(image, "image", where) if is_array else from_pillow(image, where, images)
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise InputError(
             f"{where}: the image is {image.dtype}{list(image.shape)}; expected uint8 [H, W, C] with C = 1 or 3."
         )
+    if is_array and images != AS_STORED:
+        image = resized_image(image, where, images)
+    if model is not None and image.shape[-1] < model.arrays["image"].shape[-1]:
+        image = np.repeat(image, 3, axis=-1)
     arrays = {"image": image}
     for name, check in (("label", as_labels), ("features", as_features)):
         if example.get(name) is not None:
@@ -108,8 +132,8 @@ def _read(source: RandomAccess, index: int, first: _Example | None = None) -> _E
         raise InputError(f"{where}: the text is a {type(caption).__name__}; expected one caption, a str.")
     require_characters(caption or "", where)
     read = _Example(arrays, caption)
-    if first is not None and str(read) != str(first):
-        raise InputError(f"{where} has {read}; the first one has {first}.")
+    if model is not None and str(read) != str(model):
+        raise InputError(f"{where} has {read}; others have {model}.")
     return read
 
 
@@ -127,9 +151,10 @@ def _array(value: Any, name: str, where: str) -> np.ndarray:
         raise InputError(f"{where}: the field {name!r} is not an array: {first_line(error)}") from error
 
 
-def _digest(source: RandomAccess, first: _Example) -> str:
-    digest = sha256(f"{len(source)}{first}".encode())
-    for index in np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)).tolist():
-        for array in _read(source, index, first).arrays.values():
+def _digest(source: RandomAccess, images: ImageOptions, model: _Example) -> str:
+    how = "" if images == AS_STORED else tuple(images)
+    digest = sha256(f"{len(source)}{model}{how}".encode())
+    for index in _probes(source):
+        for array in _read(source, index, images, model).arrays.values():
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -17,10 +17,12 @@ from jaxgen.data.binarized import ARCHIVE, SOURCE, find_binarized, read_binarize
 from jaxgen.data.class_names import CLASS_NAMES
 from jaxgen.data.dataset import Dataset, StreamedDataset
 from jaxgen.data.digits import read_digits
-from jaxgen.data.folder import read_folder, stream_archive, stream_folder
+from jaxgen.data.folder import read_images
+from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.mnist_files import download_files, find_files, read_files
 from jaxgen.data.packed import ARCHIVES
 from jaxgen.data.prepared import default_folders, find_prepared, read_prepared, stream_prepared
+from jaxgen.data.resize import resized
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, cache_folder, expanded
 from jaxgen.io.terminal import say
@@ -41,6 +43,7 @@ def load(
     announce: Announce = ...,
     most_bytes: None = ...,
     option: str = ...,
+    images: ImageOptions = ...,
 ) -> Dataset: ...
 
 
@@ -54,6 +57,7 @@ def load(
     announce: Announce = ...,
     most_bytes: int | None,
     option: str = ...,
+    images: ImageOptions = ...,
 ) -> Dataset | StreamedDataset: ...
 
 
@@ -66,6 +70,7 @@ def load(
     announce: Announce = say,
     most_bytes: int | None = None,
     option: str = "--data",
+    images: ImageOptions = AS_STORED,
 ) -> Dataset | StreamedDataset:
     """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an archive by path.
 
@@ -74,11 +79,13 @@ def load(
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
     `announce` gets a line where reading takes long, or falls back on other data.  A folder of images or a prepared
     set whose images would take more than `most_bytes` is streamed instead of read into memory; by default, none is.
-    `option` is the option of the command line that gave the name, which error messages cite.
+    `option` is the option of the command line that gave the name, which error messages cite.  `images` says which size
+    and colours the images are brought to.
 
     Raises:
       InputError: the name is unknown, or the data are missing or damaged.
     """
+    images.check()
     if split not in SPLITS:
         raise InputError(f"The split {split!r} is unknown: expected {', '.join(SPLITS)}.")
     if name not in NAMES:
@@ -86,20 +93,22 @@ def load(
             raise InputError(
                 f"--data-dir {data_dir} goes with {', '.join(NAMES)}; {option} {name} is a path of its own."
             )
-        return _from_path(name, split, announce, most_bytes, option)
+        return _from_path(name, split, announce=announce, most_bytes=most_bytes, option=option, images=images)
     places = _places(data_dir)
     if name == "binarized_mnist":
-        return _from_binarized(split, places)
+        return resized(_from_binarized(split, places), images)
     if split == "validation":
         raise InputError(f"{name} has no validation split: expected train or test.")
     for place in places:
         if prepared := find_prepared(place, name):
-            return _with_names(name, _from_prepared(name, split, prepared, announce, most_bytes))
+            read = _from_prepared(name, split, prepared, announce=announce, most_bytes=most_bytes, images=images)
+            return _with_names(name, read)
     if name == "cifar10":
         raise InputError(
             f"cifar10 is not prepared in {places[0]}: give --data-dir, or prepare it with TFDS as array_record."
         )
-    return _with_names(name, _from_files(name, split, places, data_dir, offline=offline, announce=announce))
+    files = _from_files(name, split, places, data_dir, offline=offline, announce=announce)
+    return _with_names(name, resized(files, images))
 
 
 def _with_names(name: str, dataset: AnyDataset) -> AnyDataset:
@@ -146,25 +155,25 @@ def _from_binarized(split: str, places: list[Path]) -> Dataset:
 
 
 def _from_prepared(
-    name: str, split: str, folder: Path, announce: Announce, most_bytes: int | None
+    name: str, split: str, folder: Path, *, announce: Announce, most_bytes: int | None, images: ImageOptions
 ) -> Dataset | StreamedDataset:
     if most_bytes is not None:
-        streamed = stream_prepared(name, split, folder)
-        if _is_too_large(streamed, most_bytes, announce):
+        streamed = resized(stream_prepared(name, split, folder), images)
+        if streamed.num_bytes > most_bytes:
+            announce(f"{streamed.size:,} images of {streamed.num_bytes / 1e9:,.1f} GB are streamed from disk")
             return streamed
-    return read_prepared(name, split, folder, announce)
+    return resized(read_prepared(name, split, folder, announce), images)
 
 
 def _from_path(
-    name: str, split: str, announce: Announce, most_bytes: int | None, option: str
+    name: str, split: str, *, announce: Announce, most_bytes: int | None, option: str, images: ImageOptions
 ) -> Dataset | StreamedDataset:
     path = expanded(name)
     suffix = path.name.lower()
     if path.is_file() and suffix.endswith(ARRAYS):
-        return read_archive(path, split, announce)
+        return resized(read_archive(path, split, announce), images)
     if path.is_dir() or (path.is_file() and suffix.endswith(ARCHIVES)):
-        images = (stream_folder if path.is_dir() else stream_archive)(path, announce)
-        return images if _is_too_large(images, most_bytes, announce) else read_folder(images)
+        return read_images(path, announce, images, most_bytes)
     expected = f"{', '.join((*ARRAYS, *ARCHIVES[:-1]))} or {ARCHIVES[-1]}"
     if path.exists():
         raise InputError(f"{option} {name} is neither a folder of images nor an {expected}.")
@@ -174,10 +183,3 @@ def _from_path(
 def is_archive(path: Path) -> bool:
     """Whether the name of a file is that of an archive that `load` reads."""
     return path.name.lower().endswith((*ARRAYS, *ARCHIVES))
-
-
-def _is_too_large(dataset: StreamedDataset, most_bytes: int | None, announce: Announce) -> bool:
-    if most_bytes is None or dataset.num_bytes <= most_bytes:
-        return False
-    announce(f"{dataset.size:,} images of {dataset.num_bytes / 1e9:,.1f} GB are streamed from disk")
-    return True

@@ -19,7 +19,9 @@ def read_cached(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays in an `.npz` by name; None if it is not there, or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return dict(archive)
+            arrays = dict(archive)
+        path.touch()  # the least recently used are deleted first
+        return arrays
     except Exception:  # of whatever kind: NumPy, zipfile and zlib each have their own
         return None
 
@@ -30,3 +32,14 @@ def write_cached(path: Path, arrays: Mapping[str, Any]) -> None:
         write_whole(path, lambda file: np.savez(file, **arrays))
     except OSError:
         return
+
+
+def trim_cache(folder: Path, most_bytes: int = 2**33) -> None:
+    """Deletes the least recently used files of a cache, but the last one, until it takes no more than `most_bytes`."""
+    files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
+    total = sum(path.stat().st_size for path in files)
+    for path in files[:-1]:
+        if total <= most_bytes:
+            return
+        total -= path.stat().st_size
+        path.unlink(missing_ok=True)

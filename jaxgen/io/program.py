@@ -53,6 +53,26 @@ UserPath = Annotated[
 """The type of every path on a command line: `~` is expanded, also where the shell leaves it, as in `--out=~/run`."""
 
 
+def _size(words: list[str]) -> tuple[int, int]:
+    sides = re.fullmatch(r"([0-9]{1,6})(?:x([0-9]{1,6}))?", words[0])
+    if sides is None:
+        raise RefusedError(InputError(f"--size {words[0]}: expected 64, or height x width, as in 64x96."))
+    return int(sides[1]), int(sides[2] or sides[1])
+
+
+UserSize = Annotated[
+    tuple[int, int],
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="SIZE",
+        instance_from_str=_size,
+        is_instance=lambda value: isinstance(value, tuple) and len(value) == 2,
+        str_from_instance=lambda size: ["x".join(map(str, size))],
+    ),
+]
+"""The type of a size on a command line: `64` for a square, or height x width, as in `64x96`."""
+
+
 class Ending(NamedTuple):
     """How a program ends: with this line on standard error, and this exit code."""
 

@@ -2,7 +2,7 @@
 
     config          RunConfig  Bounds  Count  Positive  Seed  UserPath  require_bounds
     recipe          Recipe  Score  Scores  first_state
-    run             run  command  best_networks
+    run             run  command  best_networks  load_split
     without a run   fit  Measured
     run directory   RunDirectory  plot_metrics
     best state      Best  frechet_score
@@ -19,6 +19,7 @@ from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed, req
 from jaxgen.training.dispatch import Measured
 from jaxgen.training.fit import fit
 from jaxgen.training.plot import plot_metrics
+from jaxgen.training.prepare import load_split
 from jaxgen.training.recipe import Recipe, Score, Scores, first_state
 from jaxgen.training.run import best_networks, run
 from jaxgen.training.run_directory import RunDirectory
@@ -49,6 +50,7 @@ __all__ = [
     "first_state",
     "fit",
     "frechet_score",
+    "load_split",
     "observe",
     "plot_metrics",
     "require_bounds",

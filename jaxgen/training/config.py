@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
+from jaxgen.data.image_options import Fit
 from jaxgen.io.errors import InputError
-from jaxgen.io.program import UserPath
+from jaxgen.io.program import UserPath, UserSize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,16 @@ class RunConfig:
     [0, 1] or [-1, 1]; perhaps `label` (y_train, labels, y, ...)."""
     data_dir: UserPath | None = None
     """Folder of the data set: prepared TFDS data, the four original MNIST files, or those of binarized_mnist."""
+    size: UserSize | None = None
+    """Bring all images to this size: 64, or height x width, as in 64x96.  By default they must be of one size."""
+    fit: Fit = "crop"
+    """How images of another shape get that size: crop takes the largest centred rectangle, pad adds background around
+    the whole image, stretch distorts it."""
+    background: str = "white"
+    """Behind transparent pixels and around padded images: white, black, another colour by name, #rrggbb, or median, the
+    median colour of each image."""
+    grey: bool = False
+    """Read all images as grey."""
     offline: bool = False
     """Never download."""
     steps: Count = 150_000

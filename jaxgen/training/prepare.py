@@ -11,8 +11,10 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.core.parallel import Strategy, by_jit, by_pmap, make_mesh, require_divisible
 from jaxgen.core.types import TrainState
 from jaxgen.data import Dataset, RandomAccess, StreamedDataset, as_dataset, load
+from jaxgen.data.image_options import image_options
 from jaxgen.export import ExportInfo
 from jaxgen.io.errors import InputError
+from jaxgen.io.terminal import say
 from jaxgen.training.best import frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.classes import require_classes, with_classes
@@ -104,10 +106,30 @@ def load_data(config: RunConfig, data: Source | None, announce: Callable[[str], 
     Raises:
       InputError: the data cannot be used.
     """
-    most_bytes = int(config.memory_gib * 2**30)
+    most_bytes, images = int(config.memory_gib * 2**30), image_options(vars(config))
     if data is not None:
-        return as_dataset(data, most_bytes=most_bytes)
-    return load(config.data, data_dir=config.data_dir, offline=config.offline, announce=announce, most_bytes=most_bytes)
+        images.check()
+        return as_dataset(data, most_bytes=most_bytes, images=images)
+    return load(
+        config.data,
+        data_dir=config.data_dir,
+        offline=config.offline,
+        announce=announce,
+        most_bytes=most_bytes,
+        images=images,
+    )
+
+
+def load_split(config: RunConfig, split: str, announce: Callable[[str], None] = say) -> Dataset:
+    """A split of the data set that `--data` names, with the images as training reads them.
+
+    Raises:
+      InputError: there is no such split, or it cannot be read.
+    """
+    images = image_options(vars(config))
+    return load(
+        config.data, split=split, data_dir=config.data_dir, offline=config.offline, announce=announce, images=images
+    )
 
 
 def prepared(

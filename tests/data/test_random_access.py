@@ -82,7 +82,7 @@ GOOD = {"image": IMAGES[0], "label": 1}
             r"Example 1 of data: the image is float64\[4, 5, 3\]",
         ),
         ([{"image": IMAGES[0][..., :2]}], r"Example 0 of data: the image is uint8\[4, 5, 2\]; expected"),
-        ([GOOD, {"image": IMAGES[0]}], r"Example 1 of data has image uint8\[4, 5, 3\]; the first one has .*label"),
+        ([GOOD, {"image": IMAGES[0]}], r"Example 1 of data has image uint8\[4, 5, 3\]; others have .*label"),
         ([GOOD, {"image": IMAGES[0][1:], "label": 1}], r"Example 1 of data has image uint8\[3, 5, 3\]"),
         ([GOOD, GOOD | {"image": [[1], [2, 3]]}], "Example 1 of data: the field 'image' is not an array"),
         ([GOOD, GOOD | {"label": [1, 2]}], r"Example 1 of data: the labels are int64\[1, 2\]; expected whole numbers"),
@@ -94,9 +94,9 @@ GOOD = {"image": IMAGES[0], "label": 1}
         ([GOOD | {"features": [[1.0], [2.0, 3.0]]}], "Example 0 of data: the field 'features' is not an array"),
         ([GOOD | {"features": [1.0, float("nan")]}], "Example 0 of data: a feature is not finite"),
         ([GOOD | {"text": ["a", "b"]}], "Example 0 of data: the text is a list; expected one caption"),
-        ([GOOD | {"text": "a"}, GOOD], r"Example 1 of data has .*; the first one has .*, text\."),
-        ([GOOD | {"text": "a"}, GOOD | {"text": None}], r"Example 1 of data has .*; the first one has .*, text\."),
-        ([GOOD, GOOD | {"text": "a"}], r"Example 1 of data has .*, text; the first one has .*label int32\[\]\."),
+        ([GOOD | {"text": "a"}, GOOD], r"Example 1 of data has .*; others have .*, text\."),
+        ([GOOD | {"text": "a"}, GOOD | {"text": None}], r"Example 1 of data has .*; others have .*, text\."),
+        ([GOOD, GOOD | {"text": "a"}], r"Example 1 of data has .*, text; others have .*label int32\[\]\."),
     ],
 )
 def test_bad_examples_are_refused_in_one_line(source, message, most_bytes):

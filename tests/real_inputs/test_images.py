@@ -14,7 +14,8 @@ from jaxgen.cli.controls import images_and_fields
 from jaxgen.cli.invert import Invert
 from jaxgen.core.controls import Controls
 from jaxgen.data import as_dataset, read_features
-from jaxgen.data.image_file import decode, read_header, read_image, read_mask
+from jaxgen.data.image_file import decode, read_header, read_image
+from jaxgen.data.masks import read_mask
 from jaxgen.evaluation import describe
 from jaxgen.export import ExportInfo, export_controls, export_restorer, export_stylizer, load_controls
 from tests.programs import run_here
