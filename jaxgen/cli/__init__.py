@@ -11,6 +11,7 @@ from jaxgen.cli.evaluate import Evaluate, evaluate_images
 from jaxgen.cli.interpolate import Interpolate, draw_interpolations
 from jaxgen.cli.invert import Invert, invert
 from jaxgen.cli.mix import Mix, draw_mixtures
+from jaxgen.cli.pack import Pack, pack_images
 from jaxgen.cli.restore import Restore, restore
 from jaxgen.cli.saliency import Saliency, draw_saliency
 from jaxgen.cli.sample import Sample, sample
@@ -30,6 +31,7 @@ VERBS = {
     "saliency": (Saliency, draw_saliency),
     "restore": (Restore, restore),
     "stylize": (Stylize, stylize),
+    "pack": (Pack, pack_images),
     "describe": (Describe, write_features),
     "embed": (Embed, embed),
 }

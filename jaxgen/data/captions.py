@@ -13,10 +13,9 @@ import numpy as np
 
 from jaxgen.core.condition import require_labels
 from jaxgen.data.dataset import Dataset, with_field
+from jaxgen.data.listing import METADATA
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.io.errors import InputError, first_line
-
-METADATA = "metadata.jsonl"
 
 
 class Wordings(NamedTuple):

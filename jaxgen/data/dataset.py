@@ -197,10 +197,38 @@ def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
     arrays = {name: np.empty((dataset.size, *shape), dtype) for name, (shape, dtype) in dataset.fields.items()}
 
     def read(index: int) -> None:
-        for name, value in dataset.read(index).items():
-            arrays[name][index] = value
+        example = dataset.read(index)
+        for name, array in arrays.items():
+            array[index] = example[name]
 
     chunks = [range(start, min(start + CHUNK, dataset.size)) for start in range(0, dataset.size, CHUNK)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         progress(lambda chunk: list(pool.map(read, chunk)), chunks, f"Reading {dataset.size:,} images")
     return arrays
+
+
+def in_memory(streamed: StreamedDataset, arrays: dict[str, np.ndarray]) -> Dataset:
+    """A streamed data set whose arrays [N, ...] by name have been read."""
+    return make_dataset(
+        arrays["image"],
+        arrays.get("label"),
+        features=arrays.get("features"),
+        captions=streamed.captions,
+        class_names=streamed.class_names,
+        source=streamed.source,
+        split=streamed.split,
+    )
+
+
+def as_streamed(dataset: Dataset) -> StreamedDataset:
+    """A data set in memory as one that is read one example at a time."""
+    return StreamedDataset(
+        read=lambda index: {name: array[index] for name, array in dataset.arrays.items()},
+        size=dataset.size,
+        fields=dataset.fields,
+        source=dataset.source,
+        split=dataset.split,
+        digest=dataset.digest,
+        captions=dataset.captions,
+        class_names=dataset.class_names,
+    )

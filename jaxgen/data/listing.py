@@ -12,29 +12,46 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from jaxgen.data.captions import METADATA
 from jaxgen.data.image_file import SUFFIXES
 from jaxgen.io.errors import InputError, reason, refuse_damage
 from jaxgen.io.files import is_hidden
 
+METADATA, LABELS = "metadata.jsonl", "dataset.json"
+ANNOTATIONS = frozenset((METADATA, LABELS))
+"""Files of captions and of labels, at the top of a folder."""
+CAPTION, CLASS = ".txt", ".cls"
+SIDECARS = (CAPTION, CLASS)
+"""Suffixes of files with the name of an image, which hold its caption or its label."""
+
 
 class Listing(NamedTuple):
-    """Image files in a folder or an archive, and their `metadata.jsonl`, if there is one.
+    """Image files in a folder or an archive, and the files beside them that may hold their labels and captions.
 
-    `names` are relative paths as bytes [N], in the order of their parts: for millions a list of paths would take
-    gigabytes.  `open` opens one of them, from several threads at once.  `stamp` changes whenever one of them does, and
-    reads none.
+    `names` are the images' relative paths as bytes [N], in the order of their parts: for millions a list of paths would
+    take gigabytes.  `beside` are the paths of the others.  `open` opens any of them, from several threads at once.
+    `stamp` changes whenever an image does, and reads none.  `depth` is the number of parts at the beginning of a path
+    that name no class.
     """
 
     place: Path
     names: np.ndarray
+    beside: frozenset[str]
     open: Callable[[str], BinaryIO]
-    metadata: bytes | None
     stamp: Callable[[], str]
+    depth: int = 0
 
     def path(self, name: bytes) -> Path:
         """The path of a file, for errors."""
         return self.place / os.fsdecode(name)
+
+    def read(self, name: str) -> bytes:
+        """The content of a file beside the images.
+
+        Raises:
+          InputError: it cannot be read.
+        """
+        with refuse_damage(self.place / name, "text"), self.open(name) as file:
+            return file.read()
 
 
 def list_folder(folder: Path, announce: Callable[[str], None]) -> Listing:
@@ -45,13 +62,29 @@ def list_folder(folder: Path, announce: Callable[[str], None]) -> Listing:
         in.
     """
     left_out: list[str] = []
-    names = sorted_names(folder, _walk(folder, left_out), left_out, announce)
-    metadata = None
-    if (folder / METADATA).is_file():
-        with refuse_damage(folder / METADATA, "text"):
-            metadata = (folder / METADATA).read_bytes()
-    stamp = partial(stamp_of, folder, names)
-    return Listing(folder, names, lambda name: (folder / name).open("rb"), metadata, stamp)
+    files = list(_walk(folder, left_out))
+    names = sorted_names(folder, filter(is_image, files), left_out, announce)
+    beside = frozenset(name for name in files if not is_image(name))
+    return Listing(folder, names, beside, lambda name: (folder / name).open("rb"), partial(stamp_of, folder, names))
+
+
+def has_images(folder: Path) -> bool:
+    """Whether there is an image in a folder or its subfolders.
+
+    Raises:
+      InputError: as `list_folder`.
+    """
+    return any(map(is_image, _walk(folder, [])))
+
+
+def is_image(name: str) -> bool:
+    """Whether the name of a file is that of an image."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def may_annotate(name: str) -> bool:
+    """Whether the name of a file is that of one that may hold labels or captions."""
+    return name in ANNOTATIONS or name.lower().endswith(SIDECARS)
 
 
 def stamp_of(folder: Path, names: Iterable[bytes]) -> str:
@@ -91,7 +124,7 @@ def shown(name: bytes) -> str:
 
 
 def _walk(folder: Path, left_out: list[str]) -> Iterator[str]:
-    """The relative paths of the images in a folder; hidden ones go to `left_out`."""
+    """The relative paths of the images in a folder, and of what may annotate them; hidden ones go to `left_out`."""
     pending = [("", frozenset(map(_identity, (folder.resolve(), *folder.resolve().parents))))]
     while pending:
         inside, above = pending.pop()
@@ -103,7 +136,7 @@ def _walk(folder: Path, left_out: list[str]) -> Iterator[str]:
                 if (identity := _identity(Path(entry.path))) in above:
                     raise InputError(f"{entry.path} is a link to a folder that it is in: remove the link.")
                 pending.append((name + "/", above | {identity}))
-            elif entry.name.lower().endswith(SUFFIXES):
+            elif is_image(name) or may_annotate(name):
                 yield name
 
 
@@ -130,7 +163,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     if is_link and not is_file:
         target = Path(entry.path).readlink()
         raise InputError(f"{entry.path} is a link to {target}, which is no file: mend or remove it.")
-    if not is_file and entry.name.lower().endswith(SUFFIXES):
+    if not is_file and is_image(entry.name):
         raise InputError(f"{entry.path} has an image's name but is no file: remove it.")
     return False
 

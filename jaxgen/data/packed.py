@@ -1,7 +1,7 @@
 """Images in a `.zip`, a `.tar` or a `.tar.gz`, read where they are: nothing is unpacked to disk.
 
-The files are listed as those of the unpacked folder would be.  If one folder holds the classes, or a `metadata.jsonl`,
-and all else is in it, it takes the place of the archive's root.  Of files of one name the last counts, as in unpacking.
+The files are listed as those of the unpacked folder would be.  If one folder holds the classes, or annotations, and
+all else is in it, it takes the place of the archive's root.  Of files of one name the last counts, as in unpacking.
 """
 
 import io
@@ -11,10 +11,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
-from jaxgen.data.captions import METADATA
-from jaxgen.data.image_file import MAX_PIXELS, SUFFIXES
-from jaxgen.data.listing import Listing, sorted_names, stamp_of
+import numpy as np
+
+from jaxgen.data.image_file import MAX_PIXELS
+from jaxgen.data.listing import ANNOTATIONS, Listing, is_image, may_annotate, sorted_names, stamp_of
 from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import is_hidden
 
@@ -45,19 +47,35 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
             hidden = next((number for number, part in enumerate(parts, start=1) if is_hidden(part)), 0)
             if hidden:
                 left_out.append("/".join(parts[:hidden]))
-            elif name.lower().endswith(SUFFIXES) or parts[-1:] == [METADATA]:
+            elif is_image(name) or parts[-1] in ANNOTATIONS or may_annotate(name):
                 members["/".join(parts)] = read
     root = _root(list(members))
     inside = {name.removeprefix(root): read for name, read in members.items()}
-    names = (name for name in inside if name.lower().endswith(SUFFIXES))
-    metadata = None
-    if METADATA in inside:
-        with refuse_damage(path / root / METADATA, "text"):
-            metadata = inside[METADATA]()
-
-    in_order = sorted_names(path, names, sorted(set(left_out)), announce)
+    names = sorted_names(path, filter(is_image, inside), sorted(set(left_out)), announce)
+    beside = frozenset(name for name in inside if not is_image(name))
     stamp = partial(stamp_of, path.parent, [os.fsencode(path.name)])
-    return Listing(path / root, in_order, lambda name: io.BytesIO(inside[name]()), metadata, stamp)
+    return Listing(path / root, names, beside, lambda name: io.BytesIO(inside[name]()), stamp)
+
+
+def list_archives(folder: Path, announce: Callable[[str], None]) -> Listing | None:
+    """The images in all archives of a folder, as WebDataset's shards are; None if there are none.
+
+    Raises:
+      InputError: as `list_archive`.
+    """
+    archives = sorted(path for path in folder.iterdir() if path.name.lower().endswith(ARCHIVES) and path.is_file())
+    listings = {path.name: list_archive(path, announce) for path in archives if not is_hidden(path.name)}
+    if not listings:
+        return None
+
+    def open_in(name: str) -> BinaryIO:
+        archive, _, inside = name.partition("/")
+        return listings[archive].open(inside)
+
+    names = [os.fsencode(f"{archive}/") + name for archive, files in listings.items() for name in files.names.tolist()]
+    beside = frozenset(f"{archive}/{name}" for archive, files in listings.items() for name in files.beside)
+    stamp = partial(stamp_of, folder, [os.fsencode(name) for name in listings])
+    return Listing(folder, np.array(names), beside, open_in, stamp, depth=1)
 
 
 def _root(names: list[str]) -> str:
@@ -69,7 +87,7 @@ def _root(names: list[str]) -> str:
         if len(tops) != 1 or any(len(parts) == 1 for parts in below):
             return root
         top = root + tops.pop() + "/"
-        if f"{top}{METADATA}" not in names and any(len(parts) == 2 for parts in below):
+        if not any(f"{top}{name}" in names for name in ANNOTATIONS) and any(len(parts) == 2 for parts in below):
             return root
         root = top
 
@@ -130,7 +148,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Read]]:
 def _tar_content(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, *, compressed: bool) -> Read:
     if not compressed:
         return partial(_slice, path, member.offset_data, member.size)
-    if not member.name.lower().endswith((*SUFFIXES, METADATA)):
+    if not (is_image(member.name) or member.name.endswith(tuple(ANNOTATIONS)) or may_annotate(member.name)):
         return bytes
     file = archive.extractfile(member)
     assert file is not None

@@ -56,7 +56,8 @@ def as_dataset(
 
     `images` says which size and colours the images are brought to.
 
-    The digest of a streamed one is that of its size and of 64 evenly spaced examples; its captions are not read.
+    The digest of a streamed one is that of its size and of 64 evenly spaced examples; its captions are read if the
+    source has them all, as an attribute `captions`.
 
     Raises:
       InputError: the source has no length or no examples, or an example is not as documented above.
@@ -77,6 +78,7 @@ def as_dataset(
             source=name,
             split="all",
             digest=_digest(source, images, model),
+            captions=getattr(source, "captions", ()),
             class_names=class_names,
         )
     arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in model.arrays.items()}

@@ -7,7 +7,7 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
-from jaxgen.data.dataset import Dataset, StreamedDataset, read_arrays, with_field
+from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed, read_arrays, with_field
 from jaxgen.data.image_file import from_pillow
 from jaxgen.data.image_options import ImageOptions
 
@@ -30,12 +30,9 @@ def resized(dataset: Dataset | StreamedDataset, options: ImageOptions) -> Datase
         return dataset
     if isinstance(dataset, StreamedDataset):
         return _resized(dataset, options)
-    images = dataset.arrays["image"]
-    fields = {"image": (images.shape[1:], images.dtype)}
-    streamed = StreamedDataset(
-        lambda index: {"image": images[index]}, dataset.size, fields, dataset.source, dataset.split, dataset.digest
-    )
-    return with_field(dataset, **read_arrays(_resized(streamed, options)))
+    streamed = _resized(as_streamed(dataset), options)
+    images = read_arrays(replace(streamed, fields={"image": streamed.fields["image"]}))["image"]
+    return with_field(dataset, image=images)
 
 
 def resized_image(image: np.ndarray, name: object, options: ImageOptions) -> np.ndarray:

@@ -12,16 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, overload
 
-from jaxgen.data.archive import ARRAYS, read_archive
+from jaxgen.data.archive import ARRAYS
 from jaxgen.data.binarized import ARCHIVE, SOURCE, find_binarized, read_binarized
 from jaxgen.data.class_names import CLASS_NAMES
-from jaxgen.data.dataset import Dataset, StreamedDataset
+from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed
 from jaxgen.data.digits import read_digits
-from jaxgen.data.folder import read_images
+from jaxgen.data.hub import HUB, open_hub
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.mnist_files import download_files, find_files, read_files
 from jaxgen.data.packed import ARCHIVES
+from jaxgen.data.paths import EXPECTED, is_data, load_path, stream_path
 from jaxgen.data.prepared import default_folders, find_prepared, read_prepared, stream_prepared
+from jaxgen.data.random_access import as_dataset
 from jaxgen.data.resize import resized
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, cache_folder, expanded
@@ -111,6 +113,35 @@ def load(
     return _with_names(name, resized(files, images))
 
 
+def stream(
+    name: str,
+    *,
+    split: str = "train",
+    data_dir: AnyPath | None = None,
+    offline: bool = False,
+    announce: Announce = say,
+    images: ImageOptions = AS_STORED,
+    skipped: list[str] | None = None,
+) -> StreamedDataset:
+    """A data set as `load` finds it, or hub:<owner>/<name> of Hugging Face, read one example at a time and in order.
+
+    `skipped` gets a line for each image file that is left out since it cannot be read; None refuses them.
+
+    Raises:
+      InputError: as `load`.
+    """
+    images.check()
+    if name.startswith(HUB):
+        examples = open_hub(name.removeprefix(HUB), split, offline=offline)
+        return as_dataset(examples, most_bytes=0, images=images)
+    if name not in NAMES and data_dir is None and is_data(path := expanded(name)):
+        return stream_path(path, split, announce=announce, images=images, skipped=skipped)
+    data = load(
+        name, split=split, data_dir=data_dir, offline=offline, announce=announce, most_bytes=0, option="", images=images
+    )
+    return data if isinstance(data, StreamedDataset) else as_streamed(data)
+
+
 def _with_names(name: str, dataset: AnyDataset) -> AnyDataset:
     return replace(dataset, class_names=CLASS_NAMES[name]) if "label" in dataset.fields else dataset
 
@@ -169,15 +200,13 @@ def _from_path(
     name: str, split: str, *, announce: Announce, most_bytes: int | None, option: str, images: ImageOptions
 ) -> Dataset | StreamedDataset:
     path = expanded(name)
-    suffix = path.name.lower()
-    if path.is_file() and suffix.endswith(ARRAYS):
-        return resized(read_archive(path, split, announce), images)
-    if path.is_dir() or (path.is_file() and suffix.endswith(ARCHIVES)):
-        return read_images(path, announce, images, most_bytes)
-    expected = f"{', '.join((*ARRAYS, *ARCHIVES[:-1]))} or {ARCHIVES[-1]}"
+    if is_data(path):
+        return load_path(path, split, announce=announce, most_bytes=most_bytes, images=images)
     if path.exists():
-        raise InputError(f"{option} {name} is neither a folder of images nor an {expected}.")
-    raise InputError(f"{option} {name} is unknown: expected {', '.join(NAMES)}, a folder of images, or an {expected}.")
+        raise InputError(f"{option} {name} is not {EXPECTED}.")
+    if name.startswith(HUB):
+        raise InputError(f"{option} {name}: pack it first, with python -m jaxgen pack {name} --out <folder>.")
+    raise InputError(f"{option} {name} is unknown: expected {', '.join(NAMES)}, {EXPECTED}.")
 
 
 def is_archive(path: Path) -> bool:

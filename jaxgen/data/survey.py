@@ -57,6 +57,32 @@ def survey(files: Listing, announce: Callable[[str], None]) -> Survey:
         pool.shutdown(cancel_futures=True)
 
 
+def without_damaged(files: Listing, options: ImageOptions, skipped: list[str]) -> Listing:
+    """The listing without the images whose header cannot be read, or whose shape is far from that of the options.
+
+    `skipped` gets a line for each of them.
+
+    Raises:
+      InputError: none is left.
+    """
+
+    def is_usable(name: bytes) -> bool:
+        try:
+            height, width, *_ = _headers(files, np.array([name]))[0].tolist()
+            options.require_shape(files.path(name), height, width)
+        except InputError as error:
+            skipped.append(str(error))
+            return False
+        return True
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        usable = np.fromiter(pool.map(is_usable, files.names.tolist()), bool)
+    skipped.sort()
+    if not usable.any():
+        raise InputError(f"{files.place}: no image can be read, one of them because: {skipped[0]}")
+    return files._replace(names=files.names[usable])
+
+
 def spec_of(files: Listing, headers: Survey, options: ImageOptions, announce: Callable[[str], None]) -> ImageSpec:
     """The one size of all images as they are read; announces what is done to their channels.
 

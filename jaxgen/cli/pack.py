@@ -1,0 +1,76 @@
+"""`python -m jaxgen pack`: images as shards, for data sets that outgrow a folder and for many processes."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxgen.data.image_options import Fit, image_options
+from jaxgen.data.pack_shards import pack
+from jaxgen.data.shards import MANIFEST
+from jaxgen.data.sources import NAMES, stream
+from jaxgen.io.files import expanded
+from jaxgen.io.program import UserPath, UserSize
+from jaxgen.io.terminal import say
+
+LISTED = 10
+"""Damaged images that are listed; the manifest lists all."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Pack images, labels and captions into shards of array_record, which `--data <folder>` of an experiment reads.
+
+    The same command resumes what was interrupted.
+    """
+
+    source: Annotated[str, tyro.conf.Positional]
+    """A folder of images, an archive or a folder of archives (with StyleGAN's dataset.json or WebDataset's .cls and
+    .txt), an .npz, Parquet files, a folder that Hugging Face's `datasets` saved, hub:<owner>/<name> on its hub, or
+    mnist, fashion_mnist, cifar10, binarized_mnist."""
+    out: UserPath
+    """The folder of the shards, new or empty."""
+    size: UserSize | None = None
+    """Bring all images to this size: 64, or height x width, as in 64x96.  By default they must be of one size."""
+    fit: Fit = "crop"
+    """How images of another shape get that size: crop, pad or stretch."""
+    background: str = "white"
+    """Behind transparent pixels and around padded images: white, black, #rrggbb or median."""
+    grey: bool = False
+    """Make all images grey."""
+    split: Literal["train", "validation", "test"] = "train"
+    """The split, where the source has several."""
+    skip_damaged: bool = False
+    """Leave out images that cannot be read, and list them; by default the first one ends the packing."""
+    data_dir: UserPath | None = None
+    """The folder of a data set by name."""
+    offline: bool = False
+    """Never download."""
+
+
+def pack_images(options: Pack) -> None:
+    """Packs images and says what was left out.
+
+    Raises:
+      InputError: the source cannot be used, an image is damaged, or --out holds something else.
+      OutsideError: the disk is full, or cannot be written.
+    """
+    images = image_options(vars(options))
+    skipped: list[str] | None = [] if options.skip_damaged else None
+    dataset = stream(
+        options.source,
+        split=options.split,
+        data_dir=options.data_dir,
+        offline=options.offline,
+        images=images,
+        skipped=skipped,
+    )
+    source = options.source if options.source in NAMES else str(expanded(options.source).resolve())
+    record = {"source": source, "split": options.split, **images._asdict()}
+    packed = pack(dataset, options.out, record=record, skipped=skipped)
+    for line in packed.damaged[:LISTED]:
+        say(f"Left out: {line}")
+    if len(packed.damaged) > LISTED:
+        say(f"Left out: {len(packed.damaged) - LISTED:,} more, which {options.out / MANIFEST} lists")
+    size = "x".join(map(str, dataset.spec))
+    say(f"{packed.records:,} images of {size} in {options.out}; train on them with --data {options.out}")

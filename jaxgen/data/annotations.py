@@ -1,0 +1,123 @@
+"""Labels and captions of image files, in the conventions of others; the first one that is there counts.
+
+Labels:
+    dataset.json      {"labels": [["00000/img00000000.png", 6], ...]}, of StyleGAN and EDM; null for none
+    image.cls         a whole number beside each image, of WebDataset
+    subfolders        those at the top are classes, in natural order (2 before 10), if every image is in one
+
+Captions:
+    metadata.jsonl    a line {"file_name": ..., "text": ...} an image, of Hugging Face's imagefolder
+    image.txt         a text beside each image, of WebDataset
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.data.captions import read_captions, require_characters
+from jaxgen.data.class_names import natural_order
+from jaxgen.data.listing import CAPTION, CLASS, LABELS, METADATA, Listing
+from jaxgen.io.errors import InputError, first_line
+
+
+class Annotations(NamedTuple):
+    """Labels int32 [N] and the names of their classes, N captions; None and empty where there are none."""
+
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    captions: tuple[str, ...]
+
+
+def annotations_of(files: Listing, announce: Callable[[str], None]) -> Annotations:
+    """The labels and the captions of all images; announces those of which some images have none.
+
+    Raises:
+      InputError: they are damaged, or do not go with the images.
+    """
+    names = [os.fsdecode(name) for name in files.names.tolist()]
+    if LABELS in files.beside:
+        labels, class_names = _from_json(files, names)
+    elif classes := _sidecars(files, names, CLASS, announce):
+        labels, class_names = _numbered([_label(*both) for both in zip(names, classes, strict=True)], CLASS)
+    else:
+        labels, class_names = _from_folders(names, files.depth)
+    if METADATA in files.beside:
+        captions = read_captions(files.read(METADATA), files.place, names)
+    else:
+        captions = _sidecars(files, names, CAPTION, announce)
+    return Annotations(labels, class_names, captions)
+
+
+def _sidecars(files: Listing, names: list[str], suffix: str, announce: Callable[[str], None]) -> tuple[str, ...]:
+    """The texts of the files beside the images, without white space at the ends; empty if an image has none."""
+    paths = [str(PurePosixPath(name).with_suffix(suffix)) for name in names]
+    there = sum(path in files.beside for path in paths)
+    if there < len(paths):
+        if there:
+            announce(f"{there:,} of {len(paths):,} images in {files.place} have a {suffix}, and it is left out")
+        return ()
+    return tuple(_text(files, path) for path in paths)
+
+
+def _text(files: Listing, path: str) -> str:
+    try:
+        text = files.read(path).decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{files.place / path} cannot be read as text: {error}; save it as UTF-8.") from error
+    if not text:
+        raise InputError(f"{files.place / path} is empty.")
+    require_characters(text, str(files.place / path))
+    return text
+
+
+def _label(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise InputError(f"The {CLASS} of {name} holds {text[:40]!r}; expected a whole number.")
+    return int(text)
+
+
+def _from_json(files: Listing, names: list[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    path = files.place / LABELS
+    try:
+        content: Any = json.loads(files.read(LABELS))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON: {first_line(error)}") from error
+    pairs = content.get("labels") if isinstance(content, dict) else content
+    if pairs is None:
+        return None, ()
+    if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
+        raise InputError(f'{path}: expected {{"labels": [["<file>", <whole number>], ...]}}, or null.')
+    labels = dict(pairs)
+    if missing := [name for name in names if name not in labels]:
+        raise InputError(f"{path} has no label for {missing[0]} ({len(missing):,} images have none).")
+    return _numbered([labels[name] for name in names], LABELS)
+
+
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and type(pair[1]) is int
+
+
+def _numbered(labels: list[int], source: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels, and the numbers as names of the classes.
+
+    Raises:
+      InputError: a label is negative, or so large that most classes have no image.
+    """
+    low, high = min(labels), max(labels)
+    if low < 0 or high >= 2 * len(labels) + 1000:
+        raise InputError(f"{source}: the labels go from {low:,} to {high:,}; expected 0, 1, 2, ...")
+    return np.array(labels, np.int32), tuple(map(str, range(high + 1)))
+
+
+def _from_folders(names: list[str], depth: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    parts = [name.split("/") for name in names]
+    if any(len(those) < depth + 2 for those in parts):
+        return None, ()
+    places = [os.fsencode(those[depth]).decode(errors="backslashreplace") for those in parts]
+    class_names = tuple(sorted(set(places), key=natural_order))
+    numbers = {place: number for number, place in enumerate(class_names)}
+    return np.array([numbers[place] for place in places], np.int32), class_names

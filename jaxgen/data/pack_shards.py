@@ -1,0 +1,190 @@
+"""Packs images into shards: many threads, constant memory; what was written before an interruption is kept.
+
+Shard s holds the examples s * n to (s + 1) * n - 1 of the source, less the damaged ones that are skipped.  A shard is
+written under another name and renamed when it is whole, with a note of what is in it; the manifest comes last.
+"""
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from errno import ENOSPC
+from hashlib import sha256
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgpack
+from PIL import Image
+
+from jaxgen.data.dataset import StreamedDataset
+from jaxgen.data.shards import CAPTIONS, FORMAT, MANIFEST, is_packed
+from jaxgen.io.errors import InputError, outside, package
+from jaxgen.io.files import write_whole
+from jaxgen.io.terminal import progress
+
+SHARD_BYTES = 2**28
+"""The pixels of a shard, which PNG makes about half as large."""
+COMPRESSION = 3
+"""zlib's level: most of the size of the higher ones, in half the time."""
+CHUNK = 64
+"""Images that are in memory at a time."""
+PLAN = ".plan"
+"""The digest of what is packed, while it is."""
+
+
+class Packed(NamedTuple):
+    """The number of records, and the damaged images that were left out: a line each."""
+
+    records: int
+    damaged: list[str]
+
+
+def pack(dataset: StreamedDataset, out: Path, *, record: dict[str, Any], skipped: list[str] | None = None) -> Packed:
+    """Writes a data set as shards into `out`; `record` says in the manifest how its images were made.
+
+    `skipped` are lines about images that the data set was made without; with it, images that turn out to be damaged are
+    left out too, where they are refused by default.
+
+    Raises:
+      InputError: `out` holds something else, or an image is damaged.
+      OutsideError: the disk is full, or cannot be written.
+    """
+    count = max(1, SHARD_BYTES // prod(dataset.spec))
+    starts = range(0, dataset.size, count)
+    plan = json.dumps([FORMAT, dataset.digest, dataset.size, count, skipped, record], sort_keys=True, default=str)
+    _claim(out, sha256(plan.encode()).hexdigest())
+    notes = {}
+    for number, start in enumerate(starts):
+        name = f"images-{number:05}-of-{len(starts):05}.array_record"
+        rows = range(start, min(start + count, dataset.size))
+        shard = out / name
+        notes[name] = _read_note(shard) or _write_shard(dataset, shard, rows, skip_damaged=skipped is not None)
+    return _finish(dataset, out, notes, record, skipped or [])
+
+
+def _claim(out: Path, plan: str) -> None:
+    """Takes a folder for this packing: a new or empty one, or one in which the same packing was begun."""
+    begun = out / PLAN
+    if is_packed(out):
+        raise InputError(f"--out {out} holds a packed data set already: choose another, or remove it.")
+    if begun.is_file():
+        if begun.read_text() != plan:
+            raise InputError(f"--out {out} holds the beginning of another packing: choose another, or remove it.")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out} is there already, and is no empty folder: choose another.")
+    with outside(f"--out {out} cannot be written"):
+        write_whole(begun, plan)
+
+
+def _note_of(shard: Path) -> Path:
+    return shard.with_name(f".{shard.name}.json")
+
+
+def _read_note(shard: Path) -> dict[str, Any] | None:
+    """What is in a shard that is whole, None if it is not there."""
+    note = _note_of(shard)
+    return json.loads(note.read_text()) if note.is_file() and shard.is_file() else None
+
+
+def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_damaged: bool) -> dict[str, Any]:
+    """Writes a shard, then the note of what is in it; returns the note."""
+    module = package("array_record.python.array_record_module", "writes packed data sets")
+    partial, failing = shard.with_name(f".{shard.name}.partial"), f"{shard} cannot be written"
+    digest, damaged = sha256(), {}
+
+    def encode(index: int) -> bytes | InputError:
+        try:
+            return _record(dataset, index)
+        except InputError as error:
+            if not skip_damaged:
+                raise
+            return error
+
+    try:
+        with outside(failing):
+            writer = module.ArrayRecordWriter(str(partial), "group_size:1,uncompressed")
+        with ThreadPoolExecutor(os.cpu_count()) as pool, closing(writer):
+
+            def write(chunk: range) -> None:
+                for index, content in zip(chunk, list(pool.map(encode, chunk)), strict=True):
+                    if isinstance(content, InputError):
+                        damaged[index] = str(content)
+                        continue
+                    digest.update(content)
+                    with outside(failing):
+                        writer.write(content)
+
+            chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+            progress(write, chunks, f"Packing {rows.start + 1:,} to {rows.stop:,} of {dataset.size:,} images")
+        with outside(failing):
+            num_bytes = _require_whole(partial, len(rows) - len(damaged))
+            partial.replace(shard)
+    finally:
+        partial.unlink(missing_ok=True)
+    records = len(rows) - len(damaged)
+    note = {"records": records, "bytes": num_bytes, "sha256": digest.hexdigest(), "damaged": damaged}
+    with outside(failing):
+        write_whole(_note_of(shard), json.dumps(note))
+    return json.loads(json.dumps(note))
+
+
+def _require_whole(shard: Path, records: int) -> int:
+    """The bytes of a shard, of which all records are there: the writer does not say that a disk was full."""
+    module = package("array_record.python.array_record_module", "reads packed data sets")
+    reader = module.ArrayRecordReader(str(shard))
+    with closing(reader):
+        if not reader.ok() or reader.num_records() != records:
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+    return shard.stat().st_size
+
+
+def _record(dataset: StreamedDataset, index: int) -> bytes:
+    """The record of an example."""
+    example, file = dataset.read(index), io.BytesIO()
+    image = example["image"]
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", compress_level=COMPRESSION)
+    record: dict[str, Any] = {"image": file.getvalue()}
+    if "label" in example:
+        record["label"] = int(example["label"])
+    if dataset.captions:
+        record["text"] = dataset.captions[index]
+    content: Any = msgpack.packb(record)
+    return content
+
+
+def _finish(
+    dataset: StreamedDataset, out: Path, notes: Mapping[str, Any], record: dict[str, Any], skipped: list[str]
+) -> Packed:
+    """Writes the captions and the manifest, and removes the notes."""
+    damaged = {int(index): reason for note in notes.values() for index, reason in note["damaged"].items()}
+    captions = [text for index, text in enumerate(dataset.captions) if index not in damaged]
+    content = json.dumps(captions).encode()
+    shards = [
+        {"name": name} | {key: note[key] for key in ("records", "bytes", "sha256")} for name, note in notes.items()
+    ]
+    manifest = {
+        "format": FORMAT,
+        "records": sum(note["records"] for note in notes.values()),
+        "image": dataset.spec,
+        "has_labels": "label" in dataset.fields,
+        "class_names": dataset.class_names,
+        "captions": sha256(content).hexdigest() if captions else "",
+        "source": dataset.source,
+        "options": record,
+        "digest": sha256(json.dumps([shards, dataset.class_names, captions]).encode()).hexdigest(),
+        "shards": shards,
+        "damaged": [*skipped, *damaged.values()],
+    }
+    if not manifest["records"]:
+        raise InputError(f"{dataset.source}: no image can be read, the first because: {next(iter(damaged.values()))}")
+    with outside(f"{out} cannot be written"):
+        if captions:
+            write_whole(out / CAPTIONS, content)
+        write_whole(out / MANIFEST, json.dumps(manifest, indent=2))
+        for name in (PLAN, *(_note_of(out / name).name for name in notes)):
+            (out / name).unlink(missing_ok=True)
+    return Packed(manifest["records"], manifest["damaged"])

@@ -1,0 +1,130 @@
+"""Images in Parquet files and in the folders of Hugging Face's `datasets`.
+
+Columns: `image` (or `img`, `jpg`, `png`, `webp`), encoded images; perhaps `label` (`labels`, `class`, `cls`) and `text`
+(`caption`, `txt`).  A column of images holds bytes, or structs with the field `bytes`.
+"""
+
+import io
+import json
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
+from typing import Any
+
+from PIL import Image
+
+from jaxgen.data.image_file import FORMATS
+from jaxgen.io.errors import InputError, package, refuse_damage
+
+IMAGE = ("image", "img", "jpg", "png", "webp")
+LABEL = ("label", "labels", "class", "cls")
+TEXT = ("text", "caption", "txt")
+SUFFIX = ".parquet"
+KIND = "a Parquet file"
+
+
+class ParquetExamples:
+    """The examples of Parquet files by index; those of the last two row groups that were read are in memory.
+
+    Raises:
+      InputError: a file is damaged, or has no column of images.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        parquet = package("pyarrow.parquet", "reads Parquet files")
+        self._paths, self._lock = paths, Lock()
+        self._files = [_opened(parquet, path) for path in paths]
+        schema = self._files[0].schema_arrow
+        self._columns = _columns(schema.names, paths[0])
+        self.features = _features(schema.metadata or {}, self._columns.get("label", ""))
+        self._groups = [
+            (file, group) for file, opened in enumerate(self._files) for group in range(opened.num_row_groups)
+        ]
+        counts = [self._files[file].metadata.row_group(group).num_rows for file, group in self._groups]
+        self._starts = [0, *accumulate(counts)]
+        self._read_group = lru_cache(maxsize=2)(self._uncached_group)
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]:
+        group = bisect_right(self._starts, index) - 1
+        with self._lock:
+            rows = self._read_group(group)
+        row, where = rows[index - self._starts[group]], f"row {index} of {self._paths[self._groups[group][0]]}"
+        content = row["image"]["bytes"] if isinstance(row["image"], Mapping) else row["image"]
+        if not isinstance(content, bytes):
+            raise InputError(f"{where} has no image in it: expected the bytes of an image file.")
+        with refuse_damage(where, "an image"):
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        return {**row, "image": image}
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The captions of all examples, or nothing if there are none."""
+        if "text" not in self._columns:
+            return ()
+        texts = []
+        for path, file in zip(self._paths, self._files, strict=True):
+            with refuse_damage(path, KIND):
+                texts += file.read(columns=[self._columns["text"]]).column(0).to_pylist()
+        return tuple(texts)
+
+    def _uncached_group(self, number: int) -> list[dict[str, Any]]:
+        file, group = self._groups[number]
+        with refuse_damage(self._paths[file], KIND):
+            table = self._files[file].read_row_group(group, columns=list(self._columns.values()))
+            return table.rename_columns(_renamed(table.column_names, self._columns)).to_pylist()
+
+
+def find_parquet(path: Path, split: str) -> list[Path]:
+    """The Parquet files of a split at a path: those whose names begin with it, or all if no name begins with a split.
+
+    Raises:
+      InputError: there are files of other splits alone.
+    """
+    if path.is_file():
+        return [path] if path.suffix.lower() == SUFFIX else []
+    files = sorted(file for file in path.rglob(f"*{SUFFIX}") if not file.name.startswith("."))
+    names = ("train", "validation", "valid", "test")
+    if not any(file.name.startswith(names) for file in files):
+        return files
+    chosen = [file for file in files if file.name.startswith(split)]
+    if not chosen:
+        there = ", ".join(sorted({file.name for file in files})[:4])
+        raise InputError(f"{path} has no {split} split: it holds {there}.")
+    return chosen
+
+
+def _opened(parquet: Any, path: Path) -> Any:
+    with refuse_damage(path, KIND):
+        return parquet.ParquetFile(path)
+
+
+def _columns(names: Sequence[str], path: Path) -> dict[str, str]:
+    """The columns by the names of their fields."""
+    found = {
+        field: next((name for name in known if name in names), "")
+        for field, known in (("image", IMAGE), ("label", LABEL), ("text", TEXT))
+    }
+    if not found["image"]:
+        raise InputError(f"{path} has the columns {', '.join(names)}; expected images in one of {', '.join(IMAGE)}.")
+    return {field: name for field, name in found.items() if name}
+
+
+def _renamed(names: Sequence[str], columns: Mapping[str, str]) -> list[str]:
+    fields = {name: field for field, name in columns.items()}
+    return [fields[name] for name in names]
+
+
+def _features(metadata: Mapping[bytes, bytes], label: str) -> dict[str, Any]:
+    """The names of the classes as `datasets` stores them in a file: `features["label"].names`."""
+    try:
+        stored = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    return {"label": SimpleNamespace(names=stored)}
