@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from hashlib import sha256
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxgen.data.image_file import decode
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, has_images, list_folder
 from jaxgen.data.packed import list_archive, list_archives
-from jaxgen.data.survey import digest_of, open_image, spec_of, survey
+from jaxgen.data.survey import digest_of, find_usable, open_image, spec_of, survey
 from jaxgen.io.errors import InputError
 
 
@@ -30,20 +31,30 @@ def list_files(path: Path, announce: Callable[[str], None]) -> Listing:
 
 
 def stream_images(
-    files: Listing, path: Path, announce: Callable[[str], None], options: ImageOptions
+    files: Listing,
+    path: Path,
+    announce: Callable[[str], None],
+    options: ImageOptions,
+    skipped: list[str] | None = None,
 ) -> StreamedDataset:
     """The images of a listing, in the order of their paths; only the headers are read here.
 
-    The result is grey if every image is, or the options say so, else RGB.
+    The result is grey if every image is, or the options say so, else RGB.  `skipped` gets a line for each image that is
+    left out since its header cannot be read; None refuses them.
 
     Raises:
       InputError: an image cannot be read, several sizes without one in the options, or labels or captions that do not
         go with the images.
     """
+    labels, class_names, captions = annotations_of(files, announce)
+    if skipped is not None:
+        usable = find_usable(files, options, skipped)
+        files = files._replace(names=files.names[usable])
+        labels = None if labels is None else labels[usable]
+        captions = tuple(compress(captions, usable))
     names, headers = files.names, survey(files, announce)
     spec = spec_of(files, headers, options, announce)
     digest = digest_of(files, headers, options, spec)
-    labels, class_names, captions = annotations_of(files, announce)
     if captions:
         digest = sha256((digest + "\0".join(captions)).encode()).hexdigest()
 

@@ -7,9 +7,9 @@ written under another name and renamed when it is whole, with a note of what is 
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from errno import ENOSPC
 from hashlib import sha256
 from math import prod
@@ -54,7 +54,7 @@ def pack(dataset: StreamedDataset, out: Path, *, record: dict[str, Any], skipped
     """
     count = max(1, SHARD_BYTES // prod(dataset.spec))
     starts = range(0, dataset.size, count)
-    plan = json.dumps([FORMAT, dataset.digest, dataset.size, count, skipped, record], sort_keys=True, default=str)
+    plan = json.dumps([FORMAT, dataset.digest, dataset.size, count, record], sort_keys=True, default=str)
     _claim(out, sha256(plan.encode()).hexdigest())
     notes = {}
     for number, start in enumerate(starts):
@@ -92,7 +92,6 @@ def _read_note(shard: Path) -> dict[str, Any] | None:
 
 def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_damaged: bool) -> dict[str, Any]:
     """Writes a shard, then the note of what is in it; returns the note."""
-    module = package("array_record.python.array_record_module", "writes packed data sets")
     partial, failing = shard.with_name(f".{shard.name}.partial"), f"{shard} cannot be written"
     digest, damaged = sha256(), {}
 
@@ -105,9 +104,7 @@ def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_dam
             return error
 
     try:
-        with outside(failing):
-            writer = module.ArrayRecordWriter(str(partial), "group_size:1,uncompressed")
-        with ThreadPoolExecutor(os.cpu_count()) as pool, closing(writer):
+        with ThreadPoolExecutor(os.cpu_count()) as pool, _writer(partial, failing) as writer:
 
             def write(chunk: range) -> None:
                 for index, content in zip(chunk, list(pool.map(encode, chunk)), strict=True):
@@ -130,6 +127,22 @@ def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_dam
     with outside(failing):
         write_whole(_note_of(shard), json.dumps(note))
     return json.loads(json.dumps(note))
+
+
+@contextmanager
+def _writer(path: Path, failing: str) -> Iterator[Any]:
+    """A writer of records, which is closed in any case; an error of its own comes before one in closing it."""
+    module = package("array_record.python.array_record_module", "writes packed data sets")
+    with outside(failing):
+        writer = module.ArrayRecordWriter(str(path), "group_size:1,uncompressed")
+    try:
+        yield writer
+    except BaseException:
+        with suppress(Exception):
+            writer.close()
+        raise
+    with outside(failing):
+        writer.close()
 
 
 def _require_whole(shard: Path, records: int) -> int:

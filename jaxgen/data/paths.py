@@ -15,7 +15,6 @@ from jaxgen.data.parquet import SUFFIX, ParquetExamples, find_parquet
 from jaxgen.data.random_access import RandomAccess, as_dataset
 from jaxgen.data.resize import resized
 from jaxgen.data.shards import is_packed, stream_shards
-from jaxgen.data.survey import without_damaged
 from jaxgen.io.errors import InputError
 
 Announce = Callable[[str], None]
@@ -61,9 +60,7 @@ def stream_path(
         return resized(stream_shards(path), images)
     if (examples := _examples(path, split)) is not None:
         return as_dataset(examples, most_bytes=0, images=images)
-    files = list_files(path, announce)
-    usable = files if skipped is None else without_damaged(files, images, skipped)
-    return stream_images(usable, path, announce, images)
+    return stream_images(list_files(path, announce), path, announce, images, skipped)
 
 
 def is_arrays(path: Path) -> bool:

@@ -57,10 +57,10 @@ def survey(files: Listing, announce: Callable[[str], None]) -> Survey:
         pool.shutdown(cancel_futures=True)
 
 
-def without_damaged(files: Listing, options: ImageOptions, skipped: list[str]) -> Listing:
-    """The listing without the images whose header cannot be read, or whose shape is far from that of the options.
+def find_usable(files: Listing, options: ImageOptions, skipped: list[str]) -> np.ndarray:
+    """The mask [N] of the images whose header can be read, and whose shape is not far from that of the options.
 
-    `skipped` gets a line for each of them.
+    `skipped` gets a line for each of the others.
 
     Raises:
       InputError: none is left.
@@ -80,7 +80,7 @@ def without_damaged(files: Listing, options: ImageOptions, skipped: list[str]) -
     skipped.sort()
     if not usable.any():
         raise InputError(f"{files.place}: no image can be read, one of them because: {skipped[0]}")
-    return files._replace(names=files.names[usable])
+    return usable
 
 
 def spec_of(files: Listing, headers: Survey, options: ImageOptions, announce: Callable[[str], None]) -> ImageSpec:
