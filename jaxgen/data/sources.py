@@ -1,10 +1,7 @@
 """Where a data set comes from.
 
 `mnist` and `fashion_mnist`: prepared TFDS, the four IDX files, a download or, for `mnist`, the embedded digits,
-whichever is found first.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path: a folder
-of images, an archive of images (`.zip`, `.tar`, `.tar.gz`), or arrays (`.npz`, `.npy`).
-
-A folder, an archive of images or prepared TFDS that is larger than the caller allows in memory is streamed from disk.
+whichever is found first.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path.
 """
 
 from collections.abc import Callable
@@ -79,8 +76,9 @@ def load(
     A path has no splits: all its images are read, whatever `split` is, except where an `.npz` has those of several.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
-    `announce` gets a line where reading takes long, or falls back on other data.  A folder of images or a prepared
-    set whose images would take more than `most_bytes` is streamed instead of read into memory; by default, none is.
+    `announce` gets a line where reading takes long, or falls back on other data.  What
+    would take more than `most_bytes` is streamed from disk instead of read into memory, if it is a folder or an archive
+    of images, shards or a prepared set; by default, nothing is.
     `option` is the option of the command line that gave the name, which error messages cite.  `images` says which size
     and colours the images are brought to.
 

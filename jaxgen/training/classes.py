@@ -9,6 +9,9 @@ from jaxgen.core.condition import Conditions, require_labels
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.io.errors import InputError
 
+MANY = 100
+"""From so many classes on, each must have two images on average."""
+
 
 def with_classes(config: Any, classes: int | None, source: str) -> Any:
     """The config with the number of classes of its data where its option --classes is None; `source` names the data.
@@ -37,6 +40,11 @@ def require_classes(
     classes = conditions["label"].classes if "label" in conditions else 0
     if not classes:
         return dataset
+    if classes > MANY and dataset.size < 2 * classes:
+        raise InputError(
+            f"{name} has {dataset.size:,} images in {classes:,} classes: a class of one image cannot be learnt; put "
+            "them into fewer folders, or train without labels."
+        )
     if dataset.classes not in (None, classes):
         fix = f"give --classes {dataset.classes}" if has_option else f"condition it on labels({dataset.classes})"
         raise InputError(f"{name} has {dataset.classes} classes; the model has {classes}: {fix}.")

@@ -54,9 +54,10 @@ class RunConfig:
     out: UserPath | None = None
     """Run directory; runs/<experiment> if not given."""
     data: str = "mnist"
-    """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, a .zip, .tar or .tar.gz of one, or an .npz or
-    .npy: `image` (x_train, images, x, ...) [N, H, W], [N, H, W, C] or [N, C, H, W], of 0 to 255, bool, or floats in
-    [0, 1] or [-1, 1]; perhaps `label` (y_train, labels, y, ...)."""
+    """mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, a .zip, .tar or .tar.gz of one, .parquet, the
+    shards that `python -m jaxgen pack` writes, or an .npz or .npy: `image` (x_train, images, x, ...) [N, H, W], [N, H,
+    W, C] or [N, C, H, W], of 0 to 255, bool, or floats in [0, 1] or [-1, 1]; perhaps `label` (y_train, labels, y, ...).
+    """
     data_dir: UserPath | None = None
     """Folder of the data set: prepared TFDS data, the four original MNIST files, or those of binarized_mnist."""
     size: UserSize | None = None

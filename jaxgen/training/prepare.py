@@ -81,6 +81,7 @@ def prepare_run(
     read = load_data(config, data, display.say)
     dataset = prepared(read, prepare, config.memory_gib)
     config = with_classes(config, dataset.classes, dataset.source)
+    require_different(dataset)
     if config.batch_size > dataset.size:
         raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
     strategy = choose_strategy(config.parallel, host)
@@ -145,6 +146,19 @@ def prepared(
     if isinstance(dataset, StreamedDataset):
         raise InputError(f"--memory-gib {memory_gib}: {dataset.source} is too large to be prepared in memory.")
     return prepare(dataset)
+
+
+def require_different(dataset: Dataset | StreamedDataset) -> None:
+    """Refuses data in memory of which all images are equal.
+
+    Raises:
+      InputError: naming the data.
+    """
+    images = dataset.arrays["image"] if isinstance(dataset, Dataset) else ()
+    if len(images) > 1 and all((image == images[0]).all() for image in images[1:]):
+        raise InputError(
+            f"All {len(images):,} images of {dataset.source} are equal: there is nothing to learn from them."
+        )
 
 
 def choose_strategy(parallel: str, host: Host) -> Strategy:

@@ -1,5 +1,7 @@
 """Images of any shape and colour, brought to one size."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +12,7 @@ from jaxgen.data import as_dataset, folder, load
 from jaxgen.data.image_options import AS_STORED, ImageOptions, image_options
 from jaxgen.training import RunConfig
 from tests.prepared import write_prepared
-from tests.programs import run_here
+from tests.programs import ROOT, load_program, run_here
 from tests.training import toy_experiment
 
 RNG = np.random.default_rng(0)
@@ -182,6 +184,21 @@ def test_what_cannot_be_brought_to_the_size_is_one_line(tmp_path, shape, options
 def test_a_mistyped_option_is_refused(option, data, tmp_path, monkeypatch, capsys):
     assert run_here(monkeypatch, toy_experiment.main, "--data", data, "--out", tmp_path, option, "--steps", 1) == 2
     assert option.partition("=")[2] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("images", "label", "line"),
+    [
+        (np.zeros((9, 8, 8, 1), np.uint8), np.arange(9), "All 9 images of .*a.npz are equal"),
+        (np.arange(150 * 64).astype(np.uint8).reshape(150, 8, 8, 1), np.arange(150), "150 images in 150 classes"),
+    ],
+)
+def test_data_that_cannot_be_learnt_from_are_refused(images, label, line, tmp_path, monkeypatch, capsys):
+    np.savez(tmp_path / "a.npz", image=images, label=label)
+    experiment = load_program(ROOT / "experiments" / "cgan_mnist.py")
+    arguments = "--data", tmp_path / "a.npz", "--batch-size", 8, "--out", tmp_path / "run"
+    assert run_here(monkeypatch, experiment.main, *arguments) == 2
+    assert re.search(line, capsys.readouterr().err)
 
 
 def test_a_record_gives_the_options_that_made_it():

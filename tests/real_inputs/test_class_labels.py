@@ -223,7 +223,7 @@ MISMATCHES = [
 def test_a_model_of_other_classes_than_the_data_is_refused_in_one_line(
     three, monkeypatch, capsys, data, options, message
 ):
-    image, label = np.zeros((4, 8, 8, 1), np.uint8), np.arange(4)
+    image, label = np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8, 1), np.arange(4)
     np.savez("four.npz", image=image, label=label)
     np.savez("negative.npz", image=image, label=label - 1)
     np.savez("none.npz", image=image)
