@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.cli import main
-from jaxgen.data import as_dataset, folder, load
+from jaxgen.data import as_dataset, folder, image_cache, load
 from jaxgen.data.image_options import AS_STORED, ImageOptions, image_options
 from jaxgen.training import RunConfig
 from tests.prepared import write_prepared
@@ -210,7 +210,7 @@ def test_a_record_gives_the_options_that_made_it():
 def cached(tmp_path, monkeypatch):
     """A folder whose array is cached, and the function that reads it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(folder, "CACHED_FROM", 3)
+    monkeypatch.setattr(image_cache, "CACHED_FROM", 3)
     place = tmp_path / "folder"
     for number in range(3):
         write(place / "ab"[number % 2] / f"{number}.png", np.full((8, 8, 3), number, np.uint8))
