@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cache
-from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.types import Array
 from jaxgen.data.class_names import CLASS_NAMES
-from jaxgen.evaluation.network import CHUNK, FeatureNetwork, in_chunks
+from jaxgen.evaluation.network import FeatureNetwork, chunk_of, in_chunks
 from jaxgen.evaluation.resize import resize, resize_name
 from jaxgen.evaluation.weights import digest_of, read_weights
 from jaxgen.io.errors import InputError
@@ -20,9 +19,6 @@ from jaxgen.io.files import AnyPath
 from jaxgen.nets import DigitClassifier, Module, ObjectClassifier, forward
 
 HERE = Path(__file__).parent
-
-VALUES = 2**23
-"""Values of images that are resized at a time: 32 MiB in float32."""
 
 
 class Classifier(NamedTuple):
@@ -94,7 +90,7 @@ def classifier_network(classifier: Classifier, spec: ImageSpec | None = None) ->
         classifier.name,
         digest_of(classifier.weights),
         resize_name(spec, classifier.spec),
-        in_chunks(extract, max(1, min(CHUNK, VALUES // prod(spec)))),
+        in_chunks(extract, chunk_of(spec)),
         labels_of=classifier.labels_of,
         class_names=CLASS_NAMES[classifier.labels_of[0]],
     )

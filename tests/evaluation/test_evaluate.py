@@ -95,7 +95,7 @@ def test_images_of_any_size_are_evaluated_beside_their_neighbours(tmp_path, monk
     drawn = np.clip(real[:20] + rng.integers(-1, 2, real[:20].shape), 0, 255).astype(np.uint8)
     for name, images in (("drawn.npz", drawn), ("real.npz", real)):
         np.savez(name, images)
-    options = "--data", "real.npz", "--allow-few", "--out", "out.json"
+    options = "--data", "real.npz", "--allow-few", "--out", "out.json", "--metrics", "frechet", "memorization"
     assert run_here(monkeypatch, main, "evaluate", "drawn.npz", *options) == 0
     record = json.loads((tmp_path / "out.json").read_text())
     height, width, channels = size
@@ -112,16 +112,16 @@ def test_images_of_any_size_are_evaluated_beside_their_neighbours(tmp_path, monk
     nearest = record["neighbours"]["nearest"]
     assert len(nearest) == len(record["neighbours"]["random"]) == 8
     assert all(row["training"][0] == row["drawn"] and row["grey_levels"][0] <= 1 for row in nearest)
-    picture = Image.open(tmp_path / record["neighbours"]["picture"])
     factor = max(1, 56 // min(height, width))
-    assert picture.size == (factor * (9 * (width + 2) + 2), factor * (8 * (height + 2) + 2))
+    with Image.open(tmp_path / record["neighbours"]["picture"]) as picture:
+        assert picture.size == (factor * (9 * (width + 2) + 2), factor * (8 * (height + 2) + 2))
 
 
 def test_held_out_images_of_an_archive_are_its_test_images(files, monkeypatch):
     digits = load("mnist", offline=True).arrays["image"]
     np.savez("both.npz", x_train=digits[::10], x_test=digits[5::25])
     for split, num in (("test", 200), ("train", 500)):
-        options = "--data", "both.npz", "--split", split
+        options = "--data", "both.npz", "--split", split, "--metrics", "memorization"
         assert run_here(monkeypatch, main, "evaluate", "drawn.npz", *options) == 0
         record = json.loads((files / "evaluation.json").read_text())
         assert (record["real"]["split"], record["real"]["n"]) == (split, num)

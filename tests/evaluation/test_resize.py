@@ -75,7 +75,7 @@ def test_grey_images_are_colour_images_of_three_equal_channels():
 def test_large_images_are_resized_a_few_at_a_time(monkeypatch):
     images = some((64, 48, 3), num=7)
     at_once = packaged_network(ImageSpec(64, 48, 3)).extract(images).features
-    monkeypatch.setattr("jaxgen.evaluation.classifiers.VALUES", 3 * images[0].size)
+    monkeypatch.setattr("jaxgen.evaluation.network.VALUES", 3 * images[0].size)
     in_threes = packaged_network.__wrapped__(ImageSpec(64, 48, 3)).extract(images).features
     np.testing.assert_allclose(in_threes, at_once, rtol=1e-4, atol=1e-4)
 
