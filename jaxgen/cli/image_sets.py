@@ -17,11 +17,11 @@ NOISE = "noise"
 
 
 class RealImages(NamedTuple):
-    """The images to compare with, and both splits of their data set where they were read."""
+    """The images to compare with; for memorisation also the training images, and held-out ones where there are any."""
 
     images: Dataset
     train: Dataset | None = None
-    test: Dataset | None = None
+    held_out: Dataset | None = None
 
 
 class DataOptions(NamedTuple):
@@ -55,32 +55,38 @@ def read_real(
     *,
     num: int,
     seed: int,
-    both_splits: bool,
+    training: bool,
     options: DataOptions,
     whole: Dataset | None = None,
 ) -> RealImages:
-    """At most `num` images of a split to compare with, and with `both_splits` all images of both, where they exist.
+    """At most `num` images of a split to compare with; with `training` also all training images, and held-out ones.
 
-    `whole` is the data set of a path if it has been read.
+    All images of a path without splits are training images.  `whole` is the data set of a path if it has been read.
 
     Raises:
       InputError: the split cannot be read.
     """
     try:
-        splits = {split: whole or _read(name, split, options)}
+        real = whole or _read(name, split, options)
     except InputError as error:
         # The training images may be there where the test images are not: 5,000 digits are embedded.
         if name not in NAMES or split == "train":
             raise
         raise InputError(f"{error} Or compare with the training images: --split train.") from error
-    if both_splits and name in NAMES:
-        other = "train" if split == "test" else "test"
+    splits = {real.split: real}
+    if real.split != "all" and (training or real.split != split):
+        other = "train" if real.split == "test" else "test"
         try:
-            splits[other] = _read(name, other, options)
+            splits = {found.split: found for found in (_read(name, other, options), real)}
         except InputError as error:
-            say(f"Metrics that need both splits are left out: {error}")
-    images = choose(splits[split], num, seed)
-    return RealImages(images, splits["train"], splits["test"]) if len(splits) == 2 else RealImages(images)
+            say(f"There are no {other} images for memorisation: {error}")
+    images = choose(splits.get(split, real), num, seed)
+    if not training:
+        return RealImages(images)
+    held_out = images if images.split == "test" else splits.get("test")
+    return RealImages(
+        images, splits.get("train", splits.get("all")), None if held_out is None else choose(held_out, num, seed)
+    )
 
 
 def draw_images(sampler: ExportedSampler, source: str, *, num: int, seed: int) -> Dataset:

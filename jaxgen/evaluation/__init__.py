@@ -4,7 +4,7 @@ all metrics       evaluate  METRICS  Metric  Reference  Measures  choose_network
 Fréchet           frechet_distance (FID)  fit_gaussian  gaussian_distance
 kernel            kernel_distance (KID)
 neighbours        compare_manifolds (precision, recall, density, coverage)
-memorisation      memorization
+memorisation      memorization  training_neighbours  neighbour_grid
 classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
@@ -14,7 +14,8 @@ latents           count_active_units  mutual_information_gap
 text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
 restoration       degraded  report_restoration
 image features    describe  with_features  relative_distance
-networks          digit_network  cifar10_network  inception_network  feature_network  cached_features  vgg_features
+networks          packaged_network  digit_network  cifar10_network  inception_network  feature_network
+                  cached_features  vgg_features  resize
 results           Estimate  mean_of  write_results  images_to_test  in_parts
 """
 
@@ -29,7 +30,7 @@ from jaxgen.evaluation.evaluate import (
     choose_network,
     evaluate,
     meanings,
-    needs_splits,
+    needs_training,
     provenance,
     require_metrics,
 )
@@ -48,10 +49,12 @@ from jaxgen.evaluation.network import FeatureNetwork, Features, feature_network
 from jaxgen.evaluation.parts import images_to_test, in_parts
 from jaxgen.evaluation.perceptual import learned_perceptual_error, vgg_features
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
+from jaxgen.evaluation.resize import resize
 from jaxgen.evaluation.restoration import degraded, report_restoration
 from jaxgen.evaluation.results import Results, write_results
 from jaxgen.evaluation.similarity import diversity, multi_scale_similarity, structural_similarity
 from jaxgen.evaluation.text_to_image import evaluate_captions, hold_out_captions, with_embeddings
+from jaxgen.evaluation.training_neighbours import TrainingNeighbours, neighbour_grid, training_neighbours
 
 __all__ = [
     "METRICS",
@@ -69,6 +72,7 @@ __all__ = [
     "Reconstruction",
     "Reference",
     "Results",
+    "TrainingNeighbours",
     "bits_of",
     "bits_per_dim",
     "cached_features",
@@ -104,17 +108,20 @@ __all__ = [
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",
-    "needs_splits",
+    "needs_training",
     "negative_log_likelihood",
     "negative_log_likelihoods",
+    "neighbour_grid",
     "packaged_network",
     "provenance",
     "relative_distance",
     "report_restoration",
     "require_metrics",
+    "resize",
     "retrieval_accuracy",
     "save_matcher",
     "structural_similarity",
+    "training_neighbours",
     "vgg_features",
     "with_embeddings",
     "with_features",

@@ -1,4 +1,4 @@
-"""The packaged classifiers as feature networks: digits of 28x28x1, CIFAR-10's classes of 32x32x3."""
+"""The packaged classifiers as feature networks: of digits for 28x28x1, of CIFAR-10's classes for all other sizes."""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.types import Array
 from jaxgen.data.class_names import CLASS_NAMES
-from jaxgen.evaluation.network import FeatureNetwork, in_chunks
+from jaxgen.evaluation.network import FeatureNetwork, chunk_of, in_chunks
+from jaxgen.evaluation.resize import resize, resize_name
 from jaxgen.evaluation.weights import digest_of, read_weights
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
@@ -71,35 +72,34 @@ def cifar10_network(weights: AnyPath = CIFAR10_CLASSIFIER.weights) -> FeatureNet
     return classifier_network(CIFAR10_CLASSIFIER._replace(weights=Path(weights)))
 
 
-def classifier_network(classifier: Classifier) -> FeatureNetwork:
-    """A packaged classifier as a feature network.
+def classifier_network(classifier: Classifier, spec: ImageSpec | None = None) -> FeatureNetwork:
+    """A packaged classifier as a feature network, of images of its own size or of another, which it resizes.
 
     Raises:
       InputError: the weights cannot be read, are damaged, or belong to another network.
     """
-    classify = _classify(classifier)
+    classify, spec = _classify(classifier), spec or classifier.spec
 
     def extract(image: Array) -> tuple[Array, Array]:
+        if spec != classifier.spec:
+            image = resize(image, classifier.spec)
         features, logits = classify(to_float(image))
         return features, jax.nn.softmax(logits)
 
-    digest = digest_of(classifier.weights)
-    class_names = CLASS_NAMES[classifier.labels_of[0]]
     return FeatureNetwork(
         classifier.name,
-        digest,
-        "none",
-        in_chunks(extract),
+        digest_of(classifier.weights),
+        resize_name(spec, classifier.spec),
+        in_chunks(extract, chunk_of(spec)),
         labels_of=classifier.labels_of,
-        class_names=class_names,
+        class_names=CLASS_NAMES[classifier.labels_of[0]],
     )
 
 
 @cache
-def packaged_network(spec: ImageSpec) -> FeatureNetwork | None:
-    """The packaged classifier of images of this size, None if there is none."""
-    classifiers = {classifier.spec: classifier for classifier in (DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER)}
-    return classifier_network(classifiers[spec]) if spec in classifiers else None
+def packaged_network(spec: ImageSpec) -> FeatureNetwork:
+    """The packaged classifier for images of this size: of digits for 28x28x1, else of CIFAR-10, resized to 32x32x3."""
+    return classifier_network(DIGIT_CLASSIFIER if spec == DIGIT_CLASSIFIER.spec else CIFAR10_CLASSIFIER, spec)
 
 
 def digit_features(weights: AnyPath = DIGIT_CLASSIFIER.weights) -> Callable[[Array], Array]:

@@ -96,9 +96,9 @@ def require_metrics(metrics: tuple[str, ...]) -> None:
             raise InputError(f"--metrics {name} is unknown: expected {', '.join(known)}.")
 
 
-def needs_splits(metrics: tuple[str, ...]) -> bool:
-    """Whether one of these metrics, or of all where none are named, needs the training images and held-out images."""
-    return any(metric.needs_splits for metric in METRICS if not metrics or metric.name in metrics)
+def needs_training(metrics: tuple[str, ...]) -> bool:
+    """Whether one of these metrics, or of all where none are named, needs the training images."""
+    return any(metric.needs_training for metric in METRICS if not metrics or metric.name in metrics)
 
 
 def meanings(evaluated: Evaluated | None = None) -> dict[str, str]:
@@ -108,26 +108,27 @@ def meanings(evaluated: Evaluated | None = None) -> dict[str, str]:
     return general | {name: note for one in notes for name, note in one.items()}
 
 
-def choose_network(spec: ImageSpec, source: str, inception: AnyPath | None = None) -> FeatureNetwork:
-    """Inception-v3 with weights from a file, or else the packaged classifier of images of this size.
-
-    `source` names the images in the error.
+def choose_network(spec: ImageSpec, inception: AnyPath | None = None) -> FeatureNetwork:
+    """Inception-v3 with weights from a file, or else the packaged classifier for images of this size.
 
     Raises:
-      InputError: no classifier takes such images, or the weights cannot be used.
+      InputError: the weights cannot be used.
     """
-    if inception is not None:
-        return inception_network(inception)
-    network = packaged_network(spec)
-    if network is None:
-        size = "x".join(map(str, spec))
-        raise InputError(f"{source} are {size}, the packaged classifiers take 28x28x1 and 32x32x3: give --inception.")
-    return network
+    return packaged_network(spec) if inception is None else inception_network(inception)
 
 
 def provenance(network: FeatureNetwork) -> dict[str, Any]:
-    """The feature network and the package versions that measures depend on."""
+    """The feature network and the package versions that measures depend on, and what they can be compared with."""
     return {
         "network": {"name": network.name, "sha256": network.digest, "resize": network.resize},
+        "comparable_with": comparable_with(network),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }
+
+
+def comparable_with(network: FeatureNetwork) -> str:
+    """What distances in the features of a network can be compared with, and what not, in one sentence."""
+    same = "of as many images, drawn and real, from the same real images"
+    if network.is_inception:
+        return f"FID and KID compare only with those {same}."
+    return f"Distances compare only with those in the features of this network with this resize, {same}; not with FID."

@@ -3,7 +3,8 @@
     palette      six colours by median cut, the most frequent first: red, green and blue in [-1, 1] and the share of the
                  pixels, [N, 24]
     edges        the largest Sobel gradient in each block of 2x2 pixels, 1 for a step from black to white, [N, H/2 W/2]
-    embedding    the features of a packaged classifier: [N, 64] of digits 28x28x1, [N, 128] of images 32x32x3
+    embedding    the features of a packaged classifier: [N, 64] of images 28x28x1, [N, 128] of all others, which it
+                 resizes to 32x32x3
 
 With the condition `features(F)`, images drawn for the features of an image are variations of it.
 """
@@ -30,18 +31,14 @@ def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
     """The features float32 [N, F] of images uint8 [N, H, W, C].
 
     Raises:
-      InputError: the kind is unknown, or has no features of images of this size.
+      InputError: the kind is unknown.
     """
     if kind == "palette":
         return np.stack([_palette(image) for image in images])
     if kind == "edges":
         return _edges(images)
     if kind == "embedding":
-        network = packaged_network(ImageSpec(*images.shape[1:]))
-        if network is None:
-            size = "x".join(map(str, images.shape[1:]))
-            raise InputError(f"--kind embedding takes images of 28x28x1 or 32x32x3; these are {size}.")
-        return np.asarray(network.extract(images).features)
+        return packaged_network(ImageSpec(*images.shape[1:])).extract(images).features
     raise InputError(f"No features are called {kind!r}: expected {', '.join(get_args(Kind))}.")
 
 
@@ -49,7 +46,7 @@ def with_features(dataset: Dataset, kind: Kind) -> Dataset:
     """The data set with `features` float32 [N, F] of its images; larger squares are shrunk to 32x32 first.
 
     Raises:
-      InputError: a larger square's side is not a multiple of 32, or the kind has no features of images of this size.
+      InputError: a larger square's side is not a multiple of 32.
     """
     height, width, _ = dataset.spec
     dataset = shrink(dataset, SIDE) if height == width > SIDE else dataset

@@ -57,7 +57,7 @@ def inception_network(path: AnyPath) -> FeatureNetwork:
         colour = jnp.broadcast_to(image, (*image.shape[:3], 3)).astype(jnp.float32)
         return forward(module, variables, colour, train=False)[0], None
 
-    resize = "bilinear to 299x299 (TensorFlow 1)"
+    resize = "to 299x299x3: bilinear as in TensorFlow 1, without antialiasing, aspect ratio not kept, grey repeated"
     return FeatureNetwork("Inception-v3 of 2015-12-05", digest_of(place), resize, in_chunks(extract, CHUNK), True)
 
 

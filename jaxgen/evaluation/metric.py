@@ -15,8 +15,8 @@ Measures = dict[str, Estimate]
 class Reference(NamedTuple):
     """The images that drawn images are compared with: uint8 [N, H, W, C], and their features.
 
-    Memorisation also needs the model's training images and images that it was not trained on.  `data` is the data set's
-    name, None if it is not known.
+    Memorisation also needs the model's training images `train`, and compares with images that it was not trained on,
+    `held_out`, where there are any.  `data` is the data set's name, None if it is not known.
     """
 
     images: np.ndarray
@@ -56,9 +56,9 @@ class Metric(NamedTuple):
     """One or more measures that are computed together.
 
     `meanings` says in a few words how to read each measure, and `notes` what to read into those of these images,
-    instead.  `objection` says why the metric cannot be computed, None
-    if it can; `is_default` whether it is computed where no metrics are chosen.  `needs_splits` says that it needs the
-    training images and held-out images beside the drawn and the real ones.
+    instead.  `objection` says why the metric cannot be computed, None if it can; `is_default` whether it is computed
+    where no metrics are chosen.  `needs_training` says that it needs the training images beside the drawn and the real
+    ones.
     """
 
     name: str
@@ -66,5 +66,5 @@ class Metric(NamedTuple):
     compute: Callable[[Evaluated], Measures]
     objection: Callable[[Evaluated], str | None] = lambda _: None
     is_default: Callable[[Evaluated], bool] = lambda _: True
-    needs_splits: bool = False
+    needs_training: bool = False
     notes: Callable[[Evaluated], Mapping[str, str]] = lambda _: {}

@@ -64,16 +64,26 @@ def compare_manifolds(real: np.ndarray, drawn: np.ndarray, *, k: int = NEIGHBOUR
     return Manifold(mean_of(balls > 0), mean_of(is_recalled), mean_of(balls / k), mean_of(is_covered))
 
 
-def nearest_distances(of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool = False) -> np.ndarray:
-    """The Euclidean distances [N] of features [N, F] to their k-th nearest neighbours among [M, F].
+def nearest_neighbours(
+    of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The Euclidean distances [N, k] of features [N, F] to their k nearest neighbours among [M, F], and the indices.
 
-    `is_self` says that both are the same set, in which no member is its own neighbour.
+    `is_self` says that `of` are members of `to`, none of which is its own neighbour.
     """
     on_device = jnp.asarray(to)
     parts = [
         _nearest(jnp.asarray(of[start : start + CHUNK]), on_device, k + is_self) for start in range(0, len(of), CHUNK)
     ]
-    return np.concatenate(jax.device_get(parts))[:, -1]
+    distances, index = (
+        np.concatenate(arrays)[:, int(is_self) :] for arrays in zip(*jax.device_get(parts), strict=True)
+    )
+    return distances, index
+
+
+def nearest_distances(of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool = False) -> np.ndarray:
+    """The distances [N] of features [N, F] to their k-th nearest neighbours among [M, F]."""
+    return nearest_neighbours(of, to, k=k, is_self=is_self)[0][:, -1]
 
 
 def centred(*sets: np.ndarray) -> list[np.ndarray]:
@@ -92,9 +102,10 @@ def _squared_distances(of: Array, to: Array) -> Array:
 
 
 @partial(jax.jit, static_argnums=2)
-def _nearest(of: Array, to: Array, k: int) -> Array:
+def _nearest(of: Array, to: Array, k: int) -> tuple[Array, Array]:
     # All k are returned: if only a part is used, XLA's CPU back end sorts all distances, which takes 25 times as long.
-    return jnp.sqrt(-jax.lax.top_k(-_squared_distances(of, to), k)[0])
+    nearness, index = jax.lax.top_k(-_squared_distances(of, to), k)
+    return jnp.sqrt(-nearness), index
 
 
 @jax.jit

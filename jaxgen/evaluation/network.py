@@ -1,6 +1,7 @@
 """Feature networks: most measures compare images by the features of a pretrained network."""
 
 from collections.abc import Callable
+from math import prod
 from typing import NamedTuple
 
 import jax
@@ -11,8 +12,8 @@ from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
 from jaxgen.io.terminal import progress
 
-CHUNK = 500
-"""Images, or pairs of them, that are processed at a time."""
+CHUNK, VALUES = 500, 2**21
+"""Images, or pairs of them, that are processed at a time, and the most values of theirs."""
 
 
 class Features(NamedTuple):
@@ -45,6 +46,11 @@ def feature_network(name: str, function: Callable[[Array], Array], *, digest: st
     `digest` distinguishes this function from others of that name; without one its features are never cached.
     """
     return FeatureNetwork(name, digest, "none", in_chunks(lambda image: (function(image), None)))
+
+
+def chunk_of(shape: tuple[int, ...]) -> int:
+    """How many images of this shape are processed at a time, in memory that does not depend on their size."""
+    return max(1, min(CHUNK, VALUES // prod(shape)))
 
 
 def in_chunks(

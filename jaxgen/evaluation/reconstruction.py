@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.evaluation.estimate import Estimate, mean_of
-from jaxgen.evaluation.network import CHUNK
+from jaxgen.evaluation.network import chunk_of
 from jaxgen.evaluation.require import require_images
 from jaxgen.evaluation.similarity import structural_similarity
 from jaxgen.io.errors import InputError
@@ -45,8 +45,9 @@ def compare_pairs(images: np.ndarray, others: np.ndarray) -> Reconstruction:
     errors = np.stack([np.square(x.astype(np.float64) - y).mean() for x, y in zip(images, others, strict=True)])
     least = 1 / images[0].size
     psnr = 10 * np.log10(255**2 / np.maximum(errors, least))
+    size = chunk_of(images.shape[1:])
     chunks = [
-        np.asarray(structural_similarity(images[at : at + CHUNK], others[at : at + CHUNK]))
-        for at in range(0, len(images), CHUNK)
+        np.asarray(structural_similarity(images[at : at + size], others[at : at + size]))
+        for at in range(0, len(images), size)
     ]
     return Reconstruction(mean_of(errors), mean_of(psnr), mean_of(np.concatenate(chunks)))

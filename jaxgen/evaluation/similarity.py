@@ -20,7 +20,7 @@ import numpy as np
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
-from jaxgen.evaluation.network import CHUNK
+from jaxgen.evaluation.network import chunk_of
 from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
@@ -86,9 +86,10 @@ def diversity(images: np.ndarray, *, pairs: int = 2_000, seed: int = 0) -> Estim
     first = rng.integers(len(images), size=pairs)
     second = (first + rng.integers(1, len(images), size=pairs)) % len(images)
     first, second = order[first], order[second]
+    size = chunk_of(images.shape[1:])
     alike = [
-        multi_scale_similarity(images[first[start : start + CHUNK]], images[second[start : start + CHUNK]])
-        for start in range(0, pairs, CHUNK)
+        multi_scale_similarity(images[first[start : start + size]], images[second[start : start + size]])
+        for start in range(0, pairs, size)
     ]
     different = mean_of(np.maximum(0, 1 - np.concatenate(jax.device_get(alike))))  # rounding: 1 - 1.0000001
     return different if len(images) > 2 else Estimate(different.value)

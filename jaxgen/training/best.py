@@ -75,9 +75,9 @@ def frechet_score(
     takes the conditions of these training images.
 
     Raises:
-      InputError: no feature network takes such images, or there are no more of them than it has features.
+      InputError: the weights cannot be used, or there are no more images than features.
     """
-    network = choose_network(dataset.spec, dataset.source, inception)
+    network = choose_network(dataset.spec, inception)
     examples = some_examples(dataset, min(num, dataset.size), seed)
     images = examples["image"]
     digest = make_dataset(images, None, source=dataset.source, split=dataset.split).digest

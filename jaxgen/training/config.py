@@ -93,8 +93,8 @@ class RunConfig:
     evaluate_num: Annotated[int, Bounds(least=2)] = 5_000
     """Images drawn per evaluation, and training images to compare them with."""
     inception: UserPath | None = None
-    """Weights of the Inception network for evaluations; without it, the packaged classifiers of MNIST and CIFAR-10
-    give the features of images of 28x28x1 and of 32x32x3."""
+    """Weights of the Inception network for evaluations; without it, the features are those of the packaged
+    classifiers: of MNIST for images of 28x28x1, else of CIFAR-10, for which images are resized to 32x32."""
     keep: Count = 2
     """Number of checkpoints to keep: the newest."""
     keep_every: Annotated[int, Bounds(least=0)] = 0

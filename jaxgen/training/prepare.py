@@ -178,7 +178,7 @@ def with_score(recipe: Recipe, config: RunConfig, dataset: Dataset | StreamedDat
     """The recipe with the score that states are compared by: its own, or the Fréchet distance of drawn images.
 
     Raises:
-      InputError: no feature network takes such images, or there are too few of them.
+      InputError: the feature network's weights cannot be used, or there are too few images.
     """
     if not config.evaluate_every or recipe.score or not host.is_first:
         return recipe

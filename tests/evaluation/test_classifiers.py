@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import ImageSpec, InputError, to_float
+from jaxgen import InputError, to_float
 from jaxgen.data import load, make_dataset
 from jaxgen.evaluation import cached_features, digit_network, feature_network, network, packaged_network
 from jaxgen.evaluation.classifiers import CIFAR10_CLASSIFIER, DIGIT_CLASSIFIER, classifier_network
@@ -105,15 +105,17 @@ def test_weights_of_another_network_are_refused(tmp_path):
         read_weights(tmp_path / "absent", template)
 
 
-def test_images_of_another_size_are_refused():
+def test_images_of_another_size_are_refused_by_a_classifier_of_one_size():
     with pytest.raises(InputError, match="28x28x1; these are 32x32x3"):
         digit_network().extract(np.zeros((2, 32, 32, 3), np.uint8))
-    assert packaged_network(ImageSpec(32, 32, 1)) is None
 
 
 @pytest.mark.parametrize("classifier", [DIGIT_CLASSIFIER, CIFAR10_CLASSIFIER])
 def test_a_packaged_network_is_that_of_the_size(classifier):
-    assert packaged_network(classifier.spec).digest == digest_of(classifier.weights)
+    images = np.random.default_rng(0).integers(0, 256, (3, *classifier.spec), np.uint8)
+    chosen = packaged_network(classifier.spec)
+    assert (chosen.digest, chosen.resize) == (digest_of(classifier.weights), "none")
+    chex.assert_trees_all_equal(chosen.extract(images), classifier_network(classifier).extract(images))
 
 
 @pytest.fixture

@@ -12,7 +12,16 @@ from jaxgen import ImageSpec, Sampler
 from jaxgen.cli import main
 from jaxgen.core.condition import features, labels
 from jaxgen.data import load
-from jaxgen.evaluation import METRICS, Reference, digit_network, evaluate, frechet_distance, meanings
+from jaxgen.evaluation import (
+    METRICS,
+    Reference,
+    cifar10_network,
+    digit_network,
+    evaluate,
+    frechet_distance,
+    meanings,
+    resize,
+)
 from jaxgen.export import ExportInfo, export_sampler
 from tests.programs import run_here, write_images
 
@@ -34,6 +43,7 @@ def files(tmp_path, monkeypatch):
         np.savez(name, part)
     write_images(tmp_path / "colour.npz", shape=(28, 28, 3))
     write_images(tmp_path / "small.npz", num=20)
+    np.savez("test.npz", x_test=digits[12::25])
     np.savez("float.npz", digits[:9] / 2)
     for folder, sides in (("mixed", (28, 29)), ("bomb", (28, 9_000))):
         (tmp_path / folder).mkdir()
@@ -56,9 +66,11 @@ def test_measures_come_with_their_provenance(files, monkeypatch, capsys):
     assert record["network"]["name"] == "digit classifier"
     assert len(record["network"]["sha256"]) == 64
     assert record["seed"] == 3
-    assert "memorization" not in record["measures"]  # these data have one split
+    assert record["network"]["resize"] == "none"
     printed = capsys.readouterr().out
     assert all(name in printed for name in record["measures"])
+    assert "not with FID" in " ".join(printed.split())
+    assert record["comparable_with"].endswith("not with FID.")
     before = (files / "evaluation.json").read_text()
     assert run_here(monkeypatch, main, *options) == 0
     assert (files / "evaluation.json").read_text() == before
@@ -75,11 +87,56 @@ def test_every_measure_has_a_meaning(is_inception):
     assert measures.keys() <= meanings().keys()
 
 
+@pytest.mark.parametrize("size", [(20, 12, 3), (64, 48, 1)])
+def test_images_of_any_size_are_evaluated_beside_their_neighbours(tmp_path, monkeypatch, size):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    real = rng.integers(0, 256, (40, *size), np.uint8)
+    drawn = np.clip(real[:20] + rng.integers(-1, 2, real[:20].shape), 0, 255).astype(np.uint8)
+    for name, images in (("drawn.npz", drawn), ("real.npz", real)):
+        np.savez(name, images)
+    options = "--data", "real.npz", "--allow-few", "--out", "out.json", "--metrics", "frechet", "memorization"
+    assert run_here(monkeypatch, main, "evaluate", "drawn.npz", *options) == 0
+    record = json.loads((tmp_path / "out.json").read_text())
+    height, width, channels = size
+    assert record["network"]["name"] == "CIFAR-10 classifier"
+    assert record["network"]["resize"].startswith(f"{height}x{width}x{channels} to 32x32x3: bicubic with antialiasing")
+    assert ("grey repeated" in record["network"]["resize"]) == (channels == 1)
+    small = [np.asarray(resize(images, ImageSpec(32, 32, 3))) for images in (drawn, real)]
+    by_hand = [cifar10_network().extract(images).features for images in small]
+    expected = frechet_distance(*by_hand, allow_few=True)
+    assert record["measures"]["Fréchet distance"]["value"] == pytest.approx(expected, rel=1e-3)
+    assert record["measures"]["copies"]["value"] == 1
+    assert record["measures"]["memorization"]["value"] > 0.95
+    assert record["training"]["sha256"] == record["real"]["sha256"]
+    nearest = record["neighbours"]["nearest"]
+    assert len(nearest) == len(record["neighbours"]["random"]) == 8
+    assert all(row["training"][0] == row["drawn"] and row["grey_levels"][0] <= 1 for row in nearest)
+    factor = max(1, 56 // min(height, width))
+    with Image.open(tmp_path / record["neighbours"]["picture"]) as picture:
+        assert picture.size == (factor * (9 * (width + 2) + 2), factor * (8 * (height + 2) + 2))
+
+
+def test_held_out_images_of_an_archive_are_its_test_images(files, monkeypatch):
+    digits = load("mnist", offline=True).arrays["image"]
+    np.savez("both.npz", x_train=digits[::10], x_test=digits[5::25])
+    for split, num in (("test", 200), ("train", 500)):
+        options = "--data", "both.npz", "--split", split, "--metrics", "memorization"
+        assert run_here(monkeypatch, main, "evaluate", "drawn.npz", *options) == 0
+        record = json.loads((files / "evaluation.json").read_text())
+        assert (record["real"]["split"], record["real"]["n"]) == (split, num)
+        assert record["training"] | {"sha256": ""} == {"source": "both.npz", "split": "train", "n": 500, "sha256": ""}
+    assert run_here(monkeypatch, main, "evaluate", "drawn.npz", "--data", "test.npz") == 0
+    assert "memorization" not in json.loads((files / "evaluation.json").read_text())["measures"]
+
+
 def test_metrics_are_chosen(files, monkeypatch):
     options = ("evaluate", "drawn.npz", "--data", "real.npz", "--metrics", "kernel", "diversity", "--num", 100)
     assert run_here(monkeypatch, main, *options, "--out", "chosen.json") == 0
     record = json.loads((files / "chosen.json").read_text())
     assert list(record["measures"]) == ["kernel distance", "diversity", "diversity of real"]
+    assert "neighbours" not in record
+    assert not (files / "chosen_neighbours.png").exists()
     assert record["drawn"]["n"] == record["real"]["n"] == 100
 
 
@@ -158,10 +215,13 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
     assert run_here(monkeypatch, main, *options) == 2
     assert "--split train" in capsys.readouterr().err
     assert run_here(monkeypatch, main, *options, "--split", "train") == 0
-    assert "Metrics that need both splits are left out" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "There are no test images for memorisation" in printed
+    assert "as near as" in printed  # training images among each other take their place
     record = json.loads((files / "evaluation.json").read_text())
     assert record["real"]["split"] == "train"
-    assert "memorization" not in record["measures"]
+    assert record["training"]["n"] == 5_000
+    assert "memorization" in record["measures"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +230,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
         (("drawn.npz",), "--data is missing"),
         (("absent.npz", "--data", "real.npz"), "absent.npz is unknown"),
         (("drawn.npz", "--data", "real.npz", "--metrics", "fid"), "--metrics fid is unknown: expected frechet"),
-        (("drawn.npz", "--data", "real.npz", "--metrics", "memorization"), "no training and test split"),
+        (("drawn.npz", "--data", "test.npz", "--metrics", "memorization"), "the training images are not known"),
         (("drawn.npz", "--data", "real.npz", "--num", 1), "--num 1"),
         (("drawn.npz", "--data", "real.npz", "--out", "absent/e.json"), "absent is not a folder"),
         (("small.npz", "--data", "real.npz"), "20 samples of 64 features"),

@@ -1,5 +1,7 @@
 """Evaluations on the way, and the best state beside the last."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from jaxgen.cli import main as jaxgen
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.step import init_state
 from jaxgen.data import load
-from jaxgen.evaluation import digit_network, frechet_distance
+from jaxgen.evaluation import digit_network, frechet_distance, packaged_network
 from jaxgen.export import ExportInfo, load_sampler
 from jaxgen.training import RunDirectory
 from jaxgen.training.best import Best
@@ -94,10 +96,16 @@ def test_mistakes_are_one_line_and_nothing_is_written(data, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-def test_colour_needs_inception(tmp_path, monkeypatch, capsys):
-    data = write_images(tmp_path / "colour.npz", shape=(8, 8, 3))
-    assert run_here(monkeypatch, toy_experiment.main, "--data", data, "--evaluate-every", 5) == 2
-    assert "give --inception" in capsys.readouterr().err
+def test_images_of_any_size_are_evaluated_on_the_way(tmp_path, monkeypatch):
+    data, out = write_images(tmp_path / "colour.npz", num=150, shape=(10, 6, 3)), tmp_path / "run"
+    options = ("--data", data, "--out", out, "--steps", 4, "--evaluate-every", 4, "--evaluate-num", 140)
+    assert run_here(monkeypatch, toy_experiment.main, *options) == 0
+    seed = json.loads((out / "config.json").read_text())["config"]["seed"]
+    drawn = load_sampler(out / "best" / "sampler").draw(seed=seed, num=140)
+    compared = some_examples(load(str(data)), 140, seed)["image"]
+    network = packaged_network(ImageSpec(10, 6, 3))
+    features = [network.extract(images).features for images in (drawn, compared)]
+    assert frechet_distance(*features) == pytest.approx(evaluated(out)[4], rel=1e-3)
 
 
 def test_only_a_better_state_is_kept_and_a_kill_between_its_files_costs_nothing(tmp_path):
