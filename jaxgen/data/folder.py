@@ -78,8 +78,8 @@ def stream_images(
     names, headers = files.names, survey(files, announce)
     spec = spec_of(files, headers, options, announce)
     digest = digest_of(files, headers, options, spec)
-    labels, class_names = _labels(names)
-    captions = _captions(files)
+    labels, class_names = labels_of(names)
+    captions = captions_of(files)
     if captions:
         digest = sha256((digest + "\0".join(captions)).encode()).hexdigest()
 
@@ -100,11 +100,11 @@ def stream_images(
 
 
 def _dataset(files: Listing, path: Path, arrays: dict[str, np.ndarray]) -> Dataset:
-    labels, class_names = _labels(files.names)
+    labels, class_names = labels_of(files.names)
     return make_dataset(
         arrays["image"],
         labels,
-        captions=_captions(files),
+        captions=captions_of(files),
         class_names=class_names,
         source=f"images in {path}",
         split="all",
@@ -116,13 +116,18 @@ def _key(files: Listing, options: ImageOptions) -> str:
     return sha256(f"{files.place} {files.stamp()} {tuple(options)}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _captions(files: Listing) -> tuple[str, ...]:
+def captions_of(files: Listing) -> tuple[str, ...]:
+    """The captions of all images, or none if there is no `metadata.jsonl`.
+
+    Raises:
+      InputError: as `read_captions`.
+    """
     if files.metadata is None:
         return ()
     return read_captions(files.metadata, files.place, [os.fsdecode(name) for name in files.names.tolist()])
 
 
-def _labels(names: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def labels_of(names: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The labels and the names of the classes, if every image is in a subfolder."""
     if not all(b"/" in name for name in names):
         return None, ()

@@ -4,10 +4,11 @@ Links are followed.  Names that begin with a dot, and what operating systems lea
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -18,12 +19,24 @@ from jaxgen.io.errors import InputError, reason, refuse_damage
 from jaxgen.io.files import is_hidden
 
 
+class LeftOut(NamedTuple):
+    """What is in a folder and no image: hidden and system entries, and the other files by extension."""
+
+    hidden: list[str]
+    others: Counter[str]
+
+    def add(self, name: str) -> None:
+        """Counts a file that is no image; captions are none of them."""
+        if name != METADATA:
+            self.others[PurePosixPath(name).suffix.lower() or "no extension"] += 1
+
+
 class Listing(NamedTuple):
     """Image files in a folder or an archive, and their `metadata.jsonl`, if there is one.
 
     `names` are relative paths as bytes [N], in the order of their parts: for millions a list of paths would take
     gigabytes.  `open` opens one of them, from several threads at once.  `stamp` changes whenever one of them does, and
-    reads none.
+    reads none.  `left_out` is all else that is there.
     """
 
     place: Path
@@ -31,6 +44,7 @@ class Listing(NamedTuple):
     open: Callable[[str], BinaryIO]
     metadata: bytes | None
     stamp: Callable[[], str]
+    left_out: LeftOut
 
     def path(self, name: bytes) -> Path:
         """The path of a file, for errors."""
@@ -44,14 +58,14 @@ def list_folder(folder: Path, announce: Callable[[str], None]) -> Listing:
       InputError: no images, a folder that cannot be listed, or a link that leads nowhere or back to a folder that it is
         in.
     """
-    left_out: list[str] = []
+    left_out = LeftOut([], Counter())
     names = sorted_names(folder, _walk(folder, left_out), left_out, announce)
     metadata = None
     if (folder / METADATA).is_file():
         with refuse_damage(folder / METADATA, "text"):
             metadata = (folder / METADATA).read_bytes()
     stamp = partial(stamp_of, folder, names)
-    return Listing(folder, names, lambda name: (folder / name).open("rb"), metadata, stamp)
+    return Listing(folder, names, lambda name: (folder / name).open("rb"), metadata, stamp, left_out)
 
 
 def stamp_of(folder: Path, names: Iterable[bytes]) -> str:
@@ -69,19 +83,21 @@ def stamp_of(folder: Path, names: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def sorted_names(place: Path, names: Iterable[str], left_out: list[str], announce: Callable[[str], None]) -> np.ndarray:
-    """Names as bytes [N] in the order of their parts; announces those that were left out.
+def sorted_names(place: Path, names: Iterable[str], left_out: LeftOut, announce: Callable[[str], None]) -> np.ndarray:
+    """Names as bytes [N] in the order of their parts; announces the hidden entries.
 
     Raises:
       InputError: there are no names.
     """
     encoded = sorted(map(os.fsencode, names), key=lambda name: name.replace(b"/", b"\0"))
-    if left_out:
-        number, example = len(left_out), shown(os.fsencode(min(left_out)))
+    if hidden := left_out.hidden:
+        number, example = len(hidden), shown(os.fsencode(min(hidden)))
         entries = "hidden or system entry is" if number == 1 else "hidden or system entries are"
         announce(f"{number:,} {entries} left out of {shown(os.fsencode(place))}, e.g. {example}")
     if not encoded:
-        raise InputError(f"{place} holds no images ({', '.join(SUFFIXES)}).")
+        others = ", ".join(f"{number:,} {suffix}" for suffix, number in left_out.others.most_common(3))
+        instead = f"; it holds {others}" if others else ""
+        raise InputError(f"{place} holds no images ({', '.join(SUFFIXES)}){instead}.")
     return np.array(encoded)
 
 
@@ -90,21 +106,23 @@ def shown(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _walk(folder: Path, left_out: list[str]) -> Iterator[str]:
-    """The relative paths of the images in a folder; hidden ones go to `left_out`."""
+def _walk(folder: Path, left_out: LeftOut) -> Iterator[str]:
+    """The relative paths of the images in a folder; all else goes to `left_out`."""
     pending = [("", frozenset(map(_identity, (folder.resolve(), *folder.resolve().parents))))]
     while pending:
         inside, above = pending.pop()
         for entry in _entries(folder / inside):
             name = inside + entry.name
             if is_hidden(entry.name):
-                left_out.append(name)
+                left_out.hidden.append(name)
             elif _is_folder(entry):
                 if (identity := _identity(Path(entry.path))) in above:
                     raise InputError(f"{entry.path} is a link to a folder that it is in: remove the link.")
                 pending.append((name + "/", above | {identity}))
             elif entry.name.lower().endswith(SUFFIXES):
                 yield name
+            else:
+                left_out.add(name)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

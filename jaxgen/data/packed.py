@@ -8,13 +8,14 @@ import io
 import os
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from jaxgen.data.captions import METADATA
 from jaxgen.data.image_file import MAX_PIXELS, SUFFIXES
-from jaxgen.data.listing import Listing, sorted_names, stamp_of
+from jaxgen.data.listing import LeftOut, Listing, sorted_names, stamp_of
 from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import is_hidden
 
@@ -36,7 +37,8 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
       InputError: no images, a damaged or encrypted archive, a name that leads outside it, a link, or a file that is too
         large.
     """
-    left_out: list[str] = []
+    hidden_names: set[str] = set()
+    others: set[str] = set()
     members: dict[str, Read] = {}
     members_of = _zip_members if path.name.lower().endswith(".zip") else _tar_members
     with refuse_damage(path, "an archive"):
@@ -44,9 +46,11 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
             parts = _parts(path, name)
             hidden = next((number for number, part in enumerate(parts, start=1) if is_hidden(part)), 0)
             if hidden:
-                left_out.append("/".join(parts[:hidden]))
+                hidden_names.add("/".join(parts[:hidden]))
             elif name.lower().endswith(SUFFIXES) or parts[-1:] == [METADATA]:
                 members["/".join(parts)] = read
+            else:
+                others.add("/".join(parts))
     root = _root(list(members))
     inside = {name.removeprefix(root): read for name, read in members.items()}
     names = (name for name in inside if name.lower().endswith(SUFFIXES))
@@ -55,9 +59,12 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
         with refuse_damage(path / root / METADATA, "text"):
             metadata = inside[METADATA]()
 
-    in_order = sorted_names(path, names, sorted(set(left_out)), announce)
+    left_out = LeftOut(sorted(hidden_names), Counter())
+    for name in others:
+        left_out.add(name)
+    in_order = sorted_names(path, names, left_out, announce)
     stamp = partial(stamp_of, path.parent, [os.fsencode(path.name)])
-    return Listing(path / root, in_order, lambda name: io.BytesIO(inside[name]()), metadata, stamp)
+    return Listing(path / root, in_order, lambda name: io.BytesIO(inside[name]()), metadata, stamp, left_out)
 
 
 def _root(names: list[str]) -> str:
