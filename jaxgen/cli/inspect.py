@@ -24,6 +24,7 @@ from jaxgen.data.inspection import (
     usable_images,
 )
 from jaxgen.data.packed import ARCHIVES
+from jaxgen.data.sources import NAMES
 from jaxgen.data.survey import SIZES, usual_side
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded, write_whole
@@ -125,7 +126,7 @@ def _pictures(options: Inspect) -> Pictures:
     Raises:
       InputError: they are not there, or there are none.
     """
-    path = expanded(options.data)
-    if options.data_dir is None and (path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVES))):
+    path, is_path = expanded(options.data), options.data not in NAMES and options.data_dir is None
+    if is_path and (path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVES))):
         return pictures_in(list_files(path, lambda _: None))
     return pictures_of(read_images(options.data, option="data", data_dir=options.data_dir, offline=options.offline))

@@ -29,6 +29,7 @@ def inspection_table(record: Mapping[str, Any]) -> Table:
         "captions": _captions(record["captions"]),
         "duplicates": _duplicates(record, readable),
         "refused": _refused(record),
+        "notes": record["problems"],
         "left out": _left_out(record),
     }
     for name, lines in parts.items():
@@ -71,8 +72,9 @@ def _classes(record: Mapping[str, Any]) -> list[str]:
     if classes is None:
         return ["none"]
     lines = [f"{len(classes):,}: {listed([f'{name} ({number:,})' for name, number in classes.items()])}"]
-    if rare := [name for name, number in classes.items() if number == 1]:
-        lines.append(f"warning: one image alone in {len(rare):,} of them: {listed(rare)}")
+    for number, kind in ((0, "no image that can be used"), (1, "one image alone")):
+        if rare := [name for name, images in classes.items() if images == number]:
+            lines.append(f"warning: {kind} in {len(rare):,} of them: {listed(rare)}")
     return lines
 
 
@@ -108,7 +110,7 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             lines.append(f"{len(found):,} {kind}; training refuses them, so move them away:")
             lines += [f"  {each['reason']}" for each in found[:FEW]]
             lines += [f"  and {len(found) - FEW:,} more"] if len(found) > FEW else []
-    return lines + record["problems"]
+    return lines
 
 
 def _left_out(record: Mapping[str, Any]) -> list[str]:

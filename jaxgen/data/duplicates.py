@@ -21,7 +21,8 @@ from PIL import Image
 THUMBNAIL = (8, 9)
 DISTANCE, LEVELS = 4, 16
 """The most bits and levels of 255 that near duplicates differ by.  Chosen on photographs, clip art and two sets of
-emoji: 99% of copies saved again as JPEG of quality 90 are found, and pairs that are found are alike to the eye."""
+emoji: 99% of copies saved again as JPEG of quality 90 are found, and pairs that are found are alike to the eye.  Simple
+drawings, such as digits 1, may be alike without being copies."""
 MARGIN = 2
 """Levels by which the left pixel must be brighter: compression makes such differences in flat areas."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
