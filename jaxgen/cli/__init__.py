@@ -8,6 +8,7 @@ from jaxgen.cli.describe import Describe, write_features
 from jaxgen.cli.directions import Directions, draw_directions
 from jaxgen.cli.embed import Embed, embed
 from jaxgen.cli.evaluate import Evaluate, evaluate_images
+from jaxgen.cli.inspect import Inspect, inspect
 from jaxgen.cli.interpolate import Interpolate, draw_interpolations
 from jaxgen.cli.invert import Invert, invert
 from jaxgen.cli.mix import Mix, draw_mixtures
@@ -21,6 +22,7 @@ from jaxgen.cli.truncate import Truncate, draw_truncations
 __all__ = ["main"]
 
 VERBS = {
+    "inspect": (Inspect, inspect),
     "sample": (Sample, sample),
     "evaluate": (Evaluate, evaluate_images),
     "interpolate": (Interpolate, draw_interpolations),
@@ -43,7 +45,7 @@ def read(arguments: Sequence[str] | None = None) -> object:
         {verb: options for verb, (options, _) in VERBS.items()},
         prog="python -m jaxgen",
         args=arguments,
-        description="Draw from a finished run, evaluate it, explore its latent space; prepare features for one.",
+        description="Inspect images; draw from a finished run, evaluate it, explore its latents; prepare features.",
     )
 
 

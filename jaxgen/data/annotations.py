@@ -38,18 +38,37 @@ def annotations_of(files: Listing, announce: Callable[[str], None]) -> Annotatio
     Raises:
       InputError: they are damaged, or do not go with the images.
     """
-    names = [os.fsdecode(name) for name in files.names.tolist()]
+    return Annotations(*labels_of(files, announce), captions_of(files, announce))
+
+
+def labels_of(files: Listing, announce: Callable[[str], None]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The labels int32 [N] and the names of the classes; None and nothing if there are none.
+
+    Raises:
+      InputError: they are damaged, or do not go with the images.
+    """
+    names = _names(files)
     if LABELS in files.beside:
-        labels, class_names = _from_json(files, names)
-    elif classes := _sidecars(files, names, CLASS, announce):
-        labels, class_names = _numbered([_label(*both) for both in zip(names, classes, strict=True)], CLASS)
-    else:
-        labels, class_names = _from_folders(names, files.depth)
+        return _from_json(files, names)
+    if classes := _sidecars(files, names, CLASS, announce):
+        return _numbered([_label(*both) for both in zip(names, classes, strict=True)], CLASS)
+    return _from_folders(names, files.depth)
+
+
+def captions_of(files: Listing, announce: Callable[[str], None]) -> tuple[str, ...]:
+    """The captions of all images, or none.
+
+    Raises:
+      InputError: they are damaged, or do not go with the images.
+    """
+    names = _names(files)
     if METADATA in files.beside:
-        captions = read_captions(files.read(METADATA), files.place, names)
-    else:
-        captions = _sidecars(files, names, CAPTION, announce)
-    return Annotations(labels, class_names, captions)
+        return read_captions(files.read(METADATA), files.place, names)
+    return _sidecars(files, names, CAPTION, announce)
+
+
+def _names(files: Listing) -> list[str]:
+    return [os.fsdecode(name) for name in files.names.tolist()]
 
 
 def _sidecars(files: Listing, names: list[str], suffix: str, announce: Callable[[str], None]) -> tuple[str, ...]:

@@ -25,13 +25,16 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # one long text 
 
 
 class Header(NamedTuple):
-    """The size of an upright image, its channels (1 or 3), whether they have 16 bits, whether it may be transparent."""
+    """The size of an upright image, its channels (1 or 3), whether they have 16 bits, whether it may be transparent,
+    and the format of its file.
+    """
 
     height: int
     width: int
     channels: int
     is_deep: bool
     is_transparent: bool
+    format: str
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -86,7 +89,7 @@ def read_header(file: BinaryIO, name: object) -> Header:
         deep, transparent = is_deep(image), image.has_transparency_data
         channels = 1 if image.mode in GREY_MODES or (deep and is_grey(image)) else 3
         width, height = image.size[::-1] if swaps_sides(orientation_of(image, file)) else image.size
-        return Header(height, width, channels, deep, transparent)
+        return Header(height, width, channels, deep, transparent, image.format or "")
 
 
 def _decode_jpeg(image: Image.Image, name: object, options: ImageOptions) -> np.ndarray:

@@ -74,12 +74,15 @@ class ImageOptions(NamedTuple):
             raise InputError(f"--size {shape_of(self.size)}: expected at least 1x1.")
         _ = self.colour
 
+    def scale(self, height: int, width: int) -> float:
+        """The factor by which the sides of an image of this size are resized; the larger one if it is stretched."""
+        if self.size is None:
+            return 1
+        return (min if self.fit == "pad" else max)(self.size[0] / height, self.size[1] / width)
+
     def draft_size(self, height: int, width: int) -> tuple[int, int] | None:
         """The width and height that a JPEG of this size must at least have when it is decoded; None for its own."""
-        if self.size is None:
-            return None
-        shares = self.size[0] / height, self.size[1] / width
-        share = DRAFT * (min(shares) if self.fit == "pad" else max(shares))
+        share = DRAFT * self.scale(height, width)
         return (ceil(width * share), ceil(height * share)) if share < 1 else None
 
     def require_shape(self, name: object, height: int, width: int) -> None:

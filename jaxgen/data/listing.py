@@ -4,10 +4,11 @@ Links are followed.  Names that begin with a dot, and what operating systems lea
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -24,13 +25,25 @@ SIDECARS = (CAPTION, CLASS)
 """Suffixes of files with the name of an image, which hold its caption or its label."""
 
 
+class LeftOut(NamedTuple):
+    """What is in a folder and no image: hidden and system entries, and the other files by extension."""
+
+    hidden: list[str]
+    others: Counter[str]
+
+    def add(self, name: str) -> None:
+        """Counts a file that is no image; captions are none of them."""
+        if name != METADATA:
+            self.others[PurePosixPath(name).suffix.lower() or "no extension"] += 1
+
+
 class Listing(NamedTuple):
     """Image files in a folder or an archive, and the files beside them that may hold their labels and captions.
 
     `names` are the images' relative paths as bytes [N], in the order of their parts: for millions a list of paths would
     take gigabytes.  `beside` are the paths of the others.  `open` opens any of them, from several threads at once.
     `stamp` changes whenever an image does, and reads none.  `depth` is the number of parts at the beginning of a path
-    that name no class.
+    that name no class.  `left_out` is all else that is there.
     """
 
     place: Path
@@ -38,6 +51,7 @@ class Listing(NamedTuple):
     beside: frozenset[str]
     open: Callable[[str], BinaryIO]
     stamp: Callable[[], str]
+    left_out: LeftOut
     depth: int = 0
 
     def path(self, name: bytes) -> Path:
@@ -61,11 +75,35 @@ def list_folder(folder: Path, announce: Callable[[str], None]) -> Listing:
       InputError: no images, a folder that cannot be listed, or a link that leads nowhere or back to a folder that it is
         in.
     """
-    left_out: list[str] = []
+    left_out = LeftOut([], Counter())
     files = list(_walk(folder, left_out))
-    names = sorted_names(folder, filter(is_image, files), left_out, announce)
-    beside = frozenset(name for name in files if not is_image(name))
-    return Listing(folder, names, beside, lambda name: (folder / name).open("rb"), partial(stamp_of, folder, names))
+    names, beside = arranged(folder, files, left_out, announce)
+    stamp = partial(stamp_of, folder, names)
+    return Listing(folder, names, beside, lambda name: (folder / name).open("rb"), stamp, left_out)
+
+
+def arranged(
+    place: Path, files: Iterable[str], left_out: LeftOut, announce: Callable[[str], None]
+) -> tuple[np.ndarray, frozenset[str]]:
+    """The names of the images in order, and those of the files that annotate them; the others go to `left_out`.
+
+    Raises:
+      InputError: there are no images.
+    """
+    images, others = partition(files, is_image)
+    stems = {PurePosixPath(name).with_suffix("") for name in images}
+    beside, unused = partition(others, lambda name: name in ANNOTATIONS or PurePosixPath(name).with_suffix("") in stems)
+    for name in unused:
+        left_out.add(name)
+    return sorted_names(place, images, left_out, announce), frozenset(beside)
+
+
+def partition(names: Iterable[str], test: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """The names that pass a test, and the others."""
+    both: tuple[list[str], list[str]] = [], []
+    for name in names:
+        both[not test(name)].append(name)
+    return both
 
 
 def has_images(folder: Path) -> bool:
@@ -74,7 +112,7 @@ def has_images(folder: Path) -> bool:
     Raises:
       InputError: as `list_folder`.
     """
-    return any(map(is_image, _walk(folder, [])))
+    return any(map(is_image, _walk(folder, LeftOut([], Counter()))))
 
 
 def is_image(name: str) -> bool:
@@ -102,19 +140,21 @@ def stamp_of(folder: Path, names: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def sorted_names(place: Path, names: Iterable[str], left_out: list[str], announce: Callable[[str], None]) -> np.ndarray:
-    """Names as bytes [N] in the order of their parts; announces those that were left out.
+def sorted_names(place: Path, names: Iterable[str], left_out: LeftOut, announce: Callable[[str], None]) -> np.ndarray:
+    """Names as bytes [N] in the order of their parts; announces the hidden entries.
 
     Raises:
       InputError: there are no names.
     """
     encoded = sorted(map(os.fsencode, names), key=lambda name: name.replace(b"/", b"\0"))
-    if left_out:
-        number, example = len(left_out), shown(os.fsencode(min(left_out)))
+    if hidden := left_out.hidden:
+        number, example = len(hidden), shown(os.fsencode(min(hidden)))
         entries = "hidden or system entry is" if number == 1 else "hidden or system entries are"
         announce(f"{number:,} {entries} left out of {shown(os.fsencode(place))}, e.g. {example}")
     if not encoded:
-        raise InputError(f"{place} holds no images ({', '.join(SUFFIXES)}).")
+        others = ", ".join(f"{number:,} {suffix}" for suffix, number in left_out.others.most_common(3))
+        instead = f"; it holds {others}" if others else ""
+        raise InputError(f"{place} holds no images ({', '.join(SUFFIXES)}){instead}.")
     return np.array(encoded)
 
 
@@ -123,21 +163,23 @@ def shown(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _walk(folder: Path, left_out: list[str]) -> Iterator[str]:
-    """The relative paths of the images in a folder, and of what may annotate them; hidden ones go to `left_out`."""
+def _walk(folder: Path, left_out: LeftOut) -> Iterator[str]:
+    """The relative paths of the images in a folder, and of what may annotate them; all else goes to `left_out`."""
     pending = [("", frozenset(map(_identity, (folder.resolve(), *folder.resolve().parents))))]
     while pending:
         inside, above = pending.pop()
         for entry in _entries(folder / inside):
             name = inside + entry.name
             if is_hidden(entry.name):
-                left_out.append(name)
+                left_out.hidden.append(name)
             elif _is_folder(entry):
                 if (identity := _identity(Path(entry.path))) in above:
                     raise InputError(f"{entry.path} is a link to a folder that it is in: remove the link.")
                 pending.append((name + "/", above | {identity}))
             elif is_image(name) or may_annotate(name):
                 yield name
+            else:
+                left_out.add(name)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

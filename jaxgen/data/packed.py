@@ -8,6 +8,7 @@ import io
 import os
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from jaxgen.data.image_file import MAX_PIXELS
-from jaxgen.data.listing import ANNOTATIONS, Listing, is_image, may_annotate, sorted_names, stamp_of
+from jaxgen.data.listing import ANNOTATIONS, LeftOut, Listing, arranged, is_image, may_annotate, stamp_of
 from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import is_hidden
 
@@ -38,7 +39,8 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
       InputError: no images, a damaged or encrypted archive, a name that leads outside it, a link, or a file that is too
         large.
     """
-    left_out: list[str] = []
+    hidden_names: set[str] = set()
+    others: set[str] = set()
     members: dict[str, Read] = {}
     members_of = _zip_members if path.name.lower().endswith(".zip") else _tar_members
     with refuse_damage(path, "an archive"):
@@ -46,15 +48,19 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
             parts = _parts(path, name)
             hidden = next((number for number, part in enumerate(parts, start=1) if is_hidden(part)), 0)
             if hidden:
-                left_out.append("/".join(parts[:hidden]))
+                hidden_names.add("/".join(parts[:hidden]))
             elif is_image(name) or parts[-1] in ANNOTATIONS or may_annotate(name):
                 members["/".join(parts)] = read
+            else:
+                others.add("/".join(parts))
     root = _root(list(members))
     inside = {name.removeprefix(root): read for name, read in members.items()}
-    names = sorted_names(path, filter(is_image, inside), sorted(set(left_out)), announce)
-    beside = frozenset(name for name in inside if not is_image(name))
+    left_out = LeftOut(sorted(hidden_names), Counter())
+    for name in others:
+        left_out.add(name)
+    names, beside = arranged(path, inside, left_out, announce)
     stamp = partial(stamp_of, path.parent, [os.fsencode(path.name)])
-    return Listing(path / root, names, beside, lambda name: io.BytesIO(inside[name]()), stamp)
+    return Listing(path / root, names, beside, lambda name: io.BytesIO(inside[name]()), stamp, left_out)
 
 
 def list_archives(folder: Path, announce: Callable[[str], None]) -> Listing | None:
@@ -75,7 +81,11 @@ def list_archives(folder: Path, announce: Callable[[str], None]) -> Listing | No
     names = [os.fsencode(f"{archive}/") + name for archive, files in listings.items() for name in files.names.tolist()]
     beside = frozenset(f"{archive}/{name}" for archive, files in listings.items() for name in files.beside)
     stamp = partial(stamp_of, folder, [os.fsencode(name) for name in listings])
-    return Listing(folder, np.array(names), beside, open_in, stamp, depth=1)
+    left_out = LeftOut([], Counter())
+    for files in listings.values():
+        left_out.hidden.extend(files.left_out.hidden)
+        left_out.others.update(files.left_out.others)
+    return Listing(folder, np.array(names), beside, open_in, stamp, left_out, depth=1)
 
 
 def _root(names: list[str]) -> str:

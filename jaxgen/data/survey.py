@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.image_file import read_header
-from jaxgen.data.image_options import ImageOptions, shape_of
+from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, shown
 from jaxgen.io.errors import InputError, refuse_damage
 
@@ -120,12 +120,16 @@ def mixed_sizes(files: Listing, headers: Survey) -> str:
     count, sizes = len(files.names), headers.sizes
     usual = ", ".join(_usual(files, headers, *both) for both in sizes.most_common(USUAL))
     sides = np.minimum(headers.height, headers.width)
-    size = max((size for size in SIZES if size <= np.median(sides)), default=SIZES[0])
     return (
         f"{files.place} holds {count:,} images of {len(sizes):,} sizes (height x width), most often {usual}; the "
         f"smallest side is {sides.min():,}; {_share(headers.channels == 1)} are grey, "
-        f"{_share(headers.is_transparent > 0)} transparent. Make them one size: --size {shape_of((size, size))}."
+        f"{_share(headers.is_transparent > 0)} transparent. Make them one size: --size {usual_side(np.median(sides))}."
     )
+
+
+def usual_side(median: float) -> int:
+    """The size to propose for images whose shorter sides have this median."""
+    return max((size for size in SIZES if size <= median), default=SIZES[0])
 
 
 def open_image(files: Listing, name: bytes) -> BinaryIO:
@@ -143,7 +147,8 @@ def _headers(files: Listing, names: np.ndarray) -> np.ndarray:
     headers = np.empty((len(names), len(Survey._fields)), np.int64)
     for row, name in enumerate(names.tolist()):
         with open_image(files, name) as file:
-            headers[row] = *read_header(file, files.path(name)), file.seek(0, os.SEEK_END)
+            *numbers, _ = read_header(file, files.path(name))
+            headers[row] = *numbers, file.seek(0, os.SEEK_END)
     return headers
 
 

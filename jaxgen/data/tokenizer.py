@@ -83,15 +83,25 @@ def train_tokenizer(texts: Iterable[str], *, length: int, size: int) -> Tokenize
       InputError: there are no words.
     """
     library = package("tokenizers", PURPOSE)
-    models, normalizers = library.models, library.normalizers
-    tokenizer = library.Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
-    )
-    tokenizer.pre_tokenizer = library.pre_tokenizers.Split(library.Regex(SEPARATORS), "removed")
+    tokenizer = library.Tokenizer(library.models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = _splitting(library)
     trainer = library.trainers.WordLevelTrainer(special_tokens=list(SPECIAL), vocab_size=size, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() <= len(SPECIAL):
         raise InputError("The captions hold no words to learn a vocabulary from.")
     tokenizer.enable_padding(length=length, pad_id=PADDING, pad_token=SPECIAL[PADDING])
     return Tokenizer(tokenizer.to_str())
+
+
+def words_of(texts: Iterable[str]) -> list[list[str]]:
+    """The words of each text, as a tokenizer splits it."""
+    normalizer, splitter = _splitting(package("tokenizers", PURPOSE))
+    split = (splitter.pre_tokenize_str(normalizer.normalize_str(text)) for text in texts)
+    return [[word for word, _ in words] for words in split]
+
+
+def _splitting(library: Any) -> tuple[Any, Any]:
+    """What makes a text lower case without accents, and what splits it into words."""
+    parts = library.normalizers.NFD(), library.normalizers.StripAccents(), library.normalizers.Lowercase()
+    splitter = library.pre_tokenizers.Split(library.Regex(SEPARATORS), "removed")
+    return library.normalizers.Sequence(list(parts)), splitter
