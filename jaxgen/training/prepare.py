@@ -13,6 +13,7 @@ from jaxgen.core.types import TrainState
 from jaxgen.data import Dataset, RandomAccess, StreamedDataset, as_dataset, load
 from jaxgen.export import ExportInfo
 from jaxgen.io.errors import InputError
+from jaxgen.training.augmentation import augmented
 from jaxgen.training.best import frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.classes import require_classes, with_classes
@@ -88,7 +89,7 @@ def prepare_run(
     require_conditions(recipe.sampler.conditions, dataset.fields, arrays)
     called = f"--data {config.data}" if data is None else dataset.source
     dataset = require_classes(dataset, recipe.sampler.conditions, name=called, has_option=hasattr(config, "classes"))
-    recipe = with_score(recipe, config, dataset, host)
+    recipe = augmented(with_score(recipe, config, dataset, host), config.augment, dataset.spec)
     directory = RunDirectory(config.out or Path("runs") / name)
     checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
     state = first_state(config, recipe)
