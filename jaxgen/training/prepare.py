@@ -23,6 +23,7 @@ from jaxgen.training.processes import Host
 from jaxgen.training.provenance import make_provenance
 from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.run_directory import RunDirectory
+from jaxgen.training.start import start_from
 from jaxgen.training.watchdog import Watched
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
@@ -93,9 +94,9 @@ def prepare_run(
     directory = RunDirectory(config.out or Path("runs") / name)
     checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
     state = first_state(config, recipe)
-    if recipe.start and not (config.resume and checkpoints.steps()):
-        state = state._replace(networks=recipe.start())
     record = make_provenance(config, recipe, dataset, state, name, read=read, from_python=data is not None)
+    if config.start_from and host.is_first and not (config.resume and checkpoints.steps()):
+        state, record["started_from"] = start_from(config.start_from, recipe, state, record, display.say)
     return Run(config, recipe, dataset, strategy, state, record, directory, checkpoints, display, host, began)
 
 
