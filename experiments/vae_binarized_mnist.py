@@ -39,7 +39,6 @@ from jaxgen.training import (
     Recipe,
     RunConfig,
     RunDirectory,
-    UserPath,
     best_networks,
     command,
     load_split,
@@ -77,8 +76,6 @@ class Config(RunConfig):
     """The step at which the learning rate is half of what it was at first; at twice that step, a third."""
     warm_up: Annotated[int, Bounds(least=0)] = 0
     """Steps over which the weight of the KL divergence rises linearly from 0 to 1 (with --samples 1)."""
-    start_from: UserPath | None = None
-    """A run with the same networks whose best state initialises this one, e.g. one with --samples 1."""
     test_samples: Annotated[int, Bounds(least=0)] = 5_000
     """Importance samples per test digit; 0 for no test."""
     test_images: Annotated[int, Bounds(least=0)] = 10_000
@@ -108,7 +105,7 @@ def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, how to sample from them, and their bound on the validation digits."""
-    model, first = make_model(config, spec), config.start_from
+    model = make_model(config, spec)
     trained = ("encoder", "decoder", *(("prior",) if config.pseudo_inputs else ()))
     loss = elbo_loss(model, beta=optax.linear_schedule(0.0, 1.0, config.warm_up) if config.warm_up else 1.0)
     if config.samples > 1:
@@ -133,7 +130,6 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=chain(vae=minimize(loss, adam, wrt=trained), **averages),
         sampler=use_ema(model.sampler()),
         score=score,
-        start=(lambda: best_networks(config, build, RunDirectory(first), spec)) if first else None,
         exports={"controls": export_controls(use_ema(model.controls))} if isinstance(model, VAE) else {},
         pictures=use_ema(lambda networks, batch: {"reconstructions": reconstructions(model, networks, batch)}),
     )

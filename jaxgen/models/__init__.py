@@ -9,6 +9,7 @@ image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
 averages         ema_warmup, use_ema
+augmentation     augment, crop, jitter_colour, mirror, shift, turn
 """
 
 from jaxgen.core.batch import draw_batch
@@ -16,6 +17,7 @@ from jaxgen.core.condition import Condition, Conditions, Fields, conditioning, f
 from jaxgen.core.controls import Controls, Restorer, Stylizer
 from jaxgen.core.objective import share, shared, stream
 from jaxgen.core.sampler import image_keys
+from jaxgen.models.augment import augment, crop, jitter_colour, shift, turn
 from jaxgen.models.autoregressive.code_prior import CodePrior, code_prior_loss, vqvae_sampler
 from jaxgen.models.autoregressive.guidance import drop_condition, guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
@@ -160,6 +162,7 @@ __all__ = [
     "adaptive_instance_norm",
     "adversarial_game",
     "along",
+    "augment",
     "augmentation_probability",
     "change_colour",
     "clip_weights",
@@ -170,6 +173,7 @@ __all__ = [
     "completions",
     "conditioning",
     "consistency_loss",
+    "crop",
     "cut_out",
     "denoise",
     "diagonal_gaussian",
@@ -204,6 +208,7 @@ __all__ = [
     "interpolate",
     "interpolations",
     "inversion_loss",
+    "jitter_colour",
     "labels",
     "latent_map",
     "latent_network",
@@ -231,6 +236,7 @@ __all__ = [
     "share_images",
     "share_inputs",
     "shared",
+    "shift",
     "standard_normal",
     "stream",
     "strengths",
@@ -246,6 +252,7 @@ __all__ = [
     "translation_networks",
     "traversals",
     "truncations",
+    "turn",
     "use_ema",
     "vamp_prior",
     "vector_quantized_loss",

@@ -126,7 +126,7 @@ class Checkpoints:
             with outside(f"{self._name(step)} cannot be written"):
                 partial.mkdir(parents=True)
                 _write_arrays(partial / ARRAYS, arrays)
-                _write_manifest(partial, step, _describe(by_path(state)))
+                _write_manifest(partial, step, describe(by_path(state)))
                 if (self._folder / str(step)).exists():
                     self._delete(step)
                 partial.rename(self._folder / str(step))
@@ -152,7 +152,7 @@ class Checkpoints:
     def _read(self, step: int, target: TrainState) -> TrainState:
         place, expected = self._folder / str(step), flatten(target)
         content = _read_manifest(place / MANIFEST)
-        if difference := _difference(content["leaves"], _describe(by_path(target))):
+        if difference := _difference(content["leaves"], describe(by_path(target))):
             advice = "go back to the code and options that saved it, or start over with --no-resume"
             raise InputError(f"{self._name(step)}: {difference}; {advice}.")
         try:
@@ -189,6 +189,12 @@ def find_damage(folder: AnyPath) -> str | None:
     return f"{others[0]} is not listed" if others else None
 
 
+def read_networks(folder: AnyPath) -> dict[str, np.ndarray]:
+    """The networks' leaves in a sound checkpoint by path, keys as their raw words; without those of no elements."""
+    arrays, prefix = _read_arrays(Path(folder).absolute() / ARRAYS, {}), "networks."
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def flatten(state: TrainState) -> dict[str, Array]:
     """The state's leaves by path, keys as their raw words."""
     return {name: raw(leaf) for name, leaf in by_path(state).items()}
@@ -200,13 +206,14 @@ def unflatten(leaves: Mapping[str, Any], target: TrainState) -> TrainState:
     Raises:
       InputError: a leaf is absent, or of another shape or type.
     """
-    if difference := _difference(_describe(leaves), _describe(flatten(target))):
+    if difference := _difference(describe(leaves), describe(flatten(target))):
         raise InputError(f"These leaves are of another state: {difference}.")
     rebuilt = [like(leaf, leaves[name]) for name, leaf in by_path(target).items()]
     return jax.tree.unflatten(jax.tree.structure(target), rebuilt)
 
 
-def _describe(leaves: Mapping[str, Any]) -> dict[str, str]:
+def describe(leaves: Mapping[str, Any]) -> dict[str, str]:
+    """The dtype and the shape of each leaf, e.g. "float32[3,4]"."""
     return {name: f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]" for name, leaf in leaves.items()}
 
 
@@ -224,7 +231,7 @@ def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
         checkpointer.save(plain, {name: array for name, array in arrays.items() if array.size})
     # Orbax does not raise all that it fails to write.
     back = _read_arrays(folder, arrays)
-    if _describe(back) != _describe(arrays) or any(back[name].tobytes() != arrays[name].tobytes() for name in arrays):
+    if describe(back) != describe(arrays) or any(back[name].tobytes() != arrays[name].tobytes() for name in arrays):
         raise OSError("what is read back is not what was written")
 
 

@@ -80,6 +80,16 @@ class RunConfig:
     """Images per step, over all devices."""
     seed: Seed = 0
     """Seed of all random numbers."""
+    augment: tuple[Literal["mirror", "crop", "shift", "turn", "colour"], ...] = ()
+    """Random transforms of the training images, in this order.  mirror: left and right swapped, for one in two; crop: a
+    window of at least 7/8 of the sides, enlarged; shift: by up to 1/16 of the sides; turn: by multiples of 90 degrees;
+    colour: brightness, contrast and saturation, slightly.  A model draws such images too, so choose those after which
+    an image could still be one of the data: mirror for most photographs, not for digits or text.  (Only the adaptive
+    augmentation of a GAN, adaptive_augment, does not leak.)"""
+    start_from: UserPath | None = None
+    """A run whose networks this one starts from, at step 0 and with new optimisers: the best that it evaluated, or else
+    its last.  Arrays of other conditions, such as another number of classes, are initialised as usual.  Once this run
+    has a checkpoint the other is not read again; the option stays the same, wherever the other run has gone."""
     resume: bool = True
     """Resume the run in --out if there is one; --no-resume moves it aside and starts over."""
     log_every: Count = 50

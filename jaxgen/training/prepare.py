@@ -15,6 +15,7 @@ from jaxgen.data.image_options import image_options
 from jaxgen.export import ExportInfo
 from jaxgen.io.errors import InputError
 from jaxgen.io.terminal import say
+from jaxgen.training.augmentation import augmented
 from jaxgen.training.best import frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.classes import require_classes, with_classes
@@ -24,6 +25,7 @@ from jaxgen.training.processes import Host
 from jaxgen.training.provenance import make_provenance
 from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.run_directory import RunDirectory
+from jaxgen.training.start import start_from
 from jaxgen.training.watchdog import Watched
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
@@ -91,13 +93,13 @@ def prepare_run(
     require_conditions(recipe.sampler.conditions, dataset.fields, arrays)
     called = f"--data {config.data}" if data is None else dataset.source
     dataset = require_classes(dataset, recipe.sampler.conditions, name=called, has_option=hasattr(config, "classes"))
-    recipe = with_score(recipe, config, dataset, host)
+    recipe = augmented(with_score(recipe, config, dataset, host), config.augment, dataset.spec)
     directory = RunDirectory(config.out or Path("runs") / name)
     checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
     state = first_state(config, recipe)
-    if recipe.start and not (config.resume and checkpoints.steps()):
-        state = state._replace(networks=recipe.start())
     record = make_provenance(config, recipe, dataset, state, name, read=read, from_python=data is not None)
+    if config.start_from and host.is_first and not (config.resume and checkpoints.steps()):
+        state, record["started_from"] = start_from(config.start_from, recipe, state, record, display.say)
     return Run(config, recipe, dataset, strategy, state, record, directory, checkpoints, display, host, began)
 
 

@@ -22,7 +22,7 @@ from jaxgen.training.config import RunConfig
 from jaxgen.training.recipe import Recipe
 from jaxgen.training.run_directory import FORMAT
 
-PLACES = ("out", "data", "data_dir")
+PLACES = ("out", "data", "data_dir", "start_from")
 """Options that may differ between the processes of a run: each has its own disk."""
 
 
@@ -60,16 +60,27 @@ def make_provenance(
             "source": dataset.source,
             "split": dataset.split,
             "images": dataset.size,
+            "shape": dataset.spec,
             "digest": dataset.digest,
             "digest_as_read": read.digest,
             "is_streamed": isinstance(read, StreamedDataset),
             "class_names": dataset.class_names,
         },
+        "conditions": recorded_conditions(recipe, dataset),
         "places": places(options),
         "recipe": recipe_digest(config, recipe, dataset, state),
         "sessions": [session],
     }
     return json.loads(json.dumps(record, default=str))
+
+
+def recorded_conditions(recipe: Recipe, dataset: Dataset | StreamedDataset) -> dict[str, dict[str, Any]]:
+    """The sizes of the conditions by name, and the SHA-256 of the vocabulary of captions."""
+    sizes = {name: condition.size for name, condition in recipe.sampler.conditions.items()}
+    conditions: dict[str, dict[str, Any]] = {name: {"size": size} for name, size in sizes.items()}
+    if "text" in conditions and isinstance(dataset, Dataset) and dataset.tokenizer:
+        conditions["text"]["vocabulary"] = sha256(dataset.tokenizer.content.encode()).hexdigest()
+    return conditions
 
 
 def places(options: Mapping[str, Any]) -> dict[str, str]:

@@ -39,8 +39,6 @@ class Recipe(NamedTuple):
     file name."""
     exports: Mapping[str, Export] = {}
     """Further exports, by folder in the run directory: `{"controls": export_controls(use_ema(gan.controls))}`."""
-    start: Callable[[], Networks] | None = None
-    """Networks to start from instead of freshly initialised ones; called only if no checkpoint has been saved."""
 
 
 def first_state(config: RunConfig, recipe: Recipe) -> TrainState:

@@ -52,12 +52,9 @@ class RunDirectory:
                 raise InputError(f"--out {self.path} {what} and holds no run: choose an empty or a new folder.")
             return None
         try:
-            record = json.loads(self.config.read_bytes())
-            if not is_record(record):
-                raise ValueError("damaged, or another program wrote it")
+            return read_record(self.config)
         except (ValueError, RecursionError, OSError) as error:
             raise InputError(f"{self.config} is not a run's config ({error}): choose another --out.") from error
-        return record
 
     def _foreign(self) -> Path | None:
         """The first file that keeps a run from beginning here.
@@ -160,6 +157,18 @@ class RunDirectory:
                 self.grid(drawn).unlink()
         kept = [row for row in self.rows() if row["step"] <= step]
         write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def read_record(config: Path) -> dict[str, Any]:
+    """The content of a `config.json`.
+
+    Raises:
+      ValueError, RecursionError, OSError: it cannot be read, or has not all entries.
+    """
+    record = json.loads(config.read_bytes())
+    if not is_record(record):
+        raise ValueError("damaged, or another program wrote it")
+    return record
 
 
 def is_record(record: Any) -> bool:

@@ -11,12 +11,24 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen import ImageSpec, init_state, make_step, minimize, simultaneous
-from jaxgen.core.batch import AXIS, draw_batch
+from jaxgen import Context, ImageSpec, Update, init_state, make_step, minimize, simultaneous
+from jaxgen.core.batch import AXIS, draw_batch, use_mesh
 from jaxgen.core.metrics import compute
 from jaxgen.core.parallel import SMALL, by_jit, by_pmap, data_parallel, make_mesh, pmapped
 from jaxgen.losses import bernoulli, logistic_discriminator, non_saturating_generator
-from jaxgen.models import GAN, VAE, adversarial_game, importance_weighted_loss, total_correlation_loss
+from jaxgen.models import (
+    GAN,
+    VAE,
+    adversarial_game,
+    augment,
+    crop,
+    importance_weighted_loss,
+    jitter_colour,
+    mirror,
+    shift,
+    total_correlation_loss,
+    turn,
+)
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, MLPDecoder, MLPEncoder
 from jaxgen.training.dispatch import many_steps
 from jaxgen.training.run import first_state
@@ -125,6 +137,28 @@ def test_the_number_of_devices_changes_no_draw(draw):
     key = jax.random.key(0)
     shards = jax.pmap(shard, AXIS)(jnp.broadcast_to(key, 8))
     np.testing.assert_array_equal(shards.reshape(32, 2), draw(key, (32, 2)))
+
+
+def test_the_number_of_devices_changes_no_augmented_image():
+    images = np.random.default_rng(4).integers(0, 256, (BATCH, 28, 28, 3), dtype=np.uint8)
+    keeping = Update(
+        lambda networks: (networks, ()), lambda networks, _, context: (networks, context.batch["image"], {})
+    )
+    update = augment(keeping, mirror, crop, shift, turn, jitter_colour)
+
+    def seen(key, images):
+        return update.update({}, (), Context({"image": images}, key, jnp.int32(0)))[1]
+
+    def seen_on(mesh, key, images):
+        with use_mesh(mesh):
+            return seen(key, images)
+
+    key, mesh = jax.random.key(0), make_mesh()
+    expected = jax.jit(seen)(key, images)
+    shards = jax.pmap(seen, AXIS)(jnp.broadcast_to(key, 8), images.reshape(8, -1, *images.shape[1:]))
+    np.testing.assert_array_equal(shards.reshape(images.shape), expected)
+    np.testing.assert_array_equal(jax.jit(partial(seen_on, mesh))(key, images), expected)
+    assert (expected != images).any((1, 2, 3)).all()
 
 
 def test_fsdp_holds_an_eighth_of_each_large_array_on_a_device():

@@ -107,7 +107,7 @@ def test_training_does_not_start_from_a_run_of_an_earlier_format(finished, train
     (first / "config.json").write_text(json.dumps(record))
     assert train("--pseudo-inputs", 2, "--start-from", first, out=tmp_path / "on") == 2
     error = capsys.readouterr().err
-    assert f"error: {first} holds a run of format 1; this jaxgen resumes format 2" in error
+    assert f"error: --start-from {first} holds a run of format 1; this jaxgen resumes format 2" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "on").exists()
 
@@ -115,7 +115,7 @@ def test_training_does_not_start_from_a_run_of_an_earlier_format(finished, train
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--start-from", "/nowhere"), "/nowhere holds no checkpoint"),
+        (("--start-from", "/nowhere"), "--start-from /nowhere holds no run"),
         (("--latent-size", 0), "--latent-size 0: expected at least 1"),
         (("--samples", 0), "--samples 0: expected at least 1"),
         (("--backward", 0), "--backward 0: expected at least 1"),

@@ -9,7 +9,7 @@ from jaxgen.core.batch import draw_batch
 from jaxgen.core.types import Array
 
 Transform = Callable[[Array, Array], Array]
-"""A key and an image float32 [H, W, C] to an image."""
+"""A key and an image [H, W, C] to an image, both float32, or both uint8 for `augment`."""
 
 
 def change_colour(key: Array, image: Array) -> Array:
@@ -45,7 +45,7 @@ def mirror(key: Array, image: Array) -> Array:
 
 
 def transformed(transforms: tuple[Transform, ...], key: Array, images: Array, probability: Array) -> Array:
-    """Images float32 [B, H, W, C]; each transform applies to each image independently with a probability []."""
+    """Images [B, H, W, C]; each transform applies to each image independently with a probability []."""
     keys = draw_batch(jax.random.split, key, images.shape[:1])
 
     def one(key: Array, image: Array) -> Array:
