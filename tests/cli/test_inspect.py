@@ -186,7 +186,7 @@ MISTAKES = [
     (("{}", "--fit", "pad"), "--fit pad needs --size"),
     (("{}", "--out", "a.jpg"), "a.jpg: expected a name that ends in .png"),
     (("{}", "--out", "{}/a.png"), "is among the images in"),
-    (("{}/notes.txt",), "notes.txt is neither a folder of images nor an"),
+    (("{}/notes.txt",), "notes.txt is not a folder of images, or an .npz"),
     (
         ("{}/nothing",),
         ".tiff, .webp); it holds 1 .heic.",

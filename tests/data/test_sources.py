@@ -258,7 +258,7 @@ def test_a_damaged_byte_in_an_archive_is_refused_or_without_effect(tmp_path):
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("")
-    with pytest.raises(InputError, match=r"neither a folder of images nor an \.npz"):
+    with pytest.raises(InputError, match=r"not a folder of images, or an \.npz"):
         find(str(path))
 
 

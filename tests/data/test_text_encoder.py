@@ -109,7 +109,7 @@ def test_the_written_features_are_those_of_the_texts(folder, tmp_path, monkeypat
         (("--text", "a", "--out", "e.txt"), "--out e.txt: expected a name that ends in .npz"),
         (("--text", "a", " "), "and words in each"),
         (("--text", "a", "--encoder", "/nowhere"), "/nowhere holds no sentence encoder"),
-        (("--captions", "/nowhere"), "--captions /nowhere is unknown"),
+        (("--captions", "/nowhere"), "--captions /nowhere is no folder or archive"),
     ],
 )
 def test_mistakes_are_one_line(folder, tmp_path, monkeypatch, capsys, options, message):
