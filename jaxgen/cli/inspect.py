@@ -60,7 +60,7 @@ def inspect(options: Inspect) -> None:
     """Reads all images, and writes and prints what was found.
 
     Raises:
-      InputError: an option cannot be used, there are no images, none of them is readable, or the files cannot be
+      InputError: an option cannot be used, there are no images, none of them can be used, or the files cannot be
         written.
     """
     require_suffix(options.out, ".png")
@@ -84,7 +84,7 @@ def inspect(options: Inspect) -> None:
         save_grid(options.out, sheet, columns)
     say(inspection_table(record))
     shown = [pictures.class_names[pictures.labels[row[0]]] for row in rows] if pictures.labels is not None else []
-    which = f", a row for each class: {listed(shown)}" if shown else ""
+    which = f"; its rows: {listed(shown)}" if shown else ""
     say(f"{sum(map(len, rows)):,} of the images in {options.out}{which}")
     say(f"All that was found in {options.out.with_suffix('.json')}")
     say(f"Train on them: {command}")

@@ -88,8 +88,10 @@ def pictures_of(data: Dataset) -> Pictures:
         image = resized_image(images[index], f"Image {index} of {data.source}", options)
         return Header(*data.spec, is_deep=False, is_transparent=False, format="array"), image
 
-    labels = data.arrays.get("label")
-    class_names = data.class_names or tuple(map(str, range(data.classes or 0)))
+    labels, class_names = data.arrays.get("label"), data.class_names
+    if labels is not None and not class_names:
+        values, labels = np.unique(labels, return_inverse=True)
+        class_names = tuple(map(str, values.tolist()))
     return Pictures([str(index) for index in range(data.size)], read, labels, class_names, data.captions)
 
 

@@ -174,10 +174,10 @@ def test_equal_images_everywhere_are_said_and_grey_in_colour_is_grey(tmp_path, m
 def test_arrays_are_inspected_too(tmp_path, monkeypatch):
     images = RNG.integers(0, 256, (30, 12, 16, 3), dtype=np.uint8)
     images[7] = images[3]
-    np.savez(tmp_path / "a.npz", image=images, label=np.arange(30) % 3)
+    np.savez(tmp_path / "a.npz", image=images, label=np.array([-1, 5, 10**9])[np.arange(30) % 3])
     found = inspected(monkeypatch, tmp_path / "b.png", tmp_path / "a.npz")
     assert found["sizes"] == {"12x16": 30}
-    assert found["classes"] == {"0": 10, "1": 10, "2": 10}
+    assert found["classes"] == {"-1": 10, "5": 10, "1000000000": 10}
     assert found["equal"] == [["3", "7"]]
     assert found["command"].endswith("a.npz --size 12x16")
 
