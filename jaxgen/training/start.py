@@ -57,7 +57,7 @@ class Changes(NamedTuple):
 def start_from(
     path: Path, recipe: Recipe, fresh: TrainState, record: Mapping[str, Any], announce: Callable[[str], object]
 ) -> tuple[TrainState, dict[str, Any]]:
-    """The first state with the networks of another run, and what to record about them.
+    """The first state with the networks of another run, and what `config.json` records: files by SHA-256, new leaves.
 
     `fresh` is the first state with initialised networks, `record` that of the run that begins.  An average that the
     other run does not have is one of the networks that it has.
@@ -73,9 +73,13 @@ def start_from(
     announce(f"Starting from the networks in {origin.checkpoint}")
     if new:
         announce(f"Initialised as usual, since the conditions are not those of {path}: {listed(new)}")
-    digests = [sha256(file.read_bytes()).hexdigest() for file in (origin.checkpoint / MANIFEST, origin.config)]
-    checkpoint = str(origin.checkpoint.resolve())
-    return state, {"checkpoint": checkpoint, **dict(zip(("manifest", "config"), digests, strict=True)), "new": new}
+    started_from = {
+        "checkpoint": str(origin.checkpoint.resolve()),
+        "manifest": sha256((origin.checkpoint / MANIFEST).read_bytes()).hexdigest(),
+        "config": sha256(origin.config.read_bytes()).hexdigest(),
+        "new": new,
+    }
+    return state, started_from
 
 
 def read_origin(path: Path, announce: Callable[[str], object]) -> Origin:
@@ -109,9 +113,8 @@ def new_leaves(origin: Origin, here: Leaves, record: Mapping[str, Any]) -> list[
       InputError: a leaf does not fit for another reason, or too little of a network fits.
     """
     changes, there = changes_of(origin.record.get("conditions"), record["conditions"]), origin.leaves
-    filled = {
-        name: leaf for name, leaf in here.items() if leaf.size or name in there
-    }  # nothing is saved of an empty one
+    # Of an array without elements nothing is saved.
+    filled = {name: leaf for name, leaf in here.items() if leaf.size or name in there}
     differing = [name for name in {**filled, **there} if not fits(name, there.get(name), filled.get(name), changes)]
     if wrong := [name for name in differing if not is_explained(name, there.get(name), filled.get(name), changes)]:
         was, now = (describe(leaves).get(wrong[0], "absent") for leaves in (there, filled))
