@@ -1,7 +1,9 @@
 """Memory of a data set that is streamed from disk.  python experiments/benchmarks/streaming.py --help
 
 One epoch in shuffled batches is read from disk and not used: images per second, and the memory of the process on the
-way, which should stay constant.  The images are noise, made as PNG files in ten classes, or those of --data.
+way, which should stay constant.  Then a step that takes a quarter longer than reading its batch asks for one after
+another: how often it waits, and how much longer that takes.  The images are noise, made as PNG files in ten classes, or
+those of --data.
 """
 
 import json
@@ -29,6 +31,8 @@ from jaxgen.io.terminal import say
 from jaxgen.training import Count, UserPath, command, require_bounds
 
 SIDE, CLASSES, QUARTERS = 32, 10, 4
+SLOWER, STALL, STEPS = 1.25, 1e-3, 400
+"""The time of a step relative to that of reading its batch, the seconds of waiting that count, and the steps."""
 STATM = Path("/proc/self/statm")
 
 
@@ -111,6 +115,22 @@ def stream(dataset: StreamedDataset, batch_size: int) -> dict[str, Any]:
     }
 
 
+def stalls(dataset: StreamedDataset, batch_size: int, images_per_second: float) -> dict[str, float]:
+    """How many of the steps waited for their batch, and their time relative to that with all batches in memory."""
+    step_seconds = SLOWER * batch_size / images_per_second
+    indices = partial(batch_indices, 1, batch_size=batch_size, num_examples=dataset.size)
+    batches = stream_batches(dataset, indices, start=0, stop=STEPS + 1)
+    next(batches)
+    waits, began = [], time.perf_counter()
+    for _ in range(STEPS):
+        asked = time.perf_counter()
+        next(batches)
+        waits.append(time.perf_counter() - asked)
+        time.sleep(step_seconds)
+    slept = time.perf_counter() - began - sum(waits)  # sleeping takes a little longer than it should
+    return {"steps": STEPS, "stalls": sum(wait > STALL for wait in waits), "relative_time": 1 + sum(waits) / slept}
+
+
 def main() -> None:
     """Measures as the command line says."""
     options = tyro.cli(Options)
@@ -120,18 +140,22 @@ def main() -> None:
     with ExitStack() as stack:
         dataset = open_data(options, stack)
         result = {**stream(dataset, options.batch_size), "all_megabytes": dataset.num_bytes / 1e6}
+        waiting = stalls(dataset, options.batch_size, result["images_per_second"])
     table = Table("", dataset.source)
     table.add_row("images streamed", f"{result['images']:,}")
     table.add_row("images/s", f"{result['images_per_second']:,.0f}")
     table.add_row("MB of all images", f"{result['all_megabytes']:,.0f}")
     for mark, megabytes in result["megabytes"].items():
         table.add_row(f"MB in memory, {mark}", f"{megabytes:,.0f}")
+    table.add_row(f"of {waiting['steps']:,} slower steps, stalled", f"{waiting['stalls']:,}")
+    table.add_row("time relative to memory", f"{waiting['relative_time']:.3f}")
     say(table)
     record = {
         "data": {"source": dataset.source, "image": list(dataset.spec), "batch": options.batch_size},
         "cores": len(os.sched_getaffinity(0)),
         "versions": {"grain": version("grain"), "pillow": version("pillow"), "python": platform.python_version()},
         **result,
+        "training": waiting,
     }
     write_whole(options.out, json.dumps(record, indent=2) + "\n")
     say(f"{options.out}")
