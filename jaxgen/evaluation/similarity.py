@@ -24,6 +24,7 @@ from jaxgen.evaluation.network import chunk_of
 from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
+from jaxgen.io.terminal import progress
 
 WINDOW, SIGMA = 11, 1.5
 CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -87,11 +88,13 @@ def diversity(images: np.ndarray, *, pairs: int = 2_000, seed: int = 0) -> Estim
     second = (first + rng.integers(1, len(images), size=pairs)) % len(images)
     first, second = order[first], order[second]
     size = chunk_of(images.shape[1:])
-    alike = [
-        multi_scale_similarity(images[first[start : start + size]], images[second[start : start + size]])
-        for start in range(0, pairs, size)
-    ]
-    different = mean_of(np.maximum(0, 1 - np.concatenate(jax.device_get(alike))))  # rounding: 1 - 1.0000001
+
+    def compare(start: int) -> np.ndarray:
+        rows = slice(start, start + size)
+        return jax.device_get(multi_scale_similarity(images[first[rows]], images[second[rows]]))
+
+    alike = progress(compare, range(0, pairs, size), f"Comparing {pairs:,} pairs of images")
+    different = mean_of(np.maximum(0, 1 - np.concatenate(alike)))  # rounding: 1 - 1.0000001
     return different if len(images) > 2 else Estimate(different.value)
 
 
