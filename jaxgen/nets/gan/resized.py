@@ -1,12 +1,12 @@
 """A generator and a discriminator whose depth follows the size of the image.
 
-The generator doubles the smallest map by repeating pixels before a convolution, which leaves no checkerboard: Odena et
-al. (2016), https://doi.org/10.23915/distill.00003.  A second convolution at each size draws details that a 4x4
-transposed convolution cannot; all have BatchNorm and leaky ReLU.  The discriminator has no normalisation, for gradient
-penalties.
+The generator doubles the smallest map by repeating pixels before a convolution, which leaves less of a checkerboard
+than a transposed convolution: Odena et al. (2016), https://doi.org/10.23915/distill.00003; then a convolution draws the
+image at its own size.  Its layers have BatchNorm, and the discriminator's have no normalisation, for gradient
+penalties; both have leaky ReLUs and He initialisation.
 
-Both have `width` channels at the size of the image, twice as many at half its sides, and so on, at most `most`:
-64x64 at width 16 has 16, 32, 64, 128, 256 channels on maps of 64, 32, 16, 8, 4 pixels.
+Maps have `width` channels at the size of the image, twice as many at half its sides, and so on, at most `most`: 64x64
+at width 16 has 16, 32, 64, 128, 256 channels on maps of 64, 32, 16, 8, 4 pixels.
 """
 
 from functools import partial
@@ -53,7 +53,6 @@ class ResizedGenerator(nn.Module):
         image = normalized(features.reshape(-1, height, width, widths[-1]))
         for channels in reversed(widths[:-1]):
             image = normalized(UpsampleConv(channels, (3, 3), **options)(image))
-            image = normalized(Conv(channels, (3, 3), **options)(image))
         image = Conv(self.spec.channels, (3, 3), dtype=self.dtype)(image)
         return jnp.tanh(image.astype(jnp.promote_types(self.dtype, jnp.float32)))
 
