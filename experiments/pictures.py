@@ -1,11 +1,10 @@
 """A model of any pictures.  python experiments/pictures.py --data <folder> --size 64
 
-    gan     a generator and a discriminator without normalisation, R1 and R2 penalties, and augmentation that follows
-             the discriminator's overfitting: Karras et al. (2020), https://arxiv.org/abs/2006.06676
-    vae     residual networks and a discretised mixture of logistics: blurred images, but it encodes images as well
+    gan     sharp images; adaptive augmentation: Karras et al. (2020), https://arxiv.org/abs/2006.06676
+    vae     blurred images, but it encodes images as well: residual networks, a discretised mixture of logistics
 
-From hundreds of pictures on; sides are multiples of 16 and need not be equal.  Depth and width of the networks and the
-weight of the penalties follow from the size.  Afterwards
+From hundreds of pictures on.  Depth and width of the networks and the weight of the penalties follow from the size;
+sides are multiples of 16 and need not be equal.  Afterwards
 
     python -m jaxgen sample runs/pictures --num 64 --out more.png
 """
@@ -23,9 +22,6 @@ from jaxgen.data import Dataset, train_tokenizer, with_text
 from jaxgen.export import export_controls
 from jaxgen.losses import discretized_logistic_mixture, logistic_discriminator, non_saturating_generator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
-
-FACTOR = {"small": 0.5, "base": 1.0, "large": 2.0}
-"""The width of a preset's networks, relative to that of base."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Config(RunConfig):
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
     """The largest size of the vocabulary, including two special tokens."""
     width: Count | None = None
-    """Channels of maps as large as the image; by default 16 up to 128x128 and 8 above, times the preset's factor."""
+    """Channels of maps as large as the image; by default 16 up to 128x128 and 8 above, for small half, large twice."""
     latent_size: Count = 64
     """Latent dimension."""
     learning_rate: Positive = 1e-3
@@ -61,12 +57,12 @@ class Config(RunConfig):
 def width_of(config: Config, spec: ImageSpec) -> int:
     """Channels of maps as large as the image."""
     base = 16 if math.prod(spec[:2]) <= 128 * 128 else 8
-    return config.width or int(FACTOR[config.preset] * base)
+    return config.width or {"small": base // 2, "base": base, "large": 2 * base}[config.preset]
 
 
 def conditions_of(config: Config) -> models.Conditions:
     """What the networks are conditioned on."""
-    classes = config.classes if isinstance(config.classes, int) else 0  # a run has put that of the data there
+    classes = config.classes if isinstance(config.classes, int) else 0  # a run has put the number of its data there
     return (models.text(config.words) if config.text else {}) | (models.labels(classes) if classes else {})
 
 
@@ -111,7 +107,7 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
     """The VAE."""
     likelihood, levels = discretized_logistic_mixture(5), nets.halvings(spec)
     output = spec._replace(channels=likelihood.num_params(spec.channels))
-    width = 2 * width_of(config, spec)  # of maps of half the image's sides
+    width = 2 * width_of(config, spec)  # that of maps of half the sides
     vae = models.VAE(
         encoder=conditioned(config, nets.ResidualEncoder(config.latent_size, width, 1, 256, levels)),
         decoder=conditioned(config, nets.ResidualDecoder(output, width, 1, 256, levels)),
@@ -119,12 +115,12 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
         latent_size=config.latent_size,
         conditions=conditions_of(config),
     )
-    reconstruct = partial(models.reconstructions, vae)
-    clipped = optax.chain(optax.clip_by_global_norm(500.0), adam)  # the first gradients would diverge
+    reconstruct, clip = partial(models.reconstructions, vae), optax.clip_by_global_norm(500.0)
     return Recipe(
         networks=partial(vae.init, spec=spec),
         update=chain(
-            vae=minimize(models.elbo_loss(vae), clipped, wrt=("encoder", "decoder")),
+            # The first gradients, of thousands of nats, would diverge.
+            vae=minimize(models.elbo_loss(vae), optax.chain(clip, adam), wrt=("encoder", "decoder")),
             encoder_average=ema("encoder", into="encoder_ema", decay=models.ema_warmup(0.999)),
             decoder_average=ema("decoder", into="decoder_ema", decay=models.ema_warmup(0.999)),
         ),
@@ -141,15 +137,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     return (build_gan if config.family == "gan" else build_vae)(config, spec, adam)
 
 
-def captioned(config: Config, dataset: Dataset) -> Dataset:
-    """The data with the tokens of their captions."""
-    return with_text(dataset, train_tokenizer(dataset.captions, length=config.words, size=config.vocabulary))
-
-
 def main() -> None:
     """Trains as the command line says."""
     config = tyro.cli(Config)
-    run(config, build, name="pictures", prepare=partial(captioned, config) if config.text else None)
+
+    def tokenized(dataset: Dataset) -> Dataset:
+        return with_text(dataset, train_tokenizer(dataset.captions, length=config.words, size=config.vocabulary))
+
+    run(config, build, name="pictures", prepare=tokenized if config.text else None)
 
 
 if __name__ == "__main__":
