@@ -3,8 +3,7 @@
     gan     sharp images; adaptive augmentation: Karras et al. (2020), https://arxiv.org/abs/2006.06676
     vae     blurred images, but it encodes images as well: residual networks, a discretised mixture of logistics
 
-From hundreds of pictures on.  Depth and width of the networks and the weight of the penalties follow from the size;
-sides are multiples of 16 and need not be equal.  Afterwards
+Sides are multiples of 16; the networks and the weight of the penalties follow from the size.  Afterwards
 
     python -m jaxgen sample runs/pictures --num 64 --out more.png
 """

@@ -40,8 +40,8 @@ def require_memory(program: ClosedJaxpr, smaller: str) -> int:
 
 def device_memory() -> float:
     """The bytes of memory of all devices together; infinity where the system does not say."""
-    limits = [(device.memory_stats() or {}).get("bytes_limit") for device in jax.local_devices()]
-    return jax.process_count() * (sum(limits) if all(limits) else installed_memory())
+    limits = [(device.memory_stats() or {}).get("bytes_limit", 0) for device in jax.local_devices()]
+    return jax.process_count() * (sum(limits) or installed_memory())  # a CPU device does not say
 
 
 def parameter_counts(networks: Networks) -> str:

@@ -50,7 +50,7 @@ REFUSED = [
     ((30, 32, 3), {}, (), "got 30: the nearest are 28 and 32."),
     ((32, 130, 3), {}, ("--family", "vae"), "got 130: the nearest are 128 and 144."),
     ((32, 32, 3), {"label": np.arange(16) % 2}, ("--classes", 3), "has 2 classes; the model has 3: give --classes 2."),
-    ((32, 32, 3), {}, ("--text",), "There are no captions with words"),
+    ((32, 32, 3), {}, ("--text",), "There are no captions, or no words in them"),
     ((32, 32, 3), {}, ("--classes", -1), "--classes -1: expected at least 0"),
 ]
 
