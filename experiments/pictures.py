@@ -72,7 +72,7 @@ def conditioned(config: Config, network: nets.Module) -> nets.Module:
 
 def build_gan(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
     """The GAN."""
-    width, gamma = width_of(config, spec), 0.5 * math.prod(spec[:2]) / 64**2
+    width, gamma = width_of(config, spec), math.prod(spec[:2]) / 64**2
     gan = models.GAN(
         generator=conditioned(config, nets.ResizedGenerator(spec, width, 16 * width)),
         discriminator=conditioned(config, nets.ResizedDiscriminator(width, 16 * width)),
