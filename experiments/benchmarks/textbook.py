@@ -18,8 +18,7 @@ from torch import nn
 from jaxgen import ImageSpec, Update, chain, minimize
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
 from jaxgen.models import GAN, discriminator_loss, generator_loss, share_images
-from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
-from jaxgen.nets.gan.dcgan import halvings
+from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, halvings
 
 WIDTH, LATENT, LEARNING_RATE, BETA1 = 64, 100, 2e-4, 0.5
 

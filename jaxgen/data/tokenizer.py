@@ -88,7 +88,7 @@ def train_tokenizer(texts: Iterable[str], *, length: int, size: int) -> Tokenize
     trainer = library.trainers.WordLevelTrainer(special_tokens=list(SPECIAL), vocab_size=size, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() <= len(SPECIAL):
-        raise InputError("The captions hold no words to learn a vocabulary from.")
+        raise InputError("There are no captions, or no words in them; a folder's captions are in its metadata.jsonl.")
     tokenizer.enable_padding(length=length, pad_id=PADDING, pad_token=SPECIAL[PADDING])
     return Tokenizer(tokenizer.to_str())
 

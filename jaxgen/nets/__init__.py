@@ -1,6 +1,6 @@
 """Networks, the only place that imports Flax.  Each is a module without state of its own; `forward` runs it.
 
-    gan              DCGAN*, Residual*, R3GAN*, StyleGenerator
+    gan              DCGAN*, Residual*, R3GAN*, Resized*, StyleGenerator
     autoencoder      MLP*, Conv*, Residual*, Ladder*, Map*, Pyramid* encoders and decoders
     autoregressive   GatedPixelCNN, PixelCNNPlusPlus
     image_to_image   UNet, ClassicCNN, PatchDiscriminator
@@ -33,6 +33,7 @@ from jaxgen.nets.features.vgg import VGG16
 from jaxgen.nets.gan.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.gan.r3gan import R3GANDiscriminator, R3GANGenerator
 from jaxgen.nets.gan.residual import ResidualDiscriminator, ResidualGenerator
+from jaxgen.nets.gan.resized import ResizedDiscriminator, ResizedGenerator
 from jaxgen.nets.gan.style import StyleGenerator
 from jaxgen.nets.image_to_image.patch import PatchDiscriminator
 from jaxgen.nets.image_to_image.unet import ClassicCNN, UNet
@@ -41,6 +42,7 @@ from jaxgen.nets.layers.dropout import Dropout
 from jaxgen.nets.layers.forward import dense_outputs, forward
 from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.layers.resized_conv import ConvMeanPool, UpsampleConv
+from jaxgen.nets.layers.resizing import halvings
 from jaxgen.nets.layers.shifted import EVERYWHERE, Place, empty_memory, recall, with_ones
 from jaxgen.nets.layers.text import TextEncoder, WithText
 
@@ -80,6 +82,8 @@ __all__ = [
     "ResidualDiscriminator",
     "ResidualEncoder",
     "ResidualGenerator",
+    "ResizedDiscriminator",
+    "ResizedGenerator",
     "SentenceEncoder",
     "StyleGenerator",
     "TextEncoder",
@@ -92,6 +96,7 @@ __all__ = [
     "dense_outputs",
     "empty_memory",
     "forward",
+    "halvings",
     "recall",
     "with_ones",
 ]

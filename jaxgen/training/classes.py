@@ -14,15 +14,19 @@ MANY = 100
 
 
 def with_classes(config: Any, classes: int | None, source: str) -> Any:
-    """The config with the number of classes of its data where its option --classes is None; `source` names the data.
+    """The config with the number of classes of its data where its option --classes is None or auto.
+
+    `source` names the data.
 
     Raises:
       InputError: the data do not say how many classes they have.
     """
-    if getattr(config, "classes", 0) is not None:
+    given = getattr(config, "classes", 0)
+    if given not in (None, "auto"):
         return config
     if classes is None:
-        raise InputError(f"--classes is missing: {source} has no labels, or does not say how many classes there are.")
+        what = "--classes auto" if given else "--classes is missing"
+        raise InputError(f"{what}: {source} has no labels, or does not say how many classes there are.")
     return dataclasses.replace(config, classes=classes)
 
 

@@ -134,5 +134,5 @@ def require_bounds(options: Any) -> None:
         parts = (hint, *get_args(hint))  # those of `Count | None` and of `tuple[Count, ...]`
         for bounds in [bounds for part in parts for bounds in getattr(part, "__metadata__", ())]:
             for one in value if isinstance(value, tuple) else (value,):
-                if isinstance(bounds, Bounds) and one is not None and not bounds.allow(one):
+                if isinstance(bounds, Bounds) and isinstance(one, int | float) and not bounds.allow(one):
                     raise InputError(f"--{name.replace('_', '-')} {one}: expected {bounds}.")

@@ -21,12 +21,16 @@ from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.classes import require_classes, with_classes
 from jaxgen.training.config import RunConfig
 from jaxgen.training.display import Display
+from jaxgen.training.memory import require_memory
 from jaxgen.training.processes import Host
-from jaxgen.training.provenance import make_provenance
+from jaxgen.training.provenance import make_provenance, traced_step
 from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.run_directory import RunDirectory
 from jaxgen.training.start import start_from
 from jaxgen.training.watchdog import Watched
+
+SMALLER = "--batch-size, the width of the networks or the images"
+"""What needs less memory if it is smaller."""
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
 Prepare = Callable[[Dataset], Dataset]
@@ -36,8 +40,8 @@ Source = Dataset | StreamedDataset | RandomAccess
 class Run(NamedTuple):
     """All that a run reads and writes.
 
-    `first_state` is the state before the first step, `record` the content of `config.json`, and `began` the time
-    (`time.monotonic()`) at which the run began.
+    `first_state` is the state before the first step, `needed` the bytes of memory that a step needs, `record` the
+    content of `config.json`, and `began` the time (`time.monotonic()`) at which the run began.
     """
 
     config: RunConfig
@@ -45,6 +49,7 @@ class Run(NamedTuple):
     dataset: Dataset | StreamedDataset
     strategy: Strategy
     first_state: TrainState
+    needed: int
     record: dict[str, Any]
     directory: RunDirectory
     checkpoints: Checkpoints
@@ -78,7 +83,7 @@ def prepare_run(
     """Loads the data and builds the recipe, the strategy and the first state.
 
     Raises:
-      InputError: the config or the data cannot be used.
+      InputError: the config or the data cannot be used, or the memory is not enough.
     """
     read = load_data(config, data, display.say)
     dataset = prepared(read, prepare, config.memory_gib)
@@ -97,10 +102,12 @@ def prepare_run(
     directory = RunDirectory(config.out or Path("runs") / name)
     checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
     state = first_state(config, recipe)
-    record = make_provenance(config, recipe, dataset, state, name, read=read, from_python=data is not None)
+    program = traced_step(config, recipe, dataset, state)
+    needed = require_memory(program, SMALLER)
+    record = make_provenance(config, recipe, dataset, program, name=name, read=read, from_python=data is not None)
     if config.start_from and host.is_first and not (config.resume and checkpoints.steps()):
         state, record["started_from"] = start_from(config.start_from, recipe, state, record, display.say)
-    return Run(config, recipe, dataset, strategy, state, record, directory, checkpoints, display, host, began)
+    return Run(config, recipe, dataset, strategy, state, needed, record, directory, checkpoints, display, host, began)
 
 
 def load_data(config: RunConfig, data: Source | None, announce: Callable[[str], None]) -> Dataset | StreamedDataset:

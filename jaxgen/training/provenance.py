@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.extend.core import ClosedJaxpr
 
 from jaxgen.core.step import make_step
 from jaxgen.core.types import TrainState
@@ -30,20 +31,18 @@ def make_provenance(
     config: RunConfig,
     recipe: Recipe,
     dataset: Dataset | StreamedDataset,
-    state: TrainState,
-    name: str,
+    program: ClosedJaxpr,
     *,
+    name: str,
     read: Dataset | StreamedDataset,
     from_python: bool,
 ) -> dict[str, Any]:
-    """The record of a run that begins now.
+    """The record of a run of a traced step that begins now.
 
     `sessions` has an entry for each time that the run was begun or resumed, `places` the absolute path of each option
     that is a path.  `read` is the data set before it was prepared.  `from_python` says that it came from Python:
-    `--data`, which was not read, is recorded as None.
-
-    Raises:
-      ValueError, TypeError: the recipe does not fit the data or itself.
+    `--data`, which was not read, is recorded as None.  `recipe` is the SHA-256 of the step: the algorithm itself,
+    whatever its options are called.
     """
     options = dataclasses.asdict(config) | ({"data": None} if from_python else {})
     session = {
@@ -68,7 +67,7 @@ def make_provenance(
         },
         "conditions": recorded_conditions(recipe, dataset),
         "places": places(options),
-        "recipe": recipe_digest(config, recipe, dataset, state),
+        "recipe": sha256(re.sub(r"0x[0-9a-f]+", "", str(program)).encode()).hexdigest(),
         "sessions": [session],
     }
     return json.loads(json.dumps(record, default=str))
@@ -91,8 +90,10 @@ def places(options: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(path.resolve()) for name, path in paths.items()}
 
 
-def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState) -> str:
-    """SHA-256 of one traced step: the algorithm itself, whatever its options are called.
+def traced_step(
+    config: RunConfig, recipe: Recipe, dataset: Dataset | StreamedDataset, state: TrainState
+) -> ClosedJaxpr:
+    """The program of one step, not compiled.
 
     Raises:
       ValueError, TypeError: the recipe does not fit the data or itself.
@@ -106,7 +107,7 @@ def recipe_digest(config: RunConfig, recipe: Recipe, dataset: Dataset | Streamed
         if unknown := [name for name in names if name not in metrics]:
             expected = ", ".join(map(repr, sorted(metrics)))
             raise ValueError(f"{unknown[0]!r} in the recipe's {field} is not a metric; the metrics are: {expected}.")
-    return sha256(re.sub(r"0x[0-9a-f]+", "", str(program)).encode()).hexdigest()
+    return program
 
 
 def fingerprint(record: Mapping[str, Any]) -> str:

@@ -24,15 +24,13 @@ from jaxgen.training.classes import with_classes
 from jaxgen.training.config import require_bounds
 from jaxgen.training.display import Display
 from jaxgen.training.loop import train_loop
-from jaxgen.training.prepare import ConfigT, Prepare, Run, Source, prepare_run
+from jaxgen.training.memory import GIB, parameter_counts
+from jaxgen.training.prepare import SMALLER, ConfigT, Prepare, Run, Source, prepare_run
 from jaxgen.training.processes import this_host
 from jaxgen.training.provenance import fingerprint
 from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.rollback import restore
 from jaxgen.training.run_directory import RunDirectory, require_format, require_same_run
-
-SMALLER = "--batch-size, the width of the networks or the images"
-"""What needs less memory if it is smaller."""
 
 
 def run(
@@ -117,6 +115,8 @@ def announce(run: Run, step: int) -> None:
     """Prints what is trained on which data and devices."""
     dataset, count, kind = run.dataset, run.strategy.devices, jax.devices()[0].device_kind
     run.display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
+    counts = parameter_counts(run.first_state.networks)
+    run.display.say(f"Parameters: {counts}; about {run.needed / GIB:.1f} GiB of memory for training")
     devices = f"{count} x {kind}" if count > 1 else kind
     run.display.say(f"Training on {devices} in {run.directory.path} from step {step:,}")
     if run.dataset.class_names and "label" in run.recipe.sampler.conditions:

@@ -102,19 +102,20 @@ class ConvDecoder(nn.Module):
 
 
 class ResidualEncoder(nn.Module):
-    """From images [B, H, W, C] with sides that are multiples of 4: strided convolutions and residual blocks."""
+    """From images [B, H, W, C] with sides that are multiples of 2^levels: strided convolutions and residual blocks."""
 
     latent_size: int
     width: int = 32
     blocks: int = 2
     hidden: int = 256
+    levels: int = 2
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> MeanAndLogVariance:
-        require_multiple(image.shape[1:3], 4)
-        for width in (self.width, 2 * self.width):
-            image = Conv(width, (4, 4), (2, 2), dtype=self.dtype)(image)
+        require_multiple(image.shape[1:3], 2**self.levels)
+        for level in range(self.levels):
+            image = Conv(channels(self.width, level), (4, 4), (2, 2), dtype=self.dtype)(image)
             for _ in range(self.blocks):
                 image = Block(dtype=self.dtype)(image)
         features = with_condition(jax.nn.gelu(image).reshape(image.shape[0], -1), condition)
@@ -123,24 +124,31 @@ class ResidualEncoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """From latents [B, Z] to [B, H, W, P], the size in `output`: residual blocks, upsampled twice by depth to space."""
+    """From latents [B, Z] to [B, H, W, P], the size in `output`: residual blocks, upsampled by depth to space."""
 
     output: ImageSpec
     width: int = 32
     blocks: int = 2
     hidden: int = 256
+    levels: int = 2
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
-        require_multiple(self.output[:2], 4)
+        require_multiple(self.output[:2], 2**self.levels)
         features = jax.nn.gelu(nn.Dense(self.hidden, dtype=self.dtype)(with_condition(latent, condition)))
-        image = to_map(features, self.output, 4, 2 * self.width, self.dtype)
-        for width in (self.width, self.output.channels):
+        *widths, last = [self.output.channels, *(channels(self.width, level) for level in range(self.levels))]
+        image = to_map(features, self.output, 2**self.levels, last, self.dtype)
+        for width in reversed(widths):
             for _ in range(self.blocks):
                 image = Block(dtype=self.dtype)(image)
             image = enlarge(Conv(4 * width, (3, 3), dtype=self.dtype)(jax.nn.gelu(image)))
         return image.astype(jnp.float32)
+
+
+def channels(width: int, level: int) -> int:
+    """The channels of a residual network's maps: twice as many at half the size, at most eight times `width`."""
+    return width << min(level, 3)
 
 
 def posterior(features: Array, latent_size: int, dtype: jnp.dtype) -> MeanAndLogVariance:

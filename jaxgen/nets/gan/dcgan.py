@@ -1,8 +1,9 @@
 """The deep convolutional GAN.  Radford, Metz and Chintala (2016), https://arxiv.org/abs/1511.06434.
 
 The networks halve or double maps between the image and the smallest map, which has a side that is odd or 4:
-28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4.  The layer next to the image has `width` channels and each smaller layer twice
-as many, so that 64x64x3 at width 64 is the paper's 100 -> 512 -> 256 -> 128 -> 64 -> 3.
+28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4, 96x64 -> 48x32 -> 24x16 -> 12x8 -> 6x4.  The layer next to the image has
+`width` channels and each smaller layer twice as many, so that 64x64x3 at width 64 is the paper's
+100 -> 512 -> 256 -> 128 -> 64 -> 3.
 
 `hidden` adds a dense layer of that many features between the latent and the first map, and between the last map and
 the logit, as in InfoGAN's networks for MNIST (1,024).  Chen et al. (2016), https://arxiv.org/abs/1606.03657, table 1.
@@ -20,33 +21,13 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
-from jaxgen.io.errors import InputError
 from jaxgen.nets.layers.conditioning import with_condition, with_projection
 from jaxgen.nets.layers.conv import Conv, ConvTranspose
 from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
+from jaxgen.nets.layers.resizing import halvings
 
 NORMAL = nn.initializers.normal(0.02)
 """The paper's initialisation."""
-
-
-def halvings(spec: ImageSpec) -> int:
-    """The number of times that an image is halved.
-
-    Raises:
-      InputError: a side is not a multiple of 4 from 28 to 128, or the channels are not 1 or 3.
-
-    >>> halvings(ImageSpec(28, 28, 1)), halvings(ImageSpec(64, 64, 3))
-    (2, 4)
-    """
-    for side in (spec.height, spec.width):
-        if side % 4 or not 28 <= side <= 128:
-            raise InputError(f"This network takes images whose sides are multiples of 4 from 28 to 128; got {side}.")
-    if spec.channels not in (1, 3):
-        raise InputError(f"This network draws images of 1 or 3 channels; got {spec.channels}.")
-    count, height, width = 0, spec.height, spec.width
-    while height % 2 == 0 and width % 2 == 0 and min(height, width) > 4:
-        count, height, width = count + 1, height // 2, width // 2
-    return count
 
 
 class DCGANGenerator(nn.Module):

@@ -12,10 +12,9 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
-from jaxgen.nets.gan.dcgan import halvings
 from jaxgen.nets.layers.conditioning import with_condition, with_projection
 from jaxgen.nets.layers.conv import Conv
-from jaxgen.nets.layers.resizing import grouped_conv, smooth_downsample, smooth_upsample
+from jaxgen.nets.layers.resizing import grouped_conv, halvings, smooth_downsample, smooth_upsample
 
 GROUP = 16
 """The largest number of channels in a group."""

@@ -15,12 +15,11 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
-from jaxgen.nets.gan.dcgan import halvings
 from jaxgen.nets.layers.conditioning import with_projection
 from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.layers.resized_conv import ConvMeanPool, UpsampleConv
-from jaxgen.nets.layers.resizing import mean_pool, upsample
+from jaxgen.nets.layers.resizing import halvings, mean_pool, upsample
 
 GLOROT = nn.initializers.glorot_uniform()
 

@@ -20,10 +20,9 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
-from jaxgen.nets.gan.dcgan import halvings
 from jaxgen.nets.layers.conditioning import with_condition
 from jaxgen.nets.layers.conv import conv
-from jaxgen.nets.layers.resizing import smooth_upsample
+from jaxgen.nets.layers.resizing import halvings, smooth_upsample
 
 MIXED = 0.9
 """The probability of style mixing in training."""

@@ -1,12 +1,16 @@
-"""Maps [B, H, W, C] of half or twice the size."""
+"""Maps [B, H, W, C] of half or twice the size, and the sizes of images that can be halved."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 
+from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
 from jaxgen.io.errors import InputError
 from jaxgen.nets.layers.conv import conv
+
+SIDES = (*range(28, 128, 4), *range(128, 513, 16))
+"""The sides of images that these networks draw."""
 
 
 def upsample(image: Array) -> Array:
@@ -100,12 +104,44 @@ def _part(array: Array, axis: int, start: int, count: int) -> Array:
     return array[(slice(None),) * axis + (slice(start, start + count),)]
 
 
-def require_multiple(sides: Iterable[int], factor: int) -> None:
+def halvings(spec: ImageSpec) -> int:
+    """The number of times that an image is halved.
+
+    Raises:
+      InputError: a side is not a multiple of 4 from 28 to 128 or a multiple of 16 up to 512, or the channels are not 1
+        or 3.
+
+    >>> halvings(ImageSpec(28, 28, 1)), halvings(ImageSpec(64, 64, 3)), halvings(ImageSpec(192, 256, 3))
+    (2, 4, 6)
+    """
+    require_sides(spec[:2], SIDES, "multiples of 4 from 28 to 128, or of 16 up to 512")
+    if spec.channels not in (1, 3):
+        raise InputError(f"This network draws images of 1 or 3 channels; got {spec.channels}.")
+    count, height, width = 0, spec.height, spec.width
+    while height % 2 == 0 and width % 2 == 0 and min(height, width) > 4:
+        count, height, width = count + 1, height // 2, width // 2
+    return count
+
+
+def require_multiple(sides: Sequence[int], factor: int) -> None:
     """Refuses an image whose sides are not multiples of `factor`.
 
     Raises:
-      InputError: naming the side.
+      InputError: naming the side and the nearest that fit.
+    """
+    require_sides(sides, range(factor, max(sides) + 2 * factor, factor), f"multiples of {factor}")
+
+
+def require_sides(sides: Sequence[int], allowed: Sequence[int], expected: str) -> None:
+    """Refuses an image with a side that is not among those allowed, in increasing order; `expected` describes them.
+
+    Raises:
+      InputError: naming the side and the nearest that fit.
     """
     for side in sides:
-        if side % factor:
-            raise InputError(f"This network takes images whose sides are multiples of {factor}; got {side}.")
+        if side not in allowed:
+            below, above = [n for n in allowed if n < side], [n for n in allowed if n > side]
+            near = " and ".join(map(str, below[-1:] + above[:1]))
+            raise InputError(
+                f"This network takes images whose sides are {expected}; got {side}: the nearest are {near}."
+            )

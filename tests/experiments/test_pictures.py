@@ -1,0 +1,89 @@
+"""Any pictures: the experiment's options, and what it says and refuses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen import ImageSpec, make_step
+from jaxgen.training import first_state, memory
+from tests.programs import ROOT, load_program, run_here
+
+pictures = load_program(ROOT / "experiments" / "pictures.py")
+SPEC = ImageSpec(32, 48, 3)
+
+
+def write_labelled(path, num=16, shape=(32, 32, 3), **fields):
+    image = np.random.default_rng(0).integers(0, 256, (num, *shape), dtype=np.uint8)
+    np.savez(path, image=image, **fields)
+    return path
+
+
+@pytest.mark.parametrize("family", ["gan", "vae"])
+def test_a_step_of_rectangles_with_classes_and_captions_keeps_the_types(family):
+    config = pictures.Config(family=family, width=2, batch_size=4, classes=3, text=True, words=5, vocabulary=7)
+    recipe = pictures.build(config, SPEC)
+    state = jax.eval_shape(lambda: first_state(config, recipe))
+    batch = {
+        "image": jax.ShapeDtypeStruct((4, *SPEC), jnp.uint8),
+        "label": jax.ShapeDtypeStruct((4,), jnp.int32),
+        "text": jax.ShapeDtypeStruct((4, 5), jnp.int32),
+    }
+    after, metrics = jax.eval_shape(make_step(recipe.update), state, batch)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert set(recipe.discriminators) <= metrics.keys()
+    assert set(recipe.sampler.conditions) == {"label", "text"}
+
+
+def test_wider_presets_have_more_parameters_and_larger_images_narrower_maps():
+    def widths(side):
+        spec = ImageSpec(side, side, 3)
+        return [pictures.width_of(pictures.Config(preset=preset), spec) for preset in ("small", "base", "large")]
+
+    assert widths(64) == [8, 16, 32]
+    assert widths(256) == [4, 8, 16]
+    assert pictures.width_of(pictures.Config(width=3, preset="large"), SPEC) == 3
+
+
+REFUSED = [
+    ((32, 40, 3), {}, ("--classes", "auto"), "--classes auto: "),
+    ((30, 32, 3), {}, (), "got 30: the nearest are 28 and 32."),
+    ((32, 130, 3), {}, ("--family", "vae"), "got 130: the nearest are 128 and 144."),
+    ((32, 32, 3), {"label": np.arange(16) % 2}, ("--classes", 3), "has 2 classes; the model has 3: give --classes 2."),
+    ((32, 32, 3), {}, ("--text",), "There are no captions, or no words in them"),
+    ((32, 32, 3), {}, ("--classes", -1), "--classes -1: expected at least 0"),
+]
+
+
+@pytest.mark.parametrize(("shape", "fields", "options", "message"), REFUSED)
+def test_what_cannot_be_done_is_refused_in_one_line(tmp_path, monkeypatch, capsys, shape, fields, options, message):
+    data = write_labelled(tmp_path / "some.npz", shape=shape, **fields)
+    given = ("--data", data, "--out", tmp_path / "run", "--width", 2, "--batch-size", 4, "--steps", 1, *options)
+    assert run_here(monkeypatch, pictures.main, *given) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_networks_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(memory, "device_memory", lambda: 2.0**20)
+    data = write_labelled(tmp_path / "some.npz")
+    options = ("--data", data, "--out", tmp_path / "run", "--width", 2, "--batch-size", 4)
+    assert run_here(monkeypatch, pictures.main, *options) == 2
+    assert "GiB of memory, and there are 0.0: make --batch-size, the width" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_classes_auto_are_those_of_the_data(tmp_path):
+    data = write_labelled(tmp_path / "some.npz", label=np.arange(16) % 4)
+    config = pictures.Config(data=str(data), out=tmp_path / "run", classes="auto", steps=1, batch_size=4, width=1)
+    seen = {}
+
+    def build(config, spec):
+        seen["classes"] = config.classes
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pictures.run(config, build, name="pictures")
+    assert seen == {"classes": 4}
