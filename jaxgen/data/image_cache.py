@@ -9,6 +9,8 @@ from jaxgen.io.files import cache_folder
 
 CACHED_FROM = 1_000
 """From so many images on, their arrays are cached."""
+MOST_BYTES = 2**31
+"""Larger arrays are not: they would fill a small disk."""
 
 
 def cached_arrays(key: str, most_bytes: int | None) -> dict[str, np.ndarray] | None:
@@ -21,7 +23,7 @@ def cached_arrays(key: str, most_bytes: int | None) -> dict[str, np.ndarray] | N
 
 def cache_arrays(key: str, arrays: dict[str, np.ndarray]) -> None:
     """Writes the arrays of a data set of many images, and deletes the least recently used of others."""
-    if len(arrays["image"]) >= CACHED_FROM:
+    if len(arrays["image"]) >= CACHED_FROM and sum(array.nbytes for array in arrays.values()) <= MOST_BYTES:
         write_cached(_path(key), arrays)
         trim_cache(_path(key).parent)
 

@@ -90,7 +90,7 @@ def prepare_run(
     config = with_classes(config, dataset.classes, dataset.source)
     require_different(dataset)
     if config.batch_size > dataset.size:
-        raise InputError(f"--batch-size {config.batch_size} is larger than the data: {dataset.size} images.")
+        raise InputError(f"--batch-size {config.batch_size} is larger than the data: {_images(dataset.size)}.")
     strategy = choose_strategy(config.parallel, host)
     require_divisible(config.batch_size, strategy.devices)
     recipe = build(config, dataset.spec)
@@ -108,6 +108,10 @@ def prepare_run(
     if config.start_from and host.is_first and not (config.resume and checkpoints.steps()):
         state, record["started_from"] = start_from(config.start_from, recipe, state, record, display.say)
     return Run(config, recipe, dataset, strategy, state, needed, record, directory, checkpoints, display, host, began)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def load_data(config: RunConfig, data: Source | None, announce: Callable[[str], None]) -> Dataset | StreamedDataset:

@@ -141,7 +141,6 @@ def require_sides(sides: Sequence[int], allowed: Sequence[int], expected: str) -
     for side in sides:
         if side not in allowed:
             below, above = [n for n in allowed if n < side], [n for n in allowed if n > side]
-            near = " and ".join(map(str, below[-1:] + above[:1]))
-            raise InputError(
-                f"This network takes images whose sides are {expected}; got {side}: the nearest are {near}."
-            )
+            near = below[-1:] + above[:1]
+            nearest = f"the nearest {'is' if len(near) == 1 else 'are'} {' and '.join(map(str, near))}"
+            raise InputError(f"This network takes images whose sides are {expected}; got {side}: {nearest}.")
