@@ -25,7 +25,7 @@ TINY = {
     "evaluate_every": 0,
     "encoder_steps": 1,
 }
-FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600")}
+FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600", "--allow-few")}
 ELSEWHERE = re.compile(r"benchmarks/|classifiers/classifier|--distributed")
 """These take minutes even at their smallest, need a whole large data set, or have tests of their own."""
 

@@ -1,6 +1,10 @@
 """Images of any shape and colour, brought to one size."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -246,3 +250,17 @@ def test_a_run_on_mixed_sizes_is_evaluated_on_images_prepared_as_it_was(tmp_path
     assert run_here(monkeypatch, main, "evaluate", out, "--num", 60, "--allow-few") == 0
     assert run_here(monkeypatch, toy_experiment.main, *shared, "--size", "28", "--steps", 3, "--fit", "pad") == 2
     assert "fit = crop, not pad" in capsys.readouterr().err
+
+
+def test_the_benchmark_of_reading_compares_with_pillow(tmp_path):
+    program = ROOT / "experiments" / "benchmarks" / "reading.py"
+    out = tmp_path / "out.json"
+    options = "--images", "6", "--turns", "1", "--size", "16", "--out", str(out)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, program, *options], check=True, timeout=300, env=environment)
+    record = json.loads(out.read_text())
+    assert {name: len(turns) for name, turns in record["seconds"].items()} == {
+        "Pillow alone": 1,
+        "first start": 1,
+        "second start": 1,
+    }
