@@ -46,15 +46,15 @@ class Config(RunConfig):
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
     """The largest size of the vocabulary, including two special tokens."""
     width: Count | None = None
-    """Channels of maps as large as the image; by default 16 up to 128x128 and 8 above, for small half, large twice."""
+    """Channels of the largest maps; by default 16 up to 128x128 and 8 above, half for small and twice for large."""
     latent_size: Count = 64
     """Latent dimension."""
-    learning_rate: Positive = 1e-3
-    """Adam's; it decays as lr / (1 + step / 16,000)."""
+    learning_rate: Positive | None = None
+    """Adam's, by default 1e-3 for gan and 3e-4 for vae; it decays as lr / (1 + step / 16,000)."""
 
 
 def width_of(config: Config, spec: ImageSpec) -> int:
-    """Channels of maps as large as the image."""
+    """Channels of the largest maps."""
     base = 16 if math.prod(spec[:2]) <= 128 * 128 else 8
     return config.width or {"small": base // 2, "base": base, "large": 2 * base}[config.preset]
 
@@ -106,7 +106,7 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
     """The VAE."""
     likelihood, levels = discretized_logistic_mixture(5), nets.halvings(spec)
     output = spec._replace(channels=likelihood.num_params(spec.channels))
-    width = 2 * width_of(config, spec)  # that of maps of half the sides
+    width = width_of(config, spec)
     vae = models.VAE(
         encoder=conditioned(config, nets.ResidualEncoder(config.latent_size, width, 1, 256, levels)),
         decoder=conditioned(config, nets.ResidualDecoder(output, width, 1, 256, levels)),
@@ -131,8 +131,8 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
-    b1, b2 = (0.0, 0.99) if config.family == "gan" else (0.9, 0.999)
-    adam = optax.adam(lambda step: config.learning_rate / (1 + step / 16_000), b1=b1, b2=b2)
+    rate, b1, b2 = (1e-3, 0.0, 0.99) if config.family == "gan" else (3e-4, 0.9, 0.999)
+    adam = optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
     return (build_gan if config.family == "gan" else build_vae)(config, spec, adam)
 
 
