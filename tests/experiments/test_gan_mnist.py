@@ -50,7 +50,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert record["experiment"] == "gan_mnist"
     assert record["config"]["width"] == 2
     assert set(record["data"]) == {
-        *("source", "split", "images", "digest", "digest_as_read", "is_streamed", "class_names"),
+        *("source", "split", "images", "shape", "digest", "digest_as_read", "is_streamed", "class_names"),
     }
     assert {"jax", "flax", "optax", "orbax-checkpoint", "jaxgen"} <= record["sessions"][0]["versions"].keys()
     assert [row["step"] for row in directory.rows()] == [50, 60, 100, 120]
