@@ -28,6 +28,8 @@ from jaxgen.losses.divergence import gaussian_log_density
 LEVELS = 256
 LEAST_LOG_SCALE = -7.0
 """Lower bound on the log scale of a logistic: a narrower one lies within one level."""
+MOST_LOG_SCALE = 7.0
+"""Upper bound: a wider one is flat over all levels, and far beyond it their probabilities would be rounded to 0."""
 
 
 class Likelihood(NamedTuple):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.image import to_float
 from jaxgen.core.types import Array
-from jaxgen.losses.likelihood import LEAST_LOG_SCALE, LEVELS, Likelihood
+from jaxgen.losses.likelihood import LEAST_LOG_SCALE, LEVELS, MOST_LOG_SCALE, Likelihood
 
 HALF = 1 / (LEVELS - 1)
 """Half a level."""
@@ -87,9 +87,13 @@ def _split(components: int, dist_params: Array) -> Mixture:
     return Mixture(
         jax.nn.log_softmax(dist_params[..., 0, :]),
         dist_params[..., 1 : channels + 1, :],
-        jnp.maximum(dist_params[..., channels + 1 : 2 * channels + 1, :], LEAST_LOG_SCALE),
+        _bounded(dist_params[..., channels + 1 : 2 * channels + 1, :]),
         jnp.tanh(dist_params[..., 2 * channels + 1 :, :]),
     )
+
+
+def _bounded(log_scales: Array) -> Array:
+    return jnp.clip(log_scales, LEAST_LOG_SCALE, MOST_LOG_SCALE)
 
 
 def _tempered(dist_params: Array, temperature: float, components: int) -> Array:
@@ -97,7 +101,7 @@ def _tempered(dist_params: Array, temperature: float, components: int) -> Array:
     channels = _channels(components, dist_params.shape[-1])
     ends = [components * count for count in (1, channels + 1, 2 * channels + 1)]
     logits, means, log_scales, others = jnp.split(dist_params, ends, axis=-1)
-    log_scales = jnp.maximum(log_scales, LEAST_LOG_SCALE) + math.log(temperature)
+    log_scales = _bounded(log_scales) + math.log(temperature)
     return jnp.concatenate([logits / temperature, means, log_scales, others], axis=-1)
 
 

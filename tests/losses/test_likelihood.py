@@ -53,6 +53,15 @@ def test_levels_have_probabilities_that_sum_to_one(name, seed):
     np.testing.assert_allclose(np.exp(np.asarray(log_prob, np.float64)).sum(), 1, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("scale", [1e2, 1e4])
+def test_likelihoods_of_a_network_gone_astray_have_finite_gradients(name, scale):
+    given, images = dist_params(EVERY[name][0], 3, (4, 4), scale), some_images(4, 4, 3)
+    value, slope = jax.jit(jax.value_and_grad(EVERY[name][0].log_prob))(given, images)
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()
+
+
 @pytest.mark.parametrize("levels", [2, 5])
 def test_fewer_levels_sum_to_one_too(levels):
     likelihood = categorical(levels)
