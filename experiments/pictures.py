@@ -16,11 +16,13 @@ from typing import Annotated, Literal
 import optax
 import tyro
 
-from jaxgen import ImageSpec, add, chain, ema, lazily, minimize, models, nets
+from jaxgen import ImageSpec, InputError, add, chain, ema, lazily, minimize, models, nets
 from jaxgen.data import Dataset, train_tokenizer, with_text
 from jaxgen.export import export_controls
 from jaxgen.losses import discretized_logistic_mixture, logistic_discriminator, non_saturating_generator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
+
+WORDS, VOCABULARY = 24, 4_096  # the most words of a caption, and of all captions
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,6 @@ class Config(RunConfig):
     """Classes that the networks are conditioned on; auto for those of the data, such as its subfolders; 0 for none."""
     text: bool = False
     """Condition the networks on the captions in the folder's metadata.jsonl."""
-    words: Count = 16
-    """The largest number of words of a caption."""
-    vocabulary: Annotated[int, Bounds(least=3)] = 4_096
-    """The largest size of the vocabulary, including two special tokens."""
     width: Count | None = None
     """Channels of the largest maps; by default 16 up to 128x128 and 8 above, half for small and twice for large."""
     latent_size: Count = 64
@@ -55,6 +53,8 @@ class Config(RunConfig):
 
 def width_of(config: Config, spec: ImageSpec) -> int:
     """Channels of the largest maps."""
+    if config.width and config.preset != Config.preset:
+        raise InputError(f"--preset {config.preset} and --width {config.width}: give one of them.")
     base = 16 if math.prod(spec[:2]) <= 128 * 128 else 8
     return config.width or {"small": base // 2, "base": base, "large": 2 * base}[config.preset]
 
@@ -62,12 +62,12 @@ def width_of(config: Config, spec: ImageSpec) -> int:
 def conditions_of(config: Config) -> models.Conditions:
     """What the networks are conditioned on."""
     classes = config.classes if isinstance(config.classes, int) else 0  # a run has put the number of its data there
-    return (models.text(config.words) if config.text else {}) | (models.labels(classes) if classes else {})
+    return (models.text(WORDS) if config.text else {}) | (models.labels(classes) if classes else {})
 
 
 def conditioned(config: Config, network: nets.Module) -> nets.Module:
     """The network, which reads captions if there are any."""
-    return nets.WithText(network, nets.TextEncoder(config.vocabulary)) if config.text else network
+    return nets.WithText(network, nets.TextEncoder(VOCABULARY)) if config.text else network
 
 
 def build_gan(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
@@ -141,7 +141,7 @@ def main() -> None:
     config = tyro.cli(Config)
 
     def tokenized(dataset: Dataset) -> Dataset:
-        return with_text(dataset, train_tokenizer(dataset.captions, length=config.words, size=config.vocabulary))
+        return with_text(dataset, train_tokenizer(dataset.captions, length=WORDS, size=VOCABULARY))
 
     run(config, build, name="pictures", prepare=tokenized if config.text else None)
 

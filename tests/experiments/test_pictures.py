@@ -21,13 +21,13 @@ def write_labelled(path, num=16, shape=(32, 32, 3), **fields):
 
 @pytest.mark.parametrize("family", ["gan", "vae"])
 def test_a_step_of_rectangles_with_classes_and_captions_keeps_the_types(family):
-    config = pictures.Config(family=family, width=2, batch_size=4, classes=3, text=True, words=5, vocabulary=7)
+    config = pictures.Config(family=family, width=2, batch_size=4, classes=3, text=True)
     recipe = pictures.build(config, SPEC)
     state = jax.eval_shape(lambda: first_state(config, recipe))
     batch = {
         "image": jax.ShapeDtypeStruct((4, *SPEC), jnp.uint8),
         "label": jax.ShapeDtypeStruct((4,), jnp.int32),
-        "text": jax.ShapeDtypeStruct((4, 5), jnp.int32),
+        "text": jax.ShapeDtypeStruct((4, pictures.WORDS), jnp.int32),
     }
     after, metrics = jax.eval_shape(make_step(recipe.update), state, batch)
     assert jax.tree.structure(after) == jax.tree.structure(state)
@@ -42,7 +42,7 @@ def test_wider_presets_have_more_parameters_and_larger_images_narrower_maps():
 
     assert widths(64) == [8, 16, 32]
     assert widths(256) == [4, 8, 16]
-    assert pictures.width_of(pictures.Config(width=3, preset="large"), SPEC) == 3
+    assert pictures.width_of(pictures.Config(width=3), SPEC) == 3
 
 
 REFUSED = [
@@ -52,6 +52,7 @@ REFUSED = [
     ((32, 32, 3), {"label": np.arange(16) % 2}, ("--classes", 3), "has 2 classes; the model has 3: give --classes 2."),
     ((32, 32, 3), {}, ("--text",), "There are no captions, or no words in them"),
     ((32, 32, 3), {}, ("--classes", -1), "--classes -1: expected at least 0"),
+    ((32, 32, 3), {}, ("--width", 4, "--preset", "large"), "--preset large and --width 4: give one of them"),
 ]
 
 
