@@ -1,5 +1,6 @@
 """`python -m jaxgen evaluate`: measures of drawn images, as a table and as a JSON file."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from jaxgen.cli.image_sets import (
 from jaxgen.cli.trained_on import data_of, places_of, read_record, read_trained_on
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.dataset import Dataset
-from jaxgen.data.image_options import Fit, ImageOptions, image_options
+from jaxgen.data.image_options import Fit, ImageOptions, image_options, shape_of
 from jaxgen.evaluation import (
     METRICS,
     Evaluated,
@@ -70,7 +71,7 @@ class Evaluate:
     """How images of another shape get that size: crop, pad or stretch."""
     background: str | None = None
     """Behind transparent pixels and around padded images: white, black, #rrggbb or median."""
-    grey: bool | None = None
+    grey: bool = False
     """Read all images as grey."""
     offline: bool = False
     """Never download."""
@@ -103,13 +104,17 @@ def evaluate_images(options: Evaluate) -> None:
     out = _output(options, run)
     record = read_record(run) if run else {}
     config = record.get("config", {})
-    typed = {name: getattr(options, name) for name in ImageOptions._fields}
-    images = image_options(config | {name: value for name, value in typed.items() if value is not None})
+    typed = {name: value for name in ImageOptions._fields if (value := getattr(options, name))}
+    images = image_options(config | typed)
     reading = DataOptions(_data_folder(options, record), options.offline, images)
     name = options.data or data_of(record)
-    sampler = _read_sampler(run, options, name or "<data>", reading.folder) if run else None
+    sampler = _read_sampler(run, options, name or "<data>", reading) if run else None
     if name is None:
         raise InputError(f"--data is missing: {options.images} names no data to compare with; give it as --data mnist.")
+    if run and options.data is None and typed:
+        raise InputError(
+            f"--{next(iter(typed))}: {options.images} is compared with the data of its run, read as there; give --data."
+        )
     whole = read_trained_on(options.images, record, reading) if options.data is None else None
     training = needs_training(metrics)
     real = read_real(
@@ -162,7 +167,7 @@ def _data_folder(options: Evaluate, record: Mapping[str, Any]) -> Path | None:
     return options.data_dir
 
 
-def _read_sampler(run: Path, options: Evaluate, data: str, folder: Path | None) -> ExportedSampler:
+def _read_sampler(run: Path, options: Evaluate, data: str, reading: DataOptions) -> ExportedSampler:
     """The sampler of a run that is unconditional or conditioned on labels alone."""
     sampler = load_sampler(run / "sampler")
     inputs = [name for name, condition in sampler.conditions.items() if not condition.classes]
@@ -171,12 +176,16 @@ def _read_sampler(run: Path, options: Evaluate, data: str, folder: Path | None) 
         drawing = f"python -m jaxgen sample {run} {examples} --num {options.num} --out drawn.npz"
         evaluating = f"python -m jaxgen evaluate drawn.npz --data {data}"
         further = {
-            "--data-dir": folder,
+            "--data-dir": reading.folder,
             "--inception": options.inception,
             "--split": options.split,
             "--num": options.num,
+            "--size": reading.images.size and shape_of(reading.images.size),
+            "--fit": reading.images.fit if reading.images.size else None,
+            "--background": None if reading.images.background == "white" else shlex.quote(reading.images.background),
         }
         evaluating += "".join(f" {option} {value}" for option, value in further.items() if value is not None)
+        evaluating += " --grey" if reading.images.grey else ""
         conditions = " and ".join(inputs)
         raise InputError(f"{run} is conditioned on {conditions}: draw with {drawing}; and then {evaluating}")
     return sampler

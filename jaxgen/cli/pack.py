@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxgen.data.hub import HUB
 from jaxgen.data.image_options import Fit, image_options
 from jaxgen.data.pack_shards import pack
 from jaxgen.data.shards import MANIFEST
@@ -65,7 +66,8 @@ def pack_images(options: Pack) -> None:
         images=images,
         skipped=skipped,
     )
-    source = options.source if options.source in NAMES else str(expanded(options.source).resolve())
+    is_named = options.source in NAMES or options.source.startswith(HUB)
+    source = options.source if is_named else str(expanded(options.source).resolve())
     record = {"source": source, "split": options.split, **images._asdict()}
     packed = pack(dataset, options.out, record=record, skipped=skipped)
     for line in packed.damaged[:LISTED]:

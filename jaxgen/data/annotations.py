@@ -73,13 +73,14 @@ def _names(files: Listing) -> list[str]:
 
 def _sidecars(files: Listing, names: list[str], suffix: str, announce: Callable[[str], None]) -> tuple[str, ...]:
     """The texts of the files beside the images, without white space at the ends; empty if an image has none."""
-    paths = [str(PurePosixPath(name).with_suffix(suffix)) for name in names]
-    there = sum(path in files.beside for path in paths)
-    if there < len(paths):
-        if there:
-            announce(f"{there:,} of {len(paths):,} images in {files.place} have a {suffix}, and it is left out")
+    stems = {PurePosixPath(path).with_suffix(""): path for path in files.beside if path.lower().endswith(suffix)}
+    paths = [stems.get(PurePosixPath(name).with_suffix("")) for name in names]
+    known = [path for path in paths if path is not None]
+    if len(known) < len(paths):
+        if known:
+            announce(f"{len(known):,} of {len(paths):,} images in {files.place} have a {suffix}, and it is left out")
         return ()
-    return tuple(_text(files, path) for path in paths)
+    return tuple(_text(files, path) for path in known)
 
 
 def _text(files: Listing, path: str) -> str:

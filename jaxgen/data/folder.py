@@ -7,6 +7,7 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+import PIL
 
 from jaxgen.data.annotations import annotations_of
 from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset
@@ -16,6 +17,9 @@ from jaxgen.data.listing import Listing, has_images, list_folder
 from jaxgen.data.packed import list_archive, list_archives
 from jaxgen.data.survey import digest_of, find_usable, open_image, spec_of, survey
 from jaxgen.io.errors import InputError
+
+READ_BY = 1
+"""The version of how images are decoded and resized: cached arrays of another are not read."""
 
 
 def list_files(path: Path, announce: Callable[[str], None]) -> Listing:
@@ -55,8 +59,9 @@ def stream_images(
     names, headers = files.names, survey(files, announce)
     spec = spec_of(files, headers, options, announce)
     digest = digest_of(files, headers, options, spec)
-    if captions:
-        digest = sha256((digest + "\0".join(captions)).encode()).hexdigest()
+    if captions or labels is not None:
+        described = b"" if labels is None else labels.tobytes() + "\0".join(class_names).encode()
+        digest = sha256(digest.encode() + described + "\0".join(captions).encode()).hexdigest()
 
     def read(index: int) -> dict[str, np.ndarray]:
         path = files.path(names[index])
@@ -87,4 +92,5 @@ def loaded_images(files: Listing, path: Path, images: np.ndarray, announce: Call
 
 def cache_key(files: Listing, options: ImageOptions) -> str:
     """What the cached arrays are called: it depends on the files, and on how they are read."""
-    return sha256(f"{files.place} {files.stamp()} {tuple(options)}".encode("utf-8", "surrogateescape")).hexdigest()
+    read_by = f"{READ_BY} {PIL.__version__} {tuple(options)}"
+    return sha256(f"{files.place} {files.stamp()} {read_by}".encode("utf-8", "surrogateescape")).hexdigest()

@@ -46,7 +46,8 @@ class HubExamples:
 
 def is_saved(path: Path) -> bool:
     """Whether `datasets` saved a folder."""
-    return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
+    files = ("state.json", "dataset_info.json")
+    return (path / "dataset_dict.json").is_file() or all((path / name).is_file() for name in files)
 
 
 def open_saved(path: Path, split: str) -> HubExamples:

@@ -16,9 +16,11 @@ MOST_BYTES = 2**31
 def cached_arrays(key: str, most_bytes: int | None) -> dict[str, np.ndarray] | None:
     """The arrays of a data set by name; None if they are not there, damaged, or larger than `most_bytes`."""
     path = _path(key)
-    if not path.is_file() or (most_bytes is not None and path.stat().st_size > most_bytes):
+    try:
+        size = path.stat().st_size
+    except OSError:
         return None
-    return read_cached(path)
+    return None if most_bytes is not None and size > most_bytes else read_cached(path)
 
 
 def cache_arrays(key: str, arrays: dict[str, np.ndarray]) -> None:

@@ -19,7 +19,7 @@ from jaxgen.io.errors import InputError, refuse_damage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-MAX_PIXELS = 4096 * 4096
+MAX_PIXELS = 8192 * 8192
 
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # one long text is no reason to refuse an image
 
@@ -123,7 +123,7 @@ def _opened(file: BinaryIO, name: object) -> Iterator[Image.Image]:
             raise ValueError(f"it is damaged, or none of {', '.join(FORMATS)}") from error
         with image:
             if not 0 < image.width * image.height <= MAX_PIXELS:
-                raise InputError(f"{name} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read.")
+                raise InputError(f"{name} has {image.height} x {image.width} pixels; at most {MAX_PIXELS:,} are read.")
             if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
                 kind = "floats" if image.mode == "F" else "signed or 32-bit integers"
                 raise InputError(f"{name} has {kind}, whose range is unknown: save it with 8 or 16 bits per channel.")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgpack
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from jaxgen.data.dataset import StreamedDataset
@@ -31,8 +32,8 @@ COMPRESSION = 3
 """zlib's level: most of the size of the higher ones, in half the time."""
 CHUNK = 64
 """Images that are in memory at a time."""
-PLAN = ".plan"
-"""The digest of what is packed, while it is."""
+PLAN, LOCK = ".plan", ".lock"
+"""The digest of what is packed, and the lock of the process that packs it, while it does."""
 
 
 class Packed(NamedTuple):
@@ -52,11 +53,24 @@ def pack(dataset: StreamedDataset, out: Path, *, record: dict[str, Any], skipped
       InputError: `out` holds something else, or an image is damaged.
       OutsideError: the disk is full, or cannot be written.
     """
+    if others := dataset.fields.keys() - {"image", "label"}:
+        raise InputError(f"{dataset.source} has {', '.join(sorted(others))}, which shards do not hold.")
     count = max(1, SHARD_BYTES // prod(dataset.spec))
-    starts = range(0, dataset.size, count)
     plan = json.dumps([FORMAT, dataset.digest, dataset.size, count, record], sort_keys=True, default=str)
     _claim(out, sha256(plan.encode()).hexdigest())
-    notes = {}
+    lock = FileLock(out / LOCK, blocking=False)
+    try:
+        with lock:
+            return _write(dataset, out, count, record, skipped)
+    except Timeout as error:
+        raise InputError(f"--out {out} is being written by another process: wait for it, or choose another.") from error
+
+
+def _write(
+    dataset: StreamedDataset, out: Path, count: int, record: dict[str, Any], skipped: list[str] | None
+) -> Packed:
+    """Writes shards of `count` images, or those that are not there yet."""
+    starts, notes = range(0, dataset.size, count), {}
     for number, start in enumerate(starts):
         name = f"images-{number:05}-of-{len(starts):05}.array_record"
         rows = range(start, min(start + count, dataset.size))
@@ -198,6 +212,6 @@ def _finish(
         if captions:
             write_whole(out / CAPTIONS, content)
         write_whole(out / MANIFEST, json.dumps(manifest, indent=2))
-        for name in (PLAN, *(_note_of(out / name).name for name in notes)):
+        for name in (PLAN, LOCK, *(_note_of(out / name).name for name in notes)):
             (out / name).unlink(missing_ok=True)
     return Packed(manifest["records"], manifest["damaged"])

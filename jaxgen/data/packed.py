@@ -74,6 +74,13 @@ def list_archives(folder: Path, announce: Callable[[str], None]) -> Listing | No
     if not listings:
         return None
 
+    for archive, files in listings.items():
+        if whole := ANNOTATIONS & files.beside:
+            raise InputError(
+                f"{folder} holds several archives, and {archive} has a {min(whole)}, which is of one alone: give "
+                f"{folder / archive}, or unpack them into one folder."
+            )
+
     def open_in(name: str) -> BinaryIO:
         archive, _, inside = name.partition("/")
         return listings[archive].open(inside)

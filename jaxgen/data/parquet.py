@@ -6,6 +6,7 @@ Columns: `image` (or `img`, `jpg`, `png`, `webp`), encoded images; perhaps `labe
 
 import io
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -24,6 +25,8 @@ IMAGE = ("image", "img", "jpg", "png", "webp")
 LABEL = ("label", "labels", "class", "cls")
 TEXT = ("text", "caption", "txt")
 SUFFIX = ".parquet"
+SPLITS = {name: name for name in ("train", "validation", "test")} | {"valid": "validation", "val": "validation"}
+"""The splits by the names that files and folders have."""
 KIND = "a Parquet file"
 
 
@@ -82,22 +85,31 @@ class ParquetExamples:
 
 
 def find_parquet(path: Path, split: str) -> list[Path]:
-    """The Parquet files of a split at a path: those whose names begin with it, or all if no name begins with a split.
+    """The Parquet files of a split at a path, or all of them if no file or folder is called after a split.
 
     Raises:
-      InputError: there are files of other splits alone.
+      InputError: only other splits are there, or some files are of no split.
     """
     if path.is_file():
         return [path] if path.suffix.lower() == SUFFIX else []
     files = sorted(file for file in path.rglob(f"*{SUFFIX}") if not file.name.startswith("."))
-    names = ("train", "validation", "valid", "test")
-    if not any(file.name.startswith(names) for file in files):
+    splits = {file: _split_of(file.relative_to(path)) for file in files}
+    if not any(splits.values()):
         return files
-    chosen = [file for file in files if file.name.startswith(split)]
+    if unknown := [file for file, its in splits.items() if its is None]:
+        raise InputError(f"{unknown[0]} is of no split, and other files of {path} are: move it away.")
+    chosen = [file for file, its in splits.items() if its == split]
     if not chosen:
-        there = ", ".join(sorted({file.name for file in files})[:4])
-        raise InputError(f"{path} has no {split} split: it holds {there}.")
+        raise InputError(f"{path} has no {split} split: it has {' and '.join(sorted(set(map(str, splits.values()))))}.")
     return chosen
+
+
+def _split_of(file: Path) -> str | None:
+    """The split that a folder or the beginning of the name of a file is called after."""
+    for part in (*file.parent.parts, re.split(r"[^a-z]", file.name.lower())[0]):
+        if part.lower() in SPLITS:
+            return SPLITS[part.lower()]
+    return None
 
 
 def _opened(parquet: Any, path: Path) -> Any:

@@ -78,7 +78,7 @@ def as_dataset(
             source=name,
             split="all",
             digest=_digest(source, images, model),
-            captions=getattr(source, "captions", ()),
+            captions=() if model.caption is None else getattr(source, "captions", ()),
             class_names=class_names,
         )
     arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in model.arrays.items()}
@@ -155,7 +155,8 @@ def _array(value: Any, name: str, where: str) -> np.ndarray:
 
 def _digest(source: RandomAccess, images: ImageOptions, model: _Example) -> str:
     how = "" if images == AS_STORED else tuple(images)
-    digest = sha256(f"{len(source)}{model}{how}".encode())
+    named = _class_names(source), tuple(getattr(source, "captions", ()))
+    digest = sha256(f"{len(source)}{model}{how}{named if any(named) else ''}".encode())
     for index in _probes(source):
         for array in _read(source, index, images, model).arrays.values():
             digest.update(np.ascontiguousarray(array).data)

@@ -135,7 +135,14 @@ def stream(
     if name not in NAMES and data_dir is None and is_data(path := expanded(name)):
         return stream_path(path, split, announce=announce, images=images, skipped=skipped)
     data = load(
-        name, split=split, data_dir=data_dir, offline=offline, announce=announce, most_bytes=0, option="", images=images
+        name,
+        split=split,
+        data_dir=data_dir,
+        offline=offline,
+        announce=announce,
+        most_bytes=0,
+        option="source",
+        images=images,
     )
     return data if isinstance(data, StreamedDataset) else as_streamed(data)
 

@@ -69,16 +69,25 @@ def nearest_neighbours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The Euclidean distances [N, k] of features [N, F] to their k nearest neighbours among [M, F], and the indices.
 
-    `is_self` says that `of` are members of `to`, none of which is its own neighbour.
+    `is_self` says that `of` are the first of `to`, in that order, and that none is its own neighbour.
     """
     on_device = jnp.asarray(to)
     parts = [
         _nearest(jnp.asarray(of[start : start + CHUNK]), on_device, k + is_self) for start in range(0, len(of), CHUNK)
     ]
-    distances, index = (
-        np.concatenate(arrays)[:, int(is_self) :] for arrays in zip(*jax.device_get(parts), strict=True)
-    )
-    return distances, index
+    distances, index = (np.concatenate(arrays) for arrays in zip(*jax.device_get(parts), strict=True))
+    return _without_self(distances, index) if is_self else (distances, index)
+
+
+def _without_self(distances: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distances and indices [N, k] of [N, k + 1] without row i's own index i, or the last one if it is not there.
+
+    A row is not always its own first neighbour: others may be equal to it.
+    """
+    own = index == np.arange(len(index))[:, None]
+    place = np.where(own.any(axis=1), own.argmax(axis=1), index.shape[1] - 1)
+    kept = np.arange(index.shape[1]) != place[:, None]
+    return distances[kept].reshape(len(index), -1), index[kept].reshape(len(index), -1)
 
 
 def nearest_distances(of: np.ndarray, to: np.ndarray, *, k: int, is_self: bool = False) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Arrays as an `.npz`: images, in the layout that the OpenAI guided-diffusion evaluator reads, and cached arrays."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ def read_cached(path: Path) -> dict[str, np.ndarray] | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
-        path.touch()  # the least recently used are deleted first
-        return arrays
     except Exception:  # of whatever kind: NumPy, zipfile and zlib each have their own
         return None
+    with suppress(OSError):  # a cache that others may only read
+        path.touch()  # the least recently used are deleted first
+    return arrays
 
 
 def write_cached(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -36,10 +38,11 @@ def write_cached(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def trim_cache(folder: Path, most_bytes: int = 2**33) -> None:
     """Deletes the least recently used files of a cache, but the last one, until it takes no more than `most_bytes`."""
-    files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
-    total = sum(path.stat().st_size for path in files)
-    for path in files[:-1]:
-        if total <= most_bytes:
-            return
-        total -= path.stat().st_size
-        path.unlink(missing_ok=True)
+    with suppress(OSError):  # another process deletes too
+        files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
+        total = sum(path.stat().st_size for path in files)
+        for path in files[:-1]:
+            if total <= most_bytes:
+                return
+            total -= path.stat().st_size
+            path.unlink()

@@ -88,6 +88,25 @@ def test_texts_that_some_images_lack_are_left_out_and_said(tmp_path):
     assert said == [f"1 of 4 images in {tmp_path} have a .txt, and it is left out"]
 
 
+def test_annotations_of_one_archive_among_several_are_not_lost_in_silence(tmp_path):
+    pack_zip(tmp_path / "a.zip", stylegan(PAIRS))
+    pack_zip(tmp_path / "b.zip", IMAGES)
+    with pytest.raises(InputError, match=r"holds several archives, and a\.zip has a dataset\.json"):
+        read(tmp_path)
+
+
+def test_a_suffix_may_be_in_upper_case(tmp_path):
+    assert read(write(tmp_path, {**IMAGES, **{f"{n}.TXT": "a" for n in range(4)}})).captions == ("a",) * 4
+
+
+def test_the_digest_of_streamed_images_is_of_their_labels_too(tmp_path):
+    def digest(labels):
+        write(tmp_path, IMAGES | {f"{n}.cls": str(label) for n, label in enumerate(labels)})
+        return load(str(tmp_path), announce=lambda _: None, most_bytes=0).digest
+
+    assert len({digest(labels) for labels in ([0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1])}) == 2
+
+
 def test_an_archive_beside_pictures_is_not_read(tmp_path):
     pack_zip(write(tmp_path, IMAGES) / "more.zip", IMAGES)
     assert read(tmp_path).size == 4

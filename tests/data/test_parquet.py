@@ -52,8 +52,19 @@ def test_the_files_of_a_split_are_read_in_order(tmp_path):
     write(tmp_path / "data" / "test-00000-of-00001.parquet", slice(9, 11))
     assert_is_data(load(str(tmp_path)), slice(9))
     assert_is_data(load(str(tmp_path), split="test"), slice(9, 11))
-    with pytest.raises(InputError, match="has no validation split: it holds test-00000"):
+    with pytest.raises(InputError, match="has no validation split: it has test and train"):
         load(str(tmp_path), split="validation")
+
+
+def test_splits_may_be_folders_and_have_short_names(tmp_path):
+    for name, rows in {"a/train/0.parquet": slice(5), "a/test/0.parquet": slice(9, 11)}.items():
+        write(tmp_path / name, rows)
+    write(tmp_path / "b" / "valid-0.parquet", slice(4))
+    assert_is_data(load(str(tmp_path / "a")), slice(5))
+    assert_is_data(load(str(tmp_path / "b"), split="validation"), slice(4))
+    write(tmp_path / "b" / "extra.parquet")
+    with pytest.raises(InputError, match=r"extra\.parquet is of no split, and other files"):
+        load(str(tmp_path / "b"), split="validation")
 
 
 def test_a_file_is_packed_in_order_and_with_a_size(tmp_path, monkeypatch):

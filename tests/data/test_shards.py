@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from jaxgen import InputError
@@ -175,6 +176,20 @@ def test_another_packing_or_another_folder_is_not_overwritten(pictures, tmp_path
     assert "is no empty folder" in capsys.readouterr().err
 
 
+def test_two_processes_do_not_pack_into_one_folder(pictures, tmp_path, monkeypatch):
+    out, data = tmp_path / "out", stream(str(pictures), images=OPTIONS)
+    out.mkdir()
+    monkeypatch.setattr(pack_shards, "_claim", lambda *_: None)
+    with FileLock(out / ".lock"), pytest.raises(InputError, match="is being written by another process"):
+        pack(data, out, record={})
+
+
+def test_features_are_not_packed(tmp_path, monkeypatch, capsys):
+    np.savez(tmp_path / "a.npz", image=np.zeros((3, 8, 8, 1), np.uint8), features=np.zeros((3, 2)))
+    assert pack_here(monkeypatch, tmp_path / "a.npz", "--out", tmp_path / "out") == 2
+    assert "has features, which shards do not hold" in capsys.readouterr().err
+
+
 def cut(path, content):
     path.write_bytes(content[:-10])
 
@@ -219,6 +234,6 @@ def test_a_full_disk_is_one_line_and_loses_no_shard(pictures, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, earlier)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [".plan"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lock", ".plan"]
     pack(stream(str(pictures), images=OPTIONS), tmp_path / "out", record={})
     assert load(str(tmp_path / "out")).size == NUM

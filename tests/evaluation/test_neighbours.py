@@ -4,7 +4,7 @@ from scipy.spatial.distance import cdist
 
 from jaxgen import InputError
 from jaxgen.evaluation import compare_manifolds, neighbours
-from jaxgen.evaluation.neighbours import nearest_distances
+from jaxgen.evaluation.neighbours import nearest_distances, nearest_neighbours
 
 
 def draw(num, seed, size=5, scale=1.0, shift=0.0):
@@ -63,3 +63,10 @@ def test_nearest_distances_are_those_of_scipy():
 def test_unusable_features_are_refused(real, drawn, k, message):
     with pytest.raises(InputError, match=message):
         compare_manifolds(real, drawn, k=k)
+
+
+def test_a_row_with_equals_is_not_its_own_neighbour():
+    features = np.array([[0.0, 0], [0, 0], [0, 0], [3, 4]], np.float32)
+    distances, index = nearest_neighbours(features, features, k=1, is_self=True)
+    assert (index[:, 0] != np.arange(4)).all()
+    np.testing.assert_allclose(distances[:, 0], [0, 0, 0, 5], atol=1e-6)
