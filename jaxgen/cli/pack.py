@@ -1,12 +1,15 @@
 """`python -m jaxgen pack`: images as shards, for data sets that outgrow a folder and for many processes."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from jaxgen.data.hub import HUB
 from jaxgen.data.image_options import Fit, image_options
+from jaxgen.data.listing import stamp_of
 from jaxgen.data.pack_shards import pack
 from jaxgen.data.shards import MANIFEST
 from jaxgen.data.sources import NAMES, stream
@@ -69,10 +72,20 @@ def pack_images(options: Pack) -> None:
     is_named = options.source in NAMES or options.source.startswith(HUB)
     source = options.source if is_named else str(expanded(options.source).resolve())
     record = {"source": source, "split": options.split, **images._asdict()}
-    packed = pack(dataset, options.out, record=record, skipped=skipped)
+    packed = pack(dataset, options.out, record=record, stamp=_stamp(options.source, options.out), skipped=skipped)
     for line in packed.damaged[:LISTED]:
         say(f"Left out: {line}")
     if len(packed.damaged) > LISTED:
         say(f"Left out: {len(packed.damaged) - LISTED:,} more, which {options.out / MANIFEST} lists")
     size = "x".join(map(str, dataset.spec))
     say(f"{packed.records:,} images of {size} in {options.out}; train on them with --data {options.out}")
+
+
+def _stamp(source: str, out: Path) -> str:
+    """What changes whenever a file of the source, outside `out`, does; a data set by name is told by its digest."""
+    path = expanded(source)
+    if path.is_file():
+        return stamp_of(path.parent, [os.fsencode(path.name)])
+    found = path.rglob("*") if path.is_dir() else ()
+    files = sorted(file for file in found if file.is_file() and not file.resolve().is_relative_to(out.resolve()))
+    return stamp_of(path, [os.fsencode(file.relative_to(path)) for file in files])

@@ -23,6 +23,9 @@ from jaxgen.data.class_names import natural_order
 from jaxgen.data.listing import CAPTION, CLASS, LABELS, METADATA, Listing
 from jaxgen.io.errors import InputError, first_line
 
+MOST_DIGITS = 9
+"""Digits of a label."""
+
 
 class Annotations(NamedTuple):
     """Labels int32 [N] and the names of their classes, N captions; None and empty where there are none."""
@@ -73,7 +76,9 @@ def _names(files: Listing) -> list[str]:
 
 def _sidecars(files: Listing, names: list[str], suffix: str, announce: Callable[[str], None]) -> tuple[str, ...]:
     """The texts of the files beside the images, without white space at the ends; empty if an image has none."""
-    stems = {PurePosixPath(path).with_suffix(""): path for path in files.beside if path.lower().endswith(suffix)}
+    # Of a.TXT and a.txt the latter counts: capitals sort first.
+    beside = sorted(path for path in files.beside if path.lower().endswith(suffix))
+    stems = {PurePosixPath(path).with_suffix(""): path for path in beside}
     paths = [stems.get(PurePosixPath(name).with_suffix("")) for name in names]
     known = [path for path in paths if path is not None]
     if len(known) < len(paths):
@@ -95,7 +100,7 @@ def _text(files: Listing, path: str) -> str:
 
 
 def _label(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
         raise InputError(f"The {CLASS} of {name} holds {text[:40]!r}; expected a whole number.")
     return int(text)
 

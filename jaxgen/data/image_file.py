@@ -13,13 +13,12 @@ import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from jaxgen.data.deep import DEEP_GREY_MODES, eight_bits, is_deep, is_grey, scaled
-from jaxgen.data.image_options import AS_STORED, GREY_MODES, ImageOptions, rendered
+from jaxgen.data.image_options import AS_STORED, GREY_MODES, MAX_PIXELS, ImageOptions, rendered
 from jaxgen.data.orientation import orientation_of, orientation_tag, swaps_sides, turned
 from jaxgen.io.errors import InputError, refuse_damage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-MAX_PIXELS = 8192 * 8192
 
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # one long text is no reason to refuse an image
 

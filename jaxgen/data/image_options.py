@@ -21,6 +21,8 @@ Fit = Literal["crop", "pad", "stretch"]
 GREY_MODES = frozenset(("1", "L", "LA", "La"))
 """Pillow's modes of grey images of 8 bits or less."""
 MEDIAN = "median"
+MAX_PIXELS = 8192 * 8192
+"""The most pixels of an image."""
 DRAFT = 2
 """A JPEG is decoded at the smallest scale that leaves at least so many pixels for each one of the result, per side."""
 MOST = 8
@@ -70,8 +72,8 @@ class ImageOptions(NamedTuple):
             raise InputError(f"--fit {self.fit}: expected {', '.join(get_args(Fit))}.")
         if self.size is None and self.fit != "crop":
             raise InputError(f"--fit {self.fit} needs --size, the size to bring the images to.")
-        if self.size is not None and min(self.size) < 1:
-            raise InputError(f"--size {shape_of(self.size)}: expected at least 1x1.")
+        if self.size is not None and not 0 < self.size[0] * self.size[1] <= MAX_PIXELS:
+            raise InputError(f"--size {shape_of(self.size)}: expected from 1 to {MAX_PIXELS:,} pixels.")
         _ = self.colour
 
     def scale(self, height: int, width: int) -> float:

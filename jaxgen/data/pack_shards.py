@@ -43,11 +43,13 @@ class Packed(NamedTuple):
     damaged: list[str]
 
 
-def pack(dataset: StreamedDataset, out: Path, *, record: dict[str, Any], skipped: list[str] | None = None) -> Packed:
+def pack(
+    dataset: StreamedDataset, out: Path, *, record: dict[str, Any], stamp: str = "", skipped: list[str] | None = None
+) -> Packed:
     """Writes a data set as shards into `out`; `record` says in the manifest how its images were made.
 
-    `skipped` are lines about images that the data set was made without; with it, images that turn out to be damaged are
-    left out too, where they are refused by default.
+    `stamp` changes whenever a file of the source does.  `skipped` are lines about images that the data set was made
+    without; with it, images that turn out to be damaged are left out too, where they are refused by default.
 
     Raises:
       InputError: `out` holds something else, or an image is damaged.
@@ -56,7 +58,7 @@ def pack(dataset: StreamedDataset, out: Path, *, record: dict[str, Any], skipped
     if others := dataset.fields.keys() - {"image", "label"}:
         raise InputError(f"{dataset.source} has {', '.join(sorted(others))}, which shards do not hold.")
     count = max(1, SHARD_BYTES // prod(dataset.spec))
-    plan = json.dumps([FORMAT, dataset.digest, dataset.size, count, record], sort_keys=True, default=str)
+    plan = json.dumps([FORMAT, dataset.digest, stamp, dataset.size, count, record], sort_keys=True, default=str)
     _claim(out, sha256(plan.encode()).hexdigest())
     lock = FileLock(out / LOCK, blocking=False)
     try:
@@ -100,8 +102,11 @@ def _note_of(shard: Path) -> Path:
 
 def _read_note(shard: Path) -> dict[str, Any] | None:
     """What is in a shard that is whole, None if it is not there."""
-    note = _note_of(shard)
-    return json.loads(note.read_text()) if note.is_file() and shard.is_file() else None
+    try:
+        note = json.loads(_note_of(shard).read_text())
+        return note if shard.stat().st_size == note["bytes"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_damaged: bool) -> dict[str, Any]:

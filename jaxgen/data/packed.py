@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from jaxgen.data.image_file import MAX_PIXELS
+from jaxgen.data.image_options import MAX_PIXELS
 from jaxgen.data.listing import ANNOTATIONS, LeftOut, Listing, arranged, is_image, may_annotate, stamp_of
 from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import is_hidden

@@ -20,6 +20,7 @@ from PIL import Image
 
 from jaxgen.data.image_file import FORMATS
 from jaxgen.io.errors import InputError, package, refuse_damage
+from jaxgen.io.files import is_hidden
 
 IMAGE = ("image", "img", "jpg", "png", "webp")
 LABEL = ("label", "labels", "class", "cls")
@@ -44,6 +45,11 @@ class ParquetExamples:
         schema = self._files[0].schema_arrow
         self._columns = _columns(schema.names, paths[0])
         self.features = _features(schema.metadata or {}, self._columns.get("label", ""))
+        for path, file in zip(paths, self._files, strict=True):
+            its = file.schema_arrow
+            names = _features(its.metadata or {}, self._columns.get("label", ""))
+            if _columns(its.names, path) != self._columns or names != self.features:
+                raise InputError(f"{path} has other columns or classes than {paths[0]}: give them one by one.")
         self._groups = [
             (file, group) for file, opened in enumerate(self._files) for group in range(opened.num_row_groups)
         ]
@@ -59,7 +65,7 @@ class ParquetExamples:
         with self._lock:
             rows = self._read_group(group)
         row, where = rows[index - self._starts[group]], f"row {index} of {self._paths[self._groups[group][0]]}"
-        content = row["image"]["bytes"] if isinstance(row["image"], Mapping) else row["image"]
+        content = row["image"].get("bytes") if isinstance(row["image"], Mapping) else row["image"]
         if not isinstance(content, bytes):
             raise InputError(f"{where} has no image in it: expected the bytes of an image file.")
         with refuse_damage(where, "an image"):
@@ -92,7 +98,8 @@ def find_parquet(path: Path, split: str) -> list[Path]:
     """
     if path.is_file():
         return [path] if path.suffix.lower() == SUFFIX else []
-    files = sorted(file for file in path.rglob(f"*{SUFFIX}") if not file.name.startswith("."))
+    found = (file for file in path.rglob(f"*{SUFFIX}") if file.is_file())
+    files = sorted(file for file in found if not any(map(is_hidden, file.relative_to(path).parts)))
     splits = {file: _split_of(file.relative_to(path)) for file in files}
     if not any(splits.values()):
         return files
@@ -139,4 +146,5 @@ def _features(metadata: Mapping[bytes, bytes], label: str) -> dict[str, Any]:
         stored = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
     except (KeyError, ValueError, TypeError):
         return {}
-    return {"label": SimpleNamespace(names=stored)}
+    known = isinstance(stored, list) and all(isinstance(name, str) for name in stored)
+    return {"label": SimpleNamespace(names=stored)} if known else {}

@@ -29,8 +29,9 @@ KIND = "a packed data set"
 def is_packed(folder: Path) -> bool:
     """Whether a folder holds a packed data set."""
     try:
-        return json.loads((folder / MANIFEST).read_bytes()).get("format", "").startswith("jaxgen shards")
-    except (OSError, ValueError, AttributeError):
+        path = folder / MANIFEST
+        return path.is_file() and json.loads(path.read_bytes()).get("format", "").startswith("jaxgen shards")
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 
@@ -51,7 +52,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
                 raise InputError(
                     f"{path} has {size:,} bytes, and had {shard['bytes']:,} when it was packed: copy it or pack again."
                 )
+        _require_fields(manifest)
         return manifest
+
+
+def _require_fields(manifest: dict[str, Any]) -> None:
+    """Refuses a manifest without a field, or with one of another type."""
+    height, width, channels = manifest["image"]
+    if not all(type(side) is int and side > 0 for side in (height, width, channels)):
+        raise ValueError(f"image is {manifest['image']}")
+    if not all(isinstance(name, str) for name in manifest["class_names"]):
+        raise ValueError("class_names are no texts")
+    for field in ("source", "digest", "captions"):
+        if not isinstance(manifest[field], str):
+            raise ValueError(f"{field} is no text")
 
 
 def stream_shards(folder: Path) -> StreamedDataset:
@@ -94,4 +108,7 @@ def _read_captions(folder: Path, manifest: dict[str, Any]) -> tuple[str, ...]:
         content = (folder / CAPTIONS).read_bytes()
         if sha256(content).hexdigest() != manifest["captions"]:
             raise ValueError("it is not the one that was packed")
-        return tuple(json.loads(content))
+        captions = tuple(json.loads(content))
+        if len(captions) != manifest["records"] or not all(isinstance(text, str) for text in captions):
+            raise ValueError(f"expected {manifest['records']:,} texts")
+        return captions

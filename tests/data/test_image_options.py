@@ -172,7 +172,7 @@ REFUSED = [
     ((10, 30_000), {"size": (64, 64)}, r"0\.png is 10 x 30000 \(height x width\), too wide for --size 64: .* 8 times"),
     ((1, 1), {"size": (64, 96)}, r"0\.png is 1 x 1 \(height x width\): --size 64x96 needs at least 8 x 12"),
     ((9, 9), {"fit": "pad"}, r"--fit pad needs --size"),
-    ((9, 9), {"size": (0, 4)}, r"--size 0x4: expected at least 1x1"),
+    ((9, 9), {"size": (0, 4)}, r"--size 0x4: expected from 1 to 67,108,864 pixels"),
     ((9, 9), {"background": "reddish"}, r"--background reddish: expected white, black, median, a colour's name"),
 ]
 

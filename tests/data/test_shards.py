@@ -176,6 +176,23 @@ def test_another_packing_or_another_folder_is_not_overwritten(pictures, tmp_path
     assert "is no empty folder" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small_shards")
+def test_an_interrupted_packing_of_other_pixels_does_not_go_on(tmp_path, monkeypatch, capsys):
+    def write(value):
+        for number in range(12):
+            Image.fromarray(np.full((8, 12, 3), value, np.uint8)).save(tmp_path / f"{number:02}.bmp")
+
+    write(0)
+    record = pack_shards._record
+    monkeypatch.setattr(pack_shards, "_record", lambda data, index: record(data, index) if index < 7 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pack_here(monkeypatch, tmp_path, "--out", tmp_path / "out")
+    monkeypatch.setattr(pack_shards, "_record", record)
+    write(255)  # as many bytes
+    assert pack_here(monkeypatch, tmp_path, "--out", tmp_path / "out") == 2
+    assert "holds the beginning of another packing" in capsys.readouterr().err
+
+
 def test_two_processes_do_not_pack_into_one_folder(pictures, tmp_path, monkeypatch):
     out, data = tmp_path / "out", stream(str(pictures), images=OPTIONS)
     out.mkdir()
