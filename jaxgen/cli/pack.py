@@ -82,7 +82,7 @@ def pack_images(options: Pack) -> None:
 
 
 def _stamp(source: str, out: Path) -> str:
-    """What changes whenever a file of the source, outside `out`, does; a data set by name is told by its digest."""
+    """What changes whenever a file of the source, outside `out`, does; nothing for a data set by name."""
     path = expanded(source)
     if path.is_file():
         return stamp_of(path.parent, [os.fsencode(path.name)])
