@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxgen.data.parquet import IMAGE, LABEL, TEXT
-from jaxgen.io.errors import InputError, first_line, package
+from jaxgen.data.parquet import columns_of
+from jaxgen.io.errors import InputError, package, refuse_damage
 
 HUB = "hub:"
 """What the name of a data set on the hub begins with."""
@@ -20,23 +20,28 @@ class HubExamples:
     """
 
     def __init__(self, dataset: Any, source: str):
-        self._dataset = dataset
-        names = {
-            field: next((name for name in known if name in dataset.column_names), "")
-            for field, known in (("image", IMAGE), ("label", LABEL), ("text", TEXT))
-        }
-        if not names["image"]:
-            there = ", ".join(dataset.column_names)
-            raise InputError(f"{source} has the columns {there}; expected images in one of {', '.join(IMAGE)}.")
-        self._names = {field: name for field, name in names.items() if name}
+        self._source, self._names = source, columns_of(dataset.column_names, source)
         self.features = {field: dataset.features[name] for field, name in self._names.items()}
+        is_encoded = hasattr(self.features["image"], "decode")
+        # The bytes of an image tell more than what `datasets` makes of them: 16 bits per channel, for one.
+        encoded = package("datasets", PURPOSE).Image(decode=False)
+        self._dataset = dataset.cast_column(self._names["image"], encoded) if is_encoded else dataset
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def __getitem__(self, index: int, /) -> Mapping[str, Any]:
-        example = self._dataset[index]
-        return {field: example[name] for field, name in self._names.items()}
+        with refuse_damage(self.where(index), "an example"):
+            row = self._dataset[index]
+            example = {field: row[name] for field, name in self._names.items()}
+            if isinstance(image := example["image"], Mapping):
+                content = image["bytes"]
+                example["image"] = Path(image["path"]).read_bytes() if content is None and image["path"] else content
+            return example
+
+    def where(self, index: int) -> str:
+        """The place of an example, for errors."""
+        return f"row {index} of {self._source}"
 
     @property
     def captions(self) -> tuple[str, ...]:
@@ -58,12 +63,8 @@ def open_saved(path: Path, split: str) -> HubExamples:
       OutsideError: the package is not installed.
     """
     datasets = package("datasets", PURPOSE)
-    try:
+    with refuse_damage(path, "a saved data set"):
         return _split_of(datasets.load_from_disk(str(path)), split, str(path))
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as a saved data set: {first_line(error)}") from error
 
 
 def open_hub(name: str, split: str, *, offline: bool) -> HubExamples:
@@ -76,12 +77,8 @@ def open_hub(name: str, split: str, *, offline: bool) -> HubExamples:
     if offline:
         raise InputError(f"{HUB}{name} is on the network: leave out --offline, or give a folder.")
     datasets = package("datasets", PURPOSE)
-    try:
+    with refuse_damage(f"{HUB}{name}", "a data set on the hub"):
         return _split_of(datasets.load_dataset(name), split, HUB + name)
-    except Exception as error:  # of whatever kind: the hub, the network and each format have their own
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{HUB}{name} cannot be read: {first_line(error)}") from error
 
 
 def _split_of(data: Any, split: str, source: str) -> HubExamples:

@@ -4,7 +4,6 @@ Columns: `image` (or `img`, `jpg`, `png`, `webp`), encoded images; perhaps `labe
 (`caption`, `txt`).  A column of images holds bytes, or structs with the field `bytes`.
 """
 
-import io
 import json
 import re
 from bisect import bisect_right
@@ -16,9 +15,6 @@ from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
-from PIL import Image
-
-from jaxgen.data.image_file import FORMATS
 from jaxgen.io.errors import InputError, package, refuse_damage
 from jaxgen.io.files import is_hidden
 
@@ -43,12 +39,12 @@ class ParquetExamples:
         self._paths, self._lock = paths, Lock()
         self._files = [_opened(parquet, path) for path in paths]
         schema = self._files[0].schema_arrow
-        self._columns = _columns(schema.names, paths[0])
+        self._columns = columns_of(schema.names, paths[0])
         self.features = _features(schema.metadata or {}, self._columns.get("label", ""))
         for path, file in zip(paths, self._files, strict=True):
             its = file.schema_arrow
             names = _features(its.metadata or {}, self._columns.get("label", ""))
-            if _columns(its.names, path) != self._columns or names != self.features:
+            if columns_of(its.names, path) != self._columns or names != self.features:
                 raise InputError(f"{path} has other columns or classes than {paths[0]}: give them one by one.")
         self._groups = [
             (file, group) for file, opened in enumerate(self._files) for group in range(opened.num_row_groups)
@@ -64,13 +60,16 @@ class ParquetExamples:
         group = bisect_right(self._starts, index) - 1
         with self._lock:
             rows = self._read_group(group)
-        row, where = rows[index - self._starts[group]], f"row {index} of {self._paths[self._groups[group][0]]}"
+        row = rows[index - self._starts[group]]
         content = row["image"].get("bytes") if isinstance(row["image"], Mapping) else row["image"]
         if not isinstance(content, bytes):
-            raise InputError(f"{where} has no image in it: expected the bytes of an image file.")
-        with refuse_damage(where, "an image"):
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        return {**row, "image": image}
+            raise InputError(f"{self.where(index)} has no image in it: expected the bytes of an image file.")
+        return {**row, "image": content}
+
+    def where(self, index: int) -> str:
+        """The place of an example, for errors."""
+        group = bisect_right(self._starts, index) - 1
+        return f"row {index} of {self._paths[self._groups[group][0]]}"
 
     @property
     def captions(self) -> tuple[str, ...]:
@@ -124,14 +123,18 @@ def _opened(parquet: Any, path: Path) -> Any:
         return parquet.ParquetFile(path)
 
 
-def _columns(names: Sequence[str], path: Path) -> dict[str, str]:
-    """The columns by the names of their fields."""
+def columns_of(names: Sequence[str], source: object) -> dict[str, str]:
+    """The columns by the names of their fields; `source` names the data in errors.
+
+    Raises:
+      InputError: there is none of images.
+    """
     found = {
         field: next((name for name in known if name in names), "")
         for field, known in (("image", IMAGE), ("label", LABEL), ("text", TEXT))
     }
     if not found["image"]:
-        raise InputError(f"{path} has the columns {', '.join(names)}; expected images in one of {', '.join(IMAGE)}.")
+        raise InputError(f"{source} has the columns {', '.join(names)}; expected images in one of {', '.join(IMAGE)}.")
     return {field: name for field, name in found.items() if name}
 
 

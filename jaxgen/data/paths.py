@@ -59,7 +59,7 @@ def stream_path(
     if is_packed(path):
         return resized(stream_shards(path), images)
     if (examples := _examples(path, split)) is not None:
-        return as_dataset(examples, most_bytes=0, images=images)
+        return as_dataset(examples, most_bytes=0, images=images, skip_damaged=skipped is not None)
     return stream_images(list_files(path, announce), path, announce, images, skipped)
 
 
@@ -106,9 +106,9 @@ def _read_in_order(
 
 def _examples(path: Path, split: str) -> RandomAccess | None:
     """The examples of Parquet files or of a folder that `datasets` saved; None if the path holds neither."""
-    if is_saved(path):
-        return open_saved(path, split)
     if path.is_dir() and has_images(path):
         return None
+    if is_saved(path):
+        return open_saved(path, split)
     files = find_parquet(path, split)
     return ParquetExamples(files) if files else None

@@ -1,25 +1,26 @@
 """A data set from Python: any random-access source of examples, such as a Grain or a Hugging Face data set.
 
-An example is a mapping: `image` uint8 [H, W, C] or [H, W], an array or a Pillow image, which is read as a file is;
-perhaps `label`, a whole number; `features` [F]; `text`, a caption.  All examples have the same fields; others, and
-those that are None, are ignored.
+An example is a mapping: `image` uint8 [H, W, C] or [H, W], an array, or a Pillow image or the bytes of an image file,
+which are read as a file is; perhaps `label`, a whole number; `features` [F]; `text`, a caption.  All examples have the
+same fields; others, and those that are None, are ignored.
 """
 
+import io
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from math import prod
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
 
 from jaxgen.data.captions import require_characters
-from jaxgen.data.dataset import Dataset, StreamedDataset, as_features, as_labels, make_dataset
-from jaxgen.data.image_file import from_pillow
+from jaxgen.data.dataset import Dataset, StreamedDataset, as_features, as_labels, in_memory, read_arrays
+from jaxgen.data.image_file import decode, from_pillow
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.resize import resized, resized_image
 from jaxgen.io.errors import InputError, first_line
-from jaxgen.io.terminal import progress
 
 PROBES = 64
 """Examples, evenly spaced, that tell what fields and channels all have, and identify a source that is streamed."""
@@ -37,6 +38,15 @@ class RandomAccess(Protocol):
         ...
 
 
+@runtime_checkable
+class Named(Protocol):
+    """A source that says in errors where an example is."""
+
+    def where(self, index: int) -> str:
+        """The place of an example."""
+        ...
+
+
 class _Example(NamedTuple):
     arrays: dict[str, np.ndarray]
     caption: str | None
@@ -51,13 +61,14 @@ def as_dataset(
     *,
     most_bytes: int | None = None,
     images: ImageOptions = AS_STORED,
+    skip_damaged: bool = False,
 ) -> Any:
     """A `Dataset` of a source, or a `StreamedDataset` where its images would take more than `most_bytes`.
 
     `images` says which size and colours the images are brought to.
 
     The digest of a streamed one is that of its size and of 64 evenly spaced examples; its captions are read if the
-    source has them all, as an attribute `captions`.
+    source has them all, as an attribute `captions`.  With `skip_damaged` an example among these 64 may be damaged.
 
     Raises:
       InputError: the source has no length or no examples, or an example is not as documented above.
@@ -68,54 +79,58 @@ def as_dataset(
         raise InputError(f"data is a {type(source).__name__}; expected a Dataset, or examples by index with a length.")
     if len(source) == 0:
         raise InputError("data has no examples.")
-    name, model = f"{len(source):,} examples of a {type(source).__name__}", _model(source, images)
-    class_names = _class_names(source) if "label" in model.arrays else ()
-    if most_bytes is not None and len(source) * prod(model.arrays["image"].shape) > most_bytes:
-        return StreamedDataset(
-            read=lambda index: _read(source, index, images, model).arrays,
-            size=len(source),
-            fields={field: (array.shape, array.dtype) for field, array in model.arrays.items()},
-            source=name,
-            split="all",
-            digest=_digest(source, images, model),
-            captions=() if model.caption is None else getattr(source, "captions", ()),
-            class_names=class_names,
-        )
-    arrays = {field: np.empty((len(source), *array.shape), array.dtype) for field, array in model.arrays.items()}
-    captions = []
+    probes = _probes(source, images, skip_damaged=skip_damaged)
+    # The fields that the others must have: those of the first in colour, or of the first.
+    model = max(probes.values(), key=lambda example: example.arrays["image"].shape[-1])
+    shape, captions = model.arrays["image"].shape, [""] * len(source)
+    is_streamed = most_bytes is not None and len(source) * prod(shape) > most_bytes
 
-    def read(index: int) -> None:
+    def read(index: int) -> dict[str, np.ndarray]:
         example = _read(source, index, images, model)
-        for field, array in example.arrays.items():
-            arrays[field][index] = array
-        captions.extend([] if example.caption is None else [example.caption])
+        if example.caption is not None and not is_streamed:
+            captions[index] = example.caption
+        return example.arrays
 
-    progress(read, range(len(source)), f"Reading {name}")
-    image, label, features = (arrays.get(field) for field in ("image", "label", "features"))
-    assert image is not None
-    return make_dataset(
-        image, label, features=features, captions=tuple(captions), class_names=class_names, source=name, split="all"
+    streamed = StreamedDataset(
+        read=read,
+        size=len(source),
+        fields={field: (array.shape, array.dtype) for field, array in model.arrays.items()},
+        source=f"{len(source):,} examples of a {type(source).__name__}",
+        split="all",
+        digest=_digest(source, images, model, probes) if is_streamed else "",
+        captions=() if model.caption is None else getattr(source, "captions", ()),
+        class_names=_class_names(source) if "label" in model.arrays else (),
     )
+    if is_streamed:
+        return streamed
+    arrays = read_arrays(streamed)
+    return in_memory(replace(streamed, captions=() if model.caption is None else tuple(captions)), arrays)
 
 
-def _model(source: RandomAccess, images: ImageOptions) -> _Example:
-    """The example whose fields the others must have: the first with an image in colour among `PROBES`, or the first."""
-    probes = [_read(source, index, images) for index in _probes(source)]
-    return max(probes, key=lambda example: example.arrays["image"].shape[-1])
-
-
-def _probes(source: RandomAccess) -> list[int]:
-    return np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)).tolist()
+def _probes(source: RandomAccess, images: ImageOptions, *, skip_damaged: bool) -> dict[int, _Example]:
+    """Evenly spaced examples by index, at most `PROBES`; with `skip_damaged` those that can be read, at least one."""
+    readable, failure = {}, None
+    for index in np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)).tolist():
+        try:
+            readable[index] = _read(source, index, images)
+        except InputError as error:
+            failure = error
+            if not skip_damaged:
+                raise
+    if not readable and failure:
+        raise failure
+    return readable
 
 
 def _read(source: RandomAccess, index: int, images: ImageOptions, model: _Example | None = None) -> _Example:
     """One example, checked, with the fields of the model; a grey image becomes one in colour if the model is."""
-    example, where = source[index], f"Example {index} of data"
+    where = source.where(index) if isinstance(source, Named) else f"Example {index} of data"
+    example = source[index]
     if not isinstance(example, Mapping) or example.get("image") is None:
         raise InputError(f"{where} is a {type(example).__name__}; expected a mapping with an 'image'.")
     image = example["image"]
-    is_array = not isinstance(image, Image.Image)
-    image = _array(image, "image", where) if is_array else from_pillow(image, where, images)
+    is_array = not isinstance(image, Image.Image | bytes)
+    image = _array(image, "image", where) if is_array else _decoded(image, where, images)
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise InputError(
@@ -139,6 +154,10 @@ def _read(source: RandomAccess, index: int, images: ImageOptions, model: _Exampl
     return read
 
 
+def _decoded(image: Image.Image | bytes, where: str, images: ImageOptions) -> np.ndarray:
+    return decode(io.BytesIO(image), where, images) if isinstance(image, bytes) else from_pillow(image, where, images)
+
+
 def _class_names(source: RandomAccess) -> tuple[str, ...]:
     """The names of classes as Hugging Face data sets have them, `features["label"].names`; empty if there are none."""
     features = getattr(source, "features", None)
@@ -153,11 +172,11 @@ def _array(value: Any, name: str, where: str) -> np.ndarray:
         raise InputError(f"{where}: the field {name!r} is not an array: {first_line(error)}") from error
 
 
-def _digest(source: RandomAccess, images: ImageOptions, model: _Example) -> str:
+def _digest(source: RandomAccess, images: ImageOptions, model: _Example, probes: Mapping[int, _Example]) -> str:
     how = "" if images == AS_STORED else tuple(images)
     named = _class_names(source), tuple(getattr(source, "captions", ()))
     digest = sha256(f"{len(source)}{model}{how}{named if any(named) else ''}".encode())
-    for index in _probes(source):
+    for index in probes:
         for array in _read(source, index, images, model).arrays.values():
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

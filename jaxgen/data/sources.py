@@ -131,7 +131,7 @@ def stream(
     images.check()
     if name.startswith(HUB):
         examples = open_hub(name.removeprefix(HUB), split, offline=offline)
-        return as_dataset(examples, most_bytes=0, images=images)
+        return as_dataset(examples, most_bytes=0, images=images, skip_damaged=skipped is not None)
     if name not in NAMES and data_dir is None and is_data(path := expanded(name)):
         return stream_path(path, split, announce=announce, images=images, skipped=skipped)
     data = load(

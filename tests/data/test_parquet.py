@@ -1,11 +1,13 @@
 """Parquet files, and folders that Hugging Face's `datasets` saved."""
 
+import io
 import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.cli import main
@@ -98,6 +100,21 @@ def test_damaged_files_are_one_line(tmp_path, columns, do, line):
     with pytest.raises(InputError, match=line) as error:
         load(str(tmp_path / "a.parquet"))
     assert "\n" not in str(error.value)
+
+
+def test_damaged_images_are_left_out_wherever_they_are(tmp_path, monkeypatch, capsys):
+    images = [b"no image", *[png(image) for image in IMAGES[1:10]], None]
+    write(tmp_path / "a.parquet", image=images)
+    assert run_here(monkeypatch, main, "pack", tmp_path / "a.parquet", "--out", tmp_path / "x", "--skip-damaged") == 0
+    assert capsys.readouterr().out.count("Left out: row ") == 2
+    assert_is_data(load(str(tmp_path / "x")), slice(1, 10))
+
+
+def test_sixteen_bits_are_scaled(tmp_path):
+    file = io.BytesIO()
+    Image.fromarray(np.full((8, 10), 25828, np.uint16)).save(file, "PNG")
+    write(tmp_path / "a.parquet", image=[file.getvalue()] * 11)
+    assert (load(str(tmp_path / "a.parquet")).arrays["image"] == round(255 * 25828 / 65535)).all()
 
 
 def test_a_file_without_images_names_its_columns(tmp_path):
