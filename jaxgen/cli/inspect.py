@@ -23,7 +23,7 @@ from jaxgen.data.inspection import (
     summary,
     usable_images,
 )
-from jaxgen.data.packed import ARCHIVES
+from jaxgen.data.paths import is_listed
 from jaxgen.data.sources import NAMES
 from jaxgen.data.survey import SIZES, usual_side
 from jaxgen.io.errors import InputError
@@ -31,6 +31,7 @@ from jaxgen.io.files import expanded, write_whole
 from jaxgen.io.pictures import save_grid
 from jaxgen.io.program import UserPath, UserSize
 from jaxgen.io.terminal import say
+from jaxgen.nets.layers.resizing import SIDES
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def inspect(options: Inspect) -> None:
         write_whole(options.out.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
         save_grid(options.out, sheet, columns)
     say(inspection_table(record))
-    shown = [pictures.class_names[pictures.labels[row[0]]] for row in rows] if pictures.labels is not None else []
+    names, labels = dict(enumerate(pictures.class_names)), pictures.labels
+    shown = (
+        [] if labels is None else [names.get(label, str(label)) for label in labels[[row[0] for row in rows]].tolist()]
+    )
     which = f"; its rows: {listed(shown)}" if shown else ""
     say(f"{sum(map(len, rows)):,} of the images in {options.out}{which}")
     say(f"All that was found in {options.out.with_suffix('.json')}")
@@ -94,7 +98,7 @@ def training_command(options: Inspect, found: dict[str, Any]) -> str:
     """The command that trains on these images: with the size given, with their own if it is small, or a usual one."""
     if options.size:
         size = options.size
-    elif len(found["sizes"]) == 1 and found["largest_side"] <= SIZES[-1]:
+    elif len(found["sizes"]) == 1 and found["largest_side"] <= SIZES[-1] and found["smallest_side"] >= SIDES[0]:
         height, width = map(int, next(iter(found["sizes"])).split("x"))
         size = height, width
     else:
@@ -127,6 +131,6 @@ def _pictures(options: Inspect) -> Pictures:
       InputError: they are not there, or there are none.
     """
     path, is_path = expanded(options.data), options.data not in NAMES and options.data_dir is None
-    if is_path and (path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVES))):
+    if is_path and is_listed(path):
         return pictures_in(list_files(path, lambda _: None))
     return pictures_of(read_images(options.data, option="data", data_dir=options.data_dir, offline=options.offline))

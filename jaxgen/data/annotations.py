@@ -3,7 +3,8 @@
 Labels:
     dataset.json      {"labels": [["00000/img00000000.png", 6], ...]}, of StyleGAN and EDM; null for none
     image.cls         a whole number beside each image, of WebDataset
-    subfolders        those at the top are classes, in natural order (2 before 10), if every image is in one
+    subfolders        those at the top, or in the one folder there, are classes, in natural order (2 before 10), if
+                      every image is in one
 
 Captions:
     metadata.jsonl    a line {"file_name": ..., "text": ...} an image, of Hugging Face's imagefolder
@@ -111,12 +112,14 @@ def _from_json(files: Listing, names: list[str]) -> tuple[np.ndarray | None, tup
         content: Any = json.loads(files.read(LABELS))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {first_line(error)}") from error
-    pairs = content.get("labels") if isinstance(content, dict) else content
+    pairs = content.get("labels", content) if isinstance(content, dict) else content
     if pairs is None:
         return None, ()
     if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
         raise InputError(f'{path}: expected {{"labels": [["<file>", <whole number>], ...]}}, or null.')
     labels = dict(pairs)
+    if double := next((name for name, label in pairs if labels[name] != label), None):
+        raise InputError(f"{path} has two labels for {double}.")
     if missing := [name for name in names if name not in labels]:
         raise InputError(f"{path} has no label for {missing[0]} ({len(missing):,} images have none).")
     return _numbered([labels[name] for name in names], LABELS)
@@ -142,6 +145,8 @@ def _from_folders(names: list[str], depth: int) -> tuple[np.ndarray | None, tupl
     parts = [name.split("/") for name in names]
     if any(len(those) < depth + 2 for those in parts):
         return None, ()
+    while len({those[depth] for those in parts}) == 1 and all(len(those) > depth + 2 for those in parts):
+        depth += 1  # one folder around the classes
     places = [os.fsencode(those[depth]).decode(errors="backslashreplace") for those in parts]
     class_names = tuple(sorted(set(places), key=natural_order))
     numbers = {place: number for number, place in enumerate(class_names)}

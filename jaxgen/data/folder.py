@@ -15,7 +15,7 @@ from jaxgen.data.image_file import decode
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, has_images, list_folder
 from jaxgen.data.packed import list_archive, list_archives
-from jaxgen.data.survey import digest_of, find_usable, open_image, spec_of, survey
+from jaxgen.data.survey import digest_of, open_image, spec_of, survey
 from jaxgen.io.errors import InputError
 
 READ_BY = 1
@@ -51,12 +51,9 @@ def stream_images(
         go with the images.
     """
     labels, class_names, captions = annotations_of(files, announce)
-    if skipped is not None:
-        usable = find_usable(files, options, skipped)
-        files = files._replace(names=files.names[usable])
-        labels = None if labels is None else labels[usable]
-        captions = tuple(compress(captions, usable))
-    names, headers = files.names, survey(files, announce)
+    headers, usable = survey(files, options, announce, skipped)
+    files = files._replace(names=files.names[usable])
+    names, labels, captions = files.names, None if labels is None else labels[usable], tuple(compress(captions, usable))
     spec = spec_of(files, headers, options, announce)
     digest = digest_of(files, headers, options, spec)
     if captions or labels is not None:

@@ -1,6 +1,6 @@
 """What a folder, an archive or a data set holds: sizes, colours, classes, captions, duplicates, what cannot be read.
 
-Images are read one after another, and what is kept of each is its header, a digest and a thumbnail.
+Images are read a few at a time, and what is kept of each is its header, a digest and a thumbnail.
 """
 
 import os
@@ -172,8 +172,10 @@ def _colours(images: Collection[Inspected]) -> dict[str, object]:
 def _classes(pictures: Pictures, usable: dict[int, Inspected]) -> dict[str, int] | None:
     if pictures.labels is None:
         return None
-    numbers = np.bincount(pictures.labels[list(usable)], minlength=len(pictures.class_names))
-    return dict(zip(pictures.class_names, numbers.tolist(), strict=True))
+    labels, numbers = np.unique(pictures.labels[list(usable)], return_counts=True)
+    counts = dict(zip(labels.tolist(), numbers.tolist(), strict=True))
+    names = dict(enumerate(pictures.class_names))
+    return {names.get(label, str(label)): counts.get(label, 0) for label in sorted({*names, *counts})}
 
 
 def _captions(captions: list[str]) -> dict[str, object]:

@@ -32,9 +32,8 @@ class LeftOut(NamedTuple):
     others: Counter[str]
 
     def add(self, name: str) -> None:
-        """Counts a file that is no image; captions are none of them."""
-        if name != METADATA:
-            self.others[PurePosixPath(name).suffix.lower() or "no extension"] += 1
+        """Counts a file that is neither an image nor annotates one."""
+        self.others[PurePosixPath(name).suffix.lower() or "no extension"] += 1
 
 
 class Listing(NamedTuple):
@@ -205,8 +204,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     if is_link and not is_file:
         target = Path(entry.path).readlink()
         raise InputError(f"{entry.path} is a link to {target}, which is no file: mend or remove it.")
-    if not is_file and is_image(entry.name):
-        raise InputError(f"{entry.path} has an image's name but is no file: remove it.")
+    if not is_file and (is_image(entry.name) or may_annotate(entry.name)):
+        kind = "an image" if is_image(entry.name) else "a text"
+        raise InputError(f"{entry.path} has {kind}'s name but is no file: remove it.")
     return False
 
 

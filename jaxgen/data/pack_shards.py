@@ -7,7 +7,7 @@ written under another name and renamed when it is whole, with a note of what is 
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from errno import ENOSPC
@@ -23,7 +23,7 @@ from PIL import Image
 from jaxgen.data.dataset import StreamedDataset
 from jaxgen.data.shards import CAPTIONS, FORMAT, MANIFEST, is_packed
 from jaxgen.io.errors import InputError, outside, package
-from jaxgen.io.files import write_whole
+from jaxgen.io.files import is_hidden, write_whole
 from jaxgen.io.terminal import progress
 
 SHARD_BYTES = 2**28
@@ -59,10 +59,12 @@ def pack(
         raise InputError(f"{dataset.source} has {', '.join(sorted(others))}, which shards do not hold.")
     count = max(1, SHARD_BYTES // prod(dataset.spec))
     plan = json.dumps([FORMAT, dataset.digest, stamp, dataset.size, count, record], sort_keys=True, default=str)
-    _claim(out, sha256(plan.encode()).hexdigest())
-    lock = FileLock(out / LOCK, blocking=False)
+    _require_free(out)
+    with outside(f"--out {out} cannot be written"):
+        out.mkdir(parents=True, exist_ok=True)
     try:
-        with lock:
+        with FileLock(out / LOCK, blocking=False):
+            _claim(out, sha256(plan.encode()).hexdigest())
             return _write(dataset, out, count, record, skipped)
     except Timeout as error:
         raise InputError(f"--out {out} is being written by another process: wait for it, or choose another.") from error
@@ -81,19 +83,23 @@ def _write(
     return _finish(dataset, out, notes, record, skipped or [])
 
 
-def _claim(out: Path, plan: str) -> None:
-    """Takes a folder for this packing: a new or empty one, or one in which the same packing was begun."""
-    begun = out / PLAN
+def _require_free(out: Path) -> None:
+    """Refuses a file, and a folder that holds something else than the beginning of a packing."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file: choose a new or an empty folder.")
     if is_packed(out):
         raise InputError(f"--out {out} holds a packed data set already: choose another, or remove it.")
-    if begun.is_file():
-        if begun.read_text() != plan:
-            raise InputError(f"--out {out} holds the beginning of another packing: choose another, or remove it.")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_dir() and not (out / PLAN).is_file() and not all(is_hidden(path.name) for path in out.iterdir()):
         raise InputError(f"--out {out} is there already, and is no empty folder: choose another.")
+
+
+def _claim(out: Path, plan: str) -> None:
+    """Takes a locked folder for this packing, if no other one was begun in it."""
+    _require_free(out)  # another process may have ended since
+    if (out / PLAN).is_file() and (out / PLAN).read_text() != plan:
+        raise InputError(f"--out {out} holds the beginning of another packing: choose another, or remove it.")
     with outside(f"--out {out} cannot be written"):
-        write_whole(begun, plan)
+        write_whole(out / PLAN, plan)
 
 
 def _note_of(shard: Path) -> Path:
@@ -181,7 +187,9 @@ def _record(dataset: StreamedDataset, index: int) -> bytes:
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", compress_level=COMPRESSION)
     record: dict[str, Any] = {"image": file.getvalue()}
     if "label" in example:
-        record["label"] = int(example["label"])
+        record["label"] = label = int(example["label"])
+        if label < 0 or (dataset.class_names and label >= len(dataset.class_names)):
+            raise InputError(f"Example {index} of {dataset.source} has the label {label}, which is no class.")
     if dataset.captions:
         record["text"] = dataset.captions[index]
     content: Any = msgpack.packb(record)
@@ -211,12 +219,18 @@ def _finish(
         "shards": shards,
         "damaged": [*skipped, *damaged.values()],
     }
+    beginnings = (PLAN, LOCK, *(_note_of(out / name).name for name in notes))
     if not manifest["records"]:
+        _remove(out, (*beginnings, *notes))
         raise InputError(f"{dataset.source}: no image can be read, the first because: {next(iter(damaged.values()))}")
     with outside(f"{out} cannot be written"):
         if captions:
             write_whole(out / CAPTIONS, content)
         write_whole(out / MANIFEST, json.dumps(manifest, indent=2))
-        for name in (PLAN, LOCK, *(_note_of(out / name).name for name in notes)):
-            (out / name).unlink(missing_ok=True)
+        _remove(out, beginnings)
     return Packed(manifest["records"], manifest["damaged"])
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)

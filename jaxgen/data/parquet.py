@@ -89,16 +89,23 @@ class ParquetExamples:
             return table.rename_columns(_renamed(table.column_names, self._columns)).to_pylist()
 
 
+def parquet_files(path: Path) -> list[Path]:
+    """The Parquet files at a path, of all splits."""
+    if path.is_file():
+        return [path] if path.suffix.lower() == SUFFIX else []
+    found = (file for file in path.rglob(f"*{SUFFIX}") if file.is_file())
+    return sorted(file for file in found if not any(map(is_hidden, file.relative_to(path).parts)))
+
+
 def find_parquet(path: Path, split: str) -> list[Path]:
     """The Parquet files of a split at a path, or all of them if no file or folder is called after a split.
 
     Raises:
       InputError: only other splits are there, or some files are of no split.
     """
+    files = parquet_files(path)
     if path.is_file():
-        return [path] if path.suffix.lower() == SUFFIX else []
-    found = (file for file in path.rglob(f"*{SUFFIX}") if file.is_file())
-    files = sorted(file for file in found if not any(map(is_hidden, file.relative_to(path).parts)))
+        return files
     splits = {file: _split_of(file.relative_to(path)) for file in files}
     if not any(splits.values()):
         return files

@@ -11,7 +11,7 @@ from jaxgen.data.image_cache import cache_arrays, cached_arrays
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import has_images
 from jaxgen.data.packed import ARCHIVES
-from jaxgen.data.parquet import SUFFIX, ParquetExamples, find_parquet
+from jaxgen.data.parquet import SUFFIX, ParquetExamples, find_parquet, parquet_files
 from jaxgen.data.random_access import RandomAccess, as_dataset
 from jaxgen.data.resize import resized
 from jaxgen.data.shards import is_packed, stream_shards
@@ -61,6 +61,13 @@ def stream_path(
     if (examples := _examples(path, split)) is not None:
         return as_dataset(examples, most_bytes=0, images=images, skip_damaged=skipped is not None)
     return stream_images(list_files(path, announce), path, announce, images, skipped)
+
+
+def is_listed(path: Path) -> bool:
+    """Whether a path is a folder or an archive of image files, or a folder of such archives."""
+    if path.is_dir():
+        return not is_packed(path) and (has_images(path) or not (is_saved(path) or parquet_files(path)))
+    return path.is_file() and path.name.lower().endswith(ARCHIVES)
 
 
 def is_arrays(path: Path) -> bool:

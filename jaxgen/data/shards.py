@@ -1,7 +1,7 @@
 """Packed data sets: shards of array_record, which are read at random and by many processes, and a manifest.
 
-A record is a msgpack map: `image`, a PNG; where there are, `label`, a whole number, and `text`, a caption.  Beside the
-shards are
+A record is a msgpack map: `image`, a PNG, and if the set has them `label`, a whole number, and `text`, a caption.
+Beside the shards are
 
     manifest.json     the number of records and the size of each shard, their digest, the names of the classes, and how
                       the images were made

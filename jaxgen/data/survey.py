@@ -40,11 +40,16 @@ class Survey(NamedTuple):
         return Counter(zip(self.height.tolist(), self.width.tolist(), strict=True))
 
 
-def survey(files: Listing, announce: Callable[[str], None]) -> Survey:
-    """Reads the headers of all images.
+def survey(
+    files: Listing, options: ImageOptions, announce: Callable[[str], None], skipped: list[str] | None = None
+) -> tuple[Survey, np.ndarray]:
+    """The headers of all images that can be used, and their mask [N].
+
+    An image cannot be used if its header cannot be read, or if its shape is far from that of the options.  `skipped`
+    gets a line for each of these; None refuses them.
 
     Raises:
-      InputError: one cannot be read.
+      InputError: an image cannot be used, or none can.
     """
     names = files.names
     if len(names) > MANY:
@@ -52,48 +57,24 @@ def survey(files: Listing, announce: Callable[[str], None]) -> Survey:
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     pool = ThreadPoolExecutor(THREADS)
     try:
-        return Survey(*np.concatenate(list(pool.map(partial(_headers, files), chunks))).T)
+        headers = np.concatenate(list(pool.map(partial(_headers, files, options, skipped), chunks)))
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def find_usable(files: Listing, options: ImageOptions, skipped: list[str]) -> np.ndarray:
-    """The mask [N] of the images whose header can be read, and whose shape is not far from that of the options.
-
-    `skipped` gets a line for each of the others.
-
-    Raises:
-      InputError: none is left.
-    """
-
-    def is_usable(name: bytes) -> bool:
-        try:
-            height, width, *_ = _headers(files, np.array([name]))[0].tolist()
-            options.require_shape(files.path(name), height, width)
-        except InputError as error:
-            skipped.append(str(error))
-            return False
-        return True
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        usable = np.fromiter(pool.map(is_usable, files.names.tolist()), bool)
-    skipped.sort()
-    if not usable.any():
-        raise InputError(f"{files.place}: no image can be read, one of them because: {skipped[0]}")
-    return usable
+    usable = headers[:, 0] > 0
+    if skipped and not usable.any():
+        raise InputError(f"{files.place}: no image can be read, one of them because: {min(skipped)}")
+    return Survey(*headers[usable].T), usable
 
 
 def spec_of(files: Listing, headers: Survey, options: ImageOptions, announce: Callable[[str], None]) -> ImageSpec:
     """The one size of all images as they are read; announces what is done to their channels.
 
     Raises:
-      InputError: the images have several sizes and the options none, or one cannot be brought to that of the options.
+      InputError: the images have several sizes, and the options none.
     """
     size = options.size
     if size is None and len(headers.sizes) > 1:
         raise InputError(mixed_sizes(files, headers))
-    for name, height, width in zip(files.names.tolist(), headers.height.tolist(), headers.width.tolist(), strict=True):
-        options.require_shape(files.path(name), height, width)
     if deep := files.names[headers.is_deep > 0].tolist():
         announce(f"16 bits per channel are scaled to 8 in {_part(deep, files)} images, as {shown(deep[0])}")
     grey = files.names[headers.channels == 1].tolist()
@@ -142,13 +123,20 @@ def open_image(files: Listing, name: bytes) -> BinaryIO:
         return files.open(os.fsdecode(name))
 
 
-def _headers(files: Listing, names: np.ndarray) -> np.ndarray:
-    """The fields of `Survey` [n, 6]."""
-    headers = np.empty((len(names), len(Survey._fields)), np.int64)
+def _headers(files: Listing, options: ImageOptions, skipped: list[str] | None, names: np.ndarray) -> np.ndarray:
+    """The fields of `Survey` [n, 6]; 0 for an image that is skipped."""
+    headers = np.zeros((len(names), len(Survey._fields)), np.int64)
     for row, name in enumerate(names.tolist()):
-        with open_image(files, name) as file:
-            *numbers, _ = read_header(file, files.path(name))
-            headers[row] = *numbers, file.seek(0, os.SEEK_END)
+        try:
+            with open_image(files, name) as file:
+                header, num_bytes = read_header(file, files.path(name)), file.seek(0, os.SEEK_END)
+            options.require_shape(files.path(name), header.height, header.width)
+        except InputError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+            continue
+        headers[row] = *header[: len(Survey._fields) - 1], num_bytes
     return headers
 
 

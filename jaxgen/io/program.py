@@ -97,6 +97,12 @@ def command(main: Callable[[], Any]) -> None:
 
 def ending_of(error: BaseException) -> Ending | None:
     """The line and the exit code for an exception; None for a mistake of the program."""
+    ending = _ending_of(error)
+    # The name of a file may hold line breaks.
+    return ending and ending._replace(line="\\n".join(ending.line.splitlines()))
+
+
+def _ending_of(error: BaseException) -> Ending | None:
     if isinstance(error, RefusedError):
         error = error.error
     if isinstance(error, KeyboardInterrupt):

@@ -125,7 +125,7 @@ def test_many_images_without_classes_are_spread_over_a_sheet_of_ten_by_ten(tmp_p
     shown = [int(name.removesuffix(".png")) for row in found["sheet"] for name in row]
     assert [len(row) for row in found["sheet"]] == [10] * 10
     assert set(np.diff(shown)) == {2, 3}
-    assert found["command"].endswith("--size 4 --grey")
+    assert found["command"].endswith("--size 32 --grey")
     assert found["classes"] is None
 
 
@@ -168,7 +168,7 @@ def test_equal_images_everywhere_are_said_and_grey_in_colour_is_grey(tmp_path, m
     said = " ".join(capsys.readouterr().out.split())
     assert "all 6 images are equal" in said
     assert "1 of 6 images are in no subfolder, as outside.png" in said
-    assert found["command"].endswith("--size 8 --grey")
+    assert found["command"].endswith("--size 32 --grey")
 
 
 def test_arrays_are_inspected_too(tmp_path, monkeypatch):
@@ -179,7 +179,7 @@ def test_arrays_are_inspected_too(tmp_path, monkeypatch):
     assert found["sizes"] == {"12x16": 30}
     assert found["classes"] == {"-1": 10, "5": 10, "1000000000": 10}
     assert found["equal"] == [["3", "7"]]
-    assert found["command"].endswith("a.npz --size 12x16")
+    assert found["command"].endswith("a.npz --size 32")
 
 
 MISTAKES = [

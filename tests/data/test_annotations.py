@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 import zipfile
 
@@ -107,6 +108,20 @@ def test_the_digest_of_streamed_images_is_of_their_labels_too(tmp_path):
     assert len({digest(labels) for labels in ([0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1])}) == 2
 
 
+def test_one_folder_around_the_classes_is_no_class(tmp_path):
+    files = {f"pets/{name}/{name}.png": IMAGES[f"{n}.png"] for n, name in enumerate(("cat", "dog"))}
+    for place in (write(tmp_path / "folder", files), pack_zip(tmp_path / "a.zip", files)):
+        assert read(place).class_names == ("cat", "dog")
+    assert read(write(tmp_path / "one", {"cats/0.png": IMAGES["0.png"]})).class_names == ("cats",)
+
+
+def test_a_named_pipe_is_no_text(tmp_path):
+    write(tmp_path, IMAGES)
+    os.mkfifo(tmp_path / "0.txt")
+    with pytest.raises(InputError, match=r"0\.txt has a text's name but is no file: remove it"):
+        read(tmp_path)
+
+
 def test_an_archive_beside_pictures_is_not_read(tmp_path):
     pack_zip(write(tmp_path, IMAGES) / "more.zip", IMAGES)
     assert read(tmp_path).size == 4
@@ -121,6 +136,8 @@ DAMAGED = [
     ({"dataset.json": "{"}, r"dataset\.json is no JSON"),
     ({"dataset.json": '{"labels": [["0.png", "cat"]]}'}, r"dataset\.json: expected .*labels"),
     ({"dataset.json": '{"labels": [["0.png", true]]}'}, r"dataset\.json: expected .*labels"),
+    ({"dataset.json": '{"labels": [["0.png", 1], ["0.png", 2]]}'}, r"dataset\.json has two labels for 0\.png"),
+    ({"dataset.json": '{"name": "a set"}'}, r"dataset\.json: expected .*labels"),
     ({"dataset.json": '{"labels": [["0.png", 1]]}'}, r"no label for 1\.png \(3 images have none\)"),
 ]
 

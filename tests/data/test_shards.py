@@ -201,6 +201,30 @@ def test_two_processes_do_not_pack_into_one_folder(pictures, tmp_path, monkeypat
         pack(data, out, record={})
 
 
+def test_a_packing_of_no_readable_image_leaves_the_folder_free(tmp_path, monkeypatch, capsys):
+    folder, out = tmp_path / "folder", tmp_path / "out"
+    folder.mkdir()
+    whole = png(RNG.integers(0, 256, (8, 8, 3), np.uint8))
+    (folder / "0.png").write_bytes(whole[: len(whole) // 2])
+    assert pack_here(monkeypatch, folder, "--out", out, "--skip-damaged") == 2
+    assert "no image can be read, the first because: " in capsys.readouterr().err
+    (folder / "0.png").write_bytes(whole)
+    assert pack_here(monkeypatch, folder, "--out", out) == 0
+
+
+def test_a_label_that_is_no_class_is_not_packed(tmp_path, monkeypatch, capsys):
+    np.savez(tmp_path / "a.npz", image=np.zeros((3, 8, 8, 1), np.uint8), label=np.array([0, -1, 2]))
+    assert pack_here(monkeypatch, tmp_path / "a.npz", "--out", tmp_path / "out") == 2
+    assert "has the label -1, which is no class" in capsys.readouterr().err
+
+
+def test_an_error_about_a_name_with_a_line_break_is_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b\nc.png").write_bytes(b"no image")
+    assert pack_here(monkeypatch, tmp_path / "a", "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_features_are_not_packed(tmp_path, monkeypatch, capsys):
     np.savez(tmp_path / "a.npz", image=np.zeros((3, 8, 8, 1), np.uint8), features=np.zeros((3, 2)))
     assert pack_here(monkeypatch, tmp_path / "a.npz", "--out", tmp_path / "out") == 2
