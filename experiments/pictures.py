@@ -3,7 +3,7 @@
     gan     sharp images; adaptive augmentation: Karras et al. (2020), https://arxiv.org/abs/2006.06676
     vae     blurred images, but it encodes images as well: residual networks, a discretised mixture of logistics
 
-Sides are multiples of 16; the networks and the weight of the penalties follow from the size.  Afterwards
+The depth of the networks and the weight of the penalties follow from the size.  Afterwards
 
     python -m jaxgen sample runs/pictures --num 64 --out more.png
 """
@@ -42,7 +42,7 @@ class Config(RunConfig):
     classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
     """Classes that the networks are conditioned on; auto for those of the data, such as its subfolders; 0 for none."""
     text: bool = False
-    """Condition the networks on the captions in the folder's metadata.jsonl."""
+    """Condition the networks on the captions; the images must then fit into memory."""
     width: Count | None = None
     """Channels of the largest maps; by default 16 up to 128x128 and 8 above, half for small and twice for large."""
     latent_size: Count = 64

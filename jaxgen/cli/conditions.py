@@ -10,7 +10,7 @@ import tyro
 from jaxgen.cli.arguments import read_images
 from jaxgen.cli.trained_on import images_of
 from jaxgen.core.condition import require_labels
-from jaxgen.data.archive import read_features
+from jaxgen.data.arrays import read_features
 from jaxgen.data.captions import require_characters
 from jaxgen.data.class_names import label_of
 from jaxgen.data.tokenizer import Tokenizer

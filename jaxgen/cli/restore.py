@@ -11,7 +11,7 @@ from jaxgen.cli.arguments import read_images, require_run, require_suffix, writi
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.image_file import read_image
 from jaxgen.data.masks import read_mask
-from jaxgen.data.sources import is_archive
+from jaxgen.data.paths import is_data
 from jaxgen.export import load_restorer
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
@@ -66,7 +66,7 @@ def restore(options: Restore) -> None:
 def _read(name: str) -> np.ndarray:
     """The images uint8 [N, H, W, C] of a picture, a folder or an archive."""
     path = expanded(name)
-    if path.is_file() and not is_archive(path):
+    if path.is_file() and not is_data(path):
         return read_image(path)[None]
     return read_images(name).arrays["image"]
 

@@ -1,6 +1,6 @@
 """Data: from a name or a path to examples in memory or on disk, and from (seed, step) to the examples of a batch."""
 
-from jaxgen.data.archive import read_features
+from jaxgen.data.arrays import read_features
 from jaxgen.data.captions import (
     CIFAR10,
     DIGITS,

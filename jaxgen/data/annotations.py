@@ -3,8 +3,7 @@
 Labels:
     dataset.json      {"labels": [["00000/img00000000.png", 6], ...]}, of StyleGAN and EDM; null for none
     image.cls         a whole number beside each image, of WebDataset
-    subfolders        those at the top, or in the one folder there, are classes, in natural order (2 before 10), if
-                      every image is in one
+    subfolders        those at the top are classes, in natural order (2 before 10), if every image is in one
 
 Captions:
     metadata.jsonl    a line {"file_name": ..., "text": ...} an image, of Hugging Face's imagefolder
@@ -145,8 +144,6 @@ def _from_folders(names: list[str], depth: int) -> tuple[np.ndarray | None, tupl
     parts = [name.split("/") for name in names]
     if any(len(those) < depth + 2 for those in parts):
         return None, ()
-    while len({those[depth] for those in parts}) == 1 and all(len(those) > depth + 2 for those in parts):
-        depth += 1  # one folder around the classes
     places = [os.fsencode(those[depth]).decode(errors="backslashreplace") for those in parts]
     class_names = tuple(sorted(set(places), key=natural_order))
     numbers = {place: number for number, place in enumerate(class_names)}

@@ -1,4 +1,4 @@
-"""A contact sheet: a few of many images as training sees them, evenly spread, with a row for each class."""
+"""A contact sheet: evenly spaced images as training sees them, with a row for each class."""
 
 import math
 import os

@@ -66,7 +66,7 @@ def equal_groups(digests: Iterable[bytes]) -> list[list[int]]:
 def near_groups(thumbnails: np.ndarray) -> list[list[int]]:
     """The indices of near duplicates, from thumbnails [N, 8, 9, 3]: each is near the first of its group.
 
-    No two images that are left without all but the first of each group are near.  An image is compared with those of
+    If the first of each group is kept, no two images that are kept are near.  An image is compared with those of
     similar mean colour alone, which (2) implies.
     """
     means = thumbnails.mean((1, 2, 3), dtype=np.float64)

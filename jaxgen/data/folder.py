@@ -10,11 +10,11 @@ import numpy as np
 import PIL
 
 from jaxgen.data.annotations import annotations_of
+from jaxgen.data.archives import list_archive, list_archives
 from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset
 from jaxgen.data.image_file import decode
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, has_images, list_folder
-from jaxgen.data.packed import list_archive, list_archives
 from jaxgen.data.survey import digest_of, open_image, spec_of, survey
 from jaxgen.io.errors import InputError
 

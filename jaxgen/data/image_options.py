@@ -26,7 +26,8 @@ MAX_PIXELS = 8192 * 8192
 DRAFT = 2
 """A JPEG is decoded at the smallest scale that leaves at least so many pixels for each one of the result, per side."""
 MOST = 8
-"""How many times smaller than the result a side may be, or longer than its shape asks for."""
+"""An image is refused if a side is more than so many times smaller than the result's, or if its aspect ratio differs
+from the result's by more than that factor."""
 
 
 class ImageOptions(NamedTuple):

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxgen.data.archive import ARRAYS, read_archive
+from jaxgen.data.archives import ARCHIVES
+from jaxgen.data.arrays import ARRAYS, read_archive
 from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed, in_memory, read_arrays
 from jaxgen.data.folder import cache_key, list_files, loaded_images, stream_images
 from jaxgen.data.hub import is_saved, open_saved
 from jaxgen.data.image_cache import cache_arrays, cached_arrays
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import has_images
-from jaxgen.data.packed import ARCHIVES
 from jaxgen.data.parquet import SUFFIX, ParquetExamples, find_parquet, parquet_files
 from jaxgen.data.random_access import RandomAccess, as_dataset
 from jaxgen.data.resize import resized

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, overload
 
-from jaxgen.data.archive import ARRAYS
 from jaxgen.data.binarized import ARCHIVE, SOURCE, find_binarized, read_binarized
 from jaxgen.data.class_names import CLASS_NAMES
 from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed
@@ -17,7 +16,6 @@ from jaxgen.data.digits import read_digits
 from jaxgen.data.hub import HUB, open_hub
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.mnist_files import download_files, find_files, read_files
-from jaxgen.data.packed import ARCHIVES
 from jaxgen.data.paths import EXPECTED, is_data, load_path, stream_path
 from jaxgen.data.prepared import default_folders, find_prepared, read_prepared, stream_prepared
 from jaxgen.data.random_access import as_dataset
@@ -212,8 +210,3 @@ def _from_path(
     if name.startswith(HUB):
         raise InputError(f"{option} {name}: pack it first, with python -m jaxgen pack {name} --out <folder>.")
     raise InputError(f"{option} {name} is unknown: expected {', '.join(NAMES)}, {EXPECTED}.")
-
-
-def is_archive(path: Path) -> bool:
-    """Whether the name of a file is that of an archive that `load` reads."""
-    return path.name.lower().endswith((*ARRAYS, *ARCHIVES))

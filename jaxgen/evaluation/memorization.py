@@ -13,6 +13,7 @@ Distances are between features of the packaged classifier, whichever network the
 copies stay near in these, and the training set need not be fed to a large network.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -88,7 +89,20 @@ def nearest_training(features: MemorizationFeatures) -> Nearest:
     return Nearest(distance[:, 0], order[index[:, 0]], new, new_distance[:, 0], order[new_index[:, 0]])
 
 
-def features_of(evaluated: Evaluated) -> MemorizationFeatures:
+@lru_cache(maxsize=1)
+def nearest_of(evaluated: Evaluated) -> tuple[MemorizationFeatures, Nearest]:
+    """The features in which memorisation is measured, and the nearest training images by them.
+
+    The last ones are kept: the metric and the picture of neighbours both need them.
+
+    Raises:
+      InputError: the features cannot be compared.
+    """
+    features = _features_of(evaluated)
+    return features, nearest_training(features)
+
+
+def _features_of(evaluated: Evaluated) -> MemorizationFeatures:
     """The features in which memorisation is measured; those of real images come from the cache if they are there."""
     reference, network = evaluated.reference, packaged_network(ImageSpec(*evaluated.images.shape[1:]))
     assert reference.train is not None
@@ -130,7 +144,7 @@ def _probability(new: np.ndarray, own: np.ndarray) -> Estimate:
 def _measure(evaluated: Evaluated) -> Measures:
     train, held_out = evaluated.reference.train, evaluated.reference.held_out
     assert train is not None
-    nearest, new = nearest_training(features_of(evaluated)), train if held_out is None else held_out
+    (_, nearest), new = nearest_of(evaluated), train if held_out is None else held_out
     every = np.arange(len(evaluated.images))
     drawn_levels = pixel_differences(evaluated.images, train, every, nearest.drawn_nearest)
     new_levels = pixel_differences(new, train, nearest.new, nearest.new_nearest)

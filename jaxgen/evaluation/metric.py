@@ -1,6 +1,7 @@
 """The interface of a metric: the images that it takes, the measures that it computes, and how to read them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ class Reference(NamedTuple):
     data: str | None = None
 
 
-class Evaluated(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Evaluated:
     """The images uint8 [N, H, W, C] that are evaluated, their features, and what they are compared with.
 
     `labels` [N] are the classes, of the network's, that the images were drawn for.  `allow_few` allows fewer images

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data.archive import read_features
+from jaxgen.data.arrays import read_features
 from jaxgen.data.captions import hold_out, with_text
 from jaxgen.data.dataset import Dataset, shrink, subset, with_field
 from jaxgen.data.tokenizer import train_tokenizer

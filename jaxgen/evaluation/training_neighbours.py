@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.evaluation.memorization import features_of, nearest_training, pixel_differences
+from jaxgen.evaluation.memorization import nearest_of, pixel_differences
 from jaxgen.evaluation.metric import Evaluated
 from jaxgen.evaluation.neighbours import centred, nearest_neighbours
 from jaxgen.evaluation.order import content_order
@@ -44,9 +44,9 @@ def training_neighbours(evaluated: Evaluated) -> dict[str, TrainingNeighbours]:
     Raises:
       InputError: the features cannot be compared.
     """
-    features, train = features_of(evaluated), evaluated.reference.train
+    (features, nearest), train = nearest_of(evaluated), evaluated.reference.train
     assert train is not None
-    by_distance = np.argsort(nearest_training(features).drawn_distance, kind="stable")
+    by_distance = np.argsort(nearest.drawn_distance, kind="stable")
     order = np.random.default_rng(evaluated.seed).permutation(len(by_distance))
     chosen = {"nearest": by_distance[:ROWS], "random": content_order(evaluated.images)[order[:ROWS]]}
     of_train, of_drawn = centred(features.train, features.drawn)

@@ -10,7 +10,7 @@ from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.io.errors import InputError
 
 MANY = 100
-"""From so many classes on, each must have two images on average."""
+"""With more classes than these, each must have two images on average."""
 
 
 def with_classes(config: Any, classes: int | None, source: str) -> Any:

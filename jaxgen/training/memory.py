@@ -13,7 +13,7 @@ from jaxgen.io.system import installed_memory
 
 GIB = 2**30
 SLACK = 1.5
-"""How many times less a compiled program may need: of eight experiments on a CPU, 1.31 times at most."""
+"""By how much `peak_bytes` may exceed what the compiled program needs: of eight experiments on a CPU, 1.31 at most."""
 
 
 def peak_bytes(program: ClosedJaxpr) -> int:

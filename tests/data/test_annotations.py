@@ -108,13 +108,6 @@ def test_the_digest_of_streamed_images_is_of_their_labels_too(tmp_path):
     assert len({digest(labels) for labels in ([0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1])}) == 2
 
 
-def test_one_folder_around_the_classes_is_no_class(tmp_path):
-    files = {f"pets/{name}/{name}.png": IMAGES[f"{n}.png"] for n, name in enumerate(("cat", "dog"))}
-    for place in (write(tmp_path / "folder", files), pack_zip(tmp_path / "a.zip", files)):
-        assert read(place).class_names == ("cat", "dog")
-    assert read(write(tmp_path / "one", {"cats/0.png": IMAGES["0.png"]})).class_names == ("cats",)
-
-
 def test_a_named_pipe_is_no_text(tmp_path):
     write(tmp_path, IMAGES)
     os.mkfifo(tmp_path / "0.txt")

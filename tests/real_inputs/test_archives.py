@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from jaxgen import InputError
 from jaxgen.cli.arguments import read_images
-from jaxgen.data import packed, read_features
+from jaxgen.data import archives, read_features
 from tests.real_inputs.files import pack, png, read
 
 RNG = np.random.default_rng(0)
@@ -307,14 +307,14 @@ def test_an_archive_that_cannot_be_used_is_one_line(tmp_path, kind, name, make, 
 @pytest.mark.parametrize("kind", KINDS[:3])
 def test_a_file_in_an_archive_has_a_largest_size(tmp_path, monkeypatch, kind):
     path = pack(tmp_path / kind, {"bomb.png": bytes(10**6)})
-    monkeypatch.setattr(packed, "MAX_FILE", 10**6 - 1)
+    monkeypatch.setattr(archives, "MAX_FILE", 10**6 - 1)
     with pytest.raises(InputError, match=r"bomb\.png takes 1,000,000 bytes; at most 999,999 are read"):
         read(path)
 
 
 def test_a_compressed_tar_has_a_largest_size(tmp_path, monkeypatch):
     path = pack(tmp_path / "a.tar.gz", {"a.png": shade(1), "zeros": bytes(10**6)})
-    monkeypatch.setattr(packed, "MAX_COMPRESSED_TAR", 10**6)
+    monkeypatch.setattr(archives, "MAX_COMPRESSED_TAR", 10**6)
     with pytest.raises(InputError, match=r"a\.tar\.gz holds more than .* GiB: unpack it into a folder"):
         read(path)
 
