@@ -22,7 +22,7 @@ from jaxgen.export import export_controls
 from jaxgen.losses import discretized_logistic_mixture, logistic_discriminator, non_saturating_generator
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
-WORDS, VOCABULARY = 24, 4_096  # the most words of a caption, and of all captions
+WORDS, VOCABULARY = 64, 4_096  # the most words of a caption, and of all captions
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """The record of a run, and the data that it was trained on, found again from any working directory."""
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from jaxgen.cli.image_sets import DataOptions
-from jaxgen.data.dataset import Dataset
+from jaxgen.data.dataset import Dataset, StreamedDataset, sample_of
 from jaxgen.data.image_options import ImageOptions, image_options
 from jaxgen.data.sources import NAMES, load
 from jaxgen.io.errors import InputError
@@ -42,7 +43,8 @@ def data_of(record: Mapping[str, Any]) -> str | None:
 def read_trained_on(run: str, record: Mapping[str, Any], options: DataOptions) -> Dataset | None:
     """The data set that a run was trained on, if that is a path; the same images, wherever they are found.
 
-    A run that an earlier version recorded has no digest to compare with: what is found first is read.
+    A run that an earlier version recorded has no digest to compare with: what is found first is read.  Of data that the
+    run streamed there is a random sample, of the size that the run would have held in memory.
 
     Raises:
       InputError: it is in none of its places, or cannot be read, or has changed.
@@ -70,11 +72,17 @@ def _read_if_same(place: Path, record: Mapping[str, Any], options: DataOptions) 
     """The data set at a path, None if its digest is not the recorded one; that of streamed data is of the listing."""
     data = record["data"]
     digest, is_streamed = data.get("digest_as_read"), data.get("is_streamed", False)
-
-    def read(most_bytes: int | None) -> Any:
-        return load(str(place), offline=options.offline, announce=say, most_bytes=most_bytes, images=options.images)
-
-    if digest is not None and is_streamed and read(0).digest != digest:
+    most_bytes = 0 if is_streamed else None
+    dataset = load(str(place), offline=options.offline, announce=say, most_bytes=most_bytes, images=options.images)
+    if digest is not None and dataset.digest != digest:
         return None
-    dataset = read(None)
-    return dataset if digest is None or is_streamed or dataset.digest == digest else None
+    return _sample(dataset, record["config"]) if isinstance(dataset, StreamedDataset) else dataset
+
+
+def _sample(dataset: StreamedDataset, config: Mapping[str, Any]) -> Dataset:
+    """A random sample of streamed data that fits into the memory of --memory-gib, or the run's batch if none does."""
+    fitting = int(config["memory_gib"] * 2**30) // prod(dataset.spec)
+    num = min(dataset.size, max(fitting, config["batch_size"]))
+    if num < dataset.size:
+        say(f"{num:,} random images stand for the {dataset.size:,} that the run streamed from disk")
+    return sample_of(dataset, num, seed=0)

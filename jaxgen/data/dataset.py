@@ -66,7 +66,8 @@ class StreamedDataset:
 
     `fields` are shape and dtype of one example, e.g. {"image": ((28, 28, 1), uint8), "label": ((), int32)}.
     `digest` identifies the data without reading all of them: the SHA-256 of the files' names and sizes, or of a sample
-    of the examples.  `captions` are N texts, or empty.  `class_names` are the names of the labels 0, 1, ..., or empty.
+    of the examples.  `captions` are N texts, or empty.  `class_names` are the names of the labels 0, 1, ..., or empty;
+    without names `num_classes` is the number of classes, if it is known.
     """
 
     read: Callable[[int], dict[str, np.ndarray]]
@@ -77,11 +78,12 @@ class StreamedDataset:
     digest: str
     captions: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    num_classes: int | None = None
 
     @property
     def classes(self) -> int | None:
-        """The number of classes if their names are known, None if not."""
-        return len(self.class_names) or None
+        """The number of classes if it is known, None if not."""
+        return len(self.class_names) or self.num_classes
 
     @property
     def spec(self) -> ImageSpec:
@@ -207,6 +209,17 @@ def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
     return arrays
 
 
+def sample_of(streamed: StreamedDataset, num: int, seed: int) -> Dataset:
+    """A random sample of `num` examples of a streamed data set, in their order and in memory; their captions are left out.
+
+    Raises:
+      InputError: an example is damaged.
+    """
+    chosen = np.sort(np.random.default_rng(seed).choice(streamed.size, num, replace=False))
+    sample = replace(streamed, read=lambda index: streamed.read(chosen[index]), size=num, captions=())
+    return in_memory(sample, read_arrays(sample))
+
+
 def in_memory(streamed: StreamedDataset, arrays: dict[str, np.ndarray]) -> Dataset:
     """A streamed data set whose arrays [N, ...] by name have been read."""
     return make_dataset(
@@ -231,4 +244,5 @@ def as_streamed(dataset: Dataset) -> StreamedDataset:
         digest=dataset.digest,
         captions=dataset.captions,
         class_names=dataset.class_names,
+        num_classes=dataset.classes,
     )

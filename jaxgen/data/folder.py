@@ -11,11 +11,11 @@ import PIL
 
 from jaxgen.data.annotations import annotations_of
 from jaxgen.data.archives import list_archive, list_archives
-from jaxgen.data.dataset import Dataset, FieldTypes, StreamedDataset, make_dataset
+from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset
 from jaxgen.data.image_file import decode
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, has_images, list_folder
-from jaxgen.data.survey import digest_of, open_image, spec_of, survey
+from jaxgen.data.survey import digest_of, open_image, spec_of, state_of, survey
 from jaxgen.io.errors import InputError
 
 READ_BY = 1
@@ -64,16 +64,17 @@ def stream_images(
         path = files.path(names[index])
         with open_image(files, names[index]) as file:
             image = decode(file, path, options)
-            num_bytes = file.seek(0, os.SEEK_END)
-        if num_bytes != headers.num_bytes[index] or image.shape not in (spec, (*spec[:2], 1)):
+            state = state_of(file)
+        before = headers.num_bytes[index], headers.changed[index]
+        if state != before or image.shape not in (spec, (*spec[:2], 1)):
             raise InputError(f"{path} has changed since it was listed: start again with the folder as it is now.")
         example = {"image": np.broadcast_to(image, spec)}
         return example if labels is None else {**example, "label": labels[index]}
 
-    fields: FieldTypes = {"image": (tuple(spec), np.dtype(np.uint8))}
+    fields, classes = {"image": (tuple(spec), np.dtype(np.uint8))}, None
     if labels is not None:
-        fields["label"] = ((), labels.dtype)
-    return StreamedDataset(read, len(names), fields, f"images in {path}", "all", digest, captions, class_names)
+        fields["label"], classes = ((), labels.dtype), int(labels.max()) + 1
+    return StreamedDataset(read, len(names), fields, f"images in {path}", "all", digest, captions, class_names, classes)
 
 
 def loaded_images(files: Listing, path: Path, images: np.ndarray, announce: Callable[[str], None]) -> Dataset:

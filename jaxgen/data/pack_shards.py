@@ -118,11 +118,13 @@ def _read_note(shard: Path) -> dict[str, Any] | None:
 def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_damaged: bool) -> dict[str, Any]:
     """Writes a shard, then the note of what is in it; returns the note."""
     partial, failing = shard.with_name(f".{shard.name}.partial"), f"{shard} cannot be written"
-    digest, damaged = sha256(), {}
+    digest, damaged, labels = sha256(), {}, {-1}
 
     def encode(index: int) -> bytes | InputError:
         try:
-            return _record(dataset, index)
+            record = _record(dataset, index)
+            labels.add(record.get("label", -1))
+            return msgpack.packb(record) or b""
         except InputError as error:
             if not skip_damaged:
                 raise
@@ -149,6 +151,7 @@ def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_dam
         partial.unlink(missing_ok=True)
     records = len(rows) - len(damaged)
     note = {"records": records, "bytes": num_bytes, "sha256": digest.hexdigest(), "damaged": damaged}
+    note["classes"] = max(labels) + 1
     with outside(failing):
         write_whole(_note_of(shard), json.dumps(note))
     return json.loads(json.dumps(note))
@@ -180,7 +183,7 @@ def _require_whole(shard: Path, records: int) -> int:
     return shard.stat().st_size
 
 
-def _record(dataset: StreamedDataset, index: int) -> bytes:
+def _record(dataset: StreamedDataset, index: int) -> dict[str, Any]:
     """The record of an example."""
     example, file = dataset.read(index), io.BytesIO()
     image = example["image"]
@@ -192,8 +195,7 @@ def _record(dataset: StreamedDataset, index: int) -> bytes:
             raise InputError(f"Example {index} of {dataset.source} has the label {label}, which is no class.")
     if dataset.captions:
         record["text"] = dataset.captions[index]
-    content: Any = msgpack.packb(record)
-    return content
+    return record
 
 
 def _finish(
@@ -211,6 +213,7 @@ def _finish(
         "records": sum(note["records"] for note in notes.values()),
         "image": dataset.spec,
         "has_labels": "label" in dataset.fields,
+        "classes": dataset.classes or max(note.get("classes", 0) for note in notes.values()) or None,
         "class_names": dataset.class_names,
         "captions": sha256(content).hexdigest() if captions else "",
         "source": dataset.source,

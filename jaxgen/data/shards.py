@@ -3,8 +3,8 @@
 A record is a msgpack map: `image`, a PNG, and if the set has them `label`, a whole number, and `text`, a caption.
 Beside the shards are
 
-    manifest.json     the number of records and the size of each shard, their digest, the names of the classes, and how
-                      the images were made
+    manifest.json     the number of records and the size of each shard, their digest, the number of classes and their
+                      names, and how the images were made
     captions.json     all captions, in the order of the records
 """
 
@@ -63,6 +63,8 @@ def _require_fields(manifest: dict[str, Any]) -> None:
         raise ValueError(f"image is {manifest['image']}")
     if not all(isinstance(name, str) for name in manifest["class_names"]):
         raise ValueError("class_names are no texts")
+    if not isinstance(manifest.get("classes"), int | None):
+        raise ValueError(f"classes is {manifest['classes']}")
     for field in ("source", "digest", "captions"):
         if not isinstance(manifest[field], str):
             raise ValueError(f"{field} is no text")
@@ -97,8 +99,8 @@ def stream_shards(folder: Path) -> StreamedDataset:
     if has_labels:
         fields["label"] = ((), np.dtype(np.int32))
     source = f"{manifest['source']}, packed in {folder}"
-    names = tuple(manifest["class_names"])
-    return StreamedDataset(read, len(records), fields, source, "all", manifest["digest"], captions, names)
+    names, classes = tuple(manifest["class_names"]), manifest.get("classes")
+    return StreamedDataset(read, len(records), fields, source, "all", manifest["digest"], captions, names, classes)
 
 
 def _read_captions(folder: Path, manifest: dict[str, Any]) -> tuple[str, ...]:

@@ -25,7 +25,10 @@ SIZES = (32, 64)
 
 
 class Survey(NamedTuple):
-    """The headers of N images: arrays int64 [N]; `num_bytes` are the sizes of the files."""
+    """The headers of N images: arrays int64 [N].
+
+    `num_bytes` are the sizes of the files, `changed` when they were changed, in nanoseconds, as far as it is known.
+    """
 
     height: np.ndarray
     width: np.ndarray
@@ -33,6 +36,7 @@ class Survey(NamedTuple):
     is_deep: np.ndarray
     is_transparent: np.ndarray
     num_bytes: np.ndarray
+    changed: np.ndarray
 
     @property
     def sizes(self) -> Counter[tuple[int, int]]:
@@ -123,20 +127,29 @@ def open_image(files: Listing, name: bytes) -> BinaryIO:
         return files.open(os.fsdecode(name))
 
 
+def state_of(file: BinaryIO) -> tuple[int, int]:
+    """The size of an open file in bytes, and when it was changed, in nanoseconds; 0 for a member of an archive."""
+    num_bytes = file.seek(0, os.SEEK_END)
+    try:
+        return num_bytes, os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return num_bytes, 0
+
+
 def _headers(files: Listing, options: ImageOptions, skipped: list[str] | None, names: np.ndarray) -> np.ndarray:
-    """The fields of `Survey` [n, 6]; 0 for an image that is skipped."""
+    """The fields of `Survey` [n, 7]; 0 for an image that is skipped."""
     headers = np.zeros((len(names), len(Survey._fields)), np.int64)
     for row, name in enumerate(names.tolist()):
         try:
             with open_image(files, name) as file:
-                header, num_bytes = read_header(file, files.path(name)), file.seek(0, os.SEEK_END)
+                header, state = read_header(file, files.path(name)), state_of(file)
             options.require_shape(files.path(name), header.height, header.width)
         except InputError as error:
             if skipped is None:
                 raise
             skipped.append(str(error))
             continue
-        headers[row] = *header[: len(Survey._fields) - 1], num_bytes
+        headers[row] = *header[: len(Survey._fields) - len(state)], *state
     return headers
 
 

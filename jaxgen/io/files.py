@@ -71,8 +71,10 @@ def expanded(path: AnyPath) -> Path:
     """The path with the home folder in the place of `~` or `~user` at its beginning.
 
     Raises:
-      InputError: there is no such user, or this one has no home folder.
+      InputError: the path is empty, or there is no such user, or this one has no home folder.
     """
+    if path == "":  # which a shell makes of a variable that is not set, and pathlib takes for the working directory
+        raise InputError('A path is empty, as of an unset variable: give "." for the working directory.')
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -83,8 +84,10 @@ class Ending(NamedTuple):
 def command(main: Callable[[], Any]) -> None:
     """Calls `main` and turns the exceptions that `ending_of` knows into messages and exit codes, without a traceback.
 
-    Other exceptions are mistakes of the program and keep their traceback.
+    Other exceptions are mistakes of the program and keep their traceback.  Pillow's warnings about damaged metadata of
+    images that it reads nevertheless are not shown.
     """
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         main()
     except (Exception, KeyboardInterrupt) as error:

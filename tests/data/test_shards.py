@@ -104,6 +104,7 @@ def test_every_source_can_be_packed(tmp_path, monkeypatch, layout):
     packed = load(str(tmp_path / "out"))
     np.testing.assert_array_equal(packed.arrays["image"], images[::-1] if layout == "prepared" else images)
     if layout != "zip":
+        assert load(str(tmp_path / "out"), most_bytes=0).classes == (10 if layout == "prepared" else 6)
         assert packed.arrays["label"].tolist() == list(range(6))
 
 

@@ -348,6 +348,8 @@ def test_evaluate_finds_the_data_of_a_run(finished, tmp_path, monkeypatch, capsy
     printed = capsys.readouterr()
     assert code == (0 if printed.err == "" else 2)
     assert expected in (printed.out if code == 0 else printed.err)
+    if code == 0 and "--data" not in options:
+        assert ("random images stand for the 27 that" in printed.out) == (kind == "streamed")
     assert printed.err.count("\n") <= 1
 
 

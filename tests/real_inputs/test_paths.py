@@ -24,7 +24,6 @@ TYPED = [
     ("x~/~y.png", "x~/~y.png"),
     ("runs/[red]x[/red]", "runs/[red]x[/red]"),
     ("with space/ä ✓", "with space/ä ✓"),
-    ("", "."),
 ]
 
 
@@ -43,8 +42,12 @@ def test_every_path_of_a_command_line_is_expanded(typed, expected, monkeypatch):
     options = tyro.cli(Options, args=["first", f"--out={typed}", f"--other={typed}"])
     assert options == Options(Path("first"), Path(expected), Path(expected))
     assert str(expanded(typed)) == expected
-    if typed:
-        assert tyro.cli(Options, args=[typed]).first == Path(expected)
+    assert tyro.cli(Options, args=[typed]).first == Path(expected)
+
+
+def test_an_empty_path_is_not_the_working_directory(monkeypatch, capsys):
+    assert run_here(monkeypatch, lambda: tyro.cli(Options), "first", "--out=") == 2
+    assert capsys.readouterr().err.startswith("error: A path is empty, as of an unset variable")
 
 
 @pytest.mark.parametrize("option", ["--out=~nobody-here/x", "--other=~nobody-here/x"])
