@@ -16,6 +16,7 @@ from jaxgen.data.sources import NAMES, stream
 from jaxgen.io.files import expanded
 from jaxgen.io.program import UserPath, UserSize
 from jaxgen.io.terminal import say
+from jaxgen.training.config import Bounds, require_bounds
 
 LISTED = 10
 """Damaged images that are listed; the manifest lists all."""
@@ -42,6 +43,9 @@ class Pack:
     """Behind transparent pixels and around padded images: white, black, #rrggbb or median."""
     grey: bool = False
     """Make all images grey."""
+    crops: Annotated[int, Bounds(least=0)] = 0
+    """Pack this many random crops of each image, with sides of --size to 4 times as much, in place of the images: for
+    textures from a few photographs."""
     split: Literal["train", "validation", "test"] = "train"
     """The split, where the source has several."""
     skip_damaged: bool = False
@@ -59,6 +63,7 @@ def pack_images(options: Pack) -> None:
       InputError: the source cannot be used, an image is damaged, or --out holds something else.
       OutsideError: the disk is full, or cannot be written.
     """
+    require_bounds(options)
     images = image_options(vars(options))
     skipped: list[str] | None = [] if options.skip_damaged else None
     dataset = stream(
@@ -68,10 +73,11 @@ def pack_images(options: Pack) -> None:
         offline=options.offline,
         images=images,
         skipped=skipped,
+        crops=options.crops,
     )
     is_named = options.source in NAMES or options.source.startswith(HUB)
     source = options.source if is_named else str(expanded(options.source).resolve())
-    record = {"source": source, "split": options.split, **images._asdict()}
+    record = {"source": source, "split": options.split, **images._asdict(), "crops": options.crops}
     packed = pack(dataset, options.out, record=record, stamp=_stamp(options.source, options.out), skipped=skipped)
     for line in packed.damaged[:LISTED]:
         say(f"Left out: {line}")

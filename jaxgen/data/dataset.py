@@ -210,7 +210,7 @@ def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
 
 
 def sample_of(streamed: StreamedDataset, num: int, seed: int) -> Dataset:
-    """A random sample of `num` examples of a streamed data set, in their order and in memory; their captions are left out.
+    """A random sample of `num` examples of a streamed data set, in their order, in memory and without captions.
 
     Raises:
       InputError: an example is damaged.

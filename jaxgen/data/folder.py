@@ -1,6 +1,5 @@
 """Image files, in a folder or an archive, read with one size."""
 
-import os
 from collections.abc import Callable
 from hashlib import sha256
 from itertools import compress
@@ -11,6 +10,7 @@ import PIL
 
 from jaxgen.data.annotations import annotations_of
 from jaxgen.data.archives import list_archive, list_archives
+from jaxgen.data.crops import random_crop
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset
 from jaxgen.data.image_file import decode
 from jaxgen.data.image_options import ImageOptions
@@ -39,9 +39,11 @@ def stream_images(
     path: Path,
     announce: Callable[[str], None],
     options: ImageOptions,
+    *,
     skipped: list[str] | None = None,
+    crops: int = 0,
 ) -> StreamedDataset:
-    """The images of a listing, in the order of their paths; only the headers are read here.
+    """The images of a listing, in the order of their paths, or random `crops` of each; only the headers are read here.
 
     The result is grey if every image is, or the options say so, else RGB.  `skipped` gets a line for each image that is
     left out since its header cannot be read; None refuses them.
@@ -56,15 +58,21 @@ def stream_images(
     names, labels, captions = files.names, None if labels is None else labels[usable], tuple(compress(captions, usable))
     spec = spec_of(files, headers, options, announce)
     digest = digest_of(files, headers, options, spec)
+    if crops:
+        digest = sha256(f"{digest} {crops} crops".encode()).hexdigest()
     if captions or labels is not None:
         described = b"" if labels is None else labels.tobytes() + "\0".join(class_names).encode()
         digest = sha256(digest.encode() + described + "\0".join(captions).encode()).hexdigest()
 
-    def read(index: int) -> dict[str, np.ndarray]:
+    each = max(crops, 1)
+
+    def read(number: int) -> dict[str, np.ndarray]:
+        index = number // each
         path = files.path(names[index])
         with open_image(files, names[index]) as file:
-            image = decode(file, path, options)
+            image = decode(file, path, options._replace(size=None) if crops else options)
             state = state_of(file)
+        image = random_crop(image, path, options, number) if crops else image
         before = headers.num_bytes[index], headers.changed[index]
         if state != before or image.shape not in (spec, (*spec[:2], 1)):
             raise InputError(f"{path} has changed since it was listed: start again with the folder as it is now.")
@@ -74,7 +82,8 @@ def stream_images(
     fields, classes = {"image": (tuple(spec), np.dtype(np.uint8))}, None
     if labels is not None:
         fields["label"], classes = ((), labels.dtype), int(labels.max()) + 1
-    return StreamedDataset(read, len(names), fields, f"images in {path}", "all", digest, captions, class_names, classes)
+    captions, source = tuple(text for text in captions for _ in range(each)), f"images in {path}"
+    return StreamedDataset(read, each * len(names), fields, source, "all", digest, captions, class_names, classes)
 
 
 def loaded_images(files: Listing, path: Path, images: np.ndarray, announce: Callable[[str], None]) -> Dataset:

@@ -45,22 +45,24 @@ def load_path(
 
 
 def stream_path(
-    path: Path, split: str, *, announce: Announce, images: ImageOptions, skipped: list[str] | None
+    path: Path, split: str, *, announce: Announce, images: ImageOptions, skipped: list[str] | None, crops: int
 ) -> StreamedDataset:
-    """The data set at a path, read one example at a time.
+    """The data set at a path, or random `crops` of each of its images, read one example at a time.
 
     `skipped` gets a line for each image file that is left out since it cannot be read; None refuses them.
 
     Raises:
-      InputError: as `load_path`.
+      InputError: as `load_path`, or crops of what is no folder or archive of image files.
     """
+    if crops and not is_listed(path):
+        raise InputError(f"--crops {crops}: {path} is no folder of image files, nor an archive of one.")
     if is_arrays(path):
         return as_streamed(resized(read_archive(path, split, announce), images))
     if is_packed(path):
         return resized(stream_shards(path), images)
     if (examples := _examples(path, split)) is not None:
         return as_dataset(examples, most_bytes=0, images=images, skip_damaged=skipped is not None)
-    return stream_images(list_files(path, announce), path, announce, images, skipped)
+    return stream_images(list_files(path, announce), path, announce, images, skipped=skipped, crops=crops)
 
 
 def is_listed(path: Path) -> bool:

@@ -118,20 +118,26 @@ def stream(
     announce: Announce = say,
     images: ImageOptions = AS_STORED,
     skipped: list[str] | None = None,
+    crops: int = 0,
 ) -> StreamedDataset:
     """A data set as `load` finds it, or hub:<owner>/<name> of Hugging Face, read one example at a time and in order.
 
-    `skipped` gets a line for each image file that is left out since it cannot be read; None refuses them.
+    `skipped` gets a line for each image file that is left out since it cannot be read; None refuses them.  With `crops`
+    the examples are as many random crops of each image file, each at the size of `images`.
 
     Raises:
       InputError: as `load`.
     """
     images.check()
+    if crops and images.size is None:
+        raise InputError(f"--crops {crops}: give --size, the size of a crop.")
+    if crops and (name in NAMES or name.startswith(HUB)):
+        raise InputError(f"--crops {crops}: {name} is no folder of image files.")
     if name.startswith(HUB):
         examples = open_hub(name.removeprefix(HUB), split, offline=offline)
         return as_dataset(examples, most_bytes=0, images=images, skip_damaged=skipped is not None)
     if name not in NAMES and data_dir is None and is_data(path := expanded(name)):
-        return stream_path(path, split, announce=announce, images=images, skipped=skipped)
+        return stream_path(path, split, announce=announce, images=images, skipped=skipped, crops=crops)
     data = load(
         name,
         split=split,
