@@ -61,8 +61,8 @@ class Config(RunConfig):
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to colour images with them."""
-    model = ImageToImage(UNet(spec.channels, config.width, folded=True), colourise())
-    gan = translation_game(model, PatchDiscriminator(config.width))
+    model = ImageToImage(UNet(spec.channels, config.width, folded=True, dtype=config.dtype), colourise())
+    gan = translation_game(model, PatchDiscriminator(config.width, dtype=config.dtype))
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 4_000), b1=0.0, b2=0.99)
     update = chain(
         discriminator=minimize(

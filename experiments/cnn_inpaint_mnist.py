@@ -66,7 +66,7 @@ class Config(RunConfig):
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, and how to restore images with it."""
     task, _ = TASKS[config.task]
-    model = ImageToImage(UNet(spec.channels, config.width, levels=1, folded=True), task)
+    model = ImageToImage(UNet(spec.channels, config.width, levels=1, folded=True, dtype=config.dtype), task)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 2_000))
     update = chain(
         cnn=minimize(restoration_loss(model, charbonnier_error()), adam, wrt="generator"),

@@ -60,8 +60,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
     size = describe(np.zeros((1, *spec), np.uint8), config.kind).shape[1]
     vae = VAE(
-        encoder=ResidualEncoder(config.latent_size, config.width, 1),
-        decoder=ResidualDecoder(spec, config.width, 1),
+        encoder=ResidualEncoder(config.latent_size, config.width, 1, dtype=config.dtype),
+        decoder=ResidualDecoder(spec, config.width, 1, dtype=config.dtype),
         likelihood=gaussian(config.variance),
         latent_size=config.latent_size,
         conditions=features(size),

@@ -65,9 +65,15 @@ def make_gan(config: Config, spec: ImageSpec) -> GAN:
     """Both networks."""
     conditions = labels(config.classes) if config.classes else {}
     if config.preset == "sngan":
-        networks = ResidualGenerator(spec, config.width), ResidualDiscriminator(max(config.width // 2, 1))
+        networks = (
+            ResidualGenerator(spec, config.width, dtype=config.dtype),
+            ResidualDiscriminator(max(config.width // 2, 1), dtype=config.dtype),
+        )
     else:
-        networks = R3GANGenerator(spec, config.width), R3GANDiscriminator(config.width)
+        networks = (
+            R3GANGenerator(spec, config.width, dtype=config.dtype),
+            R3GANDiscriminator(config.width, dtype=config.dtype),
+        )
     return GAN(*networks, latent_size=config.latent_size, conditions=conditions)
 
 

@@ -43,8 +43,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
-        generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
-        discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal),
+        generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal, dtype=config.dtype),
+        discriminator=DCGANDiscriminator(
+            config.width, config.hidden, normalize=False, kernel_init=he_normal, dtype=config.dtype
+        ),
         latent_size=config.latent_size,
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)

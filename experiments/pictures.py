@@ -67,15 +67,15 @@ def conditions_of(config: Config) -> models.Conditions:
 
 def conditioned(config: Config, network: nets.Module) -> nets.Module:
     """The network, which reads captions if there are any."""
-    return nets.WithText(network, nets.TextEncoder(VOCABULARY)) if config.text else network
+    return nets.WithText(network, nets.TextEncoder(VOCABULARY, dtype=config.dtype)) if config.text else network
 
 
 def build_gan(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
     """The GAN."""
     width, gamma = width_of(config, spec), math.prod(spec[:2]) / 64**2
     gan = models.GAN(
-        generator=conditioned(config, nets.ResizedGenerator(spec, width, 16 * width)),
-        discriminator=conditioned(config, nets.ResizedDiscriminator(width, 16 * width)),
+        generator=conditioned(config, nets.ResizedGenerator(spec, width, 16 * width, dtype=config.dtype)),
+        discriminator=conditioned(config, nets.ResizedDiscriminator(width, 16 * width, dtype=config.dtype)),
         latent_size=config.latent_size,
         conditions=conditions_of(config),
         augment=models.adaptive_augment(models.mirror, models.translate, models.cut_out, models.change_colour),
@@ -108,8 +108,10 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
     output = spec._replace(channels=likelihood.num_params(spec.channels))
     width = width_of(config, spec)
     vae = models.VAE(
-        encoder=conditioned(config, nets.ResidualEncoder(config.latent_size, width, 1, 256, levels)),
-        decoder=conditioned(config, nets.ResidualDecoder(output, width, 1, 256, levels)),
+        encoder=conditioned(
+            config, nets.ResidualEncoder(config.latent_size, width, 1, 256, levels, dtype=config.dtype)
+        ),
+        decoder=conditioned(config, nets.ResidualDecoder(output, width, 1, 256, levels, dtype=config.dtype)),
         likelihood=likelihood,
         latent_size=config.latent_size,
         conditions=conditions_of(config),

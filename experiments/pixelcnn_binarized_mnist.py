@@ -66,7 +66,7 @@ class Config(RunConfig):
 def make_model(config: Config, spec: ImageSpec) -> PixelCNN:
     """The model."""
     likelihood = bernoulli()
-    network = GatedPixelCNN(likelihood.num_params(spec.channels), config.width, config.dilations)
+    network = GatedPixelCNN(likelihood.num_params(spec.channels), config.width, config.dilations, dtype=config.dtype)
     return PixelCNN(network, likelihood, spec)
 
 

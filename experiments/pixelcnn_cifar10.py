@@ -68,7 +68,9 @@ def make_model(config: Config, spec: ImageSpec) -> PixelCNN:
     """The model."""
     likelihood = discretized_logistic_mixture(config.components)
     sizes = config.width, config.levels, config.blocks, config.dropout
-    return PixelCNN(PixelCNNPlusPlus(likelihood.num_params(spec.channels), *sizes), likelihood, spec)
+    return PixelCNN(
+        PixelCNNPlusPlus(likelihood.num_params(spec.channels), *sizes, dtype=config.dtype), likelihood, spec
+    )
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:

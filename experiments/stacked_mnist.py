@@ -80,8 +80,10 @@ def make_gan(config: Config, spec: ImageSpec) -> GAN:
     """Both networks."""
     he_normal = jax.nn.initializers.he_normal()
     return GAN(
-        generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal),
-        discriminator=DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal),
+        generator=DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal, dtype=config.dtype),
+        discriminator=DCGANDiscriminator(
+            config.width, config.hidden, normalize=False, kernel_init=he_normal, dtype=config.dtype
+        ),
         latent_size=config.latent_size,
     )
 

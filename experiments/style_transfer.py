@@ -87,7 +87,10 @@ def build(config: Config, spec: ImageSpec, examples: np.ndarray | None = None) -
 
 def make_model(config: Config, spec: ImageSpec) -> StyleTransfer:
     """The model."""
-    return StyleTransfer(PyramidEncoder(config.width), PyramidDecoder(spec.channels, config.width))
+    return StyleTransfer(
+        PyramidEncoder(config.width, dtype=config.dtype),
+        PyramidDecoder(spec.channels, config.width, dtype=config.dtype),
+    )
 
 
 def training_part(dataset: Dataset) -> Dataset:

@@ -56,11 +56,13 @@ class Config(RunConfig):
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
-    generator = StyleGenerator(spec, config.width, config.latent_size)
+    generator = StyleGenerator(spec, config.width, config.latent_size, dtype=config.dtype)
     he_normal = jax.nn.initializers.he_normal()
     gan = GAN(
         generator=generator,
-        discriminator=DCGANDiscriminator(2 * config.width, config.hidden, normalize=False, kernel_init=he_normal),
+        discriminator=DCGANDiscriminator(
+            2 * config.width, config.hidden, normalize=False, kernel_init=he_normal, dtype=config.dtype
+        ),
         latent_size=generator.latent_size,
     )
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000), b1=0.0, b2=0.99)

@@ -64,14 +64,14 @@ class Config(RunConfig):
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
-    encoder = ResidualEncoder(config.latent_size, config.width, 1, config.hidden)
-    decoder = ResidualDecoder(spec, config.width, 1, config.hidden)
+    encoder = ResidualEncoder(config.latent_size, config.width, 1, config.hidden, dtype=config.dtype)
+    decoder = ResidualDecoder(spec, config.width, 1, config.hidden, dtype=config.dtype)
     conditions = text(config.words)
     if config.text_embeddings:
         conditions = features(read_features(config.text_embeddings).shape[1])
     else:
-        encoder = WithText(encoder, TextEncoder(config.vocabulary))
-        decoder = WithText(decoder, TextEncoder(config.vocabulary, 128))
+        encoder = WithText(encoder, TextEncoder(config.vocabulary, dtype=config.dtype))
+        decoder = WithText(decoder, TextEncoder(config.vocabulary, 128, dtype=config.dtype))
     vae = VAE(encoder, decoder, gaussian(config.variance), config.latent_size, conditions=conditions)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 8_000))
     return Recipe(

@@ -73,13 +73,16 @@ class Config(RunConfig):
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
     model = VQVAE(
-        encoder=MapEncoder(config.vector_size, config.width),
-        decoder=MapDecoder(spec, config.width),
+        encoder=MapEncoder(config.vector_size, config.width, dtype=config.dtype),
+        decoder=MapDecoder(spec, config.width, dtype=config.dtype),
         likelihood=gaussian(0.05),
         codes=config.codes,
     )
     prior = CodePrior(
-        WithText(GatedPixelCNN(config.codes, config.width), TextEncoder(config.vocabulary, 128)),
+        WithText(
+            GatedPixelCNN(config.codes, config.width, dtype=config.dtype),
+            TextEncoder(config.vocabulary, 128, dtype=config.dtype),
+        ),
         config.codes,
         (spec.height // 4, spec.width // 4),
         text(config.words),

@@ -73,11 +73,13 @@ class Config(RunConfig):
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
     he_normal = jax.nn.initializers.he_normal()
-    generator = DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal)
-    discriminator = DCGANDiscriminator(config.width, config.hidden, normalize=False, kernel_init=he_normal)
+    generator = DCGANGenerator(spec, config.width, config.hidden, kernel_init=he_normal, dtype=config.dtype)
+    discriminator = DCGANDiscriminator(
+        config.width, config.hidden, normalize=False, kernel_init=he_normal, dtype=config.dtype
+    )
     gan = GAN(
-        generator=WithText(generator, TextEncoder(config.vocabulary)),
-        discriminator=WithText(discriminator, TextEncoder(config.vocabulary)),
+        generator=WithText(generator, TextEncoder(config.vocabulary, dtype=config.dtype)),
+        discriminator=WithText(discriminator, TextEncoder(config.vocabulary, dtype=config.dtype)),
         latent_size=config.latent_size,
         conditions=text(config.words),
         augment=differentiable_augment(change_colour, translate, cut_out),

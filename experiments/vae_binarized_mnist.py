@@ -95,10 +95,15 @@ def make_model(config: Config, spec: ImageSpec) -> VAE | LadderVAE:
     if config.backward and config.backward > config.samples:
         raise InputError(f"--backward {config.backward} is more than --samples {config.samples}.")
     if config.network == "ladder":
-        return LadderVAE(LadderEncoder(), LadderDecoder(spec, config.latent_size), bernoulli())
-    encoder, decoder = MLPEncoder(config.latent_size), MLPDecoder(spec)
+        return LadderVAE(
+            LadderEncoder(dtype=config.dtype), LadderDecoder(spec, config.latent_size, dtype=config.dtype), bernoulli()
+        )
+    encoder, decoder = MLPEncoder(config.latent_size, dtype=config.dtype), MLPDecoder(spec, dtype=config.dtype)
     if config.network == "residual":
-        encoder, decoder = ResidualEncoder(config.latent_size), ResidualDecoder(spec)
+        encoder, decoder = (
+            ResidualEncoder(config.latent_size, dtype=config.dtype),
+            ResidualDecoder(spec, dtype=config.dtype),
+        )
     prior = vamp_prior(config.pseudo_inputs) if config.pseudo_inputs else standard_normal()
     return VAE(encoder, decoder, bernoulli(), config.latent_size, prior)
 

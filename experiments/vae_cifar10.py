@@ -74,8 +74,8 @@ def make_model(config: Config, spec: ImageSpec) -> VAE:
     likelihood = discretized_logistic_mixture(config.components)
     output = spec._replace(channels=likelihood.num_params(spec.channels))
     return VAE(
-        encoder=ResidualEncoder(config.latent_size, config.width, config.blocks),
-        decoder=ResidualDecoder(output, config.width, config.blocks),
+        encoder=ResidualEncoder(config.latent_size, config.width, config.blocks, dtype=config.dtype),
+        decoder=ResidualDecoder(output, config.width, config.blocks, dtype=config.dtype),
         likelihood=likelihood,
         latent_size=config.latent_size,
     )

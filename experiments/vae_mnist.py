@@ -43,8 +43,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     likelihood = bernoulli()
     output = spec._replace(channels=likelihood.num_params(spec.channels))
     vae = VAE(
-        encoder=ResidualEncoder(config.latent_size, config.width, config.blocks),
-        decoder=ResidualDecoder(output, config.width, config.blocks),
+        encoder=ResidualEncoder(config.latent_size, config.width, config.blocks, dtype=config.dtype),
+        decoder=ResidualDecoder(output, config.width, config.blocks, dtype=config.dtype),
         likelihood=likelihood,
         latent_size=config.latent_size,
     )

@@ -77,12 +77,12 @@ class Config(RunConfig):
 def make_models(config: Config, spec: ImageSpec) -> tuple[VQVAE, CodePrior]:
     """The VQ-VAE and the prior of its codes."""
     model = VQVAE(
-        encoder=MapEncoder(config.vector_size, config.width),
-        decoder=MapDecoder(spec, config.width),
+        encoder=MapEncoder(config.vector_size, config.width, dtype=config.dtype),
+        decoder=MapDecoder(spec, config.width, dtype=config.dtype),
         likelihood=gaussian(0.05),
         codes=config.codes,
     )
-    network = GatedPixelCNN(config.codes, config.width)
+    network = GatedPixelCNN(config.codes, config.width, dtype=config.dtype)
     return model, CodePrior(network, config.codes, (spec.height // 4, spec.width // 4))
 
 

@@ -7,11 +7,13 @@ Burda et al. (2016), https://arxiv.org/abs/1509.00519: an upper bound in expecta
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.precision import at_precision
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.order import content_order
@@ -56,6 +58,7 @@ def negative_log_likelihoods(
     chunk = math.ceil(samples / chunks)
 
     @jax.jit
+    @partial(at_precision, "highest")
     def estimate(images: Array, key: Array) -> Array:
         def more(number: Array, total: Array) -> Array:
             weights = log_weights(images, jax.random.fold_in(key, number), chunk)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.image import ImageSpec, to_float
-from jaxgen.core.types import Variables
+from jaxgen.core.precision import at_precision
+from jaxgen.core.types import Array, Variables
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.evaluation.network import CHUNK
 from jaxgen.evaluation.require import require_images
@@ -40,7 +41,11 @@ class Matcher(NamedTuple):
             found = f"{len(images)} of {size} and {len(texts)} texts"
             raise InputError(f"The matching network takes images of 32x32x3 and a text for each; these are {found}.")
         module, tokens = Matching(self.tokenizer.size), self.tokenizer.encode(texts)
-        extract = jax.jit(lambda image, text: forward(module, self.variables, to_float(image), text, train=False)[0])
+
+        def encode(image: Array, text: Array) -> tuple[Array, Array]:
+            return forward(module, self.variables, to_float(image), text, train=False)[0]
+
+        extract = jax.jit(at_precision("highest", encode))
         parts = [extract(images[at : at + CHUNK], tokens[at : at + CHUNK]) for at in range(0, len(images), CHUNK)]
         return tuple(np.concatenate([np.asarray(part[side]) for part in parts]) for side in (0, 1))  # pyright: ignore[reportReturnType]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxgen.core.precision import at_precision
 from jaxgen.core.types import Array
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
@@ -61,7 +62,7 @@ def in_chunks(
     The function that it returns raises:
       InputError: the images are not uint8 [N, H, W, C], or the features are not finite.
     """
-    compiled = jax.jit(extract)
+    compiled = jax.jit(at_precision("highest", extract))  # the same on any device
 
     def extract_all(images: np.ndarray) -> Features:
         require_images(images)

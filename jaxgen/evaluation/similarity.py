@@ -13,10 +13,13 @@ first of the five, normalised to sum to 1.
     (3) diversity = 1 - E MS-SSIM(x, x') over pairs of a set, after Odena et al. (2017), https://arxiv.org/abs/1610.09585
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.precision import at_precision
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric
@@ -48,6 +51,7 @@ def scale_weights(height: int, width: int) -> tuple[float, ...]:
 
 
 @jax.jit
+@partial(at_precision, "highest")
 def structural_similarity(first: Array, second: Array) -> Array:
     """SSIM [B] of images [B, H, W, C] with values from 0 to 255: the mean of l cs, (1), at one scale.
 
@@ -60,6 +64,7 @@ def structural_similarity(first: Array, second: Array) -> Array:
 
 
 @jax.jit
+@partial(at_precision, "highest")
 def multi_scale_similarity(first: Array, second: Array) -> Array:
     """MS-SSIM [B] of images [B, H, W, C] with values from 0 to 255, (2)."""
     first, second = (image.astype(jnp.float32) for image in (first, second))

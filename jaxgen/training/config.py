@@ -3,9 +3,11 @@
 import dataclasses
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
+from jaxgen.core.precision import Precision
 from jaxgen.data.image_options import Fit
 from jaxgen.io.errors import InputError
 from jaxgen.io.program import UserPath, UserSize
+from jaxgen.training.dtype import FLOAT32, DType
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +115,12 @@ class RunConfig:
     """If a loss or a parameter is not finite, the discriminator has won, or the generator has collapsed: stop with a
     report, or go back to an earlier checkpoint with other random numbers and half the learning rates, three times at
     most."""
+    dtype: DType = FLOAT32
+    """Type in which the networks compute: bfloat16 takes half the memory for features, and less time on GPUs and TPUs.
+    Parameters, their averages, statistics, penalties and losses stay float32."""
+    matmul_precision: Precision = "default"
+    """Precision of float32 matrix products and convolutions in the training step: by default TPUs round their inputs to
+    bfloat16 and GPUs to TF32; highest is float32.  Evaluations always use highest."""
     parallel: Literal["auto", "jit", "pmap", "fsdp"] = "auto"
     """How training uses all devices: jit shards the batch, fsdp also the parameters and moments, pmap runs one program
     per device; auto is jit."""

@@ -9,6 +9,7 @@ import jax
 from jaxgen.core.condition import require_conditions
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.parallel import Strategy, by_jit, by_pmap, make_mesh, require_divisible
+from jaxgen.core.precision import precise
 from jaxgen.core.types import TrainState
 from jaxgen.data import Dataset, RandomAccess, StreamedDataset, as_dataset, load
 from jaxgen.data.image_options import image_options
@@ -21,6 +22,7 @@ from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.classes import require_classes, with_classes
 from jaxgen.training.config import RunConfig
 from jaxgen.training.display import Display
+from jaxgen.training.dtype import require_dtype
 from jaxgen.training.memory import require_memory
 from jaxgen.training.processes import Host
 from jaxgen.training.provenance import make_provenance, traced_step
@@ -94,6 +96,8 @@ def prepare_run(
     strategy = choose_strategy(config.parallel, host)
     require_divisible(config.batch_size, strategy.devices)
     recipe = build(config, dataset.spec)
+    if config.matmul_precision != "default":
+        recipe = recipe._replace(update=precise(config.matmul_precision, recipe.update))
     arrays = dataset.arrays if isinstance(dataset, Dataset) else {}
     require_conditions(recipe.sampler.conditions, dataset.fields, arrays)
     called = f"--data {config.data}" if data is None else dataset.source
@@ -103,6 +107,7 @@ def prepare_run(
     checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
     state = first_state(config, recipe)
     program = traced_step(config, recipe, dataset, state)
+    require_dtype(config.dtype, program)
     needed = require_memory(program, SMALLER)
     record = make_provenance(config, recipe, dataset, program, name=name, read=read, from_python=data is not None)
     if config.start_from and host.is_first and not (config.resume and checkpoints.steps()):

@@ -35,7 +35,9 @@ CASES += [
 @pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda value: getattr(value, "stem", None))
 def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, options, channels):
     program = load_program(path)
-    config = program.Config(width=2, batch_size=4, **options)
+    # In bfloat16 where there are colours: then too the state and the images stay float32.
+    dtype = jnp.dtype("float32" if channels == 1 else "bfloat16")
+    config = program.Config(width=2, batch_size=4, dtype=dtype, **options)
     spec = ImageSpec(32, 32, channels)
     recipe = program.build(config, spec)
     state = jax.eval_shape(lambda: first_state(config, recipe))
@@ -45,6 +47,7 @@ def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_images(path, 
         batch[name] = jax.ShapeDtypeStruct((4, *condition.shape), condition.dtype)
     after, metrics = jax.eval_shape(make_step(recipe.update), state, batch)
     assert recipe.update.losses
+    assert all(metric.dtype == jnp.float32 for metric in jax.tree.leaves(metrics))
     assert {*recipe.update.losses, *recipe.discriminators} <= metrics.keys()
     chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
     # Of any number of images, as it is exported.
