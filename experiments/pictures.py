@@ -3,18 +3,17 @@
     gan     sharp images; adaptive augmentation: Karras et al. (2020), https://arxiv.org/abs/2006.06676
     vae     blurred images, but it encodes images as well: residual networks, a discretised mixture of logistics
 
-The depth of the networks and the weight of the penalties follow from the size.  Afterwards
-
-    python -m jaxgen sample runs/pictures --num 64 --out more.png
+The depth of the networks and the weight of the penalties follow from the size.
 """
 
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import optax
 import tyro
+from jax.nn.initializers import he_normal
 
 from jaxgen import ImageSpec, InputError, add, chain, ema, lazily, minimize, models, nets
 from jaxgen.data import Dataset, train_tokenizer, with_text
@@ -44,7 +43,7 @@ class Config(RunConfig):
     text: bool = False
     """Condition the networks on the captions; the images must then fit into memory."""
     width: Count | None = None
-    """Channels of the largest maps; by default 16 up to 128x128 and 8 above, half for small and twice for large."""
+    """Channels next to the image: 32, for a vae 16; half of that above 128x128 or if small, twice if large."""
     latent_size: Count = 64
     """Latent dimension."""
     learning_rate: Positive | None = None
@@ -52,10 +51,10 @@ class Config(RunConfig):
 
 
 def width_of(config: Config, spec: ImageSpec) -> int:
-    """Channels of the largest maps."""
+    """Channels next to the image."""
     if config.width and config.preset != Config.preset:
         raise InputError(f"--preset {config.preset} and --width {config.width}: give one of them.")
-    base = 16 if math.prod(spec[:2]) <= 128 * 128 else 8
+    base = (32 if config.family == "gan" else 16) // (1 if math.prod(spec[:2]) <= 128 * 128 else 2)
     return config.width or {"small": base // 2, "base": base, "large": 2 * base}[config.preset]
 
 
@@ -73,9 +72,10 @@ def conditioned(config: Config, network: nets.Module) -> nets.Module:
 def build_gan(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
     """The GAN."""
     width, gamma = width_of(config, spec), math.prod(spec[:2]) / 64**2
+    options: Any = {"hidden": 8 * width, "most": 8 * width, "kernel_init": he_normal(), "dtype": config.dtype}
     gan = models.GAN(
-        generator=conditioned(config, nets.ResizedGenerator(spec, width, 16 * width, dtype=config.dtype)),
-        discriminator=conditioned(config, nets.ResizedDiscriminator(width, 16 * width, dtype=config.dtype)),
+        generator=conditioned(config, nets.DCGANGenerator(spec, width, **options)),
+        discriminator=conditioned(config, nets.DCGANDiscriminator(width, normalize=False, **options)),
         latent_size=config.latent_size,
         conditions=conditions_of(config),
         augment=models.adaptive_augment(models.mirror, models.translate, models.cut_out, models.change_colour),
@@ -104,14 +104,11 @@ def build_gan(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
 
 def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
     """The VAE."""
-    likelihood, levels = discretized_logistic_mixture(5), nets.halvings(spec)
+    likelihood, sizes = discretized_logistic_mixture(5), (width_of(config, spec), 1, 256, nets.halvings(spec))
     output = spec._replace(channels=likelihood.num_params(spec.channels))
-    width = width_of(config, spec)
     vae = models.VAE(
-        encoder=conditioned(
-            config, nets.ResidualEncoder(config.latent_size, width, 1, 256, levels, dtype=config.dtype)
-        ),
-        decoder=conditioned(config, nets.ResidualDecoder(output, width, 1, 256, levels, dtype=config.dtype)),
+        encoder=conditioned(config, nets.ResidualEncoder(config.latent_size, *sizes, dtype=config.dtype)),
+        decoder=conditioned(config, nets.ResidualDecoder(output, *sizes, dtype=config.dtype)),
         likelihood=likelihood,
         latent_size=config.latent_size,
         conditions=conditions_of(config),

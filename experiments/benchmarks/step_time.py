@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ import torch
 import tyro
 from jax import lax
 from rich.table import Table
+from timing import Turn, product_rate, seconds_of
 
 from jaxgen import Context, ImageSpec, init_state, make_mesh, make_step, to_float
 from jaxgen.core.parallel import by_jit
@@ -69,13 +69,6 @@ class Options:
     """Steps in one dispatch of jaxgen."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The dtype that the networks compute in."""
-
-
-class Turn(NamedTuple):
-    """Runs `steps` steps `calls` times, and waits for them."""
-
-    run: Callable[[int], Any]
-    steps: int = 1
 
 
 def stock(operation: Any) -> Any:
@@ -187,13 +180,6 @@ def difference(case: Case, *, on_stock: bool) -> float:
     return max(float(np.abs(np.asarray(a) - np.asarray(b)).max() / np.abs(np.asarray(b)).max()) for a, b in pairs)
 
 
-def seconds_of(turn: Turn, calls: int) -> float:
-    """Seconds per step."""
-    began = time.perf_counter()
-    turn.run(calls)
-    return (time.perf_counter() - began) / (calls * turn.steps)
-
-
 def take_turns(turns: dict[str, Turn], options: Options) -> dict[str, list[float]]:
     """Seconds per step of each, `rounds` times, in turn."""
     calls = {}
@@ -212,15 +198,6 @@ def operations(case: Case, dtype: str) -> float:
     state, step, images = start_jaxgen(case, dtype)
     compiled: Any = jax.jit(step).lower(state, {"image": images[: case.batch]}).compile()
     return compiled.cost_analysis()["flops"]
-
-
-def product_rate(dtype: str, side: int = 2_048) -> float:
-    """Operations per second of a large matrix product: an upper bound of a step's rate."""
-    matrix = jnp.ones((side, side), dtype)
-    product = jax.jit(jnp.matmul)
-    product(matrix, matrix).block_until_ready()
-    turn = Turn(lambda calls: [product(matrix, matrix).block_until_ready() for _ in range(calls)])
-    return 2 * side**3 / statistics.median(seconds_of(turn, 3) for _ in range(7))
 
 
 def measure(case: Case, options: Options) -> dict[str, Any]:

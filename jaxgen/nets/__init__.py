@@ -33,7 +33,6 @@ from jaxgen.nets.features.vgg import VGG16
 from jaxgen.nets.gan.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.gan.r3gan import R3GANDiscriminator, R3GANGenerator
 from jaxgen.nets.gan.residual import ResidualDiscriminator, ResidualGenerator
-from jaxgen.nets.gan.resized import ResizedDiscriminator, ResizedGenerator
 from jaxgen.nets.gan.style import StyleGenerator
 from jaxgen.nets.image_to_image.patch import PatchDiscriminator
 from jaxgen.nets.image_to_image.unet import ClassicCNN, UNet
@@ -82,8 +81,6 @@ __all__ = [
     "ResidualDiscriminator",
     "ResidualEncoder",
     "ResidualGenerator",
-    "ResizedDiscriminator",
-    "ResizedGenerator",
     "SentenceEncoder",
     "StyleGenerator",
     "TextEncoder",

@@ -36,12 +36,13 @@ def test_a_step_of_rectangles_with_classes_and_captions_keeps_the_types(family):
 
 
 def test_wider_presets_have_more_parameters_and_larger_images_narrower_maps():
-    def widths(side):
-        spec = ImageSpec(side, side, 3)
-        return [pictures.width_of(pictures.Config(preset=preset), spec) for preset in ("small", "base", "large")]
+    def widths(side, **options):
+        spec, presets = ImageSpec(side, side, 3), ("small", "base", "large")
+        return [pictures.width_of(pictures.Config(preset=preset, **options), spec) for preset in presets]
 
-    assert widths(64) == [8, 16, 32]
-    assert widths(256) == [4, 8, 16]
+    assert widths(64) == [16, 32, 64]
+    assert widths(256) == [8, 16, 32]
+    assert widths(64, family="vae") == [8, 16, 32]
     assert pictures.width_of(pictures.Config(width=3), SPEC) == 3
 
 

@@ -21,8 +21,6 @@ LATENT, CONDITION, DIGITS, IMAGES = normal(2, 4), normal(2, 3), normal(2, *SPEC)
 CASES = [
     (nets.DCGANGenerator(SPEC, 2, conditional_norm=True), LATENT, CONDITION),
     (nets.DCGANDiscriminator(2), DIGITS, CONDITION),
-    (nets.ResizedGenerator(SPEC, 2, 4, 4), LATENT, CONDITION),
-    (nets.ResizedDiscriminator(2, 4, 4), DIGITS, CONDITION),
     (nets.ResidualGenerator(SPEC, 2), LATENT, CONDITION),
     (nets.ResidualDiscriminator(2), DIGITS, CONDITION),
     (nets.R3GANGenerator(SPEC, 2), LATENT, CONDITION),

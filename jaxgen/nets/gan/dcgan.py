@@ -2,8 +2,8 @@
 
 The networks halve or double maps between the image and the smallest map, which has a side that is odd or 4:
 28 -> 14 -> 7, 64 -> 32 -> 16 -> 8 -> 4, 96x64 -> 48x32 -> 24x16 -> 12x8 -> 6x4.  The layer next to the image has
-`width` channels and each smaller layer twice as many, so that 64x64x3 at width 64 is the paper's
-100 -> 512 -> 256 -> 128 -> 64 -> 3.
+`width` channels and each smaller layer twice as many, at most `most` if that is given: 64x64x3 at width 64 is the
+paper's 100 -> 512 -> 256 -> 128 -> 64 -> 3.
 
 `hidden` adds a dense layer of that many features between the latent and the first map, and between the last map and
 the logit, as in InfoGAN's networks for MNIST (1,024).  Chen et al. (2016), https://arxiv.org/abs/1606.03657, table 1.
@@ -42,6 +42,7 @@ class DCGANGenerator(nn.Module):
     conditional_norm: bool = False
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = NORMAL
+    most: int | None = None
 
     @nn.compact
     def __call__(self, latent: Array, condition: Array | None = None, *, train: bool) -> Array:
@@ -52,12 +53,11 @@ class DCGANGenerator(nn.Module):
             normalize = lambda: partial(ConditionalBatchNorm(train, self.dtype), condition=condition)  # noqa: E731
         count = halvings(self.spec)
         height, width = self.spec.height >> count, self.spec.width >> count
-        features = self.width << (count - 1)
+        widths = _widths(self.width, self.most, count)
         if self.hidden:
             latent = nn.relu(normalize()(nn.Dense(self.hidden, **options)(latent)))
-        image = nn.Dense(height * width * features, **options)(latent).reshape(-1, height, width, features)
-        for level in reversed(range(count)):
-            features = self.width << (level - 1) if level else self.spec.channels
+        image = nn.Dense(height * width * widths[-1], **options)(latent).reshape(-1, height, width, widths[-1])
+        for features in (*reversed(widths[:-1]), self.spec.channels):
             image = ConvTranspose(features, (4, 4), (2, 2), **options)(nn.relu(normalize()(image)))
         return jnp.tanh(image.astype(jnp.promote_types(self.dtype, jnp.float32)))
 
@@ -80,6 +80,7 @@ class DCGANDiscriminator(nn.Module):
     auxiliary: int = 0
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = NORMAL
+    most: int | None = None
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool) -> Array:
@@ -89,8 +90,9 @@ class DCGANDiscriminator(nn.Module):
             channel = nn.Dense(image.shape[1] * image.shape[2])(condition).reshape(*image.shape[:3], 1)
             image, condition = jnp.concatenate([image, channel], axis=-1), None
         options: Any = {"use_bias": not self.normalize, "dtype": self.dtype, "kernel_init": self.kernel_init}
-        for level in range(halvings(ImageSpec(image.shape[1], image.shape[2], 1))):
-            image = Conv(self.width << level, (4, 4), (2, 2), **options)(image)
+        count = halvings(ImageSpec(image.shape[1], image.shape[2], 1))
+        for level, features in enumerate(_widths(self.width, self.most, count)):
+            image = Conv(features, (4, 4), (2, 2), **options)(image)
             if self.normalize and level:
                 image = batch_norm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(image)
             image = jax.nn.leaky_relu(image, 0.2)
@@ -100,3 +102,8 @@ class DCGANDiscriminator(nn.Module):
         output = nn.Dense(1 + self.auxiliary, **options)(features)
         output = output.astype(jnp.promote_types(self.dtype, jnp.float32))
         return with_projection(output, features, condition)
+
+
+def _widths(width: int, most: int | None, count: int) -> list[int]:
+    """The channels of the layers, from the one next to the image on."""
+    return [min(width << level, most or width << level) for level in range(count)]

@@ -6,10 +6,10 @@ import pytest
 
 from jaxgen import ImageSpec, InputError
 from jaxgen.nets import (
+    DCGANDiscriminator,
+    DCGANGenerator,
     ResidualDecoder,
     ResidualEncoder,
-    ResizedDiscriminator,
-    ResizedGenerator,
     StyleGenerator,
     halvings,
 )
@@ -28,9 +28,9 @@ def output_of(network, *given):
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: "x".join(map(str, spec)))
 def test_every_multiple_of_16_gives_images_of_that_size_and_one_logit_each(spec):
-    drawn = output_of(ResizedGenerator(spec, 2, 8, 4), jnp.zeros((3, 5)))
+    drawn = output_of(DCGANGenerator(spec, 2, hidden=4, most=8), jnp.zeros((3, 5)))
     assert (drawn.shape, drawn.dtype) == ((3, *spec), jnp.float32)
-    logits = output_of(ResizedDiscriminator(2, 8, 4), drawn)
+    logits = output_of(DCGANDiscriminator(2, hidden=4, normalize=False, most=8), drawn)
     assert (logits.shape, logits.dtype) == ((3,), jnp.float32)
 
 
@@ -57,10 +57,14 @@ def test_a_size_that_cannot_be_made_is_refused_with_the_nearest(side, near):
         halvings(ImageSpec(64, side, 3))
 
 
-def test_maps_have_twice_as_many_channels_at_half_the_sides_up_to_the_most():
-    params = shapes(ResizedGenerator(ImageSpec(64, 64, 3), 2, 8, 4), jnp.zeros((1, 5)), train=False)["params"]
-    channels = [params[f"ResizedConv_{level}"]["kernel"].shape[2:] for level in range(4)]
-    assert channels == [(8, 8), (8, 8), (8, 4), (4, 2)]
+def test_layers_have_twice_as_many_channels_further_from_the_image_up_to_the_most():
+    spec = ImageSpec(64, 64, 3)
+    generator = shapes(DCGANGenerator(spec, 2, most=8), jnp.zeros((1, 5)), train=False)["params"]
+    channels = [generator[f"ConvTranspose_{level}"]["kernel"].shape[2:] for level in range(4)]
+    assert channels == [(8, 8), (8, 4), (4, 2), (2, 3)]
+    discriminator = shapes(DCGANDiscriminator(2, most=8), jnp.zeros((1, *spec)), train=False)["params"]
+    channels = [discriminator[f"Conv_{level}"]["kernel"].shape[2:] for level in range(4)]
+    assert channels == [(3, 2), (2, 4), (4, 8), (8, 8)]
 
 
 def test_a_deep_residual_network_of_two_levels_is_the_one_it_was():
