@@ -3,6 +3,8 @@
 An experiment file has a `Config(RunConfig)`, a `build(config, spec) -> Recipe`, and a `main` that calls `run`.
 """
 
+import dataclasses
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -98,7 +100,11 @@ def claim(run: Run) -> dict[str, Any] | None:
         run.display.say(f"The earlier run is now in {aside}")
     earlier = run.directory.earlier()
     if earlier:
-        require_same_run(run.directory.path, earlier, run.record, run.config.free)
+        # An option that is newer than the earlier run had its default value there.
+        fields = {field.name: field.default for field in dataclasses.fields(run.config)}
+        defaults = json.loads(json.dumps(fields, default=str))
+        known = {**earlier, "config": defaults | earlier["config"]}
+        require_same_run(run.directory.path, known, run.record, run.config.free)
     run.directory.open()
     return earlier
 

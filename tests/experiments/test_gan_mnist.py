@@ -193,6 +193,16 @@ def test_resuming_with_another_config_or_other_data_is_refused(finished, data, t
     arguments = (*TINY, "--data", data, "--out", finished)
     assert run_here(monkeypatch, gan_mnist.main, *arguments, "--width", 4) == 2
     assert "with width = 2, not 4" in capsys.readouterr().err
+    # An option that is newer than the run differs only if its value is not the default.
+    older = finished / "config.json"
+    older.write_text(older.read_text().replace('"dtype": "float32",', ""))
+    for option, message in {
+        ("--width", 4): "with width = 2, not 4",
+        ("--dtype", "bfloat16"): "with dtype = float32",
+    }.items():
+        assert run_here(monkeypatch, gan_mnist.main, *arguments, *option) == 2
+        assert message in capsys.readouterr().err
+    older.write_bytes(before[older])
     other = write_images(tmp_path / "other.npz", num=65)
     assert run_here(monkeypatch, gan_mnist.main, *arguments, "--data", other) == 2
     assert "on other data" in capsys.readouterr().err
