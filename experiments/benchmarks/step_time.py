@@ -30,6 +30,7 @@ from timing import Turn, product_rate, seconds_of
 
 from jaxgen import Context, ImageSpec, init_state, make_mesh, make_step, to_float
 from jaxgen.core.parallel import by_jit
+from jaxgen.core.rows import take_rows
 from jaxgen.io.files import write_whole
 from jaxgen.io.terminal import say
 from jaxgen.models import stream
@@ -98,8 +99,12 @@ def jaxgen_turn(case: Case, dtype: str, scan: int) -> Turn:
     """As jaxgen trains: the data on the device, `scan` steps per dispatch."""
     state, step, images = start_jaxgen(case, dtype)
     one = by_jit(make_mesh(jax.devices()[:1]))
-    run = one.compile(many_steps(step, lambda data, index: {"image": data[index]}))
-    state, data = one.put_state(state), one.put_replicated(images)
+
+    def select(data: Any, index: Any) -> dict[str, Any]:
+        return {"image": take_rows(data["image"], index, case.spec)}
+
+    run = one.compile(many_steps(step, select))
+    state, data = one.put_state(state), one.put_rows({"image": images})
     indices = np.random.default_rng(1).integers(0, IMAGES, (scan, case.batch)).astype(np.int32)
 
     def turn(calls: int) -> None:

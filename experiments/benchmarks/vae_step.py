@@ -25,6 +25,7 @@ from torch import nn
 
 from jaxgen import ImageSpec, init_state, make_mesh, make_step, minimize
 from jaxgen.core.parallel import by_jit
+from jaxgen.core.rows import take_rows
 from jaxgen.io.files import write_whole
 from jaxgen.io.terminal import say
 from jaxgen.losses import bernoulli
@@ -104,8 +105,12 @@ def jaxgen_turn(vae: VAE, images: np.ndarray, options: Options) -> tuple[Turn, i
     variables = vae.init(jax.random.key(0), ImageSpec(*images.shape[1:]))
     size = sum(leaf.size for network in variables.values() for leaf in jax.tree.leaves(network["params"]))
     one = by_jit(make_mesh(jax.devices()[:1]))
-    run = one.compile(many_steps(make_step(update), lambda data, index: {"image": data[index]}))
-    state, data = one.put_state(init_state(update, variables, jax.random.key(1))), one.put_replicated(images)
+
+    def select(data: Any, index: Any) -> dict[str, Any]:
+        return {"image": take_rows(data["image"], index, images.shape[1:])}
+
+    run = one.compile(many_steps(make_step(update), select))
+    state, data = one.put_state(init_state(update, variables, jax.random.key(1))), one.put_rows({"image": images})
     indices = np.random.default_rng(1).integers(0, IMAGES, (options.scan, options.batch_size)).astype(np.int32)
 
     def turn(calls: int) -> None:

@@ -16,9 +16,10 @@ import tyro
 
 from jaxgen import ImageSpec, make_mesh, make_step
 from jaxgen.core.parallel import by_jit
+from jaxgen.data import make_dataset
 from jaxgen.io.terminal import say
 from jaxgen.training import Count, command, first_state, require_bounds
-from jaxgen.training.dispatch import float_arrays, has_diverged, many_steps
+from jaxgen.training.dispatch import feed_from, float_arrays, has_diverged, many_steps
 from jaxgen.training.watchdog import Signs, Watched, diagnose, diversity, observe
 
 MAIN_JOB = Path(__file__).parents[1] / "gan_mnist.py"
@@ -49,9 +50,11 @@ def main() -> None:
     config, rng, one = main_job["Config"](), np.random.default_rng(0), by_jit(make_mesh(jax.devices()[:1]))
     recipe = main_job["build"](config, ImageSpec(28, 28, 1))
     images = rng.integers(0, 256, (IMAGES, 28, 28, 1), np.uint8)
-    program = one.compile(many_steps(make_step(recipe.update), lambda data, index: {"image": data["image"][index]}))
+    noise = make_dataset(images, None, source="noise", split="train")
+    feed = feed_from(noise, seed=0, batch_size=config.batch_size)
+    program = one.compile(many_steps(make_step(recipe.update), feed.select))
     chosen = one.put_sharded(rng.integers(0, IMAGES, (config.log_every, config.batch_size)).astype(np.int32))
-    data, state = one.put_replicated({"image": images}), one.put_state(first_state(config, recipe))
+    data, state = one.put_rows(feed.shared), one.put_state(first_state(config, recipe))
     check = jax.jit(lambda state: [has_diverged(*array) for array in float_arrays(state).items()])
     times, checks = [], []
     for _ in range(options.rounds + 1):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.checks import require_loss, require_networks, require_period
+from jaxgen.core.conditional import evaluate_if
 from jaxgen.core.metrics import mean, prefixed
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
 
@@ -60,12 +61,7 @@ def lazily(k: int, loss: Loss) -> Loss:
             require_networks(aux.changes, networks)
             return k * value, Aux(dict(aux.metrics), dict(aux.changes))
 
-        def skip():
-            value, aux = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-            return value, aux._replace(changes={n: {c: networks[n][c] for c in new} for n, new in aux.changes.items()})
-
-        shapes = jax.eval_shape(run)
-        return jax.lax.cond(context.step % k == 0, run, skip)
+        return evaluate_if(context.step % k == 0, run, networks)
 
     return lazy
 

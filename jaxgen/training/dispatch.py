@@ -1,7 +1,7 @@
 """Training as dispatches: many steps as one program, whose metrics are fetched one dispatch behind."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from itertools import count as count_from
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxgen.core.metrics import Mean, Metrics, compute
 from jaxgen.core.parallel import Dispatch, Strategy
+from jaxgen.core.rows import take_rows
 from jaxgen.core.step import Step, scan_steps
 from jaxgen.core.tree import by_path
 from jaxgen.core.types import Array, Batch, PyTree, TrainState
@@ -21,11 +22,12 @@ from jaxgen.data import Dataset, StreamedDataset, batch_indices, stream_batches
 class Feed(NamedTuple):
     """Where batches come from.
 
-    `shared` arrays are put on the devices once.  `choices(start, stop)` yields, for each step from `start` on, the
-    indices of its batch or the batch itself; the compiled program computes the batch as `select(shared, choice)`.
+    `shared` are arrays of examples [N, ...], which are put on the devices once.  `choices(start, stop)` yields, for
+    each step from `start` on, the indices of its batch or the batch itself; the compiled program computes the batch as
+    `select(rows, choice)` from the rows that the devices hold.
     """
 
-    shared: PyTree
+    shared: Mapping[str, np.ndarray]
     choices: Callable[[int, int], Generator[PyTree]]
     select: Callable[[PyTree, PyTree], Batch]
 
@@ -69,10 +71,11 @@ def feed_from(dataset: Dataset | StreamedDataset, *, seed: int, batch_size: int,
             choices=lambda start, stop: stream_batches(dataset, indices, start=start, stop=stop, rows=rows),
             select=lambda _, batch: batch,
         )
+    shapes = {name: shape for name, (shape, _) in dataset.fields.items()}
     return Feed(
         shared=dataset.arrays,
         choices=lambda start, _: (indices(step)[rows] for step in count_from(start)),
-        select=lambda arrays, index: {name: array[index] for name, array in arrays.items()},
+        select=lambda arrays, index: {name: take_rows(array, index, shapes[name]) for name, array in arrays.items()},
     )
 
 
@@ -96,7 +99,7 @@ def train(
     if number >= steps:
         return
     run = strategy.compile(many_steps(step, feed.select))
-    shared, state = strategy.put_replicated(feed.shared), strategy.put_state(state)
+    shared, state = strategy.put_rows(feed.shared), strategy.put_state(state)
     with closing(feed.choices(number, steps)) as choices:
         while number < steps and not stop():
             count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))

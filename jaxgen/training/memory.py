@@ -7,7 +7,10 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from jaxgen.core.parallel import Strategy
+from jaxgen.core.rows import stored_bytes
 from jaxgen.core.types import Networks
+from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.io.errors import InputError
 from jaxgen.io.system import installed_memory
 
@@ -25,19 +28,30 @@ def peak_bytes(program: ClosedJaxpr) -> int:
     return _peak(program.jaxpr)
 
 
-def require_memory(program: ClosedJaxpr, smaller: str) -> int:
-    """The bytes that a traced step needs, over all devices; `smaller` says what needs less if it is smaller.
+def data_bytes(dataset: Dataset | StreamedDataset, strategy: Strategy) -> int:
+    """The bytes of the examples that all devices hold together; none of a data set that is streamed."""
+    if isinstance(dataset, StreamedDataset):
+        return 0
+    sizes = [stored_bytes(array) for array in dataset.arrays.values()]
+    return sum(size * strategy.copies(size) for size in sizes)
+
+
+def require_memory(program: ClosedJaxpr, smaller: str, held: int = 0) -> int:
+    """The bytes that training by a traced step needs, over all devices, if they hold `held` bytes of data.
+
+    `smaller` says what needs less if it is smaller.
 
     Raises:
       InputError: there is far less memory than that.
     """
-    needed, memory = peak_bytes(program), device_memory()
-    if needed > SLACK * memory:
+    working, memory = peak_bytes(program), device_memory()
+    if working > SLACK * (memory - held):
+        data = f", {held / GIB:.1f} of it for the data set" if held > working else ""
         raise InputError(
-            f"Training needs about {needed / GIB:.1f} GiB of memory, and there are {memory / GIB:.1f}: make {smaller} "
-            "smaller."
+            f"Training needs about {(working + held) / GIB:.1f} GiB of memory{data}, and there are "
+            f"{memory / GIB:.1f}: make {'--memory-gib' if data else smaller} smaller."
         )
-    return needed
+    return working + held
 
 
 def device_memory() -> float:

@@ -23,7 +23,7 @@ from jaxgen.training.classes import require_classes, with_classes
 from jaxgen.training.config import RunConfig
 from jaxgen.training.display import Display
 from jaxgen.training.dtype import require_dtype
-from jaxgen.training.memory import require_memory
+from jaxgen.training.memory import data_bytes, require_memory
 from jaxgen.training.processes import Host
 from jaxgen.training.provenance import make_provenance, traced_step
 from jaxgen.training.recipe import Recipe, first_state
@@ -42,7 +42,7 @@ Source = Dataset | StreamedDataset | RandomAccess
 class Run(NamedTuple):
     """All that a run reads and writes.
 
-    `first_state` is the state before the first step, `needed` the bytes of memory that a step needs, `record` the
+    `first_state` is the state before the first step, `needed` the bytes of memory that training needs, `record` the
     content of `config.json`, and `began` the time (`time.monotonic()`) at which the run began.
     """
 
@@ -108,7 +108,7 @@ def prepare_run(
     state = first_state(config, recipe)
     program = traced_step(config, recipe, dataset, state)
     require_dtype(config.dtype, program)
-    needed = require_memory(program, SMALLER)
+    needed = require_memory(program, SMALLER, data_bytes(dataset, strategy))
     record = make_provenance(config, recipe, dataset, program, name=name, read=read, from_python=data is not None)
     if config.start_from and host.is_first and not (config.resume and checkpoints.steps()):
         state, record["started_from"] = start_from(config.start_from, recipe, state, record, display.say)

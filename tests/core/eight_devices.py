@@ -12,9 +12,11 @@ import optax
 import pytest
 
 from jaxgen import Context, ImageSpec, Update, init_state, make_step, minimize, simultaneous
+from jaxgen.core import parallel
 from jaxgen.core.batch import AXIS, draw_batch, use_mesh
 from jaxgen.core.metrics import compute
 from jaxgen.core.parallel import SMALL, by_jit, by_pmap, data_parallel, make_mesh, pmapped
+from jaxgen.core.rows import take_rows
 from jaxgen.losses import bernoulli, logistic_discriminator, non_saturating_generator
 from jaxgen.models import (
     GAN,
@@ -59,13 +61,13 @@ STRATEGIES = {
 
 
 def select(data, index):
-    return {name: array[index] for name, array in data.items()}
+    return {name: take_rows(rows, index, DATA[name].shape[1:]) for name, rows in data.items()}
 
 
 def run(update, state, strategy):
     dispatch = strategy.compile(many_steps(make_step(update), select))
     state, measured = dispatch(
-        strategy.put_state(state), strategy.put_replicated(DATA), strategy.put_sharded(INDICES), np.int32(STEPS)
+        strategy.put_state(state), strategy.put_rows(DATA), strategy.put_sharded(INDICES), np.int32(STEPS)
     )
     metrics, finite = measured
     assert compute({"finite": finite}) == {"finite": 1.0}
@@ -125,6 +127,30 @@ def test_what_is_fetched_is_what_was_put(strategy):
     _, state = normalised()
     strategy = STRATEGIES[strategy]
     chex.assert_trees_all_equal(raw(strategy.fetch(strategy.put_state(state))), raw(state))
+
+
+@pytest.mark.parametrize("large", [1, 2**30])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_gathers_the_same_batch(strategy, large, monkeypatch):
+    monkeypatch.setattr(parallel, "LARGE", large)
+    strategy = STRATEGIES[strategy]
+    dispatch = strategy.compile(lambda _, rows, index, count: (select(rows, index[0]), {}))
+    batch, _ = dispatch({}, strategy.put_rows(DATA), strategy.put_sharded(INDICES), np.int32(1))
+    for name, array in DATA.items():
+        np.testing.assert_array_equal(np.asarray(batch[name]).reshape(BATCH, *array.shape[1:]), array[INDICES[0]])
+
+
+def test_devices_share_the_rows_of_a_large_array_and_exchange_only_a_batch(monkeypatch):
+    monkeypatch.setattr(parallel, "LARGE", IMAGES.nbytes)
+    update, state = normalised()
+    strategy = STRATEGIES["jit"]
+    rows = strategy.put_rows(DATA)
+    assert rows["image"].addressable_shards[0].data.shape == (7, 896)  # an eighth of 50 images, rounded up
+    assert rows["label"].addressable_shards[0].data.shape == (50,)
+    _, program = compiled(strategy, update, state, BATCH)
+    exchanged = re.findall(r"u8\[([\d,]*)\]\S* (?:all-\w+|reduce-scatter|collective-permute)\(", program)
+    assert set(exchanged) <= {f"{BATCH},896", f"{BATCH // 8},896"}
+    assert exchanged
 
 
 @pytest.mark.parametrize(
@@ -189,7 +215,7 @@ def compiled(strategy, update, state, batch):
     """The operations and the text of a device's program for a step."""
     program = strategy.compile(many_steps(make_step(update), select))
     indices = strategy.put_sharded(INDICES[:1, :batch])
-    arguments = strategy.put_state(state), strategy.put_replicated(DATA), indices, np.int32(1)
+    arguments = strategy.put_state(state), strategy.put_rows(DATA), indices, np.int32(1)
     executable = jax.jit(program).lower(*arguments).compile()
     return executable.cost_analysis()["flops"], executable.as_text()
 

@@ -1,10 +1,11 @@
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
-from jaxgen import Aux, add, init_state, lazily, minimize, renamed, scale
+from jaxgen import Aux, add, init_state, lazily, mean, minimize, renamed, scale
 from jaxgen.core.objective import share, shared, stream
 from tests import toys
 
@@ -91,6 +92,66 @@ def test_a_skipped_lazy_loss_has_no_gradient():
 
     assert (gradient(1) == 0).all()
     assert (gradient(2) != 0).all()
+
+
+def curved(networks, context):
+    """Value, metric and statistics are all curved functions of both networks."""
+    g, d = toys.w(networks, "generator"), toys.w(networks, "discriminator")
+    changes = {"discriminator": {"batch_stats": {"passes": (g**3 * d).sum()}}}
+    return jnp.sin(g * d).sum() * jnp.exp(d).sum(), Aux({"norm": mean(g * d**2)}, changes)
+
+
+DERIVATIVES = {
+    "forwards": jax.jacfwd,
+    "backwards": jax.jacrev,
+    "forwards twice": lambda f: jax.jacfwd(jax.jacfwd(f)),
+    "backwards twice": lambda f: jax.jacrev(jax.jacrev(f)),
+    "forwards, backwards": lambda f: jax.jacfwd(jax.jacrev(f)),
+    "backwards, forwards": lambda f: jax.jacrev(jax.jacfwd(f)),
+}
+
+
+@pytest.mark.parametrize("derivative", DERIVATIVES)
+def test_a_lazy_loss_has_the_derivatives_of_its_loss_in_value_metrics_and_changes(derivative):
+    def outputs(loss, step):
+        def of(w):
+            networks = toys.networks() | {"generator": {"params": {"w": w}}}
+            value, aux = loss(networks, toys.context(step))
+            return jnp.stack([value, aux.metrics["norm"].total, aux.changes["discriminator"]["batch_stats"]["passes"]])
+
+        return DERIVATIVES[derivative](of)(toys.w(toys.networks(), "generator"))
+
+    value, *others = outputs(curved, 0)
+    expected, lazy = jnp.stack([2 * value, *others]), lazily(2, curved)
+    np.testing.assert_allclose(outputs(lazy, 0), expected, rtol=1e-5, atol=1e-6)  # products in another order
+    np.testing.assert_array_equal(outputs(lazy, 1), 0 * expected)
+
+
+def test_a_lazy_loss_is_differentiated_in_what_it_closes_over_and_in_a_batch_of_it():
+    def value(w, step):
+        def loss(networks, context):
+            return (w**3 * context.batch["image"]).sum() + jax.random.normal(context.key), Aux()
+
+        return lazily(2, lazily(3, loss))(toys.networks(), toys.context(step))[0]
+
+    ws, steps = jnp.arange(12.0).reshape(4, 3), jnp.array([0, 2, 3, 6])
+    gradients = jax.vmap(jax.grad(value))(ws, steps)
+    due = jnp.array([6, 0, 0, 6])[:, None]
+    np.testing.assert_allclose(gradients, due * 3 * ws**2 * toys.batch()["image"], rtol=1e-6)
+
+
+def test_a_lazy_loss_hands_its_gradient_and_none_of_its_activations_to_the_backward_pass():
+    def loss(networks, context):
+        activations = jnp.tanh(jnp.linspace(0, 1, 700)[:, None] * toys.w(networks, "generator"))
+        return jnp.square(activations).mean(), Aux({"activations": mean(activations)})
+
+    def gradient(networks, step):
+        return jax.grad(add(lazy=lazily(2, loss)), has_aux=True)(networks, toys.context(step))
+
+    program = jax.jit(gradient).lower(toys.networks(), jnp.int32(0)).compile().as_text()
+    conditionals = [line for line in program.splitlines() if " conditional(" in line]
+    assert conditionals
+    assert not any("700" in line.split(" conditional(")[0] for line in conditionals)
 
 
 @pytest.mark.parametrize("k", [0, -1, 2.5])

@@ -119,5 +119,5 @@ def test_nothing_is_compiled_after_the_first_dispatch():
 def test_the_memory_of_a_state_is_used_again():
     state, dispatch = ONE.put_state(begin()), ONE.compile(many_steps(make_step(UPDATE), FEED.select))
     chosen = np.zeros((DISPATCH, 2), np.int32)
-    dispatch(state, ONE.put_replicated(DATA), ONE.put_sharded(chosen), np.int32(1))
+    dispatch(state, ONE.put_rows(DATA), ONE.put_sharded(chosen), np.int32(1))
     assert state.networks["n"]["params"].is_deleted()

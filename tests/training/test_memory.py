@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from jaxgen import InputError
+from jaxgen.core.parallel import by_jit, make_mesh
+from jaxgen.data import make_dataset
+from jaxgen.data.dataset import as_streamed
 from jaxgen.training import memory
-from jaxgen.training.memory import parameter_counts, peak_bytes, require_memory
+from jaxgen.training.memory import data_bytes, parameter_counts, peak_bytes, require_memory
 
 KIB = jax.ShapeDtypeStruct((256,), jnp.float32)
 
@@ -69,6 +72,21 @@ def test_too_much_is_refused_with_both_numbers(monkeypatch):
     monkeypatch.setattr(memory, "device_memory", lambda: 1.3 * 2**30)
     with pytest.raises(InputError, match=r"about 2\.0 GiB of memory, and there are 1\.3: make it smaller"):
         require_memory(program, "it")
+
+
+def test_the_data_are_counted_once_for_each_device_that_holds_them(monkeypatch):
+    dataset = make_dataset(np.zeros((9, 28, 28), np.uint8), np.zeros(9, int), source="black", split="train")
+    strategy = by_jit(make_mesh())
+    assert data_bytes(dataset, strategy) == 9 * (896 + 4)
+    assert data_bytes(dataset, strategy._replace(copies=lambda num_bytes: 8 if num_bytes < 100 else 2)) == 9 * (
+        2 * 896 + 8 * 4
+    )
+    assert data_bytes(as_streamed(dataset), strategy) == 0
+    program = jax.make_jaxpr(jnp.sin)(KIB)
+    assert require_memory(program, "it", 2**30) == 2**30 + 2 * 1024
+    monkeypatch.setattr(memory, "device_memory", lambda: 0.9 * 2**30)
+    with pytest.raises(InputError, match=r"memory, 1\.0 of it for the data set, .* 0\.9: make --memory-gib smaller"):
+        require_memory(program, "it", 2**30)
 
 
 def test_averages_and_what_has_no_parameters_are_not_counted():
