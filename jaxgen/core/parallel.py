@@ -46,15 +46,7 @@ def data_parallel(step: Step, mesh: Mesh, *, fsdp: bool = False, batch_axes: Any
     `batch_axes` is the axis of the batch that is sharded, None for none, or a prefix of its tree, as in `jax.vmap`.
     `fsdp` shards each large array of the state too, along its longest axis that the number of devices divides.
     """
-    splits = jax.tree.map(partial(_split, mesh), batch_axes, is_leaf=lambda axis: axis is None)
-
-    def sharded_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
-        with use_mesh(mesh):
-            state, metrics = step(state, jax.lax.with_sharding_constraint(batch, splits))
-        state = jax.lax.with_sharding_constraint(state, state_sharding(state, mesh, fsdp=fsdp))
-        return state, jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
-
-    return jax.jit(sharded_step, donate_argnums=0)
+    return _by_jit(step, mesh, (batch_axes,), fsdp=fsdp)
 
 
 def pmapped(step: Step, devices: Sequence[Device] | None = None, *, batch_axes: Any = 0) -> Step:
@@ -63,14 +55,7 @@ def pmapped(step: Step, devices: Sequence[Device] | None = None, *, batch_axes: 
     `minimize`, `simultaneous` and `batch_norm` average gradients, mutated collections and statistics over the devices;
     metrics are summed here.  `batch_axes` are `jax.pmap`'s in_axes; the state's buffers are donated.
     """
-
-    def device_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
-        state, metrics = step(state, batch)
-        return state, jax.lax.psum(metrics, AXIS)
-
-    return jax.pmap(  # pyright: ignore[reportReturnType]
-        device_step, AXIS, in_axes=(0, batch_axes), out_axes=(0, None), devices=devices, donate_argnums=0
-    )
+    return _by_pmap(step, devices, (batch_axes,))
 
 
 def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
@@ -86,9 +71,10 @@ def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
 class Strategy(NamedTuple):
     """How programs run on the devices.
 
-    `compile` makes a program of a dispatch.  Of its inputs, `put_state` places the state, `put_replicated` arrays that
-    every device reads whole, and `put_sharded` arrays [n, B / P, ...] of this process's rows.  `fetch` gives a state or
-    a part of it as arrays of the host.  All processes must make the same calls in the same order.
+    `compile` makes a program of a dispatch, which has the method `lower` of a `jax.jit`.  Of its inputs, `put_state`
+    places the state, `put_replicated` arrays that every device reads whole, and `put_sharded` arrays [n, B / P, ...] of
+    this process's rows.  `fetch` gives a state or a part of it as arrays of the host.  All processes must make the same
+    calls in the same order.
     """
 
     devices: int
@@ -102,16 +88,12 @@ class Strategy(NamedTuple):
 def by_jit(mesh: Mesh, *, fsdp: bool = False) -> Strategy:
     """One program for all devices of any number of processes."""
 
-    def compile_dispatch(dispatch: Dispatch) -> Dispatch:
-        run = data_parallel(lambda state, batch: dispatch(state, *batch), mesh, fsdp=fsdp, batch_axes=(None, 1, None))
-        return lambda state, replicated, sharded, count: run(state, (replicated, sharded, count))
-
     def put_sharded(tree: PyTree) -> PyTree:
         return jax.tree.map(partial(jax.make_array_from_process_local_data, _split(mesh, 1)), tree)
 
     return Strategy(
         devices=mesh.size,
-        compile=compile_dispatch,
+        compile=lambda dispatch: _by_jit(dispatch, mesh, (None, 1, None), fsdp=fsdp),
         put_state=lambda state: _put(_copy(state), state_sharding(state, mesh, fsdp=fsdp)),
         put_replicated=lambda tree: _put(tree, jax.tree.map(lambda _: _split(mesh, None), tree)),
         put_sharded=put_sharded,
@@ -124,10 +106,6 @@ def by_pmap(devices: Sequence[Device]) -> Strategy:
     count = len(devices)
     each = NamedSharding(make_mesh(devices), PartitionSpec(AXIS))
 
-    def compile_dispatch(dispatch: Dispatch) -> Dispatch:
-        run = pmapped(lambda state, batch: dispatch(state, *batch), devices, batch_axes=(0, 1, None))
-        return lambda state, replicated, sharded, count: run(state, (replicated, sharded, count))
-
     def replicate(tree: PyTree) -> PyTree:
         copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)
         return jax.device_put(copies, each)
@@ -138,7 +116,14 @@ def by_pmap(devices: Sequence[Device]) -> Strategy:
     def fetch(tree: PyTree) -> PyTree:
         return _on_host(lambda leaf: np.array(leaf.addressable_data(0)).reshape(leaf.shape[1:]), tree)
 
-    return Strategy(count, compile_dispatch, replicate, replicate, put_sharded, fetch)
+    return Strategy(
+        devices=count,
+        compile=lambda dispatch: _by_pmap(dispatch, devices, (0, 1, None)),
+        put_state=replicate,
+        put_replicated=replicate,
+        put_sharded=put_sharded,
+        fetch=fetch,
+    )
 
 
 def require_divisible(batch_size: int, devices: int) -> None:
@@ -154,6 +139,33 @@ def require_divisible(batch_size: int, devices: int) -> None:
         raise InputError(
             f"--batch-size {batch_size} does not divide over {devices} devices; the nearest that {those} {nearest}."
         )
+
+
+def _by_jit(program: Callable[..., Any], mesh: Mesh, axes: tuple[Any, ...], *, fsdp: bool) -> Callable[..., Any]:
+    """(state, *arguments) -> (state, metrics) as one program for all devices; `axes` are sharded, one per argument."""
+    splits = jax.tree.map(partial(_split, mesh), axes, is_leaf=lambda axis: axis is None)
+
+    def sharded_step(state: TrainState, *arguments: PyTree) -> tuple[TrainState, PyTree]:
+        with use_mesh(mesh):
+            state, metrics = program(state, *jax.lax.with_sharding_constraint(arguments, splits))
+        state = jax.lax.with_sharding_constraint(state, state_sharding(state, mesh, fsdp=fsdp))
+        return state, jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
+
+    return jax.jit(sharded_step, donate_argnums=0)
+
+
+def _by_pmap(
+    program: Callable[..., Any], devices: Sequence[Device] | None, axes: tuple[Any, ...]
+) -> Callable[..., Any]:
+    """(state, *arguments) -> (state, metrics) as a program for each device; `axes` are mapped, one per argument."""
+
+    def device_step(state: TrainState, *arguments: PyTree) -> tuple[TrainState, PyTree]:
+        state, metrics = program(state, *arguments)
+        return state, jax.lax.psum(metrics, AXIS)
+
+    return jax.pmap(  # pyright: ignore[reportReturnType]
+        device_step, AXIS, in_axes=(0, *axes), out_axes=(0, None), devices=devices, donate_argnums=0
+    )
 
 
 def _split(mesh: Mesh, axis: int | None) -> NamedSharding:
