@@ -7,15 +7,15 @@ operations of a device's program, and the collectives of a training step with th
 """
 
 import json
-import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
+import hlo
 import jax
 import numpy as np
 import optax
 import tyro
+from compiler import compile_lowered
 from rich.table import Table
 
 from jaxgen import (
@@ -39,9 +39,6 @@ from jaxgen.training.dispatch import many_steps
 
 COUNTS = (1, 2, 4, 8)
 SPEC = ImageSpec(28, 28, 1)
-KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
-COLLECTIVE = re.compile(rf"= (\(?[a-z0-9]+\[.*?) ({KINDS})\(")
-ARRAY = re.compile(r"[a-z]+(\d+)\[([\d,]*)\]")
 
 
 @dataclass(frozen=True)
@@ -71,16 +68,14 @@ def count(strategy: Strategy, config: Config) -> dict[str, Any]:
     """The operations of a device, the collectives and their bytes, in one step."""
     update, state = build(config.width)
     images = np.zeros((1, config.batch_size * strategy.devices, *SPEC), np.uint8)
-    program = strategy.compile(many_steps(make_step(update), lambda _, images: {"image": images}))
+    program: Any = strategy.compile(many_steps(make_step(update), lambda _, images: {"image": images}))
     arguments = strategy.put_state(state), {}, strategy.put_sharded(images), np.int32(1)
-    compiled = jax.jit(program).lower(*arguments).compile()
-    found = COLLECTIVE.findall(compiled.as_text() or "")
-    operations: Any = compiled.cost_analysis()
-    kinds = [kind for _, kind in found]
+    compiled = compile_lowered(program.lower(*arguments))
+    collectives = hlo.cost(compiled.program).collectives
     return {
-        "gigaflop": operations["flops"] / 1e9,
-        "collectives": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
-        "megabytes": sum(num_bytes(shapes) for shapes, _ in found) / 1e6,
+        "gigaflop": compiled.flops / 1e9,
+        "collectives": {kind: int(number) for kind, (number, _) in sorted(collectives.items())},
+        "megabytes": sum(size for _, size in collectives.values()) / 1e6,
     }
 
 
@@ -89,12 +84,6 @@ def count_all(config: Config, devices: list[Device]) -> list[dict[str, Any]]:
     mesh = make_mesh(devices)
     strategies = {"jit": by_jit(mesh), "fsdp": by_jit(mesh, fsdp=True), "pmap": by_pmap(devices)}
     return [{"strategy": name, "devices": len(devices), **count(s, config)} for name, s in strategies.items()]
-
-
-def num_bytes(shapes: str) -> int:
-    """The size of the arrays in a shape as XLA writes it."""
-    arrays = [(int(bits), [int(n) for n in dims.split(",") if n]) for bits, dims in ARRAY.findall(shapes)]
-    return sum(bits // 8 * math.prod(dims) for bits, dims in arrays)
 
 
 def main() -> None:

@@ -56,17 +56,7 @@ def data_parallel(step: Step, mesh: Mesh, *, fsdp: bool = False, batch_axes: Any
     tree, as in `jax.vmap`.  `fsdp` shards each large array of the state too, along its longest axis that the number of
     devices divides.
     """
-
-    def split(axis: int | None, part: PyTree) -> PyTree:
-        return part if axis is None else jax.lax.with_sharding_constraint(part, _split(mesh, axis))
-
-    def sharded_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
-        with use_mesh(mesh):
-            state, metrics = step(state, jax.tree.map(split, batch_axes, batch, is_leaf=lambda axis: axis is None))
-        state = jax.lax.with_sharding_constraint(state, state_sharding(state, mesh, fsdp=fsdp))
-        return state, jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
-
-    return jax.jit(sharded_step, donate_argnums=0)
+    return _by_jit(step, mesh, (batch_axes,), fsdp=fsdp)
 
 
 def pmapped(step: Step, devices: Sequence[Device] | None = None, *, batch_axes: Any = 0) -> Step:
@@ -75,14 +65,7 @@ def pmapped(step: Step, devices: Sequence[Device] | None = None, *, batch_axes: 
     `minimize`, `simultaneous` and `batch_norm` average gradients, mutated collections and statistics over the devices;
     metrics are summed here.  `batch_axes` are `jax.pmap`'s in_axes; the state's buffers are donated.
     """
-
-    def device_step(state: TrainState, batch: PyTree) -> tuple[TrainState, PyTree]:
-        state, metrics = step(state, batch)
-        return state, jax.lax.psum(metrics, AXIS)
-
-    return jax.pmap(  # pyright: ignore[reportReturnType]
-        device_step, AXIS, in_axes=(0, batch_axes), out_axes=(0, None), devices=devices, donate_argnums=0
-    )
+    return _by_pmap(step, devices, (batch_axes,))
 
 
 def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
@@ -98,10 +81,11 @@ def state_sharding(state: PyTree, mesh: Mesh, *, fsdp: bool) -> PyTree:
 class Strategy(NamedTuple):
     """How programs run on the devices.
 
-    `compile` makes a program of a dispatch.  Of its inputs, `put_state` places the state, `put_rows` arrays of examples
-    [N, ...] by name, which `take_rows` reads, and `put_sharded` arrays [n, B / P, ...] of this process's rows.
-    `copies` are those that the devices hold together of an array of examples of a number of bytes.  `fetch` gives a
-    state or a part of it as arrays of the host.  All processes must make the same calls in the same order.
+    `compile` makes a program of a dispatch, which has the method `lower` of a `jax.jit`.  Of its inputs, `put_state`
+    places the state, `put_rows` arrays of examples [N, ...] by name, which `take_rows` reads, and `put_sharded` arrays
+    [n, B / P, ...] of this process's rows.  `copies` are those that the devices hold together of an array of examples
+    of a number of bytes.  `fetch` gives a state or a part of it as arrays of the host.  All processes must make the
+    same calls in the same order.
     """
 
     devices: int
@@ -115,10 +99,6 @@ class Strategy(NamedTuple):
 
 def by_jit(mesh: Mesh, *, fsdp: bool = False) -> Strategy:
     """One program for all devices of any number of processes."""
-
-    def compile_dispatch(dispatch: Dispatch) -> Dispatch:
-        run = data_parallel(lambda state, batch: dispatch(state, *batch), mesh, fsdp=fsdp, batch_axes=(None, 1, None))
-        return lambda state, rows, sharded, count: run(state, (rows, sharded, count))
 
     def copies(num_bytes: int) -> int:
         return 1 if num_bytes >= LARGE else mesh.size
@@ -134,7 +114,7 @@ def by_jit(mesh: Mesh, *, fsdp: bool = False) -> Strategy:
 
     return Strategy(
         devices=mesh.size,
-        compile=compile_dispatch,
+        compile=lambda dispatch: _by_jit(dispatch, mesh, (None, 1, None), fsdp=fsdp),
         put_state=lambda state: _put(_copy(state), state_sharding(state, mesh, fsdp=fsdp)),
         put_rows=lambda arrays: {name: put_rows(array) for name, array in arrays.items()},
         copies=copies,
@@ -147,10 +127,6 @@ def by_pmap(devices: Sequence[Device]) -> Strategy:
     """One program for each device of one process."""
     count = len(devices)
     each = NamedSharding(make_mesh(devices), PartitionSpec(AXIS))
-
-    def compile_dispatch(dispatch: Dispatch) -> Dispatch:
-        run = pmapped(lambda state, batch: dispatch(state, *batch), devices, batch_axes=(0, 1, None))
-        return lambda state, rows, sharded, count: run(state, (rows, sharded, count))
 
     def replicate(tree: PyTree) -> PyTree:
         copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)
@@ -167,7 +143,7 @@ def by_pmap(devices: Sequence[Device]) -> Strategy:
 
     return Strategy(
         devices=count,
-        compile=compile_dispatch,
+        compile=lambda dispatch: _by_pmap(dispatch, devices, (0, 1, None)),
         put_state=replicate,
         put_rows=lambda arrays: {name: put_rows(array) for name, array in arrays.items()},
         copies=lambda _: count,
@@ -189,6 +165,35 @@ def require_divisible(batch_size: int, devices: int) -> None:
         raise InputError(
             f"--batch-size {batch_size} does not divide over {devices} devices; the nearest that {those} {nearest}."
         )
+
+
+def _by_jit(program: Callable[..., Any], mesh: Mesh, axes: tuple[Any, ...], *, fsdp: bool) -> Callable[..., Any]:
+    """(state, *arguments) -> (state, metrics) as one program for all devices; `axes` are sharded, one per argument."""
+
+    def split(axis: int | None, part: PyTree) -> PyTree:
+        return part if axis is None else jax.lax.with_sharding_constraint(part, _split(mesh, axis))
+
+    def sharded_step(state: TrainState, *arguments: PyTree) -> tuple[TrainState, PyTree]:
+        with use_mesh(mesh):
+            state, metrics = program(state, *jax.tree.map(split, axes, arguments, is_leaf=lambda axis: axis is None))
+        state = jax.lax.with_sharding_constraint(state, state_sharding(state, mesh, fsdp=fsdp))
+        return state, jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
+
+    return jax.jit(sharded_step, donate_argnums=0)
+
+
+def _by_pmap(
+    program: Callable[..., Any], devices: Sequence[Device] | None, axes: tuple[Any, ...]
+) -> Callable[..., Any]:
+    """(state, *arguments) -> (state, metrics) as a program for each device; `axes` are mapped, one per argument."""
+
+    def device_step(state: TrainState, *arguments: PyTree) -> tuple[TrainState, PyTree]:
+        state, metrics = program(state, *arguments)
+        return state, jax.lax.psum(metrics, AXIS)
+
+    return jax.pmap(  # pyright: ignore[reportReturnType]
+        device_step, AXIS, in_axes=(0, *axes), out_axes=(0, None), devices=devices, donate_argnums=0
+    )
 
 
 def _split(mesh: Mesh, axis: int | None) -> NamedSharding:
