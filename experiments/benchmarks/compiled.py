@@ -129,7 +129,7 @@ def rates(compiled: Compiled, often: float, device: Device, batch: int) -> dict[
 
 
 COLUMNS: Mapping[str, tuple[str, float]] = {
-    "seconds_to_compile": ("compile s", 1.0),
+    "seconds_to_compile": ("compile, CPU s", 1.0),
     "gigaflop": ("GFLOP", 1.0),
     "megabytes": ("MB a step", 1.0),
     "argument_megabytes": ("arguments MB", 1.0),
