@@ -26,7 +26,7 @@ from typing import Any, Literal
 import hlo
 import lowering
 import tyro
-from compiler import CHIPS, Compiled, compile_lowered, find_devices
+from compiler import CHIPS, Chip, Compiled, compile_lowered, find_devices
 from rich.table import Table
 
 from jaxgen import InputError
@@ -79,8 +79,9 @@ def measure(words: str, config: Config, devices: list[Device]) -> dict[str, Any]
         "parallel": subject.config.parallel,
         "batch": subject.config.batch_size,
     }
-    often = 1.0 if config.sampler else lowering.share_of_rare_steps(subject)
-    return named | costs(compiled, often) | rates(compiled, often, devices[0], subject.config.batch_size)
+    cost = costs(compiled, 1.0 if config.sampler else lowering.share_of_rare_steps(subject))
+    chip, steps = CHIPS.get(devices[0].device_kind), subject.config.log_every
+    return named | cost | rates(cost, chip, subject.config.batch_size, steps)
 
 
 def costs(compiled: Compiled, often: float) -> dict[str, Any]:
@@ -108,22 +109,22 @@ def costs(compiled: Compiled, often: float) -> dict[str, Any]:
     }
 
 
-def rates(compiled: Compiled, often: float, device: Device, batch: int) -> dict[str, Any]:
-    """Images per second at most, by peak operations and bandwidth, and by the estimated cycles."""
-    chip, program = CHIPS.get(device.device_kind), compiled.program
-    cost = hlo.cost(program, often, hlo.step_loop(program))
-    by_operations = by_bandwidth = by_cycles = None
-    if chip:
-        if not hlo.has_inner_loops(program):
-            by_operations = batch * chip.operations / max(compiled.flops, 1.0)
-        by_bandwidth = batch * chip.bandwidth / max(cost.hbm_bytes, 1.0)
-        by_cycles = batch * chip.clock / cost.cycles if chip.clock and cost.cycles else None
-    bounds = {"operations": by_operations, "bandwidth": by_bandwidth}
-    known = {name: rate for name, rate in bounds.items() if rate is not None}
-    bound = min(known, key=lambda name: known[name], default=None)
+def rates(cost: Mapping[str, Any], chip: Chip | None, batch: int, steps: int) -> dict[str, Any]:
+    """Images per second: at most, by peak operations and bandwidth; and by the estimated cycles.
+
+    `cost` is of a step or of a sampler; what a dispatch does besides its `steps` steps is shared among these.
+    """
+    by_roofline, by_cycles = {}, None
+    if chip and cost["gigaflop"]:
+        by_roofline["operations"] = batch * chip.operations / (1e9 * cost["gigaflop"])
+    if chip and cost["megabytes"]:
+        by_roofline["bandwidth"] = batch * chip.bandwidth / (MEGA * cost["megabytes"])
+    if chip and chip.clock and cost["cycles"]:
+        by_cycles = batch * chip.clock / (cost["cycles"] + (cost["cycles_per_dispatch"] or 0.0) / steps)
+    bound = min(by_roofline, key=lambda name: by_roofline[name], default=None)
     return {
         "bound": bound,
-        "images_per_second_by_roofline": known[bound] if bound else None,
+        "images_per_second_by_roofline": by_roofline[bound] if bound else None,
         "images_per_second_by_cycles": by_cycles,
     }
 

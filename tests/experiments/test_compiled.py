@@ -186,3 +186,13 @@ def test_what_cannot_be_compiled_is_refused_in_a_line(tool, monkeypatch, capsys,
     error = capsys.readouterr().err
     assert expected in " ".join(error.split())
     assert error.startswith("error: ")
+
+
+def test_images_per_second_are_those_of_the_scarcer_and_a_dispatch_is_shared_by_its_steps(tool):
+    chip = tool.Chip(operations=1e12, bandwidth=1e9, clock=1e6)
+    cost = {"gigaflop": 2.0, "megabytes": 4.0, "cycles": 900.0, "cycles_per_dispatch": 5_000.0}
+    assert tool.rates(cost, chip, batch=8, steps=50) == {
+        "bound": "bandwidth",
+        "images_per_second_by_roofline": 8 / (4e6 / 1e9),
+        "images_per_second_by_cycles": 8 / (1_000 / 1e6),
+    }
