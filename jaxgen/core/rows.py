@@ -8,6 +8,7 @@ Compiled for a TPU v5e, a program copies 50,000 images [32, 32, 3] at every disp
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,7 @@ def place_rows(
         return (parts, rows, *row) if stacked else (parts * rows, *row)
 
     def chunk(offset: int) -> Array:
-        def of_device(index: tuple[slice, ...]) -> np.ndarray:
+        def of_device(index: Any) -> np.ndarray:
             start = offset + starts[(index[0].start or 0) // (1 if stacked else most)]
             return _rows(array[start : start + most], most, row, dtype).reshape(sharding.shard_shape(shape(most)))
 

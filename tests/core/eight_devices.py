@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from jaxgen import Context, ImageSpec, Update, init_state, make_step, minimize, simultaneous
-from jaxgen.core import parallel
+from jaxgen.core import parallel, rows
 from jaxgen.core.batch import AXIS, draw_batch, use_mesh
 from jaxgen.core.metrics import compute
 from jaxgen.core.parallel import SMALL, by_jit, by_pmap, data_parallel, make_mesh, pmapped
@@ -61,7 +61,7 @@ STRATEGIES = {
 
 
 def select(data, index):
-    return {name: take_rows(rows, index, DATA[name].shape[1:]) for name, rows in data.items()}
+    return {name: take_rows(array, index, DATA[name].shape[1:]) for name, array in data.items()}
 
 
 def run(update, state, strategy):
@@ -133,6 +133,7 @@ def test_what_is_fetched_is_what_was_put(strategy):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_gathers_the_same_batch(strategy, large, monkeypatch):
     monkeypatch.setattr(parallel, "LARGE", large)
+    monkeypatch.setattr(rows, "CHUNK", 3_000)  # bytes: three images, where a device holds seven or fifty
     strategy = STRATEGIES[strategy]
     dispatch = strategy.compile(lambda _, rows, index, count: (select(rows, index[0]), {}))
     batch, _ = dispatch({}, strategy.put_rows(DATA), strategy.put_sharded(INDICES), np.int32(1))
@@ -144,9 +145,9 @@ def test_devices_share_the_rows_of_a_large_array_and_exchange_only_a_batch(monke
     monkeypatch.setattr(parallel, "LARGE", IMAGES.nbytes)
     update, state = normalised()
     strategy = STRATEGIES["jit"]
-    rows = strategy.put_rows(DATA)
-    assert rows["image"].addressable_shards[0].data.shape == (7, 896)  # an eighth of 50 images, rounded up
-    assert rows["label"].addressable_shards[0].data.shape == (50,)
+    put = strategy.put_rows(DATA)
+    assert put["image"].addressable_shards[0].data.shape == (7, 896)  # an eighth of 50 images, rounded up
+    assert put["label"].addressable_shards[0].data.shape == (50,)
     _, program = compiled(strategy, update, state, BATCH)
     exchanged = re.findall(r"u8\[([\d,]*)\]\S* (?:all-\w+|reduce-scatter|collective-permute)\(", program)
     assert set(exchanged) <= {f"{BATCH},896", f"{BATCH // 8},896"}
