@@ -69,7 +69,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path, monkeypatch, capsy
 
 
 def test_networks_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(memory, "device_memory", lambda: 2.0**20)
+    monkeypatch.setattr(memory, "device_memory", lambda: 2.0**10)
     data = write_labelled(tmp_path / "some.npz")
     options = ("--data", data, "--out", tmp_path / "run", "--width", 2, "--batch-size", 4)
     assert run_here(monkeypatch, pictures.main, *options) == 2
