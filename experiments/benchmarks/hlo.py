@@ -69,8 +69,10 @@ class Cost(NamedTuple):
         for kind, (count, size) in other.collectives.items():
             before = collectives.get(kind, (0.0, 0.0))
             collectives[kind] = before[0] + times * count, before[1] + times * size
-        numbers = (mine + times * theirs for mine, theirs in zip(self[:4], other[:4], strict=True))
-        return Cost(*numbers, collectives)
+        cycles, matrix_cycles, num_bytes, kernels = (
+            mine + times * theirs for mine, theirs in zip(self[:4], other[:4], strict=True)
+        )
+        return Cost(cycles, matrix_cycles, num_bytes, kernels, collectives)
 
 
 def parse(text: str) -> Program:

@@ -87,7 +87,7 @@ def zeros(config: RunConfig, *_: Any) -> Dataset:
     size, spec = SIZES[config.data]
     height, width = config.size or spec[:2]
     shape = size, height, width, 1 if config.grey else spec.channels
-    arrays = {"image": np.broadcast_to(np.zeros((), np.uint8), shape)}
+    arrays: dict[str, np.ndarray] = {"image": np.broadcast_to(np.zeros((), np.uint8), shape)}
     names = CLASS_NAMES.get(config.data, ())
     if names:
         arrays["label"] = np.arange(size, dtype=np.int32) % len(names)

@@ -215,7 +215,7 @@ def sample_of(streamed: StreamedDataset, num: int, seed: int) -> Dataset:
     Raises:
       InputError: an example is damaged.
     """
-    chosen = np.sort(np.random.default_rng(seed).choice(streamed.size, num, replace=False))
+    chosen = np.sort(np.random.default_rng(seed).choice(streamed.size, num, replace=False)).tolist()
     sample = replace(streamed, read=lambda index: streamed.read(chosen[index]), size=num, captions=())
     return in_memory(sample, read_arrays(sample))
 
