@@ -137,7 +137,7 @@ def peer_times(options: Options) -> Results:
 
 
 def drawing(scale: Scale, folder: Path) -> Results:
-    """Images per second of an exported sampler and of the network that judges them."""
+    """Images per second of an exported sampler, and of the network whose features are compared."""
     subject = read(scale.experiments[0])
     state, recipe, spec = first_state(subject.config, subject.recipe), subject.recipe, subject.dataset.spec
     export_sampler(recipe.sampler)(folder / "sampler", state.networks, ExportInfo(spec))
@@ -152,7 +152,7 @@ def drawing(scale: Scale, folder: Path) -> Results:
 
     return {
         "drawn": speed(lambda: sampler.draw(1, scale.images, fields={})),
-        "judged": speed(lambda: network.extract(images)),
+        "features": speed(lambda: network.extract(images)),
     }
 
 
@@ -206,9 +206,9 @@ def quality(options: Options, minutes: float) -> Results:
     subprocess.run(
         [sys.executable, FOLDER / "gan_cifar10.py", "--out", run, "--offline", *map(str, arguments)], check=True
     )
-    judging = ["--inception", options.inception] if options.inception else []
+    weights = ["--inception", options.inception] if options.inception else []
     few = ["--allow-few", "--num", "64"] if options.small else []
-    evaluating = [sys.executable, "-m", "jaxgen", "evaluate", run, *judging, *few]
+    evaluating = [sys.executable, "-m", "jaxgen", "evaluate", run, *weights, *few]
     subprocess.run(list(map(str, evaluating)), check=True)
     rows = (run / "metrics.jsonl").read_text().splitlines()
     measures = json.loads((run / "evaluation.json").read_text())["measures"]
