@@ -1,8 +1,6 @@
 """A data set: its arrays in memory, or a function that reads one example from disk."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import prod
@@ -10,12 +8,9 @@ from math import prod
 import numpy as np
 
 from jaxgen.core.image import ImageSpec
+from jaxgen.data.threads import by_threads
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.io.errors import InputError
-from jaxgen.io.terminal import progress
-
-CHUNK = 256
-"""Examples that are read at a time, after which the progress is shown."""
 
 FieldTypes = dict[str, tuple[tuple[int, ...], np.dtype]]
 """Shape and dtype of one example, by name."""
@@ -203,9 +198,7 @@ def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
         for name, array in arrays.items():
             array[index] = example[name]
 
-    chunks = [range(start, min(start + CHUNK, dataset.size)) for start in range(0, dataset.size, CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        progress(lambda chunk: list(pool.map(read, chunk)), chunks, f"Reading {dataset.size:,} images")
+    by_threads(read, range(dataset.size), f"Reading {dataset.size:,} images")
     return arrays
 
 

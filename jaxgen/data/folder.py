@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from jaxgen.data.annotations import annotations_of
+from jaxgen.data.annotations import Annotations, annotations_of
 from jaxgen.data.archives import list_archive, list_archives
 from jaxgen.data.crops import random_crop
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset
-from jaxgen.data.image_file import decode
+from jaxgen.data.image_file import decode, decode_with_header
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, has_images, list_folder
-from jaxgen.data.survey import digest_of, open_image, spec_of, state_of, survey
+from jaxgen.data.survey import Survey, digest_of, fields_of, open_image, spec_of, state_of, survey
+from jaxgen.data.threads import by_threads
 from jaxgen.io.errors import InputError
 
 READ_BY = 1
@@ -86,18 +87,42 @@ def stream_images(
     return StreamedDataset(read, each * len(names), fields, source, "all", digest, captions, class_names, classes)
 
 
+def load_images(files: Listing, path: Path, announce: Callable[[str], None], options: ImageOptions) -> Dataset:
+    """The images of a listing, in memory, at the size of the options; each is opened once.
+
+    Raises:
+      InputError: as `stream_images`, or an image is damaged.
+    """
+    assert options.size is not None
+    annotations = annotations_of(files, announce)
+    images = np.empty((len(files.names), *options.size, 3), np.uint8)
+
+    def read(index: int) -> tuple[int, ...]:
+        with open_image(files, name := files.names[index]) as file:
+            header, images[index] = decode_with_header(file, files.path(name), options)
+            return fields_of(header, state_of(file))
+
+    headers = Survey(*np.array(by_threads(read, range(len(images)), f"Reading {len(images):,} images")).T)
+    spec = spec_of(files, headers, options, announce)
+    return _dataset_of(path, images[..., : spec.channels], annotations)
+
+
 def loaded_images(files: Listing, path: Path, images: np.ndarray, announce: Callable[[str], None]) -> Dataset:
     """The data set of a listing whose images uint8 [N, H, W, C] have been read before.
 
     Raises:
       InputError: the labels or the captions are damaged, or do not go with the images.
     """
-    labels, class_names, captions = annotations_of(files, announce)
-    source = f"images in {path}"
-    return make_dataset(images, labels, captions=captions, class_names=class_names, source=source, split="all")
+    return _dataset_of(path, images, annotations_of(files, announce))
 
 
 def cache_key(files: Listing, options: ImageOptions) -> str:
     """What the cached arrays are called: it depends on the files, and on how they are read."""
     read_by = f"{READ_BY} {PIL.__version__} {tuple(options)}"
     return sha256(f"{files.place} {files.stamp()} {read_by}".encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _dataset_of(path: Path, images: np.ndarray, annotations: Annotations) -> Dataset:
+    labels, class_names, captions = annotations
+    source = f"images in {path}"
+    return make_dataset(images, labels, captions=captions, class_names=class_names, source=source, split="all")

@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from jaxgen.data.deep import DEEP_GREY_MODES, eight_bits, is_deep, is_grey, scaled
 from jaxgen.data.image_options import AS_STORED, GREY_MODES, MAX_PIXELS, ImageOptions, rendered
-from jaxgen.data.orientation import orientation_of, orientation_tag, swaps_sides, turned
+from jaxgen.data.orientation import KEEPS_TAG, orientation_of, orientation_tag, swaps_sides, turned
 from jaxgen.io.errors import InputError, refuse_damage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -54,10 +54,19 @@ def decode(file: BinaryIO, name: object, options: ImageOptions = AS_STORED) -> n
       InputError: as `read_image`, or its shape is far from that of the options.
     """
     with _opened(file, name) as image:
-        if options.size is not None and image.format in ("JPEG", "MPO"):
-            return _decode_jpeg(image, name, options)
-        shallow = scaled(image, file) if is_deep(image) else image
-        return _pixels(shallow, orientation_of(image, file), name, options)
+        return _decoded(image, file, name, options)
+
+
+def decode_with_header(file: BinaryIO, name: object, options: ImageOptions) -> tuple[Header, np.ndarray]:
+    """The header of an image, and the image as `decode` gives it.
+
+    Raises:
+      InputError: as `decode`.
+    """
+    with _opened(file, name) as image:
+        if image.format in KEEPS_TAG:
+            return _header(image, file), _decoded(image, file, name, options)
+    return read_header(file, name), decode(file, name, options)  # the header of other formats may load the pixels
 
 
 def from_pillow(image: Image.Image, name: object, options: ImageOptions = AS_STORED) -> np.ndarray:
@@ -85,10 +94,21 @@ def read_header(file: BinaryIO, name: object) -> Header:
       InputError: as `read_image`, where the header shows it.
     """
     with _opened(file, name) as image:
-        deep, transparent = is_deep(image), image.has_transparency_data
-        channels = 1 if image.mode in GREY_MODES or (deep and is_grey(image)) else 3
-        width, height = image.size[::-1] if swaps_sides(orientation_of(image, file)) else image.size
-        return Header(height, width, channels, deep, transparent, image.format or "")
+        return _header(image, file)
+
+
+def _header(image: Image.Image, file: BinaryIO) -> Header:
+    deep, transparent = is_deep(image), image.has_transparency_data
+    channels = 1 if image.mode in GREY_MODES or (deep and is_grey(image)) else 3
+    width, height = image.size[::-1] if swaps_sides(orientation_of(image, file)) else image.size
+    return Header(height, width, channels, deep, transparent, image.format or "")
+
+
+def _decoded(image: Image.Image, file: BinaryIO, name: object, options: ImageOptions) -> np.ndarray:
+    if options.size is not None and image.format in ("JPEG", "MPO"):
+        return _decode_jpeg(image, name, options)
+    shallow = scaled(image, file) if is_deep(image) else image
+    return _pixels(shallow, orientation_of(image, file), name, options)
 
 
 def _decode_jpeg(image: Image.Image, name: object, options: ImageOptions) -> np.ndarray:

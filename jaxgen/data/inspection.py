@@ -6,7 +6,6 @@ Images are read a few at a time, and what is kept of each is its header, a diges
 import os
 from collections import Counter
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,17 +14,15 @@ import numpy as np
 from jaxgen.data.annotations import captions_of, labels_of
 from jaxgen.data.dataset import Dataset
 from jaxgen.data.duplicates import equal_groups, is_grey, near_groups, pixel_digest, thumbnail
-from jaxgen.data.image_file import Header, decode, read_header
+from jaxgen.data.image_file import Header, decode_with_header
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.listing import LeftOut, Listing, shown
 from jaxgen.data.resize import resized_image
 from jaxgen.data.survey import open_image
+from jaxgen.data.threads import by_threads
 from jaxgen.data.tokenizer import words_of
 from jaxgen.io.errors import InputError
-from jaxgen.io.terminal import progress
 
-CHUNK = 64
-"""Images that are read at a time, after which the progress is shown."""
 WORDS = 20
 """Words of captions that are counted."""
 
@@ -74,7 +71,7 @@ def pictures_in(files: Listing) -> Pictures:
     def read(index: int, options: ImageOptions) -> tuple[Header, np.ndarray]:
         path = files.path(names[index])
         with open_image(files, names[index]) as file:
-            return read_header(file, path), decode(file, path, options)
+            return decode_with_header(file, path, options)
 
     texts = [shown(name) for name in names]
     return Pictures(texts, read, labels, class_names, captions, files.left_out, tuple(problems))
@@ -99,10 +96,7 @@ def inspect_images(pictures: Pictures, background: str) -> list[Inspected | str]
     """Reads all images at their own sizes; in the place of one that is damaged there is the reason."""
     num = len(pictures.names)
     one = partial(_inspect_image, pictures, AS_STORED._replace(background=background))
-    chunks = [range(start, min(start + CHUNK, num)) for start in range(0, num, CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = progress(lambda chunk: list(pool.map(one, chunk)), chunks, f"Reading {num:,} images")
-    return [image for part in parts for image in part]
+    return by_threads(one, range(num), f"Reading {num:,} images")
 
 
 def refused_shapes(pictures: Pictures, images: list[Inspected | str], options: ImageOptions) -> dict[int, str]:

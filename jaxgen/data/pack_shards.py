@@ -8,7 +8,6 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from errno import ENOSPC
 from hashlib import sha256
@@ -22,16 +21,14 @@ from PIL import Image
 
 from jaxgen.data.dataset import StreamedDataset
 from jaxgen.data.shards import CAPTIONS, FORMAT, MANIFEST, is_packed
+from jaxgen.data.threads import chunks_by_threads
 from jaxgen.io.errors import InputError, outside, package
 from jaxgen.io.files import is_hidden, write_whole
-from jaxgen.io.terminal import progress
 
 SHARD_BYTES = 2**28
 """The pixels of a shard, which PNG makes about half as large."""
 COMPRESSION = 3
 """zlib's level: most of the size of the higher ones, in half the time."""
-CHUNK = 64
-"""Images that are in memory at a time."""
 PLAN, LOCK = ".plan", ".lock"
 """The digest of what is packed, and the lock of the process that packs it, while it does."""
 
@@ -120,21 +117,21 @@ def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_dam
     partial, failing = shard.with_name(f".{shard.name}.partial"), f"{shard} cannot be written"
     digest, damaged, labels = sha256(), {}, {-1}
 
-    def encode(index: int) -> bytes | InputError:
+    def encode(index: int) -> tuple[int, bytes | InputError]:
         try:
             record = _record(dataset, index)
             labels.add(record.get("label", -1))
-            return msgpack.packb(record) or b""
+            return index, msgpack.packb(record) or b""
         except InputError as error:
             if not skip_damaged:
                 raise
-            return error
+            return index, error
 
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool, _writer(partial, failing) as writer:
+        with _writer(partial, failing) as writer:
 
-            def write(chunk: range) -> None:
-                for index, content in zip(chunk, list(pool.map(encode, chunk)), strict=True):
+            def write(chunk: list[tuple[int, bytes | InputError]]) -> None:
+                for index, content in chunk:
                     if isinstance(content, InputError):
                         damaged[index] = str(content)
                         continue
@@ -142,8 +139,8 @@ def _write_shard(dataset: StreamedDataset, shard: Path, rows: range, *, skip_dam
                     with outside(failing):
                         writer.write(content)
 
-            chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-            progress(write, chunks, f"Packing {rows.start + 1:,} to {rows.stop:,} of {dataset.size:,} images")
+            what = f"Packing {rows.start + 1:,} to {rows.stop:,} of {dataset.size:,} images"
+            chunks_by_threads(encode, rows, what, write)
         with outside(failing):
             num_bytes = _require_whole(partial, len(rows) - len(damaged))
             partial.replace(shard)

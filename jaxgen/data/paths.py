@@ -1,12 +1,13 @@
 """The data set at a path: arrays, images in a folder or an archive, packed shards, Parquet, what `datasets` saved."""
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 
 from jaxgen.data.archives import ARCHIVES
 from jaxgen.data.arrays import ARRAYS, read_archive
 from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed, in_memory, read_arrays
-from jaxgen.data.folder import cache_key, list_files, loaded_images, stream_images
+from jaxgen.data.folder import cache_key, list_files, load_images, loaded_images, stream_images
 from jaxgen.data.hub import is_saved, open_saved
 from jaxgen.data.image_cache import cache_arrays, cached_arrays
 from jaxgen.data.image_options import ImageOptions
@@ -41,6 +42,11 @@ def load_path(
     key = cache_key(files, images)
     if arrays := cached_arrays(key, most_bytes):
         return loaded_images(files, path, arrays["image"], announce)
+    most_pixels = len(files.names) * prod(images.size or (0,)) * 3
+    if images.size is not None and (most_bytes is None or most_pixels <= most_bytes):
+        dataset = load_images(files, path, announce, images)
+        cache_arrays(key, {"image": dataset.arrays["image"]})
+        return dataset
     return _read_or_streamed(stream_images(files, path, announce, images), key, announce, most_bytes)
 
 

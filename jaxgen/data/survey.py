@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from jaxgen.core.image import ImageSpec
-from jaxgen.data.image_file import read_header
+from jaxgen.data.image_file import Header, read_header
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, shown
 from jaxgen.io.errors import InputError, refuse_damage
@@ -127,6 +127,11 @@ def open_image(files: Listing, name: bytes) -> BinaryIO:
         return files.open(os.fsdecode(name))
 
 
+def fields_of(header: Header, state: tuple[int, int]) -> tuple[int, ...]:
+    """The fields of `Survey` for one image."""
+    return (header.height, header.width, header.channels, header.is_deep, header.is_transparent, *state)
+
+
 def state_of(file: BinaryIO) -> tuple[int, int]:
     """The size of an open file in bytes, and when it was changed, in nanoseconds; 0 for a member of an archive."""
     num_bytes = file.seek(0, os.SEEK_END)
@@ -149,7 +154,7 @@ def _headers(files: Listing, options: ImageOptions, skipped: list[str] | None, n
                 raise
             skipped.append(str(error))
             continue
-        headers[row] = *header[: len(Survey._fields) - len(state)], *state
+        headers[row] = fields_of(header, state)
     return headers
 
 

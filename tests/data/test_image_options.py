@@ -133,6 +133,20 @@ def test_every_option_that_changes_pixels_changes_the_digest(tmp_path, most_byte
     assert len(digests) == 1 + len(CHANGES)
 
 
+@pytest.mark.parametrize("is_grey", [False, True])
+def test_images_in_memory_are_those_that_are_streamed(tmp_path, is_grey):
+    for number in range(40):
+        image = RNG.integers(0, 256, (20 + number % 3, 24, 3), dtype=np.uint8)
+        write(tmp_path / f"{number % 2}" / f"{number}.{('png', 'jpg', 'tif', 'pgm')[number % 4]}", image[..., 0])
+        if not is_grey and number % 3 == 0:
+            write(tmp_path / f"{number % 2}" / f"{number}.bmp", image)
+    in_memory, streamed = (read(tmp_path, size=(10, 12), most_bytes=most) for most in (None, 0))
+    assert in_memory.spec == streamed.spec == (10, 12, 1 if is_grey else 3)
+    for index in range(streamed.size):
+        for name, value in streamed.read(index).items():
+            np.testing.assert_array_equal(in_memory.arrays[name][index], value)
+
+
 @pytest.mark.parametrize("options", [ImageOptions((10, 16)), ImageOptions((32, 32), "pad", "median", grey=True)])
 def test_a_folder_an_array_and_python_give_the_same_pixels(tmp_path, options):
     images = RNG.integers(0, 256, (3, 24, 20, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxgen import InputError
 from jaxgen.cli import main
-from jaxgen.data import batch_indices, load, pack_shards, stream_batches
+from jaxgen.data import batch_indices, load, pack_shards, stream_batches, threads
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.pack_shards import pack
 from jaxgen.data.sources import stream
@@ -43,7 +43,7 @@ def pictures(tmp_path):
 def small_shards(monkeypatch):
     """Five images of the size of the options in a shard."""
     monkeypatch.setattr(pack_shards, "SHARD_BYTES", 5 * 8 * 12 * 3 + 1)
-    monkeypatch.setattr(pack_shards, "CHUNK", 2)
+    monkeypatch.setattr(threads, "CHUNK", 2)
 
 
 def pack_here(monkeypatch, *arguments):
