@@ -92,6 +92,7 @@ def trained(subject: Subject, state: TrainState, *, steps: int, scan: int, secon
     config, recipe, dataset = subject
     feed = feed_from(dataset, seed=0, batch_size=config.batch_size)
     strategy, began, times = by_jit(make_mesh(jax.devices()[:1])), time.monotonic(), []
+    state = strategy.put_state(state)
 
     def stop() -> bool:
         return len(times) > 3 and time.monotonic() - times[2][1] > seconds

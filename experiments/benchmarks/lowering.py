@@ -103,11 +103,12 @@ def lower_training(subject: Subject, devices: Sequence[Device]) -> Any:
     config, recipe, dataset = subject
     require_divisible(config.batch_size, len(devices))
     lowered = []
+    strategy = _by_shapes(config.parallel, devices, lowered)
     training = train(
         make_step(recipe.update),
-        abstract_state(subject)._replace(step=np.int32(0)),  # the loop reads the step
+        strategy.put_state(abstract_state(subject)),
         feed_from(dataset, seed=config.seed, batch_size=config.batch_size),
-        _by_shapes(config.parallel, devices, lowered),
+        strategy,
         steps=2 * config.log_every,  # the first dispatch is not the last, whose metrics would be fetched
         dispatch=config.log_every,
     )
@@ -237,6 +238,7 @@ def _by_shapes(parallel: str, devices: Sequence[Device], lowered: list[Any]) -> 
         compile=compile_dispatch,
         put_state=lambda state: put(state, fsdp=fsdp),
         put_rows=put_rows,
+        fetch=lambda _: np.int32(0),  # the loop reads the step
         put_sharded=put_sharded,
     )
 

@@ -77,7 +77,7 @@ Moment = tuple[float, int, np.ndarray]
 
 def jaxgen_run(recipe: Recipe, config: RunConfig, dataset: Dataset, options: Options, clock: Clock) -> Iterator[Moment]:
     """Trains a recipe in jaxgen."""
-    marks, state = list(options.minutes), first_state(config, recipe)
+    marks, strategy = list(options.minutes), by_jit(make_mesh())
     draw = jax.jit(lambda networks, index: seeded(recipe.sampler, networks)(jnp.uint32(options.seed), index))
 
     def images(networks: Any) -> np.ndarray:
@@ -85,7 +85,8 @@ def jaxgen_run(recipe: Recipe, config: RunConfig, dataset: Dataset, options: Opt
         return np.concatenate([draw(networks, indices[at : at + DRAW]) for at in range(0, options.num, DRAW)])
 
     feed = feed_from(dataset, seed=options.seed, batch_size=config.batch_size)
-    for progress in train(make_step(recipe.update), state, feed, by_jit(make_mesh()), steps=10**9):
+    state = strategy.put_state(first_state(config, recipe))
+    for progress in train(make_step(recipe.update), state, feed, strategy, steps=10**9):
         if clock.now() >= 60 * marks[0]:
             jax.block_until_ready(progress.state)
             with clock.stopped():

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from jaxgen.core.batch import AXIS, use_mesh
 from jaxgen.core.rows import place_rows, stored_bytes
@@ -84,13 +84,20 @@ class Strategy(NamedTuple):
     `compile` makes a program of a dispatch, which has the method `lower` of a `jax.jit`.  Of its inputs, `put_state`
     places the state, `put_rows` arrays of examples [N, ...] by name, which `take_rows` reads, and `put_sharded` arrays
     [n, B / P, ...] of this process's rows.  `copies` are those that the devices hold together of an array of examples
-    of a number of bytes.  `fetch` gives a state or a part of it as arrays of the host.  All processes must make the
-    same calls in the same order.
+    of a number of bytes.  `make_state` places the state that a function gives, which need not fit on one device if the
+    strategy shards it.
+
+    A placed state is saved as `stored` gives it, with arrays of its own shapes that stay on the devices; from a file it
+    is read onto those that `place` names, and then put.  `fetch` gives a placed state or a part of it as arrays of the
+    host.  All processes must make the same calls in the same order.
     """
 
     devices: int
     compile: Callable[[Dispatch], Dispatch]
     put_state: Callable[[TrainState], TrainState]
+    make_state: Callable[[Callable[[], TrainState]], TrainState]
+    place: Callable[[TrainState], TrainState]
+    stored: Callable[[TrainState], TrainState]
     put_rows: Callable[[Mapping[str, np.ndarray]], dict[str, Array]]
     copies: Callable[[int], int]
     put_sharded: Callable[[PyTree], PyTree]
@@ -112,10 +119,26 @@ def by_jit(mesh: Mesh, *, fsdp: bool = False) -> Strategy:
     def put_sharded(tree: PyTree) -> PyTree:
         return jax.tree.map(partial(jax.make_array_from_process_local_data, _split(mesh, 1)), tree)
 
+    def put_state(state: TrainState) -> TrainState:
+        shardings = state_sharding(state, mesh, fsdp=fsdp)
+        # A program donates the buffers of its state: what lies elsewhere is left alone, what is placed is used up.
+        return jax.tree.map(
+            lambda leaf, there: leaf if getattr(leaf, "sharding", None) == there else _put(_copy(leaf), there),
+            *(state, shardings),
+        )
+
+    def make_state(make: Callable[[], TrainState]) -> TrainState:
+        # A program rounds otherwise than its operations one by one, so it is used where there is no other way.
+        shardings = state_sharding(jax.eval_shape(make), mesh, fsdp=fsdp)
+        return jax.jit(make, out_shardings=shardings)() if fsdp else put_state(make())
+
     return Strategy(
         devices=mesh.size,
         compile=lambda dispatch: _by_jit(dispatch, mesh, (None, 1, None), fsdp=fsdp),
-        put_state=lambda state: _put(_copy(state), state_sharding(state, mesh, fsdp=fsdp)),
+        put_state=put_state,
+        make_state=make_state,
+        place=lambda state: _placed(state, state_sharding(state, mesh, fsdp=fsdp)),
+        stored=lambda state: state,
         put_rows=lambda arrays: {name: put_rows(array) for name, array in arrays.items()},
         copies=copies,
         put_sharded=put_sharded,
@@ -139,12 +162,21 @@ def by_pmap(devices: Sequence[Device]) -> Strategy:
         return jax.tree.map(lambda array: array.reshape(len(array), count, -1, *array.shape[2:]), tree)
 
     def fetch(tree: PyTree) -> PyTree:
-        return _on_host(lambda leaf: np.array(leaf.addressable_data(0)).reshape(leaf.shape[1:]), tree)
+        return _by_words(lambda leaf: np.array(leaf.addressable_data(0)).reshape(leaf.shape[1:]), tree)
+
+    def place(state: TrainState) -> TrainState:
+        return _placed(state, jax.tree.map(lambda _: SingleDeviceSharding(devices[0]), state))
+
+    def stored(state: TrainState) -> TrainState:
+        return _by_words(lambda leaf: leaf.addressable_data(0).reshape(leaf.shape[1:]), state)
 
     return Strategy(
         devices=count,
         compile=lambda dispatch: _by_pmap(dispatch, devices, (0, 1, None)),
         put_state=replicate,
+        make_state=lambda make: replicate(make()),
+        place=place,
+        stored=stored,
         put_rows=lambda arrays: {name: put_rows(array) for name, array in arrays.items()},
         copies=lambda _: count,
         put_sharded=put_sharded,
@@ -200,9 +232,15 @@ def _split(mesh: Mesh, axis: int | None) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS))
 
 
-def _copy(state: TrainState) -> TrainState:
-    """A copy of the state: a program donates the buffers of its state."""
-    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)
+def _copy(leaf: Array | np.ndarray) -> Array:
+    return jnp.array(leaf, copy=True)
+
+
+def _placed(state: TrainState, shardings: PyTree) -> TrainState:
+    """The shapes and types of a state, with shardings."""
+    return jax.tree.map(
+        lambda leaf, there: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=there), state, shardings
+    )
 
 
 def _put(tree: PyTree, shardings: PyTree) -> PyTree:
@@ -219,8 +257,9 @@ def _put(tree: PyTree, shardings: PyTree) -> PyTree:
 def _fetch(gather: Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
     if not all(leaf.is_fully_addressable or leaf.is_fully_replicated for leaf in jax.tree.leaves(tree)):
         tree = gather(tree)
-    return _on_host(np.array, tree)  # copies: the next dispatch uses the memory again
+    return _by_words(np.array, tree)  # copies: the next dispatch uses the memory again
 
 
-def _on_host(get: Callable[[Array], np.ndarray], tree: PyTree) -> PyTree:
+def _by_words(get: Callable[[Array], Array | np.ndarray], tree: PyTree) -> PyTree:
+    """The tree with a function applied to each array, to keys as their raw words."""
     return jax.tree.map(lambda leaf: like(leaf, get(raw(leaf))), tree)

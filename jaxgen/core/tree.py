@@ -28,10 +28,13 @@ def is_key(leaf: Any) -> bool:
 
 
 def raw(leaf: Any) -> Any:
-    """The leaf, keys as their raw words; of a leaf that is only a shape and a type, those of the words."""
+    """The leaf, keys as their raw words; of a `jax.ShapeDtypeStruct`, that of the words, with the same sharding."""
     if not is_key(leaf):
         return leaf
-    return jax.random.key_data(leaf) if isinstance(leaf, jax.Array) else jax.eval_shape(jax.random.key_data, leaf)
+    if isinstance(leaf, jax.Array):
+        return jax.random.key_data(leaf)
+    words = jax.eval_shape(jax.random.key_data, leaf)
+    return jax.ShapeDtypeStruct(words.shape, words.dtype, sharding=leaf.sharding)
 
 
 def like(leaf: Any, words: Any) -> Any:

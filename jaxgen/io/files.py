@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -71,10 +72,16 @@ def expanded(path: AnyPath) -> Path:
     """The path with the home folder in the place of `~` or `~user` at its beginning.
 
     Raises:
-      InputError: the path is empty, or there is no such user, or this one has no home folder.
+      InputError: the path is empty or a URL, or there is no such user, or this one has no home folder.
     """
     if path == "":  # which a shell makes of a variable that is not set, and pathlib takes for the working directory
         raise InputError('A path is empty, as of an unset variable: give "." for the working directory.')
+    # pathlib makes one slash of two, and then a folder `gs:`.  A single letter is a drive of Windows.
+    if url := re.match("([A-Za-z][A-Za-z0-9+.-]+):/+", str(path)):
+        raise InputError(
+            f"{url[1]}://{str(path)[url.end() :]} is a URL, and --out and all other paths are those of a file system: "
+            "mount the bucket as a folder and give that, or give a local folder and copy it afterwards."
+        )
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

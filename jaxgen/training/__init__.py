@@ -14,10 +14,11 @@ An experiment needs the first three.
 
 from jaxgen.io.program import UserPath, command
 from jaxgen.training.best import Best, frechet_score
-from jaxgen.training.checkpoint import Checkpoints, Retention, find_damage
+from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed, require_bounds
 from jaxgen.training.dispatch import Measured
 from jaxgen.training.fit import fit
+from jaxgen.training.manifest import find_damage
 from jaxgen.training.plot import plot_metrics
 from jaxgen.training.prepare import load_split
 from jaxgen.training.recipe import Recipe, Score, Scores, first_state

@@ -19,6 +19,7 @@ from jaxgen.export import ExportInfo, export_sampler
 from jaxgen.io.files import AnyPath, write_whole
 from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.grids import drawer, some_examples
+from jaxgen.training.processes import Host
 from jaxgen.training.recipe import Score, Scores
 
 DRAW = 250
@@ -26,10 +27,10 @@ DRAW = 250
 
 
 class Best:
-    """The best state of a run, in a folder of its own; for one process at a time."""
+    """The best state of a run, in a folder of its own that the processes of `host` share."""
 
-    def __init__(self, folder: AnyPath):
-        self.folder = Path(folder)
+    def __init__(self, folder: AnyPath, host: Host = Host()):  # noqa: B008
+        self.folder, self._host = Path(folder), host
         self._record = self.folder / "scores.json"
 
     def scores(self) -> dict[str, float]:
@@ -49,16 +50,20 @@ class Best:
         name = next(iter(scores))
         return scores[name] < self.scores().get(name, math.inf)
 
-    def keep(self, state: TrainState, scores: Scores, sampler: Sampler, info: ExportInfo) -> None:
-        """Makes this state the best one.
+    def keep(self, state: TrainState, networks: Networks, scores: Scores, sampler: Sampler, info: ExportInfo) -> None:
+        """Makes this state the best one; all processes call it.  `networks` are the state's, on the host.
 
         Raises:
           OutsideError: the checkpoint cannot be written.
         """
+
+        def export() -> None:
+            export_sampler(sampler)(self.folder / "sampler", networks, info)
+            write_whole(self._record, json.dumps({**scores, "step": int(state.step)}, indent=2) + "\n")
+
         # The record is last: a kill on the way leaves that of a worse state, and this one is found to be best again.
-        Checkpoints(self.folder / "checkpoints", Retention(last=1)).replace(state)
-        export_sampler(sampler)(self.folder / "sampler", state.networks, info)
-        write_whole(self._record, json.dumps({**scores, "step": int(state.step)}, indent=2) + "\n")
+        Checkpoints(self.folder / "checkpoints", Retention(last=1), self._host).replace(state)
+        self._host.agree_on_first(export)
 
 
 def frechet_score(

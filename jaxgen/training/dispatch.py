@@ -92,14 +92,14 @@ def train(
 ) -> Generator[Progress]:
     """Trains until the state's step is `steps` or until `stop()`, and yields the progress after every dispatch.
 
-    A dispatch ends at each multiple of `dispatch` and of each of `halts`, wherever training began; one program serves
-    all lengths.
+    The state is one that the strategy has put; its buffers are used up.  A dispatch ends at each multiple of `dispatch`
+    and of each of `halts`, wherever training began; one program serves all lengths.
     """
-    number, behind = int(state.step), []
+    number, behind = int(strategy.fetch(state.step)), []
     if number >= steps:
         return
     run = strategy.compile(many_steps(step, feed.select))
-    shared, state = strategy.put_rows(feed.shared), strategy.put_state(state)
+    shared = strategy.put_rows(feed.shared)
     with closing(feed.choices(number, steps)) as choices:
         while number < steps and not stop():
             count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
@@ -125,7 +125,7 @@ def many_steps(step: Step, select: Callable[[PyTree, PyTree], Batch]) -> Dispatc
 
 
 def diverged_leaves(state: TrainState) -> list[str]:
-    """The names of the arrays that are not finite, in a state on the host."""
+    """The names of the arrays that are not finite."""
     return [name for name, leaf in float_arrays(state).items() if has_diverged(name, leaf)]
 
 

@@ -30,9 +30,9 @@ def fit(
       ValueError: a name is not a network, two links of a chain own one network, or a loss is not a scalar.
       TypeError: a step would change the type of the state.
     """
-    state = init_state(update, networks, key)
-    feed = feed_from(dataset, seed=0, batch_size=batch_size)
     strategy = by_jit(make_mesh(jax.devices()[:1]))
+    state = strategy.put_state(init_state(update, networks, key))
+    feed = feed_from(dataset, seed=0, batch_size=batch_size)
     for progress in train(make_step(update), state, feed, strategy, steps=steps):
         state = progress.state
         for measured in progress.measured:

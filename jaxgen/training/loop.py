@@ -28,13 +28,13 @@ class Diverged(Exception):  # noqa: N818
 
 
 def train_loop(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainState:
-    """Trains until the last step or `stop(time is up)`; logs, draws and saves on the way and at the end.
+    """Trains a placed state until the last step or `stop(time is up)`; logs, draws and saves on the way and at the end.
 
     Raises:
       AgreedError: training diverged, and rollback is off or was used three times.
     """
     while True:
-        setbacks = int(state.setbacks)
+        setbacks = int(run.strategy.fetch(state.setbacks))
         try:
             return _train(run, state, stop)
         except Diverged as diverged:
@@ -42,7 +42,8 @@ def train_loop(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> Tra
 
 
 def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainState:
-    clock, signs, reached = Clock(run.config, int(state.step), run.began), _past_signs(run), None
+    began_at = int(run.strategy.fetch(state.step))
+    clock, signs = Clock(run.config, began_at, run.began), _past_signs(run)
     draw_grid = grid_drawer(run.recipe, run.dataset, run.config.seed, run.host)
     with closing(_dispatches(run, state, lambda: stop(clock.is_over()))) as training:
         for progress in training:
@@ -52,19 +53,19 @@ def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainSt
                     row |= _draw(run, draw_grid, progress) | _evaluate(run, progress)
                 _log(run, clock, row)
                 if not measured.is_finite:
-                    names = diverged_leaves(run.strategy.fetch(progress.state))
+                    names = diverged_leaves(progress.state)
                     raise Diverged(not_finite(names, signs, measured.step))
                 signs = observe(signs, row, run.watched)
                 if divergence := diagnose(signs):
                     raise Diverged(divergence)
-            reached = progress.state
+            state = progress.state
             if progress.step % run.config.checkpoint_every == 0:
-                _save(run, run.strategy.fetch(reached), signs)
-    state = state if reached is None else run.strategy.fetch(reached)
+                _save(run, state, signs)
     _save(run, state, signs)
     run.display.say("Drawing the last pictures and exporting")
-    draw_grid(run.directory.grid(int(state.step)), state.networks)
-    _finish(run, state.networks)
+    step, networks = run.strategy.fetch((state.step, state.networks))
+    draw_grid(run.directory.grid(int(step)), networks)
+    _finish(run, networks)
     return state
 
 
@@ -99,12 +100,10 @@ def _evaluate(run: Run, progress: Progress) -> dict[str, float]:
     """Scores the networks if it is time, and keeps the state if it is the best one."""
     if not run.config.evaluate_every or progress.step % run.config.evaluate_every:
         return {}
-    best, networks = Best(run.directory.best), run.strategy.fetch(progress.state.networks)
+    best, networks = Best(run.directory.best, run.host), run.strategy.fetch(progress.state.networks)
     scores = run.recipe.score(networks) if run.host.is_first and run.recipe.score else {}
     if run.host.share(np.bool_(scores and best.is_beaten(scores))):
-        state = run.strategy.fetch(progress.state)
-        if run.host.is_first:
-            best.keep(state, scores, run.recipe.sampler, run.export_info)
+        best.keep(run.strategy.stored(progress.state), networks, scores, run.recipe.sampler, run.export_info)
     return {f"evaluation/{name}": value for name, value in scores.items()}
 
 
@@ -116,8 +115,7 @@ def _log(run: Run, clock: Clock, row: Mapping[str, float]) -> None:
 
 
 def _save(run: Run, state: TrainState, signs: Signs) -> None:
-    if run.host.is_first:
-        run.checkpoints.save(state, protect=signs.healthy)
+    run.checkpoints.save(run.strategy.stored(state), protect=signs.healthy)
 
 
 def _finish(run: Run, networks: Networks) -> None:

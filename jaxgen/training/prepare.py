@@ -1,6 +1,7 @@
 """Data, recipe, devices and first state of a run, checked against each other before anything is written."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,7 +19,7 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.terminal import say
 from jaxgen.training.augmentation import augmented
 from jaxgen.training.best import frechet_score
-from jaxgen.training.checkpoint import Checkpoints, Retention
+from jaxgen.training.checkpoint import Checkpoints, Retention, flatten, unflatten
 from jaxgen.training.classes import require_classes, with_classes
 from jaxgen.training.config import RunConfig
 from jaxgen.training.display import Display
@@ -42,15 +43,17 @@ Source = Dataset | StreamedDataset | RandomAccess
 class Run(NamedTuple):
     """All that a run reads and writes.
 
-    `first_state` is the state before the first step, `needed` the bytes of memory that training needs, `record` the
-    content of `config.json`, and `began` the time (`time.monotonic()`) at which the run began.
+    `shapes` are those of the state, and `first_state()` makes and places the state before the first step, together with
+    the other processes.  `needed` are the bytes of memory that training needs, `record` is the content of
+    `config.json`, and `began` the time (`time.monotonic()`) at which the run began.
     """
 
     config: RunConfig
     recipe: Recipe
     dataset: Dataset | StreamedDataset
     strategy: Strategy
-    first_state: TrainState
+    shapes: TrainState
+    first_state: Callable[[], TrainState]
     needed: int
     record: dict[str, Any]
     directory: RunDirectory
@@ -82,7 +85,7 @@ def prepare_run(
     host: Host,
     began: float,
 ) -> Run:
-    """Loads the data and builds the recipe, the strategy and the first state.
+    """Loads the data and builds the recipe, the strategy and the shapes of the state.
 
     Raises:
       InputError: the config or the data cannot be used, or the memory is not enough.
@@ -104,15 +107,27 @@ def prepare_run(
     dataset = require_classes(dataset, recipe.sampler.conditions, name=called, has_option=hasattr(config, "classes"))
     recipe = augmented(with_score(recipe, config, dataset, host), config.augment, dataset.spec)
     directory = RunDirectory(config.out or Path("runs") / name)
-    checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every))
-    state = first_state(config, recipe)
-    program = traced_step(config, recipe, dataset, state)
+    checkpoints = Checkpoints(directory.checkpoints, Retention(config.keep, config.keep_every), host)
+    shapes = jax.eval_shape(partial(first_state, config, recipe))
+    program = traced_step(config, recipe, dataset, shapes)
     require_dtype(config.dtype, program)
     needed = require_memory(program, SMALLER, data_bytes(dataset, strategy))
     record = make_provenance(config, recipe, dataset, program, name=name, read=read, from_python=data is not None)
-    if config.start_from and host.is_first and not (config.resume and checkpoints.steps()):
-        state, record["started_from"] = start_from(config.start_from, recipe, state, record, display.say)
-    return Run(config, recipe, dataset, strategy, state, needed, record, directory, checkpoints, display, host, began)
+    begin = partial(strategy.make_state, partial(first_state, config, recipe))
+    if config.start_from:
+        state = first_state(config, recipe)
+        if host.is_first and not (config.resume and checkpoints.steps()):
+            state, record["started_from"] = start_from(config.start_from, recipe, state, record, display.say)
+        begin = partial(put_shared, state, strategy, host)
+    return Run(
+        *(config, recipe, dataset, strategy, shapes, begin),
+        *(needed, record, directory, checkpoints, display, host, began),
+    )
+
+
+def put_shared(state: TrainState, strategy: Strategy, host: Host) -> TrainState:
+    """The first process's state, placed."""
+    return strategy.put_state(unflatten(host.share(flatten(state)), state))
 
 
 def _images(count: int) -> str:

@@ -21,6 +21,9 @@ ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PR
 SILENCE_SECONDS = 30
 """A process without a heartbeat for this long is taken for dead."""
 
+OUTSIDE = "outside: "
+"""How the message of an `OutsideError` begins when it is sent to the other processes."""
+
 LOST = re.compile("(UNKNOWN|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|INTERNAL|FAILED_PRECONDITION): ")
 """How the errors of JAX's runtime begin where another process is gone, whatever their class."""
 
@@ -68,7 +71,8 @@ class Host(NamedTuple):
             return [text]
         content = np.frombuffer(text.encode(), np.uint8)
         (length,) = self.largest((len(content),))
-        padded = np.zeros(length + 1, np.uint8)
+        # Lengths that are powers of two: each is a program of its own.
+        padded = np.zeros(1 << length.bit_length(), np.uint8)
         padded[: len(content)] = content
         return [bytes(row).rstrip(b"\0").decode() for row in _gather(padded)]
 
@@ -77,19 +81,21 @@ class Host(NamedTuple):
 
         Raises:
           Exception: the task's own.
-          InputError: the task failed on another process; the message names it.
+          InputError, OutsideError: the task failed on another process; the message names it.
         """
         mistake, result = None, None
         try:
             result = task()
         except Exception as error:
             mistake = error
-        messages = self.texts("" if mistake is None else first_line(mistake))
+        kind = OUTSIDE if isinstance(mistake, OutsideError) else ""
+        messages = self.texts("" if mistake is None else kind + first_line(mistake))
         if mistake is not None:
             raise mistake
         for number, message in enumerate(messages):
             if message:
-                raise InputError(f"Process {number} of {self.processes}: {message}")
+                error = OutsideError if message.startswith(OUTSIDE) else InputError
+                raise error(f"Process {number} of {self.processes}: {message.removeprefix(OUTSIDE)}")
         return result  # pyright: ignore[reportReturnType]
 
     def agree_on_first(self, task: Callable[[], T]) -> T | None:
@@ -97,7 +103,7 @@ class Host(NamedTuple):
 
         Raises:
           Exception: the task's own.
-          InputError: the task failed on the first process.
+          InputError, OutsideError: the task failed on the first process.
         """
         return self.agree(lambda: task() if self.is_first else None)
 

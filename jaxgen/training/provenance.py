@@ -18,13 +18,13 @@ from jaxgen.core.types import TrainState
 from jaxgen.data import Dataset, StreamedDataset
 from jaxgen.data.sources import NAMES
 from jaxgen.io.files import expanded
-from jaxgen.training.checkpoint import PACKAGES
 from jaxgen.training.config import RunConfig
+from jaxgen.training.manifest import PACKAGES
 from jaxgen.training.recipe import Recipe
 from jaxgen.training.run_directory import FORMAT
 
 PLACES = ("out", "data", "data_dir", "start_from")
-"""Options that may differ between the processes of a run: each has its own disk."""
+"""Options that may differ between the processes of a run: each has its own disk, and may see a shared one elsewhere."""
 
 
 def make_provenance(

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import TrainState
-from jaxgen.training.checkpoint import flatten, unflatten
 from jaxgen.training.divergence_report import save_divergence
 from jaxgen.training.prepare import Run
 from jaxgen.training.processes import AgreedError
@@ -17,13 +16,16 @@ SETBACKS = 3
 
 
 def restore(run: Run, *, before: int | None = None) -> TrainState:
-    """The newest saved state, at or before step `before` if given; the first state if none was saved."""
-    saved = run.host.agree_on_first(lambda: run.checkpoints.restore(run.first_state, run.display.say, before=before))
-    return unflatten(run.host.share(flatten(saved or run.first_state)), run.first_state)
+    """The newest saved state, at or before step `before` if given; the first state if none was saved.
+
+    It is placed on the devices.
+    """
+    saved = run.checkpoints.restore(run.strategy.place(run.shapes), run.display.say, before=before)
+    return run.first_state() if saved is None else run.strategy.put_state(saved)
 
 
 def go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
-    """The state to go on from after a divergence: an earlier one, with another key and one setback more.
+    """The placed state to go on from after a divergence: an earlier one, with another key and one setback more.
 
     Raises:
       AgreedError: the run is not to go back, or has gone back three times.
@@ -32,13 +34,13 @@ def go_back(run: Run, divergence: Divergence, setbacks: int) -> TrainState:
         times = f" after going back {setbacks} times" if setbacks else ""
         report = _report(run, divergence, setbacks + 1, f"Training stopped{times}.")
         raise AgreedError(f"{divergence.what} at step {divergence.step:,}{times}: see {report}.")
-    state, number = restore(run, before=divergence.since), setbacks + 1
+    state, number = run.strategy.stored(restore(run, before=divergence.since)), setbacks + 1
     state = state._replace(key=jax.random.fold_in(state.key, number), setbacks=jnp.int32(number))
-    step = int(state.step)
+    state, step = run.strategy.put_state(state), int(state.step)
     outcome = f"Training went back to step {step:,} with other random numbers and half the learning rates."
     report = _report(run, divergence, number, f"{outcome}  This was rollback {number} of at most {SETBACKS}.")
+    run.checkpoints.rewind(run.strategy.stored(state))
     if run.host.is_first:
-        run.checkpoints.rewind(state)
         run.directory.rewind(step)
         run.directory.note("setbacks", {"from": divergence.step, "to": step, "because": divergence.what})
     run.display.say(f"{divergence.what} at step {divergence.step:,}.  {outcome}  See {report}")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -33,6 +34,7 @@ from jaxgen.training.provenance import fingerprint
 from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.rollback import restore
 from jaxgen.training.run_directory import RunDirectory, require_format, require_same_run
+from jaxgen.training.shared_folder import require_shared
 
 
 def run(
@@ -71,12 +73,14 @@ def run(
     host.require_same(fingerprint(prepared.record), "options, data, code or versions")
     earlier = host.agree_on_first(lambda: claim(prepared))
     with closing(prepared.directory):
-        state = restore(prepared)
-        host.agree_on_first(lambda: begin(prepared, earlier, int(state.step)))
-        announce(prepared, int(state.step))
+        require_shared("--out", prepared.directory.path, host)
         with withdrawn_without_memory(prepared):
-            signal, state = train_until_stopped(prepared, state)
-    report(prepared, int(state.step))
+            state = restore(prepared)
+            step = int(prepared.strategy.fetch(state.step))
+            host.agree_on_first(lambda: begin(prepared, earlier, step))
+            announce(prepared, step)
+            signal, step = train_until_stopped(prepared, state)
+    report(prepared, step)
     if signal:
         sys.exit(128 + signal)
     if afterwards is not None:
@@ -121,7 +125,7 @@ def announce(run: Run, step: int) -> None:
     """Prints what is trained on which data and devices."""
     dataset, count, kind = run.dataset, run.strategy.devices, jax.devices()[0].device_kind
     run.display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
-    counts = parameter_counts(run.first_state.networks)
+    counts = parameter_counts(run.shapes.networks)
     run.display.say(f"Parameters: {counts}; about {run.needed / GIB:.1f} GiB of memory for training")
     devices = f"{count} x {kind}" if count > 1 else kind
     run.display.say(f"Training on {devices} in {run.directory.path} from step {step:,}")
@@ -131,8 +135,8 @@ def announce(run: Run, step: int) -> None:
         run.display.say("Compiling the training step")
 
 
-def train_until_stopped(run: Run, state: TrainState) -> tuple[int, TrainState]:
-    """Trains until the end or a signal to any process; returns the signal's number, 0 for none, and the last state."""
+def train_until_stopped(run: Run, state: TrainState) -> tuple[int, int]:
+    """Trains until the end or a signal to any process; returns the signal's number, 0 for none, and the last step."""
     with Interruption() as interruption, run.display, run.host.fail_together(lambda: how_to_resume(run)):
         agreed = 0
 
@@ -142,8 +146,8 @@ def train_until_stopped(run: Run, state: TrainState) -> tuple[int, TrainState]:
             agreed, ended = run.host.largest((interruption.signal, is_over))
             return agreed > 0 or ended > 0
 
-        state = train_loop(run, state, stop)
-    return agreed or interruption.signal, state
+        step = int(run.strategy.fetch(train_loop(run, state, stop).step))
+    return agreed or interruption.signal, step
 
 
 @contextmanager
@@ -192,7 +196,7 @@ def best_networks(
         record = directory.earlier() or {}
         require_format(str(directory.path), record)
         config = with_classes(config, record["config"].get("classes"), str(directory.config))
-    target = first_state(config, build(config, spec))
+    target = jax.eval_shape(partial(first_state, config, build(config, spec)))
     for folder in (directory.best / "checkpoints", directory.checkpoints):
         if (state := Checkpoints(folder).restore(target, say)) is not None:
             return state.networks

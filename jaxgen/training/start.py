@@ -21,7 +21,8 @@ from jaxgen.core.step import init_state
 from jaxgen.core.tree import by_path, like, raw
 from jaxgen.core.types import Array, Networks, TrainState
 from jaxgen.io.errors import InputError, refuse_damage
-from jaxgen.training.checkpoint import MANIFEST, Checkpoints, describe, find_damage, read_networks
+from jaxgen.training.checkpoint import Checkpoints, describe, read_networks
+from jaxgen.training.manifest import MANIFEST, find_damage
 from jaxgen.training.recipe import Recipe
 from jaxgen.training.run_directory import RunDirectory, read_record, require_format
 

@@ -12,7 +12,7 @@ from jaxgen import cli
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded
 from jaxgen.io.program import RefusedError, UserPath
-from jaxgen.training import RunConfig
+from jaxgen.training import RunConfig, RunDirectory
 from tests.programs import EXPERIMENTS, ROOT, load_program, run_here
 from tests.training import toy_experiment
 
@@ -48,6 +48,19 @@ def test_every_path_of_a_command_line_is_expanded(typed, expected, monkeypatch):
 def test_an_empty_path_is_not_the_working_directory(monkeypatch, capsys):
     assert run_here(monkeypatch, lambda: tyro.cli(Options), "first", "--out=") == 2
     assert capsys.readouterr().err.startswith("error: A path is empty, as of an unset variable")
+
+
+@pytest.mark.parametrize("url", ["gs://bucket/run", "s3://bucket/run", "gs:/bucket/run"])
+def test_a_bucket_is_not_a_folder_of_its_name(url, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert run_here(monkeypatch, toy_experiment.main, "--out", url) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {url.split(':')[0]}://bucket/run is a URL, and --out and all other paths are")
+    assert error.endswith("or give a local folder and copy it afterwards.\n")
+    assert error.count("\n") == 1
+    with pytest.raises(InputError, match="is a URL"):
+        RunDirectory(Path(url))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("option", ["--out=~nobody-here/x", "--other=~nobody-here/x"])

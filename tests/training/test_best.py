@@ -122,11 +122,13 @@ def test_only_a_better_state_is_kept_and_a_kill_between_its_files_costs_nothing(
     sampler = Sampler(draw)
 
     assert best.is_beaten({"distance": 1e9})
-    best.keep(state._replace(step=jnp.int32(7)), {"distance": 2.0, "other": 1.0}, sampler, info)
+    scores = {"distance": 2.0, "other": 1.0}
+    best.keep(state._replace(step=jnp.int32(7)), params, scores, sampler, info)
     assert not best.is_beaten({"distance": 2.0})
     assert not best.is_beaten({"distance": float("nan")})
     assert best.is_beaten({"distance": 1.9})
-    best.keep(state._replace(step=jnp.int32(3)), {"distance": 1.5}, sampler, info)  # after a setback: an earlier step
+    # After a setback: an earlier step.
+    best.keep(state._replace(step=jnp.int32(3)), params, {"distance": 1.5}, sampler, info)
     assert best.scores() == {"distance": 1.5, "step": 3}
     assert Checkpoints(best.folder / "checkpoints").steps() == [3]
     (best.folder / "scores.json").write_text('{"dist')

@@ -38,6 +38,7 @@ FEED = Feed(
 
 
 def run(state, steps, **options):
+    state = ONE.put_state(state)
     progress = list(train(make_step(UPDATE), state, FEED, ONE, steps=steps, dispatch=DISPATCH, **options))
     return progress[-1].state, [m for p in progress for m in p.measured], progress
 
@@ -105,7 +106,8 @@ def test_nothing_is_compiled_after_the_first_dispatch():
         lambda event, duration, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
     )
     try:
-        training = train(make_step(UPDATE), begin(), FEED, ONE, steps=3 * DISPATCH + 7, dispatch=DISPATCH)
+        state = ONE.put_state(begin())
+        training = train(make_step(UPDATE), state, FEED, ONE, steps=3 * DISPATCH + 7, dispatch=DISPATCH)
         next(training)
         assert compiled
         compiled.clear()

@@ -63,9 +63,8 @@ def wait_for_checkpoint(out, after=0):
 def test_two_processes_train_as_one(data, tmp_path, monkeypatch, parallel):
     options = ("--data", data, "--out", tmp_path / "two", "--log-every", 10, "--steps", 50, "--sample-every", 20)
     options = (*options, "--parallel", parallel)
-    codes, errors = finish(start_two(*options, others=("--out", tmp_path / "elsewhere")))
+    codes, errors = finish(start_two(*options))
     assert codes == [0, 0], errors
-    assert not (tmp_path / "elsewhere").exists()
     assert run_here(monkeypatch, toy_experiment.main, *options, "--out", tmp_path / "one") == 0
     chex.assert_trees_all_close(
         raw(saved(tmp_path / "two", data)), raw(saved(tmp_path / "one", data)), rtol=1e-5, atol=1e-6
@@ -117,6 +116,9 @@ def test_processes_that_were_started_differently_all_refuse(data, tmp_path):
         assert codes == [2, 2], errors
         assert all(message in error and error.count("error: ") == 1 for error in errors)
     assert not (tmp_path / "run").exists()
+    codes, errors = finish(start_two(*options, others=("--out", tmp_path / "elsewhere")))
+    assert codes == [2, 2], errors
+    assert all("elsewhere is not the folder of process 0" in error and error.count("\n") == 0 for error in errors)
 
 
 @pytest.mark.parametrize(

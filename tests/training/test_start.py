@@ -45,7 +45,7 @@ def prepare(program, config, data):
 def leave(program, config, data):
     """The directory of a run with a checkpoint, of other networks than the initial ones; returns these networks."""
     run = prepare(program, config, data)
-    state = run.first_state
+    state = run.first_state()
     networks = jax.tree.map(
         lambda leaf: leaf + jnp.arange(leaf.size, dtype=leaf.dtype).reshape(leaf.shape), state.networks
     )
@@ -78,7 +78,7 @@ def toy(data, tmp_path, monkeypatch):
 def test_the_networks_are_the_others_and_all_else_is_new(first, data, tmp_path):
     config = toy_experiment.Config(data=str(data), out=tmp_path / "run", seed=5)
     fresh, started = (
-        prepare(toy_experiment, one, None).first_state for one in (config, replace(config, start_from=first))
+        prepare(toy_experiment, one, None).first_state() for one in (config, replace(config, start_from=first))
     )
     chex.assert_trees_all_equal(started.networks, saved(first, data).networks)
     chex.assert_trees_all_equal(raw(started)._replace(networks={}), raw(fresh)._replace(networks={}))
@@ -90,7 +90,7 @@ def test_the_best_networks_are_taken_if_there_are_any(first, data, tmp_path):
     (copy / "best" / "checkpoints").mkdir(parents=True)
     (copy / "checkpoints" / "20").rename(copy / "best" / "checkpoints" / "20")
     config = toy_experiment.Config(data=str(data), out=tmp_path / "run", start_from=copy)
-    started = by_path(prepare(toy_experiment, config, None).first_state.networks)
+    started = by_path(prepare(toy_experiment, config, None).first_state().networks)
     chex.assert_trees_all_equal(started, {**read_networks(copy / "best" / "checkpoints" / "20")})
     assert not np.array_equal(
         started["generator.params.w"], read_networks(copy / "checkpoints" / "40")["generator.params.w"]
@@ -106,7 +106,7 @@ def test_an_average_that_the_other_run_does_not_have_begins_as_its_network(first
             return recipe._replace(update=update, discriminators=("all/fit/played_loss",))
 
     config = toy_experiment.Config(data=str(data), out=tmp_path / "run", start_from=first)
-    started, there = prepare(WithSlowAverage, config, None).first_state.networks, saved(first, data).networks
+    started, there = prepare(WithSlowAverage, config, None).first_state().networks, saved(first, data).networks
     chex.assert_trees_all_equal(started["generator_slow"], there["generator"])
     chex.assert_trees_all_equal(started["generator_ema"], there["generator_ema"])
 
@@ -136,7 +136,7 @@ def test_another_number_of_classes_makes_only_their_leaves_new(tmp_path):
     ]
     assert sorted(run.record["started_from"]["new"]) == new
     started, there, fresh = (
-        by_path(networks) for networks in (run.first_state.networks, there, fresh.first_state.networks)
+        by_path(networks) for networks in (run.first_state().networks, there, fresh.first_state().networks)
     )
     assert started.keys() == there.keys()
     for name, leaf in started.items():

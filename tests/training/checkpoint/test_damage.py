@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from jaxgen.io.errors import InputError
-from jaxgen.training import checkpoint
-from jaxgen.training.checkpoint import Checkpoints, find_damage
+from jaxgen.training import manifest
+from jaxgen.training.checkpoint import Checkpoints
+from jaxgen.training.manifest import find_damage
 from tests.training.checkpoint.states import assert_restored, files, flip, quiet, raw, state
 
 
@@ -80,18 +81,16 @@ def test_a_cut_at_any_place_is_found(two, tmp_path):
     assert find_damage(folder) is None
 
 
-@pytest.mark.parametrize(
-    "manifest", ["", "{}", "[]", "3", "null", '"content"', '{"content": {}, "sha256": ""}', "\xff"]
-)
-def test_a_manifest_that_is_none_is_damage(folder, manifest):
-    (folder / "2" / "manifest.json").write_text(manifest, encoding="latin-1")
+@pytest.mark.parametrize("content", ["", "{}", "[]", "3", "null", '"content"', '{"content": {}, "sha256": ""}', "\xff"])
+def test_a_manifest_that_is_none_is_damage(folder, content):
+    (folder / "2" / "manifest.json").write_text(content, encoding="latin-1")
     assert find_damage(folder / "2") == "manifest.json is changed or truncated"
 
 
 def test_a_manifest_with_another_content_and_the_old_digest_is_damage(folder):
-    manifest = json.loads((folder / "2" / "manifest.json").read_text())
-    manifest["content"]["files"] = {}
-    (folder / "2" / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    signed = json.loads((folder / "2" / "manifest.json").read_text())
+    signed["content"]["files"] = {}
+    (folder / "2" / "manifest.json").write_text(json.dumps(signed, indent=1, sort_keys=True))
     assert find_damage(folder / "2") == "manifest.json is changed or truncated"
 
 
@@ -122,7 +121,7 @@ def test_a_file_that_the_disk_has_lost_is_damage_and_one_that_is_forbidden_is_no
         def digest(path):
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(checkpoint, "_digest", digest)
+        monkeypatch.setattr(manifest, "digest", digest)
 
     fail(errno.EIO)
     assert "cannot be read" in find_damage(folder / "2")

@@ -16,8 +16,9 @@ import pytest
 
 from jaxgen.io.errors import InputError, OutsideError
 from jaxgen.io.program import command
-from jaxgen.training import checkpoint
-from jaxgen.training.checkpoint import Checkpoints, find_damage
+from jaxgen.training import array_shards, manifest
+from jaxgen.training.checkpoint import Checkpoints
+from jaxgen.training.manifest import find_damage
 from tests.programs import ROOT
 from tests.training.checkpoint.states import assert_restored, contents, flip, state
 
@@ -57,15 +58,22 @@ def test_files_that_cannot_grow_leave_the_checkpoints_as_they_were(folder, capfd
 
 
 @SAVES
-@pytest.mark.parametrize("after", ["_write_arrays", "_write_manifest", "_array_files", "_digest"])
-def test_a_disk_that_is_full_at_any_time_leaves_the_checkpoints_as_they_were(folder, monkeypatch, save, after):
-    do, before = getattr(checkpoint, after), contents(folder)
+@pytest.mark.parametrize(
+    ("module", "after"),
+    [
+        *((array_shards, name) for name in ("write", "merge", "require_written")),
+        *((manifest, name) for name in ("record_files", "write_manifest", "array_files", "digest")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_disk_that_is_full_at_any_time_leaves_the_checkpoints_as_they_were(folder, monkeypatch, save, module, after):
+    do, before = getattr(module, after), contents(folder)
 
     def fill(*arguments):
         do(*arguments)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "manifest.json")
 
-    monkeypatch.setattr(checkpoint, after, fill)
+    monkeypatch.setattr(module, after, fill)
     fail_to_save(folder, save, r"No space left on device\.$")
     monkeypatch.undo()
     assert_kept(folder, before)
@@ -103,12 +111,12 @@ def test_a_disk_that_is_full_as_orbax_writes_leaves_the_checkpoints_as_they_were
 
 
 def test_what_does_not_read_back_is_not_kept(folder, monkeypatch):
-    read, before = checkpoint._read_arrays, contents(folder)
+    read, before = array_shards.read, contents(folder)
 
-    def misread(*arguments):
-        return {**read(*arguments), "step": np.int32(4)}
+    def misread(*arguments, **names):
+        return {**read(*arguments, **names), "step": np.int32(4)}
 
-    monkeypatch.setattr(checkpoint, "_read_arrays", misread)
+    monkeypatch.setattr(array_shards, "read", misread)
     fail_to_save(folder, Checkpoints.save, "what is read back is not what was written")
     monkeypatch.undo()
     assert_kept(folder, before)
@@ -130,7 +138,7 @@ def test_an_interrupt_leaves_no_half_written_step(folder, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "_write_manifest", interrupt)
+    monkeypatch.setattr(manifest, "write_manifest", interrupt)
     with pytest.raises(KeyboardInterrupt):
         Checkpoints(folder).save(state(seed=3, step=3))
     monkeypatch.undo()

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import shutil
+from pathlib import Path
 
 import chex
 import jax
@@ -10,9 +12,9 @@ import numpy as np
 import pytest
 
 from jaxgen.io.errors import InputError
-from jaxgen.training import checkpoint
-from jaxgen.training.checkpoint import Checkpoints, Retention, flatten, unflatten
-from tests.training.checkpoint.states import assert_restored, contents, files, quiet, raw, state, with_w
+from jaxgen.training import array_shards
+from jaxgen.training.checkpoint import Checkpoints, Retention, flatten, read_networks, unflatten
+from tests.training.checkpoint.states import assert_restored, contents, counted, files, quiet, raw, state, with_w
 
 
 def test_a_state_is_its_leaves_by_name():
@@ -59,6 +61,16 @@ def test_a_state_on_the_host_is_saved_too(tmp_path):
     saved = state(step=1)
     Checkpoints(tmp_path).save(jax.device_get(raw(saved))._replace(key=saved.key))
     assert_restored(tmp_path, saved)
+
+
+def test_a_checkpoint_that_an_earlier_version_wrote_is_read(tmp_path):
+    # Its arrays were written from NumPy by one process, whatever the devices.
+    shutil.unpack_archive(Path(__file__).parent / "written_from_numpy.zip", tmp_path)
+    expected = counted(state(seed=2, step=2))
+    assert_restored(tmp_path, expected)
+    expected = {name: leaf for name, leaf in flatten(expected).items() if name.startswith("networks.")}
+    there = {f"networks.{name}": leaf for name, leaf in read_networks(tmp_path / "2").items()}
+    chex.assert_trees_all_equal(there, expected)
 
 
 def test_where_nothing_was_saved_there_is_nothing(tmp_path):
@@ -118,7 +130,8 @@ def test_the_manifest_says_what_was_saved_and_by_what(folder):
 )
 def test_the_newest_the_regular_and_the_protected_are_kept(tmp_path, monkeypatch, retention, protect, kept):
     # What is in a checkpoint makes no difference here, and writing one takes a while.
-    monkeypatch.setattr(checkpoint, "_write_arrays", lambda folder, arrays: folder.mkdir())
+    for name in ("write", "merge", "require_written"):
+        monkeypatch.setattr(array_shards, name, lambda *arguments: None)
     checkpoints = Checkpoints(tmp_path, retention)
     for step in range(1, 8):
         checkpoints.save(state(step=step), protect=protect)
@@ -218,7 +231,7 @@ def test_what_orbax_cannot_read_is_reported_in_one_line(folder, monkeypatch):
     def fail(*arguments):
         raise ValueError("unknown format\nmore")
 
-    monkeypatch.setattr(checkpoint, "_read_arrays", fail)
+    monkeypatch.setattr(array_shards, "read", fail)
     with pytest.raises(InputError, match=r"cannot be read \(unknown format\): install orbax-checkpoint \d") as error:
         Checkpoints(folder).restore(state(), quiet)
     assert "\n" not in str(error.value)
