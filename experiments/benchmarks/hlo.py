@@ -15,10 +15,11 @@ INSTRUCTION = re.compile(r"\s+(?:ROOT )?%?([\w.\-]+) = (.*)")
 ARRAY = re.compile(r"\b([a-z]+\d*)[a-z0-9]*\[([\d,]*)\](?:\{([^{}]*)\})?")
 NAME = re.compile(r"%([\w.\-]+)")
 CALLED = re.compile(
-    r"\b(calls|to_apply|body|branch_computations|(?:true|false)_computation)=\{?((?:%[\w.\-]+(?:, )?)+)"
+    r"\b(calls|to_apply|body|condition|branch_computations|(?:true|false)_computation)=\{?((?:%[\w.\-]+(?:, )?)+)"
 )
 CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+NUMBER = re.compile(r"s32\[\]\S* constant\((\d+)\)")
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 FREE = {"parameter", "constant", "get-tuple-element", "tuple", "bitcast", "while", "conditional", "call", "after-all"}
 """Opcodes that move nothing."""
@@ -136,14 +137,14 @@ def cost(program: Program, often: float = 1.0, computation: str | None = None) -
     total = Cost()
     for instruction in instructions:
         total = total.plus(_own(program, instruction, shapes))
-        for name, times in _called(instruction, often):
+        for name, times in _called(program, instruction, often):
             total = total.plus(cost(program, often, name), times)
     return total
 
 
 def step_loop(program: Program) -> str | None:
     """The body of the entry's loop whose length is not constant: of a dispatch, the computation that is a step."""
-    bodies = [one.called["body"][0] for one in _loops(program, program.entry) if not TRIPS.search(one.text)]
+    bodies = [one.called["body"][0] for one in _loops(program, program.entry) if _trips(program, one) is None]
     return max(bodies, key=lambda body: len(program.computations[body]), default=None)
 
 
@@ -156,7 +157,7 @@ def running(program: Program, computation: str | None = None) -> Iterator[Instru
     """All instructions that run, each once."""
     for instruction in program.computations[computation or program.entry]:
         yield instruction
-        for name, _ in _called(instruction, 1.0):
+        for name, _ in _called(program, instruction, 1.0):
             yield from running(program, name)
 
 
@@ -175,12 +176,22 @@ def _loops(program: Program, computation: str) -> Iterator[Instruction]:
     return (one for one in running(program, computation) if one.opcode == "while")
 
 
-def _called(instruction: Instruction, often: float) -> Iterator[tuple[str, float]]:
+def _trips(program: Program, loop: Instruction) -> int | None:
+    """The turns of a loop of constant length, which ends where its counter from 0 is no longer below a constant."""
+    if trips := TRIPS.search(loop.text):
+        return int(trips[1])
+    conditions = [program.computations.get(name, ()) for name in loop.called.get("condition", ())]
+    own = [one for condition in conditions for one in condition]  # the TPU's compiler says it nowhere else
+    inside = [*own, *(fused for one in own for fused in _fused(program, one))]
+    numbers = [number[1] for one in inside if (number := NUMBER.search(one.text))]
+    return int(numbers[0]) if len(numbers) == 1 else None
+
+
+def _called(program: Program, instruction: Instruction, often: float) -> Iterator[tuple[str, float]]:
     """The computations that an instruction runs, and how often."""
     called = instruction.called
     if instruction.opcode == "while":
-        trips = TRIPS.search(instruction.text)
-        yield called["body"][0], float(trips[1]) if trips else 1.0
+        yield called["body"][0], float(_trips(program, instruction) or 1)
     elif instruction.opcode == "conditional":
         branches = called.get("branch_computations") or (called["false_computation"] + called["true_computation"])
         for index, branch in enumerate(branches):

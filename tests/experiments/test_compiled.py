@@ -44,6 +44,12 @@ HLO = """HloModule made_up, is_scheduled=true
   ROOT %tuple.9 = (s32[], f32[8,8]{1,0:S(1)}) tuple(%i, %copy.9)
 }
 
+%below (i: (s32[], f32[8,8])) -> pred[] {
+  %length = s32[]{:T(128)} constant(7)
+  %turn = s32[]{:T(128)} get-tuple-element(%i), index=0
+  ROOT %lt = pred[]{:T(512)} compare(%turn, %length), direction=LT
+}
+
 %step (a: (s32[], u8[100,784], s32[8], f32[8,8])) -> (s32[], u8[100,784], s32[8], f32[8,8]) {
   %a = (s32[], u8[100,784]{1,0}, s32[8]{0}, /*index=3*/f32[8,8]{1,0}) parameter(0)
   %rows = u8[100,784]{1,0} get-tuple-element(%a), index=1
@@ -61,6 +67,9 @@ ENTRY %main (x: u8[100,28,28]) -> u8[100,784] {
   ROOT %while.1 = (s32[], u8[100,784]{1,0}, s32[8]{0}, f32[8,8]{1,0}) while(%copy.1), condition=%d, body=%step
 }
 """
+
+
+KNOWN = 'body=%inner, backend_config={"known_trip_count":{"n":"7"}}'
 
 
 @pytest.fixture
@@ -100,9 +109,10 @@ print(hlo.cost(compile_lowered(total.lower(x)).program).collectives)
     assert out == "{'all-reduce': (1.0, 4000.0)}\n", error
 
 
-def test_a_step_costs_what_its_parts_cost_as_often_as_they_run(tool):
+@pytest.mark.parametrize("loop", [KNOWN, "condition=%below, body=%inner"])
+def test_a_step_costs_what_its_parts_cost_as_often_as_they_run(tool, loop):
     hlo = tool.hlo
-    program = hlo.parse(HLO)
+    program = hlo.parse(HLO.replace(KNOWN, loop))
     step = hlo.step_loop(program)
     assert step == "step"
     assert hlo.has_inner_loops(program)
