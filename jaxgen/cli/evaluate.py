@@ -109,6 +109,8 @@ def evaluate_images(options: Evaluate) -> None:
     reading = DataOptions(_data_folder(options, record), options.offline, images)
     name = options.data or data_of(record)
     sampler = _read_sampler(run, options, name or "<data>", reading) if run else None
+    if name is None and not expanded(options.images).exists():
+        raise InputError(f"{options.images} is not there: expected a run directory, or a folder or file of images.")
     if name is None:
         raise InputError(f"--data is missing: {options.images} names no data to compare with; give it as --data mnist.")
     if run and options.data is None and typed:

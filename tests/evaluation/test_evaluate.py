@@ -229,6 +229,7 @@ def test_without_test_images_training_images_serve(files, monkeypatch, capsys):
     [
         (("drawn.npz",), "--data is missing"),
         (("absent.npz", "--data", "real.npz"), "absent.npz is unknown"),
+        (("runs/absent",), "runs/absent is not there: expected a run directory, or a folder or file of images"),
         (("drawn.npz", "--data", "real.npz", "--metrics", "fid"), "--metrics fid is unknown: expected frechet"),
         (("drawn.npz", "--data", "test.npz", "--metrics", "memorization"), "the training images are not known"),
         (("drawn.npz", "--data", "real.npz", "--num", 1), "--num 1"),
