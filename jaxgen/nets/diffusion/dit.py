@@ -69,7 +69,7 @@ class DiT(nn.Module):
         tokens += self.param("places", nn.initializers.normal(0.02), tokens.shape[1:]).astype(self.dtype)
         embedding = dense(self.width)(jax.nn.silu(dense(self.width)(sinusoids(noise_level, self.width))))
         if condition is not None:
-            embedding += dense(self.width, use_bias=False)(condition)
+            embedding += dense(self.width, use_bias=False, name="condition")(condition)
         embedding = jax.nn.silu(embedding)
         blocks = nn.scan(
             Block,
