@@ -43,19 +43,21 @@ CASES = [
     (nets.TextEncoder(7, 8, heads=2), np.array([[2, 3, 0], [5, 0, 0]])),
     (nets.PyramidEncoder(2), IMAGES),
     (nets.PyramidDecoder(3, 2), normal(2, 2, 2, 4)),
+    (nets.DiT(3, 4, 2), IMAGES, CONDITION, {"noise_level": np.array([0.0, 0.4])}),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: type(case[0]).__name__)
 def test_a_network_in_bfloat16_is_about_the_one_in_float32(case):
     network, *given = case
+    options = {"train": False} | (given.pop() if isinstance(given[-1], dict) else {})
     coarse = network.clone(dtype=jnp.bfloat16)
-    fine = shapes(network, *given, train=False)
-    assert jax.tree.leaves(shapes(coarse, *given, train=False)) == jax.tree.leaves(fine)
+    fine = shapes(network, *given, **options)
+    assert jax.tree.leaves(shapes(coarse, *given, **options)) == jax.tree.leaves(fine)
     variables = variables_like(fine)
 
     def run(variables, *given):
-        return [forward(one, variables, *given, train=False)[0] for one in (network, coarse)]
+        return [forward(one, variables, *given, **options)[0] for one in (network, coarse)]
 
     expected, found = map(jax.tree.leaves, jax.jit(run)(variables, *given))
     assert {leaf.dtype for leaf in expected + found} == {jnp.dtype(jnp.float32)}
