@@ -48,12 +48,14 @@ class Progress(NamedTuple):
     """Where training is after a dispatch.
 
     `measured` is of the dispatch before, which has ended without waiting for this one; at a halt, of this one too.
-    `state` is the strategy's, and may be read until the next dispatch begins.
+    `state` is the strategy's, and may be read until the next dispatch begins.  `compile_seconds` is the time until the
+    program of all dispatches was traced and compiled, or read from the cache of compiled programs.
     """
 
     step: int
     state: TrainState
     measured: list[Measured]
+    compile_seconds: float
 
 
 def feed_from(dataset: Dataset | StreamedDataset, *, seed: int, batch_size: int, rows: slice = slice(None)) -> Feed:
@@ -95,7 +97,7 @@ def train(
     The state is one that the strategy has put; its buffers are used up.  A dispatch ends at each multiple of `dispatch`
     and of each of `halts`, wherever training began; one program serves all lengths.
     """
-    number, behind = int(strategy.fetch(state.step)), []
+    number, behind, compile_seconds = int(strategy.fetch(state.step)), [], None
     if number >= steps:
         return
     run = strategy.compile(many_steps(step, feed.select))
@@ -103,14 +105,17 @@ def train(
     with closing(feed.choices(number, steps)) as choices:
         while number < steps and not stop():
             count = min(steps - number, *(period - number % period for period in (dispatch, *halts)))
-            state, metrics = run(state, shared, strategy.put_sharded(_take(choices, count, dispatch)), np.int32(count))
+            chosen, began = strategy.put_sharded(_take(choices, count, dispatch)), time.monotonic()
+            state, metrics = run(state, shared, chosen, np.int32(count))
+            if compile_seconds is None:  # the first call returns when the program runs, which it goes on doing
+                compile_seconds = time.monotonic() - began
             number += count
             done, behind = behind, [(number, metrics)]
             if number == steps or any(number % period == 0 for period in halts):
                 done, behind = done + behind, []
-            yield Progress(number, state, [_measure(*dispatched) for dispatched in done])
-    if behind:
-        yield Progress(number, state, [_measure(*dispatched) for dispatched in behind])
+            yield Progress(number, state, [_measure(*dispatched) for dispatched in done], compile_seconds)
+    if behind and compile_seconds is not None:
+        yield Progress(number, state, [_measure(*dispatched) for dispatched in behind], compile_seconds)
 
 
 def many_steps(step: Step, select: Callable[[PyTree, PyTree], Batch]) -> Dispatch:

@@ -47,6 +47,7 @@ def _train(run: Run, state: TrainState, stop: Callable[[bool], bool]) -> TrainSt
     draw_grid = grid_drawer(run.recipe, run.dataset, run.config.seed, run.host)
     with closing(_dispatches(run, state, lambda: stop(clock.is_over()))) as training:
         for progress in training:
+            _note_compilation(run, progress.compile_seconds)
             for measured in progress.measured:
                 row = {**measured.means, **clock.tick(measured.step, measured.time), "step": measured.step}
                 if measured.is_finite and measured.step == progress.step:
@@ -87,6 +88,17 @@ def _dispatches(run: Run, state: TrainState, stop: Callable[[], bool]) -> Genera
         halts=tuple(filter(None, (config.sample_every, config.checkpoint_every, config.evaluate_every))),
         stop=stop,
     )
+
+
+def _note_compilation(run: Run, seconds: float) -> None:
+    """Prints and records, once a session, how long the training step took to compile."""
+    session = run.record["sessions"][-1]
+    if "compile_seconds" in session:
+        return
+    session["compile_seconds"] = round(seconds, 1)
+    run.display.say(f"Compiled the training step in {session['compile_seconds']} s")
+    if run.host.is_first:
+        run.directory.note_session(session)
 
 
 def _draw(run: Run, draw_grid: GridDrawer, progress: Progress) -> dict[str, float]:

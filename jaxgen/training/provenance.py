@@ -39,10 +39,11 @@ def make_provenance(
 ) -> dict[str, Any]:
     """The record of a run of a traced step that begins now.
 
-    `sessions` has an entry for each time that the run was begun or resumed, `places` the absolute path of each option
-    that is a path.  `read` is the data set before it was prepared.  `from_python` says that it came from Python:
-    `--data`, which was not read, is recorded as None.  `recipe` is the SHA-256 of the step: the algorithm itself,
-    whatever its options are called.
+    `sessions` has an entry for each time that the run was begun or resumed, with its step and the seconds until the
+    training step was traced and compiled, or read from the cache of compiled programs.  `places` has the absolute path
+    of each option that is a path.  `read` is the data set before it was prepared.  `from_python` says that it came from
+    Python: `--data`, which was not read, is recorded as None.  `recipe` is the SHA-256 of the step: the algorithm
+    itself, whatever its options are called.
     """
     options = dataclasses.asdict(config) | ({"data": None} if from_python else {})
     session = {

@@ -122,6 +122,11 @@ class RunDirectory:
         record = self.earlier() or {}
         self.write({**record, field: [*record.get(field, []), entry]})
 
+    def note_session(self, session: Mapping[str, Any]) -> None:
+        """Replaces the last session in `config.json`, the one that runs."""
+        if record := self.earlier():
+            self.write({**record, "sessions": [*record["sessions"][:-1], session]})
+
     def log(self, row: Mapping[str, float]) -> None:
         """Adds a row to `metrics.jsonl`; a value that is not finite becomes null."""
         content = {name: value if math.isfinite(value) else None for name, value in row.items()}

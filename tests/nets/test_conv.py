@@ -1,4 +1,5 @@
 from functools import partial
+from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +44,21 @@ def native_conv_transpose(image, kernel, strides, padding):
     return lax.conv_transpose(image, kernel, strides, padding, dimension_numbers=LAYOUT)
 
 
+def conv_transpose_elsewhere(image, kernel, strides, padding):
+    """What other devices than a CPU run."""
+    with patch.object(lax, "platform_dependent", lambda *given, cpu, default: default(*given)):
+        return conv_transpose(image, kernel, strides, padding)
+
+
 BOTH = pytest.mark.parametrize(("ours", "native"), [(conv, native_conv), (conv_transpose, native_conv_transpose)])
+EVERYWHERE = pytest.mark.parametrize(
+    ("ours", "native"),
+    [
+        (conv, native_conv),
+        (conv_transpose, native_conv_transpose),
+        (conv_transpose_elsewhere, native_conv_transpose),
+    ],
+)
 
 
 def draw(size, taps, dtype="float32"):
@@ -66,7 +81,7 @@ def assert_close(ours, theirs, dtype="float32", convolutions=1):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=convolutions * EPSILON[dtype] * largest)
 
 
-@BOTH
+@EVERYWHERE
 @given(case=CASES)
 @RANDOM
 def test_values_and_gradients_are_those_of_lax(ours, native, case):
@@ -89,7 +104,7 @@ def test_values_and_gradients_are_those_of_lax(ours, native, case):
         assert_close(result, expected, case["dtype"])
 
 
-@BOTH
+@EVERYWHERE
 @pytest.mark.parametrize(("taps", "strides"), [((4, 4), (2, 2)), ((3, 3), (2, 2)), ((3, 2), (1, 1)), ((1, 1), (1, 1))])
 @pytest.mark.usefixtures("optimized")
 def test_the_gradient_of_a_gradient_penalty_is_that_of_lax(ours, native, taps, strides):
@@ -103,6 +118,36 @@ def test_the_gradient_of_a_gradient_penalty_is_that_of_lax(ours, native, taps, s
     both = jax.jit(lambda *given: [gradients(ours, *given), gradients(native, *given)])
     for result, expected in zip(*both(*draw((7, 8), taps)), strict=True):
         assert_close(result, expected, convolutions=3)
+
+
+@pytest.mark.parametrize("moving", [(0,), (1,), (0, 1)])
+def test_forward_derivatives_of_a_transposed_convolution_are_the_same_elsewhere(moving):
+    given, towards = draw((5, 6), (4, 3)), draw((5, 6), (4, 3))
+
+    @jax.jit
+    def both(*given):
+        def derivative(operation):
+            def moved(*part):
+                whole = [*given]
+                for place, array in zip(moving, part, strict=True):
+                    whole[place] = array
+                return operation(*whole, (2, 3), ((1, 2), (3, 0)))
+
+            return jax.jvp(moved, [given[place] for place in moving], [towards[place] for place in moving])
+
+        return derivative(conv_transpose_elsewhere), derivative(native_conv_transpose)
+
+    for ours, expected in zip(*both(*given), strict=True):
+        assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_the_weights_gradient_of_a_transposed_convolution_is_elsewhere_that_of_a_strided_one(platform):
+    image, kernel = draw((6, 8), (4, 4))
+    gradient = jax.jit(jax.grad(lambda kernel: conv_transpose(image, kernel, (2, 2)).sum()))
+    operations = export.export(gradient, platforms=[platform])(kernel).mlir_module()
+    assert "rhs_dilate = [2, 2]" in operations  # the image between the taps of the cotangent
+    assert "lhs_dilate = [2, 2]" not in operations
 
 
 @BOTH

@@ -1,6 +1,7 @@
 """Runs from Python: data of one's own, and what a run watches."""
 
 import json
+import time
 from dataclasses import replace
 
 import jax
@@ -52,6 +53,22 @@ def test_a_list_of_examples_is_a_data_set(tmp_path):
     assert load_sampler(directory.sampler).draw(0, 3).shape == (3, 4, 4, 1)
     run(replace(config, steps=30), toy_experiment.build, name="toy", data=EXAMPLES)
     assert [row["step"] for row in directory.rows()] == [10, 20, 30]
+
+
+def test_each_session_records_and_prints_the_seconds_to_compile(tmp_path, capsys):
+    config = toy_experiment.Config(**{**vars(SHORT), "out": tmp_path / "run"})
+    began = time.monotonic()
+    for steps in (20, 30):
+        directory = run(replace(config, steps=steps), toy_experiment.build, name="toy", data=EXAMPLES)
+    record, seconds = json.loads(directory.config.read_text()), time.monotonic() - began
+    took = [session["compile_seconds"] for session in record["sessions"]]
+    assert len(took) == 2
+    assert min(took) > 0
+    assert sum(took) < seconds
+    printed = capsys.readouterr().out
+    for one in took:
+        assert f"Compiled the training step in {one} s" in printed
+    assert [session["step"] for session in record["sessions"]] == [0, 20]
 
 
 def test_a_second_discriminator_that_has_won_is_noticed(tmp_path):
