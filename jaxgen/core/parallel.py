@@ -4,8 +4,8 @@
     fsdp   one program for all devices: parameters and optimiser states are sharded too
     pmap   one program for each device; gradients, statistics and metrics are averaged over devices
 
-Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  Only this module calls
-pmap, and only it, `jaxgen.core.batch` and `jaxgen.core.map_rows` create meshes and shardings.
+Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  Only this module calls pmap, and only it,
+`jaxgen.core.batch` and `jaxgen.core.map_rows` create meshes and shardings.
 """
 
 import math
