@@ -4,8 +4,12 @@
     fsdp   one program for all devices: parameters and optimiser states are sharded too
     pmap   one program for each device; gradients, statistics and metrics are averaged over devices
 
-Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  Only this module and
-`jaxgen.core.batch` create meshes and shardings or call pmap.
+In a pmap a loss sees the shard of one device.  Its means, statistics and draws (`draw_batch`) are of the global batch
+all the same, but images are chosen and paired within a shard: a penalty on every `one_in`-th image equals that of one
+device if the shard's size is a multiple of `one_in`, and style transfer needs an even number of images in each.
+
+Sharded states: Rajbhandari et al. (2020), https://arxiv.org/abs/1910.02054.  Only this module calls pmap, and only it,
+`jaxgen.core.batch` and `jaxgen.core.map_rows` create meshes and shardings.
 """
 
 import math

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxgen.core.map_rows import map_rows, rows_per_device
 from jaxgen.core.precision import at_precision
 from jaxgen.core.types import Array
 from jaxgen.evaluation.require import require_images
 from jaxgen.io.errors import InputError
-from jaxgen.io.terminal import progress
 
 CHUNK, VALUES = 500, 2**21
 """Images, or pairs of them, that are processed at a time, and the most values of theirs."""
@@ -57,24 +57,20 @@ def chunk_of(shape: tuple[int, ...]) -> int:
 def in_chunks(
     extract: Callable[[Array], tuple[Array, Array | None]], chunk: int = CHUNK
 ) -> Callable[[np.ndarray], Features]:
-    """Applies `extract`, from images uint8 [chunk, H, W, C] to features and probabilities, to any number of images.
+    """Applies `extract`, from images uint8 [B, H, W, C] to features and probabilities, to any number of images.
+
+    Each device takes at most `chunk` images at a time, or 128 if it is an accelerator and `chunk` is less.
 
     The function that it returns raises:
       InputError: the images are not uint8 [N, H, W, C], or the features are not finite.
     """
-    compiled = jax.jit(at_precision("highest", extract))  # the same on any device
+    precise = at_precision("highest", extract)  # the same on any device
+    mapped = map_rows(lambda _, images: precise(images))
 
     def extract_all(images: np.ndarray) -> Features:
         require_images(images)
-        size = min(chunk, len(images))
-
-        def extract_part(start: int) -> tuple[Array, Array | None]:
-            part = images[start : start + size]
-            padding = np.zeros((size - len(part), *part.shape[1:]), np.uint8)
-            return jax.device_get(compiled(np.concatenate([part, padding])))
-
-        parts = progress(extract_part, range(0, len(images), size), "Extracting features")
-        extracted = Features(*jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(images)], *parts))
+        size = min(rows_per_device(chunk), -(-len(images) // jax.local_device_count()))
+        extracted = Features(*mapped((), images, size=size, what="Extracting features"))
         if not np.isfinite(extracted.features).all():
             raise InputError("The feature network gives values that are not finite.")
         return extracted

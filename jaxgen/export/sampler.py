@@ -17,6 +17,7 @@ from jax import export
 
 from jaxgen.core.condition import require_labels
 from jaxgen.core.image import ImageSpec, to_uint8
+from jaxgen.core.map_rows import RowMap, map_rows, rows_per_device
 from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Networks
 from jaxgen.data.tokenizer import Tokenizer
@@ -34,21 +35,21 @@ from jaxgen.export.stored import (
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 from jaxgen.io.system import installed_memory
-from jaxgen.io.terminal import progress
 
 NAME = "sampler"
 BATCH = 64
-"""Images per call: with one size for all calls, the bytes of an image do not depend on how many are drawn."""
+"""Images that a CPU draws at a time: with one size for all calls, the bytes of an image do not depend on how many are
+drawn.  Accelerators draw more."""
 
 
 class ExportedSampler(NamedTuple):
     """A sampler read from a folder, with its conditions by field and the tokenizer of its captions.
 
-    `call` takes a seed uint32 [], image numbers int32 [B] and the fields [B, ...] by name.
+    `call` takes a seed uint32 [], and image numbers int32 [N] with the fields [N, ...] by name.
     """
 
     spec: ImageSpec
-    call: Callable[[Array, Array, Mapping[str, Array]], Array]
+    call: RowMap
     conditions: Mapping[str, ConditionSpec] = {}
     tokenizer: Tokenizer | None = None
 
@@ -73,18 +74,9 @@ class ExportedSampler(NamedTuple):
         self.require_memory(num)
         if text is not None:
             fields = {**fields, "text": self._tokens(text)}
-        complete = self._complete(start + np.arange(num, dtype=np.int32), fields)
-        images = np.empty((num, *self.spec), np.uint8)
-
-        def draw_batch(offset: int) -> None:
-            index = start + offset + np.arange(BATCH, dtype=np.int32)
-            chosen = np.minimum(offset + np.arange(BATCH), num - 1)
-            batch = {name: jnp.asarray(array[chosen]) for name, array in complete.items()}
-            drawn = self.call(jnp.uint32(seed), jnp.asarray(index), batch)
-            images[offset : offset + BATCH] = np.asarray(drawn)[: num - offset]
-
-        progress(draw_batch, range(0, num, BATCH), f"Drawing {num:,} images")
-        return images
+        index = start + np.arange(num, dtype=np.int32)
+        rows, size = (index, self._complete(index, fields)), rows_per_device(BATCH)
+        return self.call(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
 
     def require_memory(self, num: int) -> None:
         """Refuses more images than fit into the memory of this machine.
@@ -159,4 +151,5 @@ def load_sampler(folder: AnyPath) -> ExportedSampler:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
     functions, spec, conditions, tokenizer = load_functions(folder, "sampler", NAME)
-    return ExportedSampler(spec, by_field(functions[NAME], conditions), conditions, tokenizer)
+    call = by_field(functions[NAME], conditions)
+    return ExportedSampler(spec, map_rows(lambda seed, rows: call(seed, *rows)), conditions, tokenizer)

@@ -9,21 +9,23 @@ import json
 import math
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.map_rows import map_rows
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Networks, TrainState
 from jaxgen.data import Dataset, StreamedDataset, make_dataset
 from jaxgen.evaluation import cached_features, choose_network, fit_gaussian, gaussian_distance
-from jaxgen.export import ExportInfo, export_sampler
+from jaxgen.export import ExportInfo, export_sampler, seeded
 from jaxgen.io.files import AnyPath, write_whole
 from jaxgen.training.checkpoint import Checkpoints, Retention
-from jaxgen.training.grids import drawer, some_examples
+from jaxgen.training.grids import some_examples
 from jaxgen.training.processes import Host
 from jaxgen.training.recipe import Score, Scores
 
 DRAW = 250
-"""Images per call of the sampler: one program for any number of images, in bounded memory."""
+"""Images that a device draws at a time: one program for any number of images, in bounded memory."""
 
 
 class Best:
@@ -88,15 +90,13 @@ def frechet_score(
     digest = make_dataset(images, None, source=dataset.source, split=dataset.split).digest
     real = fit_gaussian(cached_features(network, images, digest).features)
     name = "fid" if network.is_inception else "frechet_distance"
-    draw = drawer(sampler, seed)
+    draw = map_rows(lambda networks, rows: seeded(sampler, networks)(jnp.uint32(seed), *rows))
 
     def score(networks: Networks) -> Scores:
-        drawn = []
-        for start in range(0, num, DRAW):
-            index = np.arange(start, start + DRAW, dtype=np.int32)
-            fields = {field: examples[field][index % len(images)] for field in sampler.conditions}
-            drawn.append(np.asarray(draw(networks, index, fields)))
-        features = network.extract(np.concatenate(drawn)[:num]).features
+        index = np.arange(num, dtype=np.int32)
+        fields = {field: examples[field][index % len(images)] for field in sampler.conditions}
+        drawn = draw(networks, (index, fields), size=DRAW, what=f"Drawing {num:,} images")
+        features = network.extract(drawn).features
         return {name: gaussian_distance(fit_gaussian(features), real)}
 
     return score

@@ -35,6 +35,7 @@ from jaxgen.training.recipe import Recipe, first_state
 from jaxgen.training.rollback import restore
 from jaxgen.training.run_directory import RunDirectory, require_format, require_same_run
 from jaxgen.training.shared_folder import require_shared
+from jaxgen.training.stopping import Stop, agreement
 
 
 def run(
@@ -138,16 +139,16 @@ def announce(run: Run, step: int) -> None:
 def train_until_stopped(run: Run, state: TrainState) -> tuple[int, int]:
     """Trains until the end or a signal to any process; returns the signal's number, 0 for none, and the last step."""
     with Interruption() as interruption, run.display, run.host.fail_together(lambda: how_to_resume(run)):
-        agreed = 0
+        agree, stopped = agreement(run.host), Stop()
 
         def stop(is_over: bool) -> bool:
-            nonlocal agreed
+            nonlocal stopped
             # Another signal may come to this process before all have stopped: what was agreed on counts.
-            agreed, ended = run.host.largest((interruption.signal, is_over))
-            return agreed > 0 or ended > 0
+            stopped = agree(interruption.signal, is_over)
+            return any(stopped)
 
         step = int(run.strategy.fetch(train_loop(run, state, stop).step))
-    return agreed or interruption.signal, step
+    return stopped.signal or interruption.signal, step
 
 
 @contextmanager

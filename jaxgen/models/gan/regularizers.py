@@ -30,7 +30,7 @@ Points = Callable[[GAN, Networks, Context], Array]
 
 
 def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool = False) -> Loss:
-    """`gamma` times the R1 penalty, averaged over every `one_in`-th real image (of each device's shard, in a pmap).
+    """`gamma` times the R1 penalty, averaged over every `one_in`-th real image.
 
     `finite_differences` estimates it without second derivatives.
     """
@@ -38,7 +38,7 @@ def r1_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool
 
 
 def r2_loss(gan: GAN, *, gamma: float, one_in: int = 1, finite_differences: bool = False) -> Loss:
-    """`gamma` times the R2 penalty, averaged over every `one_in`-th generated image (of each device's, in a pmap)."""
+    """`gamma` times the R2 penalty, averaged over every `one_in`-th generated image."""
     return _slope_loss(gan, generated_images, _zero_centred(finite_differences), gamma, one_in)
 
 

@@ -125,7 +125,7 @@ def swapped(images: Array) -> Array:
     """Swaps each pair of a shuffled batch [B, ...]: first with second, third with fourth.
 
     Raises:
-      InputError: an odd number of images (of a device's, in a pmap).
+      InputError: an odd number of images.
     """
     if len(images) % 2:
         raise InputError(f"Pairs of content and style of {len(images)} images (on a device); expected an even number.")

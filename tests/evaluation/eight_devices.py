@@ -1,0 +1,68 @@
+"""Drawing and evaluating on many devices.  Run by test_many_devices.py in a process that simulates eight."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgen import ImageSpec
+from jaxgen.core.map_rows import ROWS, map_rows
+from jaxgen.data import make_dataset
+from jaxgen.evaluation import packaged_network
+from jaxgen.export import ExportInfo, export_sampler, load_sampler
+from jaxgen.models import GAN, labels
+from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
+from jaxgen.training.best import frechet_score
+
+SPEC, NUM = ImageSpec(28, 28, 1), 600
+MODEL = GAN(DCGANGenerator(SPEC, width=4), DCGANDiscriminator(width=4), latent_size=8, conditions=labels(10))
+NETWORKS = jax.jit(lambda key: MODEL.init(key, SPEC))(jax.random.key(0))
+LABELS = np.random.default_rng(0).integers(0, 10, NUM)
+IMAGES = np.random.default_rng(1).integers(0, 256, (NUM, *SPEC), np.uint8)
+DEVICES = jax.local_devices()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "sampler"
+    export_sampler(MODEL.sampler())(path, NETWORKS, ExportInfo(SPEC, MODEL.conditions))
+    return path
+
+
+def on(count, monkeypatch, compute):
+    """What a function gives on the first devices."""
+    monkeypatch.setattr(jax, "local_devices", lambda: DEVICES[:count])
+    monkeypatch.setattr(jax, "local_device_count", lambda: count)
+    return compute()
+
+
+def test_drawn_images_are_those_of_one_device(folder, monkeypatch):
+    def draw():
+        return load_sampler(folder).draw(7, NUM, fields={"label": LABELS})
+
+    one = on(1, monkeypatch, draw)
+    assert len(np.unique(one, axis=0)) == NUM
+    for count in (3, 8):
+        np.testing.assert_array_equal(on(count, monkeypatch, draw), one)  # a device's program is that of one alone
+
+
+def test_features_are_those_of_one_device(monkeypatch):
+    one, eight = (on(count, monkeypatch, lambda: packaged_network(SPEC).extract(IMAGES)) for count in (1, 8))
+    for found, expected in zip(eight, one, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)  # other shapes: sums in another order
+
+
+def test_scores_during_training_are_those_of_one_device(monkeypatch):
+    dataset = make_dataset(IMAGES, LABELS, source="noise", split="train")
+    score = frechet_score(MODEL.sampler(), dataset, num=NUM, seed=3)
+    one, eight = (on(count, monkeypatch, lambda: score(NETWORKS)) for count in (1, 8))
+    assert eight["frechet_distance"] == pytest.approx(one["frechet_distance"], rel=1e-3)  # a difference of traces
+
+
+@pytest.mark.parametrize(("num", "busy"), [(80, 8), (79, 8), (31, 4), (1, 1)])
+def test_each_device_computes_its_share(num, busy):
+    def number(_, row):
+        return 0 * row + jax.lax.axis_index(ROWS) if busy > 1 else 0 * row
+
+    devices = map_rows(number)((), np.arange(num, dtype=np.int32), size=10, what="Counting")
+    np.testing.assert_array_equal(devices, np.arange(num) // 10)
+    assert len(set(devices.tolist())) == busy
