@@ -50,10 +50,9 @@ def unscaled(schedule, t):
     return clean(schedule, t)._replace(c_in=jnp.ones_like(t))
 
 
-def gaussian(*network, **options):
-    model = Diffusion(
-        GaussianConsistency(*network or (STD,), **options), SPEC, prediction=unscaled, solver=multistep_consistency
-    )
+def gaussian(std=STD, **options):
+    network = GaussianConsistency(std, **options)
+    model = Diffusion(network, SPEC, prediction=unscaled, solver=multistep_consistency)
     return model, {"denoiser": {"params": {"error": jnp.float32(0.0)}}}
 
 
