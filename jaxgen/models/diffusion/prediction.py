@@ -3,9 +3,9 @@
     (1) E[x_0 | x_t] = c_skip x_t + c_out F(c_in x_t; c_noise)      Karras et al. (2022), equation (7)
     (2) target of F:   (x_0 - c_skip x_t) / c_out                   ibid., equation (8)
 
-https://arxiv.org/abs/2206.00364.  Everything but training reads (1) alone, so that samplers, guidance and likelihoods
-are the same for all predictions.  `velocity`, `noise` and `clean` scale x_t to about unit variance, and their c_noise is
-sigma / (alpha + sigma): the time of the linear schedule, for every schedule.
+https://arxiv.org/abs/2206.00364.  Everything but training reads (1) alone, so that samplers and guidance are the same
+for all predictions.  `velocity`, `noise` and `clean` scale x_t to about unit variance, and their c_noise is
+sigma / (alpha + sigma), which for the linear schedule is t.
 """
 
 from collections.abc import Callable

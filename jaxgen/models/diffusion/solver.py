@@ -30,15 +30,22 @@ class Process(NamedTuple):
     steps: int
 
 
+class Interval(NamedTuple):
+    """One step of the time grid: from the time t [] to the time s [], with a key for each image [B]."""
+
+    t: Array
+    s: Array
+    keys: Array
+
+
 class Solver(NamedTuple):
     """A solver as a pair of functions.
 
-    `init` makes a memory of images [B, H, W, C]; `step(process, x, memory, t, s, keys)` takes images, the memory, the
-    times [] from and to which it steps, and a key for each image [B], to the images at s and the memory.
+    `init` makes a memory of images [B, H, W, C]; `step` takes images at t and the memory to images at s and the memory.
     """
 
     init: Callable[[Array], Any]
-    step: Callable[[Process, Array, Any, Array, Array, Array], tuple[Array, Any]]
+    step: Callable[[Process, Array, Any, Interval], tuple[Array, Any]]
     least_steps: int = 1
     is_deterministic: bool = True
 
@@ -55,14 +62,17 @@ def solve(solver: Solver, process: Process, x: Array, times: Array, keys: Array)
     if steps < solver.least_steps:
         raise ValueError(f"{steps} steps were given to a solver that needs at least {solver.least_steps}.")
 
-    def step(carry: tuple[Array, Any], interval: tuple[Array, Array, Array]) -> tuple[tuple[Array, Any], None]:
-        t, s, number = interval
-        of_step = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
-        return solver.step(process, *carry, t, s, of_step), None
+    def step(carry: tuple[Array, Any], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Any], None]:
+        t, s, number = inputs
+        return solver.step(process, *carry, Interval(t, s, fold_in(keys, number))), None
 
-    intervals = times[:-1], times[1:], jnp.arange(steps)
-    (x, _), _ = jax.lax.scan(step, (x, solver.init(x)), intervals)
+    (x, _), _ = jax.lax.scan(step, (x, solver.init(x)), (times[:-1], times[1:], jnp.arange(steps)))
     return x
+
+
+def fold_in(keys: Array, number: Array | int) -> Array:
+    """Each of the keys [B] folded with a number."""
+    return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
 
 
 def noise_of(schedule: Schedule, x: Array, denoised: Array, t: Array) -> Array:
@@ -83,26 +93,13 @@ def slope(schedule: Schedule, x: Array, denoised: Array, t: Array) -> Array:
     return d_alpha * denoised + d_sigma * noise_of(schedule, x, denoised, t)
 
 
-def _euler_step(
-    process: Process,
-    x: Array,
-    memory: None,
-    t: Array,
-    s: Array,
-    keys: Array,  # noqa: ARG001
-) -> tuple[Array, None]:
+def _euler_step(process: Process, x: Array, memory: None, interval: Interval) -> tuple[Array, None]:
+    t, s, _ = interval
     return ddim(process.schedule, x, process.denoise(x, t), t, s), memory
 
 
-def _heun_step(
-    process: Process,
-    x: Array,
-    memory: None,
-    t: Array,
-    s: Array,
-    keys: Array,  # noqa: ARG001
-) -> tuple[Array, None]:
-    schedule = process.schedule
+def _heun_step(process: Process, x: Array, memory: None, interval: Interval) -> tuple[Array, None]:
+    (t, s, _), schedule = interval, process.schedule
     denoised = process.denoise(x, t)
     first = slope(schedule, x, denoised, t)
     predicted = x + (s - t) * first
@@ -112,14 +109,10 @@ def _heun_step(
 
 
 def _multistep(
-    process: Process,
-    x: Array,
-    memory: tuple[Array, Array],
-    t: Array,
-    s: Array,
-    keys: Array,  # noqa: ARG001
+    process: Process, x: Array, memory: tuple[Array, Array], interval: Interval
 ) -> tuple[Array, tuple[Array, Array]]:
-    (before, start), denoised = memory, process.denoise(x, t)
+    (t, s, _), (before, start) = interval, memory
+    denoised = process.denoise(x, t)
     now, then = (-jnp.log(process.schedule.ratio(time)) for time in (t, s))
     share = (then - now) / (2 * (now - start))
     # Intervals that begin or end at an infinite SNR, and the first one, are steps of first order.
@@ -127,14 +120,14 @@ def _multistep(
     return ddim(process.schedule, x, denoised + share * (denoised - before), t, s), (denoised, now)
 
 
-euler = Solver(lambda x: None, _euler_step)
+euler = Solver(lambda _: None, _euler_step)
 """The step (2), of first order, with one evaluation: DDIM.  For the linear schedule it is Euler's method."""
 
-heun = Solver(lambda x: None, _heun_step, least_steps=2)
+heun = Solver(lambda _: None, _heun_step, least_steps=2)
 """Heun's method for (1), of second order, with two evaluations: Karras et al. (2022), algorithm 1.
 
 The step to an image is (2)."""
 
-dpm_solver_2m = Solver(lambda x: (jnp.zeros_like(x), jnp.float32(-jnp.inf)), _multistep, least_steps=2)
+dpm_solver_2m = Solver(lambda x: (jnp.zeros_like(x), jnp.full((), -jnp.inf, x.dtype)), _multistep, least_steps=2)
 """DPM-Solver++(2M), of second order, with one evaluation: Lu et al. (2022), https://arxiv.org/abs/2211.01095, algorithm
 2, which extrapolates D linearly in log(alpha / sigma)."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.types import Array
 from jaxgen.models.diffusion.schedule import Schedule
-from jaxgen.models.diffusion.solver import Process, Solver, noise_of, solve
+from jaxgen.models.diffusion.solver import Interval, Process, Solver, fold_in, noise_of, solve
 
 MOST_CHURN = math.sqrt(2) - 1
 
@@ -36,7 +36,8 @@ def ancestral(eta: float = 1.0) -> Solver:
     if not 0 <= eta <= 1:
         raise ValueError(f"ancestral was given an eta of {eta}; expected one from 0 to 1.")
 
-    def step(process: Process, x: Array, memory: None, t: Array, s: Array, keys: Array) -> tuple[Array, None]:
+    def step(process: Process, x: Array, memory: None, interval: Interval) -> tuple[Array, None]:
+        t, s, keys = interval
         denoised = process.denoise(x, t)
         (alpha, sigma), (beta, rho) = process.schedule.coefficients(t), process.schedule.coefficients(s)
         kept = alpha * rho / (beta * sigma)
@@ -45,16 +46,16 @@ def ancestral(eta: float = 1.0) -> Solver:
         noise = noise_of(process.schedule, x, denoised, t)
         return beta * denoised + rest * noise + deviation * draw_noise(keys, x), memory
 
-    return Solver(lambda x: None, step, is_deterministic=eta == 0)
+    return Solver(lambda _: None, step, is_deterministic=eta == 0)
 
 
 def churn(
-    solver: Solver, amount: float, *, interval: tuple[float, float] = (0.05, 50.0), noise_scale: float = 1.003
+    solver: Solver, amount: float, *, ratios: tuple[float, float] = (0.05, 50.0), noise_scale: float = 1.003
 ) -> Solver:
     """The solver with noise that is added before each step: Karras et al. (2022), algorithm 2.
 
-    `amount`, `interval` and `noise_scale` are S_churn, (S_tmin, S_tmax) and S_noise of
-    https://arxiv.org/abs/2206.00364; `interval` is of sigma / alpha.
+    `amount`, `ratios` (of sigma and alpha) and `noise_scale` are S_churn, (S_tmin, S_tmax) and S_noise of
+    https://arxiv.org/abs/2206.00364.
 
     Raises:
       ValueError: a negative amount.
@@ -62,13 +63,14 @@ def churn(
     if not 0 <= amount < math.inf:
         raise ValueError(f"churn was given an amount of {amount}; expected a finite number of at least 0.")
 
-    def step(process: Process, x: Array, memory: Any, t: Array, s: Array, keys: Array) -> tuple[Array, Any]:
+    def step(process: Process, x: Array, memory: Any, interval: Interval) -> tuple[Array, Any]:
+        t, s, keys = interval
         ratio = process.schedule.ratio(t)
-        is_inside = (interval[0] <= ratio) & (ratio <= interval[1])
+        is_inside = (ratios[0] <= ratio) & (ratio <= ratios[1])
         gamma = jnp.where(is_inside, min(amount / process.steps, MOST_CHURN), 0)
         later = jnp.where(is_inside, process.schedule.time((1 + gamma) * ratio), t)
         x = add_noise(process.schedule, x, t, later, noise_scale * draw_noise(keys, x))
-        return solver.step(process, x, memory, later, s, keys)
+        return solver.step(process, x, memory, Interval(later, s, keys))
 
     return solver._replace(step=step, is_deterministic=solver.is_deterministic and amount == 0)
 
@@ -83,25 +85,25 @@ def restart(solver: Solver, start: float, end: float, *, repeats: int = 1, steps
       ValueError: `start` is not above `end`, or fewer than one repetition.
     """
     if not 0 <= end < start or repeats < 1:
-        raise ValueError(
-            f"restart was given {repeats} times from {start} to {end}; expected some, from above to below."
-        )
+        raise ValueError(f"restart was given {repeats} repeats from {end} back to {start}; expected a later time.")
 
     def again(process: Process, x: Array, s: Array, keys: Array) -> Array:
-        times = jnp.linspace(jnp.float32(start), s, steps + 1)
+        times = jnp.linspace(jnp.asarray(start, s.dtype), s, steps + 1)
 
         def once(number: Array, x: Array) -> Array:
-            back, forth = (jax.vmap(lambda key, n=n: jax.random.fold_in(key, 2 * number + n))(keys) for n in (0, 1))
+            back, forth = fold_in(keys, 2 * number), fold_in(keys, 2 * number + 1)
             x = add_noise(process.schedule, x, s, times[0], draw_noise(back, x))
             return solve(solver, process._replace(steps=steps), x, times, forth)
 
         return jax.lax.fori_loop(0, repeats, once, x)
 
-    def step(process: Process, x: Array, memory: Any, t: Array, s: Array, keys: Array) -> tuple[Array, Any]:
-        x, memory = solver.step(process, x, memory, t, s, keys)
-        is_reached = (s <= end) & (end < t)
-        return jax.lax.cond(
-            is_reached, lambda x: (again(process, x, s, keys), solver.init(x)), lambda x: (x, memory), x
-        )
+    def step(process: Process, x: Array, memory: Any, interval: Interval) -> tuple[Array, Any]:
+        t, s, keys = interval
+        x, memory = solver.step(process, x, memory, interval)
+
+        def run(x: Array) -> tuple[Array, Any]:
+            return again(process, x, s, fold_in(keys, 0)), solver.init(x)
+
+        return jax.lax.cond((s <= end) & (end < t), run, lambda x: (x, memory), x)
 
     return solver._replace(step=step, is_deterministic=False)
