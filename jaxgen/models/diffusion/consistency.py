@@ -24,7 +24,7 @@ from jaxgen.models.diffusion.grid import Grid
 from jaxgen.models.diffusion.loss import errors_by_noise, stratified
 from jaxgen.models.diffusion.model import Diffusion, per_image
 from jaxgen.models.diffusion.schedule import Schedule
-from jaxgen.models.diffusion.solver import Process, Solver
+from jaxgen.models.diffusion.solver import Interval, Process, Solver
 from jaxgen.models.diffusion.stochastic import draw_noise
 from jaxgen.models.diffusion.weight import Weight, karras_weight
 
@@ -101,12 +101,13 @@ def sigmoid_mapping(doubling: int, *, q: float = 2.0, k: float = 8.0, b: float =
     return mapping
 
 
-def _renoise_step(process: Process, x: Array, memory: None, t: Array, s: Array, keys: Array) -> tuple[Array, None]:
+def _renoise_step(process: Process, x: Array, memory: None, interval: Interval) -> tuple[Array, None]:
+    t, s, keys = interval
     alpha, sigma = process.schedule.coefficients(s)
     return alpha * process.denoise(x, t) + sigma * draw_noise(keys, x), memory
 
 
-multistep_consistency = Solver(lambda x: None, _renoise_step, is_deterministic=False)
+multistep_consistency = Solver(lambda _: None, _renoise_step, is_deterministic=False)
 """Draws with a consistency model: an image from noise, new noise, an image again, and so on.
 
 Song et al. (2023), https://arxiv.org/abs/2303.01469, algorithm 1."""
