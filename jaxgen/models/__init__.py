@@ -5,7 +5,8 @@ conditions       labels, features, images, text; drop_condition, guided
 gan              GAN, discriminator_loss, generator_loss, regularisers, augmentation, share_images
 vae              VAE, LadderVAE, elbo_loss, importance_weighted_loss, posteriors, priors
 autoregressive   PixelCNN, VQVAE, CodePrior
-diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance
+diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance;
+                 mean_flow_loss, consistency_tuning_loss
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
@@ -24,9 +25,18 @@ from jaxgen.models.autoregressive.guidance import drop_condition, guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
 from jaxgen.models.autoregressive.pixelcnn import Complete, PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
+from jaxgen.models.diffusion.consistency import (
+    NoiseMapping,
+    consistency_function,
+    consistency_tuning_loss,
+    multistep_consistency,
+    noise_levels,
+    sigmoid_mapping,
+)
 from jaxgen.models.diffusion.grid import Grid, karras_grid, log_snr_grid, uniform_grid
 from jaxgen.models.diffusion.guidance import Denoiser, Guidance, autoguidance, classifier_free, unguided
 from jaxgen.models.diffusion.loss import denoising_loss
+from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity
 from jaxgen.models.diffusion.schedule import (
@@ -172,6 +182,7 @@ __all__ = [
     "LadderVAE",
     "LatentModel",
     "Mask",
+    "NoiseMapping",
     "Params",
     "PixelCNN",
     "Points",
@@ -202,6 +213,7 @@ __all__ = [
     "augment",
     "augmentation_probability",
     "autoguidance",
+    "average_velocity",
     "change_colour",
     "churn",
     "classifier_free",
@@ -213,7 +225,9 @@ __all__ = [
     "colourise",
     "completions",
     "conditioning",
+    "consistency_function",
     "consistency_loss",
+    "consistency_tuning_loss",
     "cosine",
     "crop",
     "cut_out",
@@ -258,6 +272,7 @@ __all__ = [
     "inversion_loss",
     "jitter_colour",
     "karras",
+    "karras_by_time",
     "karras_grid",
     "karras_weight",
     "labels",
@@ -272,11 +287,15 @@ __all__ = [
     "logit_normal_times",
     "logits",
     "masked",
+    "mean_flow_loss",
+    "mean_flow_sampler",
     "min_snr_weight",
     "mirror",
     "mismatched_loss",
     "mix_styles",
+    "multistep_consistency",
     "noise",
+    "noise_levels",
     "optimized_transfer_loss",
     "pixelcnn_loss",
     "principal_directions",
@@ -295,6 +314,7 @@ __all__ = [
     "share_inputs",
     "shared",
     "shift",
+    "sigmoid_mapping",
     "sigmoid_weight",
     "solve",
     "standard_normal",

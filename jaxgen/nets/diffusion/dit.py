@@ -49,25 +49,46 @@ class DiT(nn.Module):
     """Images [B, H, W, C], a condition [B, F] and noise levels [B] to outputs float32 [B, H, W, C].
 
     The sides of images are padded to multiples of `patch`.  Heads have 64 features, or all if `width` is less.
+
+    With `intervals` it takes an `interval` [B] of time besides, 0 if there is none, as MeanFlow needs: Geng et al.
+    (2025), https://arxiv.org/abs/2505.13447.  `fastest` is the largest angular frequency of the embeddings of both; a
+    loss that differentiates by time needs a small one.
     """
 
     patch: int = 7
     width: int = 192
     blocks: int = 3
+    intervals: bool = False
+    fastest: float = 1_000.0
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, image: Array, condition: Array | None = None, *, train: bool, noise_level: Array) -> Array:
+    def __call__(
+        self,
+        image: Array,
+        condition: Array | None = None,
+        *,
+        train: bool,
+        noise_level: Array,
+        interval: Array | None = None,
+    ) -> Array:
         heads = max(1, self.width // HEAD_SIZE)
         if self.width % heads or self.width % 2:
             raise ValueError(
                 f"DiT was given a width of {self.width}; expected an even number, above 127 a multiple of 64."
             )
+        if interval is not None and not self.intervals:
+            raise ValueError("DiT was given an interval; expected intervals=True.")
         dense = partial(nn.Dense, dtype=self.dtype)
         patches = to_patches(image, self.patch)
         tokens = dense(self.width)(patches)
         tokens += self.param("places", nn.initializers.normal(0.02), tokens.shape[1:]).astype(self.dtype)
-        embedding = dense(self.width)(jax.nn.silu(dense(self.width)(sinusoids(noise_level, self.width))))
+        waves = partial(sinusoids, size=self.width, fastest=self.fastest)
+        embedding = dense(self.width)(jax.nn.silu(dense(self.width)(waves(noise_level))))
+        if self.intervals:
+            lengths = jnp.zeros_like(noise_level) if interval is None else interval
+            hidden = jax.nn.silu(dense(self.width, name="interval_in")(waves(lengths)))
+            embedding += dense(self.width, name="interval_out")(hidden)
         if condition is not None:
             embedding += dense(self.width, use_bias=False, name="condition")(condition)
         embedding = jax.nn.silu(embedding)
@@ -91,10 +112,10 @@ def normalized(tokens: Array) -> Array:
     return (centred * jax.lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + 1e-6)).astype(tokens.dtype)
 
 
-def sinusoids(levels: Array, size: int) -> Array:
-    """Noise levels [B] as cosines and sines [B, size] of 1,000 times the level, with periods from 2 pi to 20,000 pi."""
-    frequencies = jnp.exp(-math.log(10_000.0) * jnp.arange(size // 2) / (size // 2))
-    angles = 1_000 * levels[:, None] * frequencies
+def sinusoids(levels: Array, size: int, fastest: float = 1_000.0) -> Array:
+    """Noise levels [B] as cosines and sines [B, size], with angular frequencies down to a 10,000th of the fastest."""
+    frequencies = fastest * jnp.exp(-math.log(10_000.0) * jnp.arange(size // 2) / (size // 2))
+    angles = levels[:, None] * frequencies
     return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
