@@ -5,6 +5,7 @@ conditions       labels, features, images, text; drop_condition, guided
 gan              GAN, discriminator_loss, generator_loss, regularisers, augmentation, share_images
 vae              VAE, LadderVAE, elbo_loss, importance_weighted_loss, posteriors, priors
 autoregressive   PixelCNN, VQVAE, CodePrior
+diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
@@ -23,6 +24,30 @@ from jaxgen.models.autoregressive.guidance import drop_condition, guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
 from jaxgen.models.autoregressive.pixelcnn import Complete, PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
+from jaxgen.models.diffusion.grid import Grid, karras_grid, log_snr_grid, uniform_grid
+from jaxgen.models.diffusion.guidance import Denoiser, Guidance, autoguidance, classifier_free, unguided
+from jaxgen.models.diffusion.loss import denoising_loss
+from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity
+from jaxgen.models.diffusion.schedule import (
+    Schedule,
+    Times,
+    cosine,
+    linear,
+    log_normal_times,
+    logit_normal_times,
+    uniform_times,
+    variance_exploding,
+)
+from jaxgen.models.diffusion.solver import Process, Solver, ddim, dpm_solver_2m, euler, heun, solve
+from jaxgen.models.diffusion.stochastic import ancestral, churn, restart
+from jaxgen.models.diffusion.weight import (
+    Weight,
+    flow_matching_weight,
+    karras_weight,
+    min_snr_weight,
+    sigmoid_weight,
+)
 from jaxgen.models.ema import ema_networks, ema_warmup, use_ema
 from jaxgen.models.gan.augmentation import (
     adapt_probability,
@@ -130,6 +155,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "Controls",
+    "Denoiser",
     "DiscriminatorObjective",
     "Draw",
     "DrawLatent",
@@ -138,6 +164,8 @@ __all__ = [
     "Fields",
     "Generate",
     "GeneratorObjective",
+    "Grid",
+    "Guidance",
     "ImageToImage",
     "Inference",
     "LadderVAE",
@@ -147,24 +175,36 @@ __all__ = [
     "PixelCNN",
     "Points",
     "Posterior",
+    "Prediction",
     "Prior",
+    "Process",
     "Recognition",
     "Reconstructs",
     "Restoration",
     "Restorer",
+    "Scaling",
+    "Schedule",
     "SharedDrawing",
+    "Solver",
     "StyleTransfer",
     "Stylizer",
     "Task",
+    "Times",
     "Transform",
+    "Weight",
     "adapt_probability",
     "adaptive_augment",
     "adaptive_instance_norm",
     "adversarial_game",
     "along",
+    "ancestral",
     "augment",
     "augmentation_probability",
+    "autoguidance",
     "change_colour",
+    "churn",
+    "classifier_free",
+    "clean",
     "clip_weights",
     "closed_form_directions",
     "code_latents",
@@ -173,13 +213,16 @@ __all__ = [
     "completions",
     "conditioning",
     "consistency_loss",
+    "cosine",
     "crop",
     "cut_out",
+    "ddim",
     "denoise",
     "diagonal_gaussian",
     "differentiable_augment",
     "discriminator_loss",
     "doubly_reparameterized_loss",
+    "dpm_solver_2m",
     "dragan_loss",
     "draw_batch",
     "draw_incrementally",
@@ -188,14 +231,17 @@ __all__ = [
     "elbo_loss",
     "ema_networks",
     "ema_warmup",
+    "euler",
     "features",
     "find_directions",
     "fixed_mask",
+    "flow_matching_weight",
     "forward",
     "generated_class_loss",
     "generator_loss",
     "gradient_penalty_loss",
     "guided",
+    "heun",
     "identity_loss",
     "image_interpolations",
     "image_keys",
@@ -209,17 +255,26 @@ __all__ = [
     "interpolations",
     "inversion_loss",
     "jitter_colour",
+    "karras",
+    "karras_grid",
+    "karras_weight",
     "labels",
     "latent_map",
     "latent_network",
     "lecam_averages",
     "lecam_loss",
     "likelihood_loss",
+    "linear",
+    "log_normal_times",
+    "log_snr_grid",
+    "logit_normal_times",
     "logits",
     "masked",
+    "min_snr_weight",
     "mirror",
     "mismatched_loss",
     "mix_styles",
+    "noise",
     "optimized_transfer_loss",
     "pixelcnn_loss",
     "principal_directions",
@@ -237,6 +292,7 @@ __all__ = [
     "share_inputs",
     "shared",
     "shift",
+    "sigmoid_weight",
     "standard_normal",
     "stream",
     "strengths",
@@ -253,8 +309,10 @@ __all__ = [
     "traversals",
     "truncations",
     "turn",
+    "uniform_times",
     "use_ema",
     "vamp_prior",
+    "variance_exploding",
     "vector_quantized_loss",
     "vqvae_sampler",
 ]

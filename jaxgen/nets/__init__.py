@@ -3,6 +3,7 @@
     gan              DCGAN*, Residual*, R3GAN*, Resized*, StyleGenerator
     autoencoder      MLP*, Conv*, Residual*, Ladder*, Map*, Pyramid* encoders and decoders
     autoregressive   GatedPixelCNN, PixelCNNPlusPlus
+    diffusion        DiT
     image_to_image   UNet, ClassicCNN, PatchDiscriminator
     features         classifiers, Inception, VGG16, sentence and text encoders
     layers           convolutions, normalisation, dropout, resizing, conditioning, text; forward
@@ -25,6 +26,7 @@ from jaxgen.nets.autoencoder.pyramid import PyramidDecoder, PyramidEncoder
 from jaxgen.nets.autoencoder.vqvae import MapDecoder, MapEncoder
 from jaxgen.nets.autoregressive.pixelcnn import GatedPixelCNN
 from jaxgen.nets.autoregressive.pixelcnn_plus import PixelCNNPlusPlus
+from jaxgen.nets.diffusion.dit import DiT
 from jaxgen.nets.features.bert import SentenceEncoder
 from jaxgen.nets.features.classifier import DigitClassifier, ObjectClassifier
 from jaxgen.nets.features.inception import InceptionV3
@@ -57,6 +59,7 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DiT",
     "DigitClassifier",
     "Dropout",
     "GatedPixelCNN",

@@ -1,0 +1,93 @@
+"""Guidance: functions from denoisers to denoisers.
+
+A `Denoiser` takes images [B, H, W, C], their times [B] and the conditioning inputs to D = E[x_0 | x_t].  Guidance at a
+scale w goes from a worse denoiser to a better one, and beyond:
+
+    (1) D_w = D_worse + w (D_better - D_worse)
+
+w = 1 is the better denoiser and 0 the worse one.  For E[x_0 | x_t] it is the same as for scores, noise and velocities,
+which are linear in it.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from jaxgen.core.types import Array
+
+Denoiser = Callable[..., Array]
+"""Images x_t [B, H, W, C], times [B] and conditioning inputs to E[x_0 | x_t]."""
+
+Guidance = Callable[[Denoiser], Denoiser]
+
+
+def unguided(denoiser: Denoiser) -> Denoiser:
+    """The denoiser itself."""
+    return denoiser
+
+
+def classifier_free(
+    scale: float, *, interval: tuple[float, float] = (0.0, math.inf), negative: tuple[Array, ...] = ()
+) -> Guidance:
+    """(1) from the null condition to the condition: Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.
+
+    Their equation (6) with a weight of w - 1.  Outside an `interval` of times the scale is 1: Kynkäänniemi et al.
+    (2024), https://arxiv.org/abs/2404.07724, equation (5).  A `negative` condition, conditioning inputs [1, ...] or
+    [B, ...], replaces the null condition.
+
+    Raises:
+      ValueError: the scale is not a finite number of at least 0, or the interval is empty.
+      TypeError: when it denoises, if there is no condition, or another number of negative ones.
+    """
+    _require_scale("classifier_free", scale)
+    if not interval[0] <= interval[1]:
+        raise ValueError(f"classifier_free was given the interval {interval}; expected its lower end first.")
+
+    def guide(denoiser: Denoiser) -> Denoiser:
+        def denoise(x: Array, t: Array, *condition: Array) -> Array:
+            if not condition:
+                raise TypeError("classifier_free guides towards a condition; this model has none.")
+            away = negative or tuple(jnp.zeros_like(array) for array in condition)
+            if len(away) != len(condition):
+                raise TypeError(f"{len(away)} negative conditions were given; expected {len(condition)}.")
+            both = [
+                jnp.concatenate([to, jnp.broadcast_to(one, to.shape)]) for to, one in zip(condition, away, strict=True)
+            ]
+            better, worse = jnp.split(denoiser(jnp.tile(x, (2, 1, 1, 1)), jnp.tile(t, 2), *both), 2)
+            is_inside = (interval[0] <= t) & (t <= interval[1])
+            return _extrapolated(better, worse, jnp.where(is_inside, scale, 1.0))
+
+        return denoise
+
+    return guide
+
+
+def autoguidance(worse: Denoiser, scale: float) -> Guidance:
+    """(1) from a worse denoiser, such as a smaller or less trained one, with the same condition.
+
+    Karras et al. (2024), https://arxiv.org/abs/2406.02507, equation (4).
+
+    Raises:
+      ValueError: the scale is not a finite number of at least 0.
+    """
+    _require_scale("autoguidance", scale)
+
+    def guide(denoiser: Denoiser) -> Denoiser:
+        def denoise(x: Array, t: Array, *condition: Array) -> Array:
+            return _extrapolated(denoiser(x, t, *condition), worse(x, t, *condition), jnp.full_like(t, scale))
+
+        return denoise
+
+    return guide
+
+
+def _extrapolated(better: Array, worse: Array, scale: Array) -> Array:
+    """(1) at a scale [B], exactly `better` where it is 1."""
+    scale = scale[:, None, None, None]
+    return jnp.where(scale == 1, better, worse + scale * (better - worse))
+
+
+def _require_scale(name: str, scale: float) -> None:
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"{name} was given a scale of {scale}; expected a finite number of at least 0.")

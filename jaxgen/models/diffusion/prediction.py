@@ -1,0 +1,83 @@
+"""Predictions: what a network's output F means.
+
+    (1) E[x_0 | x_t] = c_skip x_t + c_out F(c_in x_t; c_noise)      Karras et al. (2022), equation (7)
+    (2) target of F:   (x_0 - c_skip x_t) / c_out                   ibid., equation (8)
+
+https://arxiv.org/abs/2206.00364.  Everything but training reads (1) alone, so that samplers, guidance and likelihoods
+are the same for all predictions.  `velocity`, `noise` and `clean` scale x_t to about unit variance, and their c_noise is
+sigma / (alpha + sigma): the time of the linear schedule, for every schedule.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from jaxgen.core.types import Array
+from jaxgen.models.diffusion.schedule import Schedule
+
+LEAST_ALPHA, LEAST_RATIO, MOST_RATIO = 1e-2, 1e-4, 1e4
+
+
+class Scaling(NamedTuple):
+    """The coefficients of (1) at times [B], each [B]."""
+
+    c_in: Array
+    c_skip: Array
+    c_out: Array
+    c_noise: Array
+
+
+Prediction = Callable[[Schedule, Array], Scaling]
+"""A schedule and times to the coefficients."""
+
+
+def velocity(schedule: Schedule, t: Array) -> Scaling:
+    """F = dx_t / dt = alpha' x_0 + sigma' eps: of the linear schedule eps - x_0.
+
+    Flow matching, Lipman et al. (2023), https://arxiv.org/abs/2210.02747, equation (23); rectified flow, Liu et al.
+    (2022), https://arxiv.org/abs/2209.03003, equation (1).  There time runs from noise to images: the signs differ.
+    """
+    (alpha, sigma), (d_alpha, d_sigma) = schedule.coefficients(t), schedule.derivatives(t)
+    determinant = d_alpha * sigma - d_sigma * alpha
+    return _scaling(alpha, sigma, c_skip=-d_sigma / determinant, c_out=sigma / determinant)
+
+
+def noise(schedule: Schedule, t: Array) -> Scaling:
+    """F = eps: Ho et al. (2020), https://arxiv.org/abs/2006.11239, equation (14).
+
+    Pure noise does not say what eps adds to an image: where alpha is below 0.01, F is (x_t - 0.01 x_0) / sigma.
+    """
+    alpha, sigma = schedule.coefficients(t)
+    kept = jnp.maximum(alpha, LEAST_ALPHA)
+    return _scaling(alpha, sigma, c_skip=1 / kept, c_out=-sigma / kept)
+
+
+def clean(schedule: Schedule, t: Array) -> Scaling:
+    """F = x_0: Salimans and Ho (2022), https://arxiv.org/abs/2202.00512, section 4.
+
+    For large patches it needs the least capacity, since images lie on a manifold and noise does not: Li and He (2025),
+    https://arxiv.org/abs/2511.13720.
+    """
+    alpha, sigma = schedule.coefficients(t)
+    return _scaling(alpha, sigma, c_skip=jnp.zeros_like(t), c_out=jnp.ones_like(t))
+
+
+def karras(sigma_data: float = 0.5) -> Prediction:
+    """EDM's preconditioning for images with a standard deviation of `sigma_data`: Karras et al. (2022), table 1.
+
+    The paper's coefficients are those of alpha = 1; these are the same network at x_t / alpha and sigma / alpha.
+    """
+
+    def prediction(schedule: Schedule, t: Array) -> Scaling:
+        alpha, sigma = schedule.coefficients(t)
+        variance = jnp.square(alpha * sigma_data) + jnp.square(sigma)
+        c_in = 1 / jnp.sqrt(variance)
+        c_noise = jnp.log(jnp.clip(sigma / alpha, LEAST_RATIO, MOST_RATIO)) / 4
+        return Scaling(c_in, alpha * sigma_data**2 / variance, sigma * sigma_data * c_in, c_noise)
+
+    return prediction
+
+
+def _scaling(alpha: Array, sigma: Array, *, c_skip: Array, c_out: Array) -> Scaling:
+    return Scaling(1 / jnp.sqrt(jnp.square(alpha) + jnp.square(sigma)), c_skip, c_out, sigma / (alpha + sigma))
