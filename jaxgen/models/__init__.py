@@ -5,7 +5,8 @@ conditions       labels, features, images, text; drop_condition, guided
 gan              GAN, discriminator_loss, generator_loss, regularisers, augmentation, share_images
 vae              VAE, LadderVAE, elbo_loss, importance_weighted_loss, posteriors, priors
 autoregressive   PixelCNN, VQVAE, CodePrior
-diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance
+diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance;
+                 variational_bound, flow_likelihood; null_space, posterior, posterior_sampling
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
@@ -29,6 +30,17 @@ from jaxgen.models.diffusion.guidance import Denoiser, Guidance, autoguidance, c
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity
+from jaxgen.models.diffusion.probability_flow import FlowLikelihood, flow_likelihood, flow_log_density
+from jaxgen.models.diffusion.restoration import (
+    Covariance,
+    Observation,
+    isotropic,
+    null_space,
+    observe,
+    posterior,
+    posterior_sampling,
+    tweedie,
+)
 from jaxgen.models.diffusion.schedule import (
     Schedule,
     Times,
@@ -41,6 +53,7 @@ from jaxgen.models.diffusion.schedule import (
 )
 from jaxgen.models.diffusion.solver import Process, Solver, ddim, dpm_solver_2m, euler, heun, solve
 from jaxgen.models.diffusion.stochastic import ancestral, churn, restart
+from jaxgen.models.diffusion.variational_bound import VariationalBound, variational_bound
 from jaxgen.models.diffusion.weight import (
     Weight,
     flow_matching_weight,
@@ -155,6 +168,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "Controls",
+    "Covariance",
     "Denoiser",
     "DiscriminatorObjective",
     "Draw",
@@ -162,6 +176,7 @@ __all__ = [
     "Encoded",
     "FeatureMaps",
     "Fields",
+    "FlowLikelihood",
     "Generate",
     "GeneratorObjective",
     "Grid",
@@ -171,6 +186,7 @@ __all__ = [
     "LadderVAE",
     "LatentModel",
     "Mask",
+    "Observation",
     "Params",
     "PixelCNN",
     "Points",
@@ -191,6 +207,7 @@ __all__ = [
     "Task",
     "Times",
     "Transform",
+    "VariationalBound",
     "Weight",
     "adapt_probability",
     "adaptive_augment",
@@ -235,6 +252,8 @@ __all__ = [
     "features",
     "find_directions",
     "fixed_mask",
+    "flow_likelihood",
+    "flow_log_density",
     "flow_matching_weight",
     "forward",
     "generated_class_loss",
@@ -254,6 +273,7 @@ __all__ = [
     "interpolate",
     "interpolations",
     "inversion_loss",
+    "isotropic",
     "jitter_colour",
     "karras",
     "karras_grid",
@@ -275,8 +295,12 @@ __all__ = [
     "mismatched_loss",
     "mix_styles",
     "noise",
+    "null_space",
+    "observe",
     "optimized_transfer_loss",
     "pixelcnn_loss",
+    "posterior",
+    "posterior_sampling",
     "principal_directions",
     "r1_loss",
     "r2_loss",
@@ -309,10 +333,12 @@ __all__ = [
     "traversals",
     "truncations",
     "turn",
+    "tweedie",
     "uniform_times",
     "use_ema",
     "vamp_prior",
     "variance_exploding",
+    "variational_bound",
     "vector_quantized_loss",
     "vqvae_sampler",
 ]
