@@ -13,7 +13,7 @@ from jaxgen.models.diffusion.probability_flow import CELL, flow_log_density, ran
 from tests.models.exact_denoisers import discrete_denoiser, gaussian_denoiser, random_covariance
 from tests.programs import float64
 
-SCHEDULES = {"linear": linear(), "cosine": cosine(), "variance exploding": variance_exploding(1e4)}
+SCHEDULES = {"linear": linear(), "cosine": cosine(), "variance exploding": variance_exploding(1e5)}
 SIZE = 3
 MEAN = 0.5 * jax.random.normal(jax.random.key(0), (1, SIZE, 1))
 COVARIANCE = random_covariance(jax.random.key(1), SIZE)
@@ -45,11 +45,16 @@ def density(x, mean, covariance):
 
 def flow_density(schedule, x, times, probes):
     denoise = gaussian_denoiser(schedule, MEAN.astype(x.dtype), COVARIANCE.astype(x.dtype))
-    at_one_time = lambda x, t: denoise(x, jnp.broadcast_to(t, x.shape[:1]))  # noqa: E731
-    return flow_log_density(schedule, at_one_time, x, times, probes)
+
+    @jax.jit
+    def of(x, times, probes):
+        at_one_time = lambda x, t: denoise(x, jnp.broadcast_to(t, x.shape[:1]))  # noqa: E731
+        return flow_log_density(schedule, at_one_time, x, times, probes)
+
+    return of(x, times, probes)
 
 
-def bound_of_pairs(schedule, separation, samples=64, copies=1_024):
+def bound_of_pairs(schedule, separation, samples=64, copies=256):
     """The terms of the bound for each pair of pixels and each copy, [16, copies]."""
     model = exact_model(discrete_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), schedule)
     bound = jax.jit(variational_bound(model, {}, levels=4, samples=samples, separation=separation))
@@ -69,14 +74,18 @@ def test_the_bound_of_a_discrete_model_is_its_exact_likelihood_as_the_noise_ends
     assert (nats - exact > -4 * error).all()
     gap, gap_error = probabilities @ (nats - exact), np.sqrt((probabilities * error) ** 2 @ np.ones(16))
     assert abs(gap) < 4 * gap_error + 1e-3
-    assert gap_error < 0.02
+    assert gap_error < 0.04
 
 
-def test_a_bound_that_begins_at_more_noise_is_looser():
-    probabilities = np.asarray(PROBABILITIES, np.float64)
-    for separation, least, most in ((2.0, 0.15, 0.3), (4.0, 0.01, 0.08)):
-        nats, _ = mean_and_error(bound_of_pairs(linear(), separation).nats)
-        assert least < probabilities @ (nats + np.log(probabilities)) < most
+def test_a_bound_that_begins_at_more_noise_is_looser_and_still_one_of_a_distribution():
+    probabilities, gaps = np.asarray(PROBABILITIES, np.float64), []
+    for separation in (1.0, 2.0, 4.0):
+        nats, error = mean_and_error(bound_of_pairs(linear(), separation).nats)
+        gaps.append(probabilities @ (nats + np.log(probabilities)))
+        # Of each image the bound is below the probability that the model has for it, which sum to 1.
+        assert np.exp(-nats).sum() < 1 + 4 * np.sqrt((np.exp(-nats) * error) ** 2 @ np.ones(16))
+    assert gaps[0] > gaps[1] + 0.1 > gaps[2] + 0.2
+    assert gaps[2] > -0.1
 
 
 def test_a_wrong_denoiser_loosens_the_bound_by_its_error():
@@ -91,8 +100,8 @@ def test_a_wrong_denoiser_loosens_the_bound_by_its_error():
         jax.jit(variational_bound(exact_model(d, (1, 2, 1), schedule), {}, levels=4, samples=64))
         for d in (exact, wrong)
     )
-    batch, keys = {"image": jnp.repeat(PAIRS, 500, 0)}, jax.random.split(jax.random.key(5), 8_000)
-    weights = np.repeat(np.asarray(PROBABILITIES, np.float64), 500) / 500
+    batch, keys = {"image": jnp.repeat(PAIRS, 128, 0)}, jax.random.split(jax.random.key(5), 2_048)
+    weights = np.repeat(np.asarray(PROBABILITIES, np.float64), 128) / 128
     looser = np.asarray(other(batch, keys).nats - right(batch, keys).nats, np.float64)
     span = 2 * np.log(1e3) - 2 * np.log(2 / 3 / 8)
     # E[x - D | x_t] is 0, so that the cross term is 0 on average.
@@ -101,7 +110,7 @@ def test_a_wrong_denoiser_loosens_the_bound_by_its_error():
 
 def test_an_estimate_depends_on_its_own_image_and_key_alone():
     model = exact_model(discrete_denoiser(linear(), PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), linear())
-    bound, keys = variational_bound(model, {}, levels=4, samples=4), jax.random.split(jax.random.key(6), 16)
+    bound, keys = jax.jit(variational_bound(model, {}, levels=4, samples=4)), jax.random.split(jax.random.key(6), 16)
     all_, some = bound({"image": PAIRS}, keys).nats, bound({"image": PAIRS[3:5]}, keys[3:5]).nats
     np.testing.assert_allclose(all_[3:5], some, rtol=1e-5)
     assert len(np.unique(all_)) == 16
@@ -116,8 +125,8 @@ def test_a_condition_reaches_the_denoiser():
 
     model = exact_model(denoise, (1, 2, 1), linear(), conditions=labels(3))
     batch, keys = {"image": PAIRS, "label": jnp.zeros(16, jnp.int32)}, jax.random.split(jax.random.key(7), 16)
-    variational_bound(model, {}, levels=4, samples=1)(batch, keys)
-    flow_likelihood(model, {}, probes=1, grid=log_snr_grid(2))(batch, keys)
+    jax.eval_shape(variational_bound(model, {}, levels=4, samples=1), batch, keys)
+    jax.eval_shape(flow_likelihood(model, {}, probes=1, grid=log_snr_grid(2)), batch, keys)
     assert seen
     assert all(shapes == [(16, 3)] for shapes in seen)
 
@@ -128,8 +137,8 @@ def test_the_flow_of_gaussian_images_has_their_density(name):
     with float64():
         x = jnp.asarray(np.asarray(X, np.float64))
         uniform = jnp.linspace(0, schedule.end, 65)
-        # At the end of this schedule the prior is wrong by 1e-8 of the variance, at the first time the image by 1e-10.
-        by_ratio = jnp.append(jnp.geomspace(1e-5, 1e4, 257), 1e4)
+        # At its end an image is still 1e-5 of the noise, which the prior neglects.
+        by_ratio = jnp.geomspace(1e-5, schedule.end, 257)
         times = by_ratio if name == "variance exploding" else uniform
         values = flow_density(schedule, x, times.astype(jnp.float64), unit_vectors(x)).mean(0)
         np.testing.assert_allclose(values, density(X, MEAN, COVARIANCE), atol=1e-4)
@@ -167,12 +176,13 @@ def test_the_nats_of_the_flow_are_those_of_the_cells_of_a_wide_density():
 def test_the_measured_bound_is_that_of_the_images_and_says_what_it_is():
     schedule = cosine()
     model = exact_model(discrete_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), schedule)
-    chosen = np.random.default_rng(1).choice(16, 3_000, p=np.asarray(PROBABILITIES, np.float64) / PROBABILITIES.sum())
+    probabilities = np.asarray(PROBABILITIES, np.float64)
+    chosen = np.random.default_rng(1).choice(16, 2_000, p=probabilities / probabilities.sum())
     images = np.asarray(PAIRS)[chosen]
     bound = variational_bound(model, {}, levels=4, samples=16)
     found = measure_bound(bound, images, levels=4, size=1_000)
     total = found["variational bound on the NLL, nats"]
-    exact = -np.log(np.asarray(PROBABILITIES, np.float64))[chosen].mean()
+    exact = -np.log(probabilities)[chosen].mean()
     assert abs(total.value - exact) < 4 * total.standard_error
     assert found["bits/dim"].value == pytest.approx(total.value / 2 / np.log(2))
     assert sum(found[term].value for term in ("prior", "diffusion", "reconstruction")) == pytest.approx(total.value)

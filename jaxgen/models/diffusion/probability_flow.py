@@ -5,10 +5,9 @@ With f the right side of the ODE, (1) of `solver`, and x(t) its path from an ima
     (1) log p(x) = log N(x(T); 0, sigma_T^2 I) + int div f(x(t), t) dt     Song et al. (2021), equation (39)
     (2) div f = E[v . (df / dx) v],    v of random signs                    ibid., equation (40)
 
-https://arxiv.org/abs/2011.13456.  (2) is Hutchinson's estimator; it is exact as the mean over the unit vectors times the
-square root of their number.
-The path begins at the first time of the grid, where the noise is so little that the density of x_t / alpha stands for
-that of the image.
+https://arxiv.org/abs/2011.13456.  (2) is Hutchinson's estimator; it is exact as the mean over the unit vectors, each
+times the square root of their number.  The path begins at the first time of the grid, where the noise is so little that
+the density of x_t / alpha stands for that of the image.
 
 A density can be compared with probabilities of discrete images only through (3), where u is uniform over the cell of
 a level, whose sides are h:

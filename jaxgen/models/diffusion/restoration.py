@@ -34,7 +34,7 @@ Covariance = Callable[[Array, Array, Linear], Linear]
 
 
 class Observation(NamedTuple):
-    """Degraded images y, [B, ...], the function A from images [B, H, W, C] to them, and the deviation s of the noise."""
+    """Degraded images y, [B, ...], the function A from images [B, H, W, C] to them, and the noise's deviation s."""
 
     degrade: Callable[[Array], Array]
     degraded: Array
@@ -42,8 +42,15 @@ class Observation(NamedTuple):
 
 
 def observe(task: Task, images: Array, known: Array, *, deviation: float = 0.0) -> Observation:
-    """The observation of degraded images [B, H, W, C] and of their known pixels, bool [B, H, W, 1], in a task."""
-    return Observation(lambda images: task.observation(images, known), task.observation(images, known), deviation)
+    """The observation of degraded images [B, H, W, C] and of their known pixels, bool [B, H, W, 1], in a task.
+
+    Both may be those of one image, B = 1, of which a batch of images is restored.
+    """
+
+    def degrade(images: Array) -> Array:
+        return task.observation(images, jnp.broadcast_to(known, (*images.shape[:3], 1)))
+
+    return Observation(degrade, degrade(images), deviation)
 
 
 def null_space(task: Task, inputs: Array, spec: ImageSpec) -> Guidance:
