@@ -45,7 +45,7 @@ def measure_bound(
     """
     require_levels(images, levels)
     terms: VariationalBound = _keyed(bound, images, fields, seed, size)
-    total = mean_of(terms.nats)
+    total = mean_of(np.asarray(terms.nats))
     return {
         "variational bound on the NLL, nats": total,
         "bits/dim": bits_of(total, math.prod(images.shape[1:])),
@@ -69,7 +69,7 @@ def measure_flow(
       InputError: there are no images.
     """
     of_images: FlowLikelihood = _keyed(likelihood, images, fields, seed, size)
-    total, errors = mean_of(of_images.nats), of_images.standard_error
+    total, errors = mean_of(np.asarray(of_images.nats)), np.asarray(of_images.standard_error)
     trace = float(np.sqrt(np.square(errors, dtype=np.float64).sum())) / len(errors)
     return {
         "dequantised NLL of the probability flow, nats": total,

@@ -11,7 +11,7 @@ def gaussian_denoiser(schedule, mean, covariance):
     def denoise(x, t):
         alpha, sigma = (values[:, None] for values in schedule.coefficients(t))
         share = alpha * eigenvalues / (alpha**2 * eigenvalues + sigma**2)
-        rest = x.reshape(len(x), -1) - alpha * mean.reshape(-1)
+        rest = x.reshape(x.shape[0], -1) - alpha * mean.reshape(-1)
         return mean + ((share * (rest @ vectors)) @ vectors.T).reshape(x.shape)
 
     return denoise
@@ -22,7 +22,7 @@ def discrete_denoiser(schedule, images, probabilities):
 
     def denoise(x, t):
         alpha, sigma = (values[:, None] for values in schedule.coefficients(t))
-        rest = x.reshape(len(x), 1, -1) - alpha[..., None] * images.reshape(len(images), -1)
+        rest = x.reshape(x.shape[0], 1, -1) - alpha[..., None] * images.reshape(len(images), -1)
         posterior = jax.nn.softmax(jnp.log(probabilities) - (rest**2).sum(-1) / (2 * sigma**2))
         return jnp.tensordot(posterior, images, 1)
 
