@@ -9,7 +9,7 @@ classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
 colour            colourfulness
-likelihood        negative_log_likelihood(s)  bits_per_dim  bits_of
+likelihood        negative_log_likelihood(s)  measure_bound  measure_flow  bits_per_dim  bits_of
 latents           count_active_units  mutual_information_gap
 text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
 restoration       degraded  report_restoration
@@ -24,6 +24,7 @@ from jaxgen.evaluation.cache import cached_features
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.classifiers import cifar10_network, digit_features, digit_network, packaged_network
 from jaxgen.evaluation.colour import colourfulness
+from jaxgen.evaluation.diffusion import measure_bound, measure_flow
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.evaluate import (
     METRICS,
@@ -105,6 +106,8 @@ __all__ = [
     "load_matcher",
     "mean_of",
     "meanings",
+    "measure_bound",
+    "measure_flow",
     "memorization",
     "multi_scale_similarity",
     "mutual_information_gap",

@@ -4,6 +4,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
 
     sampler     export_sampler  load_sampler  ExportedSampler  seeded  BATCH
     controls    export_controls  load_controls  ExportedControls
+    denoiser    export_denoiser  load_denoiser  ExportedDenoiser
     restorer    export_restorer  load_restorer  ExportedRestorer  Restorer
     stylizer    export_stylizer  load_stylizer  ExportedStylizer  Stylizer
     all         Export  ExportInfo  ConditionSpec  exportable  FUNCTION_SUFFIX  SIGNATURE
@@ -11,6 +12,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
 """
 
 from jaxgen.export.controls import ExportedControls, export_controls, load_controls
+from jaxgen.export.denoiser import ExportedDenoiser, export_denoiser, load_denoiser
 from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, load_restorer
 from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
 from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, Export, ExportInfo, exportable
@@ -26,17 +28,20 @@ __all__ = [
     "Export",
     "ExportInfo",
     "ExportedControls",
+    "ExportedDenoiser",
     "ExportedRestorer",
     "ExportedSampler",
     "ExportedStylizer",
     "Restorer",
     "Stylizer",
     "export_controls",
+    "export_denoiser",
     "export_restorer",
     "export_sampler",
     "export_stylizer",
     "exportable",
     "load_controls",
+    "load_denoiser",
     "load_restorer",
     "load_sampler",
     "load_stylizer",

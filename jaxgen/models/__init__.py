@@ -7,6 +7,7 @@ vae              VAE, LadderVAE, elbo_loss, importance_weighted_loss, posteriors
 autoregressive   PixelCNN, VQVAE, CodePrior
 diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance;
                  mean_flow_loss, consistency_tuning_loss
+                 variational_bound, flow_likelihood; null_space, posterior, posterior_sampling
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
@@ -39,6 +40,17 @@ from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity
+from jaxgen.models.diffusion.probability_flow import FlowLikelihood, flow_likelihood, flow_log_density
+from jaxgen.models.diffusion.restoration import (
+    Covariance,
+    Observation,
+    isotropic,
+    null_space,
+    observe,
+    posterior,
+    posterior_sampling,
+    tweedie,
+)
 from jaxgen.models.diffusion.schedule import (
     Schedule,
     Times,
@@ -51,6 +63,7 @@ from jaxgen.models.diffusion.schedule import (
 )
 from jaxgen.models.diffusion.solver import Process, Solver, ddim, dpm_solver_2m, euler, heun, solve
 from jaxgen.models.diffusion.stochastic import ancestral, churn, restart
+from jaxgen.models.diffusion.variational_bound import VariationalBound, variational_bound
 from jaxgen.models.diffusion.weight import (
     Weight,
     flow_matching_weight,
@@ -165,6 +178,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "Controls",
+    "Covariance",
     "Denoiser",
     "Diffusion",
     "DiscriminatorObjective",
@@ -173,6 +187,7 @@ __all__ = [
     "Encoded",
     "FeatureMaps",
     "Fields",
+    "FlowLikelihood",
     "Generate",
     "GeneratorObjective",
     "Grid",
@@ -183,6 +198,7 @@ __all__ = [
     "LatentModel",
     "Mask",
     "NoiseMapping",
+    "Observation",
     "Params",
     "PixelCNN",
     "Points",
@@ -203,6 +219,7 @@ __all__ = [
     "Task",
     "Times",
     "Transform",
+    "VariationalBound",
     "Weight",
     "adapt_probability",
     "adaptive_augment",
@@ -251,6 +268,8 @@ __all__ = [
     "features",
     "find_directions",
     "fixed_mask",
+    "flow_likelihood",
+    "flow_log_density",
     "flow_matching_weight",
     "forward",
     "generated_class_loss",
@@ -270,6 +289,7 @@ __all__ = [
     "interpolate",
     "interpolations",
     "inversion_loss",
+    "isotropic",
     "jitter_colour",
     "karras",
     "karras_by_time",
@@ -296,8 +316,12 @@ __all__ = [
     "multistep_consistency",
     "noise",
     "noise_levels",
+    "null_space",
+    "observe",
     "optimized_transfer_loss",
     "pixelcnn_loss",
+    "posterior",
+    "posterior_sampling",
     "principal_directions",
     "r1_loss",
     "r2_loss",
@@ -333,12 +357,14 @@ __all__ = [
     "traversals",
     "truncations",
     "turn",
+    "tweedie",
     "unguided",
     "uniform_grid",
     "uniform_times",
     "use_ema",
     "vamp_prior",
     "variance_exploding",
+    "variational_bound",
     "vector_quantized_loss",
     "velocity",
     "vqvae_sampler",

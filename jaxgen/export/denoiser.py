@@ -1,0 +1,93 @@
+"""A denoiser as one portable file: any solver, guidance or restoration runs outside of it, without model code.
+
+`denoiser.stablehlo` is a `jax.export` of (noised float32 [B, H, W, C], sigma float32 [B]) -> float32 [B, H, W, C] with
+the weights inside, for cpu, cuda and tpu and any B.  Whatever the schedule of its training, it is D(x; sigma) of Karras
+et al. (2022), https://arxiv.org/abs/2206.00364, section 2: E[image | x = image + sigma eps].  Outside, the schedule is
+`variance_exploding`.  A conditional denoiser takes the fields of its conditions too.  It can be differentiated once.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from jaxgen.core.condition import conditioning
+from jaxgen.core.image import ImageSpec
+from jaxgen.core.types import Array, Networks
+from jaxgen.export.stored import (
+    ConditionSpec,
+    Export,
+    ExportInfo,
+    by_field,
+    exportable,
+    field_arguments,
+    load_functions,
+    positional,
+    save_functions,
+)
+from jaxgen.io.files import AnyPath
+from jaxgen.models.diffusion.guidance import Denoiser
+from jaxgen.models.diffusion.model import per_image
+from jaxgen.models.diffusion.schedule import Schedule
+
+NAME = "denoiser"
+
+
+class ExportedDenoiser(NamedTuple):
+    """A denoiser read from a folder, the size of its images and its conditions by field.
+
+    `call` takes images with noise float32 [B, H, W, C], sigma float32 [B] and the fields [B, ...] by name.
+    """
+
+    spec: ImageSpec
+    call: Callable[[Array, Array, Mapping[str, Array]], Array]
+    conditions: Mapping[str, ConditionSpec] = {}
+
+
+def by_ratio(denoiser: Denoiser, schedule: Schedule) -> Denoiser:
+    """D(x; sigma), where x is x_t / alpha and sigma is sigma / alpha, from the denoiser of a schedule."""
+
+    def denoise(x: Array, sigma: Array, *condition: Array) -> Array:
+        t = schedule.time(sigma)
+        alpha, _ = schedule.coefficients(t)
+        return denoiser(per_image(alpha) * x, t, *condition)
+
+    return denoise
+
+
+def export_denoiser(denoiser: Callable[[Networks], Denoiser], schedule: Schedule) -> Export:
+    """Exports the denoiser of a schedule: `export_denoiser(use_ema(model.denoiser), model.schedule)`."""
+
+    def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
+        (batch,), conditions = export.symbolic_shape("B"), info.conditions
+        by_sigma = by_ratio(denoiser(exportable(networks)), schedule)
+
+        def denoise(noised: Array, sigma: Array, fields: Mapping[str, Array]) -> Array:
+            return by_sigma(noised, sigma, *conditioning(conditions, fields))
+
+        arguments = (
+            jax.ShapeDtypeStruct((batch, *info.spec), jnp.float32),
+            jax.ShapeDtypeStruct((batch,), jnp.float32),
+            *field_arguments(conditions, batch),
+        )
+        image = f"float32 [B, {', '.join(map(str, info.spec))}]"
+        inputs = {"noised": image, "sigma": "float32 [B]"}
+        for name, condition in conditions.items():
+            inputs[name] = f"{condition.dtype} [{', '.join(map(str, ('B', *condition.shape)))}]"
+        functions = {NAME: (positional(denoise, conditions), arguments)}
+        save_functions(folder, functions, info, gradients=(NAME,), inputs=inputs, output=image)
+
+    return write
+
+
+def load_denoiser(folder: AnyPath) -> ExportedDenoiser:
+    """The denoiser in a folder.
+
+    Raises:
+      InputError: there is none, it is damaged, or this JAX cannot read it.
+    """
+    functions, spec, conditions, _ = load_functions(folder, NAME, NAME)
+    return ExportedDenoiser(spec, by_field(functions[NAME], conditions), conditions)

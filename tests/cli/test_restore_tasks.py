@@ -1,0 +1,133 @@
+"""`restore --task`, as typed: several restorations of an image, by a run whose denoiser is exact."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgen import ImageSpec
+from jaxgen.cli import main as jaxgen
+from jaxgen.data.image_file import read_image
+from jaxgen.export import ExportInfo, export_denoiser
+from jaxgen.models import labels, linear
+from tests.models.exact_denoisers import gaussian_denoiser
+from tests.programs import loaded, run_here
+
+SPEC = ImageSpec(4, 6, 3)
+SIZE = 72
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of smooth grey images, narrow enough that none is clipped, with degraded images beside it."""
+    folder = tmp_path_factory.mktemp("run")
+    covariance = 0.02 * jnp.eye(SIZE) + 0.01
+    denoiser = gaussian_denoiser(linear(), jnp.zeros(SPEC), covariance)
+    export_denoiser(lambda networks: denoiser, linear())(folder / "denoiser", {}, ExportInfo(SPEC))
+    for name, shape in {"a": (4, 6, 3), "grey": (4, 6), "small": (2, 3, 3), "third": (1, 2, 3)}.items():
+        Image.fromarray(RNG.integers(100, 156, shape, np.uint8)).save(folder / f"{name}.png")
+    mask = np.full((4, 6), 255, np.uint8)
+    mask[1:3, 2:] = 0
+    Image.fromarray(mask).save(folder / "mask.png")
+    np.savez(folder / "many.npz", image=RNG.integers(100, 156, (2, *SPEC), np.uint8))
+    return folder
+
+
+def typed(run, monkeypatch, image, *options):
+    return run_here(monkeypatch, jaxgen, "restore", run, "--images", run / image, "--steps", 8, *options)
+
+
+def drawn(run, monkeypatch, out, image, *options):
+    assert typed(run, monkeypatch, image, "--out", out, *options) == 0
+    return loaded(out)["arr_0"]
+
+
+def test_known_pixels_stay_and_the_others_differ(run, tmp_path, monkeypatch):
+    task = ("--task", "inpaint", "--mask", run / "mask.png")
+    four = drawn(run, monkeypatch, tmp_path / "a.npz", "a.png", "--num", 4, *task)
+    image, known = read_image(run / "a.png"), read_image(run / "mask.png")[..., 0] > 0
+    assert four.shape == (4, *SPEC)
+    np.testing.assert_array_equal(four[:, known], np.broadcast_to(image[known], four[:, known].shape))
+    assert four[:, ~known].std(0).mean() > 3  # of about 0.15 of 127.5
+    # Restoration j is the same, however many there are.
+    two = drawn(run, monkeypatch, tmp_path / "b.npz", "a.png", "--num", 2, *task)
+    np.testing.assert_allclose(two, four[:2], atol=1)
+    many = drawn(run, monkeypatch, tmp_path / "c.npz", "many.npz", "--num", 3, *task)
+    assert many.shape == (6, *SPEC)
+    other = drawn(run, monkeypatch, tmp_path / "d.npz", "a.png", "--num", 2, "--seed", 1, *task)
+    assert (other != two).any()
+
+
+def test_large_images_have_the_means_of_the_small_one(run, tmp_path, monkeypatch):
+    three = drawn(run, monkeypatch, tmp_path / "a.npz", "small.png", "--num", 3, "--task", "super_resolve_x2")
+    means = three.reshape(3, 2, 2, 3, 2, 3).mean((2, 4))
+    # Each of the four pixels is rounded by at most a half.
+    assert (abs(means - read_image(run / "small.png")) <= 0.5).all()
+    assert three.std(0).max() > 3
+
+
+def test_colours_have_the_luma_of_the_grey_image(run, tmp_path, monkeypatch):
+    two = drawn(run, monkeypatch, tmp_path / "a.npz", "grey.png", "--num", 2, "--task", "colourise")
+    luma = (two * np.array([0.299, 0.587, 0.114])).sum(-1, keepdims=True)
+    assert (abs(luma - read_image(run / "grey.png")) <= 0.51).all()
+    assert np.ptp(two, axis=-1).max() > 3
+
+
+def test_noise_is_removed_as_the_posterior_says(run, tmp_path, monkeypatch):
+    many = drawn(run, monkeypatch, tmp_path / "a.npz", "a.png", "--num", 200, "--task", "denoise_0.2")
+    y = np.asarray(read_image(run / "a.png"), np.float64).ravel() / 127.5 - 1
+    covariance = 0.02 * np.eye(SIZE) + 0.01
+    gain = covariance @ np.linalg.inv(covariance + 0.04 * np.eye(SIZE))
+    deviation = np.sqrt(np.diag(covariance - gain @ covariance))
+    mean = many.reshape(200, -1).mean(0) / 127.5 - 1
+    # Eight steps of a solver of first order are good to about a tenth of the deviation.
+    assert (abs(mean - gain @ y) < deviation * (4.5 / np.sqrt(200) + 0.1)).all()
+
+
+def test_a_picture_has_a_row_for_each_image(run, tmp_path, monkeypatch):
+    out = tmp_path / "out.png"
+    assert typed(run, monkeypatch, "many.npz", "--num", 2, "--task", "denoise_0.2", "--out", out) == 0
+    height, width, _ = read_image(out).shape
+    # Two rows of three, enlarged, with a line between them.
+    assert height / (2 * SPEC.height) == pytest.approx(width / (3 * SPEC.width), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        ("a.png", ("--task", "sharpen"), "--task sharpen: expected inpaint, colourise, super_resolve_x2"),
+        ("a.png", ("--task", "denoise_0"), "--task denoise_0: expected"),
+        ("a.png", ("--task", "inpaint"), "inpaint takes a mask, other tasks none"),
+        ("a.png", ("--task", "denoise_0.2", "--mask", "{run}/mask.png"), "inpaint takes a mask, other tasks none"),
+        ("small.png", ("--task", "denoise_0.2"), "small.png are 2x3x3; "),
+        ("small.png", ("--task", "super_resolve_x3"), "or 3 times smaller"),
+        ("a.png", ("--task", "super_resolve_x4"), "A factor of 4 does not divide images of 4x6"),
+        ("a.png", ("--task", "denoise_0.2", "--num", "0"), "--num"),
+        ("a.png", (), "--steps belongs to --task"),
+    ],
+)
+def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, image, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert typed(run, monkeypatch, image, *(str(option).format(run=run) for option in options)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_that_cannot_restore_say_so(run, tmp_path, monkeypatch, capsys):
+    assert run_here(monkeypatch, jaxgen, "restore", run, "--images", run / "a.png") == 2
+    assert "is a diffusion run: give --task" in capsys.readouterr().err
+    assert typed(tmp_path, monkeypatch, run / "a.png", "--task", "denoise_0.2") == 2
+    assert "holds no denoiser" in capsys.readouterr().err
+    for name, spec, conditions, message in (
+        ("grey", ImageSpec(4, 6, 1), {}, "this run has images of one channel"),
+        ("labels", SPEC, labels(3), "This run is conditioned on label"),
+    ):
+        folder = tmp_path / name
+        export_denoiser(lambda networks: lambda x, t, *condition: x, linear())(
+            folder / "denoiser", {}, ExportInfo(spec, conditions)
+        )
+        assert typed(folder, monkeypatch, run / "grey.png", "--task", "colourise") == 2
+        assert message in capsys.readouterr().err
