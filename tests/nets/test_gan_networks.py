@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from jax import lax
+from jax import export, lax
 
 from jaxgen import ImageSpec, InputError
 from jaxgen.models import mix_styles
@@ -72,6 +72,15 @@ def test_groups_see_themselves_alone(groups):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     for gradient, theirs in zip(gradients, their_gradients, strict=True):
         np.testing.assert_allclose(gradient, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_groups_are_one_product_on_the_cpu_and_native_elsewhere():
+    kernel = normal(3, 3, 2, 8, seed=1)
+    gradient = jax.jit(jax.grad(lambda image: jnp.square(grouped_conv(image, kernel, 2)).sum()))
+    programs = {name: export.export(gradient, platforms=[name])(MAP).mlir_module() for name in ("cpu", "cuda", "tpu")}
+    for name, operations in programs.items():
+        assert ("feature_group_count = 2" in operations) == (name != "cpu")
+        assert ("stablehlo.dot_general" in operations) == (name == "cpu")
 
 
 def test_spectral_normalisation_divides_by_the_largest_singular_value():

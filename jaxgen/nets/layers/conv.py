@@ -85,15 +85,14 @@ def conv_transpose(image: Array, kernel: Array, strides: Pair = (1, 1), padding:
     def native(image, kernel):
         return lax.conv_transpose(image, kernel, strides, pads, dimension_numbers=LAYOUT)
 
-    if max(strides) > 1:
-        native = with_strided_gradient(native, strides, pads)
     if _is_empty(_enlarged(image.shape[1:3], kernel.shape[:2], strides, pads)):
         return native(image, kernel)
     product = partial(_in_float32, partial(_conv_transpose_product, strides=strides, pads=pads))
-    return lax.platform_dependent(image, kernel, cpu=product, default=native)
+    default = _with_strided_gradient(native, strides, pads) if max(strides) > 1 else native
+    return lax.platform_dependent(image, kernel, cpu=product, default=default)
 
 
-def with_strided_gradient(native: Operation, strides: Pair, pads: Pads) -> Operation:
+def _with_strided_gradient(native: Operation, strides: Pair, pads: Pads) -> Operation:
     """A transposed convolution whose weight gradient is that of a strided convolution."""
 
     def derivative(primals, tangents):

@@ -1,13 +1,15 @@
 """Maps [B, H, W, C] of half or twice the size, and the sizes of images that can be halved."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax.numpy as jnp
+from jax import lax
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
 from jaxgen.io.errors import InputError
-from jaxgen.nets.layers.conv import conv
+from jaxgen.nets.layers.conv import LAYOUT, conv
 
 SIDES = (*range(28, 128, 4), *range(128, 513, 16))
 """The sides of images that these networks draw."""
@@ -85,11 +87,22 @@ def smooth_downsample(image: Array) -> Array:
 def grouped_conv(image: Array, kernel: Array, groups: int) -> Array:
     """A grouped convolution: each of `groups` groups of channels sees only itself; kernel [h, w, C / groups, D].
 
-    The size stays.  The groups are the batch of one matrix product: XLA's CPU back end has no fast path for the weight
-    gradients of grouped convolutions.
+    The size stays.  On CPU the groups are the batch of one matrix product: XLA's CPU back end has no fast path for the
+    weight gradients of grouped convolutions.  GPU and TPU keep the native operation.
     """
     if groups == 1:
         return conv(image, kernel)
+
+    def native(image: Array, kernel: Array) -> Array:
+        return lax.conv_general_dilated(
+            image, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT, feature_group_count=groups
+        )
+
+    product = partial(_grouped_product, groups=groups)
+    return lax.platform_dependent(image, kernel, cpu=product, default=native)
+
+
+def _grouped_product(image: Array, kernel: Array, *, groups: int) -> Array:
     height, width, channels, features = kernel.shape
     batch, rows, columns, _ = image.shape
     pads = [(0, 0), *(((size - 1) // 2, size // 2) for size in (height, width)), (0, 0)]
