@@ -60,9 +60,7 @@ class DiT(nn.Module):
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool, noise_level: Array) -> Array:
         heads = max(1, self.width // HEAD_SIZE)
         if self.width % heads or self.width % 2:
-            raise ValueError(
-                f"DiT was given a width of {self.width}; expected an even number, above 127 a multiple of 64."
-            )
+            raise ValueError(f"DiT was given a width of {self.width}; expected an even multiple of its {heads} heads.")
         dense = partial(nn.Dense, dtype=self.dtype)
         patches = to_patches(image, self.patch)
         tokens = dense(self.width)(patches)
@@ -75,7 +73,7 @@ class DiT(nn.Module):
             Block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=nn.broadcast,
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=self.blocks,
         )
         tokens, _ = blocks(self.width, heads, self.dtype)(tokens, embedding)
