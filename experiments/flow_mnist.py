@@ -9,12 +9,12 @@ it.  With --classes the label conditions the network, and guidance strengthens t
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize
+from jaxgen import ImageSpec, InputError, chain, ema, minimize
 from jaxgen.export import export_controls
 from jaxgen.models import (
     Diffusion,
@@ -40,6 +40,8 @@ from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command,
 class Config(RunConfig):
     """Draw MNIST digits by flow matching with a diffusion transformer."""
 
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"guidance", "sample_steps"}
+
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
@@ -49,7 +51,8 @@ class Config(RunConfig):
     dropped: Annotated[float, Bounds(least=0, most=1)] = 0.1
     """Probability with which training drops an image's label, for guidance."""
     guidance: Annotated[float, Bounds(least=0)] = 1.0
-    """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the label."""
+    """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the label.  A finished run that
+    is started again with another scale, or another number of steps, exports its sampler anew."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, two evaluations of the network each."""
     patch: Count = 7
@@ -64,6 +67,8 @@ class Config(RunConfig):
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, and how to sample from it."""
+    if config.guidance != 1 and not config.classes:
+        raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
     conditions = labels(config.classes) if config.classes else {}
     model = Diffusion(
         network=DiT(config.patch, config.width, config.blocks, dtype=config.dtype),

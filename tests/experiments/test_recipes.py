@@ -9,18 +9,25 @@ from jaxgen import ImageSpec, make_step
 from jaxgen.training import first_state
 from tests.programs import ANY_DATA, ROOT, load_program
 
-CIFAR10_GAN, INPAINT, COLORIZE = (
-    ROOT / "experiments" / f"{name}.py" for name in ("gan_cifar10", "cnn_inpaint_mnist", "cnn_colorize_cifar10")
+CIFAR10_GAN, INPAINT, COLORIZE, FLOW = (
+    ROOT / "experiments" / f"{name}.py"
+    for name in ("gan_cifar10", "cnn_inpaint_mnist", "cnn_colorize_cifar10", "flow_mnist")
 )
 QUICK = [
     *((path, {}) for path in ANY_DATA if path != CIFAR10_GAN),
     (CIFAR10_GAN, {"classes": 3}),
     (CIFAR10_GAN, {"preset": "r3gan", "classes": 3}),
+    (FLOW, {"classes": 3, "guidance": 2.0}),
     *((INPAINT, {"task": task}) for task in ("complete", "denoise", "super_resolve_x2")),
 ]
 # What has fewer parts than one of the quick ones, or differs from it in a number, takes its time.
 LONG = [(CIFAR10_GAN, {}), (CIFAR10_GAN, {"preset": "r3gan"}), (INPAINT, {"task": "super_resolve_x4"})]
-GREY = {"gan_mnist", "vae_mnist", "cnn_inpaint_mnist"}  # quickly one of each family, whose others have the same layers
+GREY = {
+    "gan_mnist",
+    "vae_mnist",
+    "cnn_inpaint_mnist",
+    "flow_mnist",
+}  # quickly one of each family, whose others have the same layers
 
 CASES = [(*quick, 3) for quick in [*QUICK, (COLORIZE, {})]]
 CASES += [(path, {}, 1) for path in ANY_DATA if path.stem in GREY]

@@ -94,7 +94,7 @@ def test_the_flow_back_from_images_to_noise_returns_the_noise(solver):
 
     with float64():
         few, many = jax.device_get(jax.jit(lambda: (errors(16), errors(64)))())
-    assert many < 0.06
+    assert many < 0.1
     assert many < few / 3
 
 

@@ -74,9 +74,7 @@ class DiT(nn.Module):
     ) -> Array:
         heads = max(1, self.width // HEAD_SIZE)
         if self.width % heads or self.width % 2:
-            raise ValueError(
-                f"DiT was given a width of {self.width}; expected an even number, above 127 a multiple of 64."
-            )
+            raise ValueError(f"DiT was given a width of {self.width}; expected an even multiple of its {heads} heads.")
         if interval is not None and not self.intervals:
             raise ValueError("DiT was given an interval; expected intervals=True.")
         dense = partial(nn.Dense, dtype=self.dtype)
@@ -96,7 +94,7 @@ class DiT(nn.Module):
             Block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=nn.broadcast,
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=self.blocks,
         )
         tokens, _ = blocks(self.width, heads, self.dtype)(tokens, embedding)
