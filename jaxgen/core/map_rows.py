@@ -53,16 +53,19 @@ def map_rows(function: Callable[[PyTree, PyTree], PyTree]) -> RowMap:
 
     def mapped(shared: PyTree, rows: PyTree, *, size: int, what: str) -> PyTree:
         num = len(jax.tree.leaves(rows)[0])
-        devices = jax.local_devices()[: -(-num // size)]
+        devices = jax.local_devices()[: max(1, -(-num // size))]
         mesh, step = Mesh(np.array(devices), (ROWS,), axis_types=(AxisType.Auto,)), size * len(devices)
-        shared = jax.device_put(shared, NamedSharding(mesh, whole))
+        shared, each = jax.device_put(shared, NamedSharding(mesh, whole)), NamedSharding(mesh, split)
 
         def batch(start: int) -> PyTree:
             chosen = np.minimum(start + np.arange(step), num - 1)
-            return jax.device_put(jax.tree.map(lambda array: array[chosen], rows), NamedSharding(mesh, split))
+            return jax.device_put(jax.tree.map(lambda array: array[chosen], rows), each)
 
-        shapes = compiled.eval_shape(mesh, shared, batch(0))
-        results = jax.tree.map(lambda leaf: np.empty((num, *leaf.shape[1:]), leaf.dtype), shapes)
+        shapes = jax.tree.map(
+            lambda array: jax.ShapeDtypeStruct((step, *array.shape[1:]), array.dtype, sharding=each), rows
+        )
+        made = compiled.eval_shape(mesh, shared, shapes)
+        results = jax.tree.map(lambda leaf: np.empty((num, *leaf.shape[1:]), leaf.dtype), made)
 
         def compute(start: int) -> None:
             computed = jax.device_get(compiled(mesh, shared, batch(start)))

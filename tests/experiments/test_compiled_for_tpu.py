@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import jax
 import pytest
 
+from jaxgen import InputError
 from tests.programs import ROOT, load_program
 
 FOLDER = ROOT / "experiments" / "benchmarks"
@@ -86,3 +87,10 @@ def test_a_step_on_four_devices_reduces_gradients_and_nothing_else(tool, optimiz
     assert reduced.keys() == {"all-reduce"}
     # Besides the gradients, sums of metrics: some numbers.
     assert trained <= reduced["all-reduce"][1] < trained + 1024
+
+
+@pytest.mark.parametrize(("topology", "count"), [("v5e:2x2", 4), ("v5e:2x4", 8)])
+def test_more_devices_than_a_topology_has_are_refused(tool, topology, count):
+    assert len(tool.find_devices("tpu", topology, count)) == count
+    with pytest.raises(InputError, match=f"--devices {count + 1}: there are {count} in {topology}."):
+        tool.find_devices("tpu", topology, count + 1)
