@@ -6,7 +6,7 @@ gan              GAN, discriminator_loss, generator_loss, regularisers, augmenta
 vae              VAE, LadderVAE, elbo_loss, importance_weighted_loss, posteriors, priors
 autoregressive   PixelCNN, VQVAE, CodePrior
 diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance;
-                 variational_bound, flow_likelihood; null_space, posterior, posterior_sampling
+                 added_noise, variational_bound, flow_likelihood; null_space, posterior, posterior_sampling
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
@@ -25,6 +25,7 @@ from jaxgen.models.autoregressive.guidance import drop_condition, guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
 from jaxgen.models.autoregressive.pixelcnn import Complete, PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
+from jaxgen.models.diffusion.added_noise import added_noise
 from jaxgen.models.diffusion.grid import Grid, karras_grid, log_snr_grid, uniform_grid
 from jaxgen.models.diffusion.guidance import Denoiser, Guidance, autoguidance, classifier_free, unguided
 from jaxgen.models.diffusion.loss import denoising_loss
@@ -213,6 +214,7 @@ __all__ = [
     "adaptive_augment",
     "adaptive_instance_norm",
     "adversarial_game",
+    "added_noise",
     "along",
     "ancestral",
     "augment",
