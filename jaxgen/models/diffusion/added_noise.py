@@ -10,8 +10,8 @@ from jaxgen.models.diffusion.model import Diffusion, per_image
 def added_noise(model: Diffusion) -> Callable[[Networks], Denoiser]:
     """From networks to D(x; sigma), in the convention of Karras et al. (2022), section 2.
 
-    https://arxiv.org/abs/2206.00364.  x is x_t / alpha and sigma is sigma / alpha of the model's schedule: D is a denoiser
-    of `variance_exploding`.
+    https://arxiv.org/abs/2206.00364.  x is x_t / alpha and sigma is sigma / alpha of the model's schedule: D is a
+    denoiser of `variance_exploding`.
     """
 
     def bind(networks: Networks) -> Denoiser:
