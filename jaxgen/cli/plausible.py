@@ -18,15 +18,13 @@ from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.guidance import Denoiser
 from jaxgen.models.diffusion.restoration import null_space, observe, posterior
 from jaxgen.models.diffusion.schedule import variance_exploding
-from jaxgen.models.diffusion.solver import Process, solve
-from jaxgen.models.diffusion.stochastic import ancestral, draw_noise
+from jaxgen.models.diffusion.solver import Process, heun, solve
+from jaxgen.models.diffusion.stochastic import draw_noise
 from jaxgen.models.image_to_image.tasks import Task, colourise, inpaint, random_block, super_resolve
 from jaxgen.models.image_to_image.tasks import denoise as noisy
 
 EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), or denoise_0.5 (or another deviation)"
 GREY = colourise()
-ETA = 0.85
-"""The share of new noise in a step: Wang et al. (2023), https://arxiv.org/abs/2212.00490, section 4."""
 
 
 class Degradation(NamedTuple):
@@ -66,9 +64,9 @@ def draw_restorations(
 ) -> np.ndarray:
     """`num` restorations, uint8 [N, num, H, W, C], of each of degraded images uint8 [N, H, W, C].
 
-    Pixels are known where a mask uint8 [H, W, 1] is not 0.  Noiseless tasks are restored by `null_space`, so that what
-    is restored agrees with what is known, noisy ones by `posterior`.  Restoration j of image i depends on the seed, i,
-    j and the image alone.
+    Pixels are known where a mask uint8 [H, W, 1] is not 0.  The restorations are drawn by `posterior`; in noiseless
+    tasks `null_space` makes them agree exactly with what is known.  Restoration j of image i depends on the seed, i, j
+    and the image alone.
 
     Raises:
       InputError: the run needs conditions, or the images do not fit the task.
@@ -92,7 +90,7 @@ def draw_restorations(
         guided = _guided(denoise, degradation, to_float(degraded), known)
         process = Process(schedule, lambda x, t: guided(x, jnp.broadcast_to(t, x.shape[:1])), steps)
         noise = times[0] * draw_noise(keys[:, 0], to_float(degraded))
-        return to_uint8(solve(ancestral(ETA), process, noise, times, keys[:, 1]))
+        return to_uint8(solve(heun, process, noise, times, keys[:, 1]))
 
     size = min(BATCH, len(image))
 
@@ -108,6 +106,8 @@ def _guided(denoiser: Denoiser, degradation: Degradation, images: Array, known: 
     """The denoiser of what degraded images [B, H, W, C] could be of."""
     task, _, deviation = degradation
     mask = jnp.broadcast_to(jnp.asarray(known) > 0, (*images.shape[:3], 1))
+    observation = observe(task, images, mask, deviation=deviation)
+    guided = posterior(variance_exploding(), observation)(denoiser)
     if deviation:
-        return posterior(variance_exploding(), observe(task, images, mask, deviation=deviation))(denoiser)
-    return null_space(task, task.observation(images, mask), ImageSpec(*images.shape[1:]))(denoiser)
+        return guided
+    return null_space(task, observation.degraded, ImageSpec(*images.shape[1:]))(guided)

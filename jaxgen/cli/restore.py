@@ -8,7 +8,6 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
-from jaxgen.cli.plausible import EXPECTED, draw_restorations, read_task
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.image_file import read_image
 from jaxgen.data.masks import read_mask
@@ -43,8 +42,8 @@ class Restore:
     denoise_0.5 (or another standard deviation; black to white is 2)."""
     num: Annotated[int, Bounds(least=1, most=10_000)] = 1
     """How many plausible restorations of each image, with --task."""
-    steps: Annotated[int, Bounds(least=2, most=10_000)] = 64
-    """Steps of the solver, with --task."""
+    steps: Annotated[int, Bounds(least=2, most=10_000)] = 32
+    """Steps of the solver, with --task: more are slower and nearer to the model's distribution."""
     seed: Annotated[int, Bounds(least=0, most=2**32 - 1)] = 0
     """Other seeds draw other restorations, with --task."""
     out: UserPath = Path("restored.png")
@@ -67,7 +66,7 @@ def restore(options: Restore) -> None:
     if drawing := [name for name in ("num", "steps", "seed") if getattr(options, name) != getattr(Restore, name)]:
         raise InputError(f"--{drawing[0]} belongs to --task: an image-to-image run restores an image in one way.")
     if (options.run / "denoiser").is_dir():
-        raise InputError(f"{options.run} is a diffusion run: give --task, {EXPECTED}.")
+        raise InputError(f"{options.run} is a diffusion run: say what was done to the images by --task.")
     restorer = load_restorer(options.run / "restorer")
     images = _fitted(options, _read(options.images), restorer.spec)
     restored = restorer.restore(images, _mask(options, restorer.spec))
@@ -83,6 +82,8 @@ def restore(options: Restore) -> None:
 
 def _draw(options: Restore) -> None:
     """Draws several restorations of each image and writes them."""
+    from jaxgen.cli.plausible import draw_restorations, read_task
+
     degradation = read_task(options.task)
     denoiser = load_denoiser(options.run / "denoiser")
     images = _fitted(options, _read(options.images), denoiser.spec, factor=degradation.factor)

@@ -29,9 +29,6 @@ from jaxgen.export.stored import (
     save_functions,
 )
 from jaxgen.io.files import AnyPath
-from jaxgen.models.diffusion.guidance import Denoiser
-from jaxgen.models.diffusion.model import per_image
-from jaxgen.models.diffusion.schedule import Schedule
 
 NAME = "denoiser"
 
@@ -47,26 +44,15 @@ class ExportedDenoiser(NamedTuple):
     conditions: Mapping[str, ConditionSpec] = {}
 
 
-def by_ratio(denoiser: Denoiser, schedule: Schedule) -> Denoiser:
-    """D(x; sigma), where x is x_t / alpha and sigma is sigma / alpha, from the denoiser of a schedule."""
-
-    def denoise(x: Array, sigma: Array, *condition: Array) -> Array:
-        t = schedule.time(sigma)
-        alpha, _ = schedule.coefficients(t)
-        return denoiser(per_image(alpha) * x, t, *condition)
-
-    return denoise
-
-
-def export_denoiser(denoiser: Callable[[Networks], Denoiser], schedule: Schedule) -> Export:
-    """Exports the denoiser of a schedule: `export_denoiser(use_ema(model.denoiser), model.schedule)`."""
+def export_denoiser(denoiser: Callable[[Networks], Callable[..., Array]]) -> Export:
+    """Exports D(x; sigma): `export_denoiser(use_ema(added_noise(model)))`."""
 
     def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
         (batch,), conditions = export.symbolic_shape("B"), info.conditions
-        by_sigma = by_ratio(denoiser(exportable(networks)), schedule)
+        function = denoiser(exportable(networks))
 
         def denoise(noised: Array, sigma: Array, fields: Mapping[str, Array]) -> Array:
-            return by_sigma(noised, sigma, *conditioning(conditions, fields))
+            return function(noised, sigma, *conditioning(conditions, fields))
 
         arguments = (
             jax.ShapeDtypeStruct((batch, *info.spec), jnp.float32),

@@ -8,6 +8,7 @@ autoregressive   PixelCNN, VQVAE, CodePrior
 diffusion        Diffusion, denoising_loss; schedules, predictions, weights, solvers, time grids, guidance;
                  mean_flow_loss, consistency_tuning_loss
                  variational_bound, flow_likelihood; null_space, posterior, posterior_sampling
+                 added_noise, variational_bound, flow_likelihood; null_space, posterior, posterior_sampling
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
@@ -26,6 +27,7 @@ from jaxgen.models.autoregressive.guidance import drop_condition, guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
 from jaxgen.models.autoregressive.pixelcnn import Complete, PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
+from jaxgen.models.diffusion.added_noise import added_noise
 from jaxgen.models.diffusion.consistency import (
     NoiseMapping,
     consistency_function,
@@ -224,6 +226,7 @@ __all__ = [
     "adapt_probability",
     "adaptive_augment",
     "adaptive_instance_norm",
+    "added_noise",
     "adversarial_game",
     "along",
     "ancestral",

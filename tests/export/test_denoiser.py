@@ -7,8 +7,8 @@ import pytest
 
 from jaxgen import ImageSpec, InputError
 from jaxgen.export import ExportInfo, export_denoiser, load_denoiser
-from jaxgen.models import cosine, labels, linear, variance_exploding
-from tests.models.exact_denoisers import gaussian_denoiser, random_covariance
+from jaxgen.models import added_noise, cosine, labels, linear, variance_exploding
+from tests.models.exact_denoisers import exact_model, gaussian_denoiser, random_covariance
 
 SPEC = ImageSpec(2, 2, 1)
 MEAN, COVARIANCE = jnp.full(SPEC, 0.3), random_covariance(jax.random.key(0), 4)
@@ -17,8 +17,8 @@ X, SIGMA = jax.random.normal(jax.random.key(1), (3, *SPEC)), jnp.array([0.1, 1.0
 
 @pytest.mark.parametrize("schedule", [linear(), cosine(), variance_exploding()], ids=["linear", "cosine", "exploding"])
 def test_a_denoiser_of_any_schedule_is_exported_as_that_of_added_noise(schedule, tmp_path):
-    trained = gaussian_denoiser(schedule, MEAN, COVARIANCE)
-    export_denoiser(lambda networks: trained, schedule)(tmp_path, {}, ExportInfo(SPEC))
+    model = exact_model(gaussian_denoiser(schedule, MEAN, COVARIANCE), SPEC, schedule)
+    export_denoiser(added_noise(model))(tmp_path, {}, ExportInfo(SPEC))
     exported = load_denoiser(tmp_path)
     assert exported.spec == SPEC
     exact = gaussian_denoiser(variance_exploding(), MEAN, COVARIANCE)
@@ -34,7 +34,7 @@ def test_the_condition_reaches_an_exported_denoiser(tmp_path):
     def conditioned(x, t, label):
         return x * 0 + label.argmax(-1)[:, None, None, None]
 
-    export_denoiser(lambda networks: conditioned, linear())(tmp_path, {}, ExportInfo(SPEC, labels(5)))
+    export_denoiser(lambda networks: conditioned)(tmp_path, {}, ExportInfo(SPEC, labels(5)))
     exported = load_denoiser(tmp_path)
     assert exported.conditions["label"].classes == 5
     drawn = exported.call(X, SIGMA, {"label": jnp.array([4, 0, 2], jnp.int32)})

@@ -1,7 +1,10 @@
-"""Denoisers that are known exactly, and a network that is one."""
+"""Denoisers that are known exactly, and models of them."""
 
 import jax
 import jax.numpy as jnp
+
+from jaxgen import ImageSpec
+from jaxgen.models import Diffusion
 
 
 def gaussian_denoiser(schedule, mean, covariance):
@@ -33,3 +36,14 @@ def random_covariance(key, size, least=0.1):
     """A covariance [size, size] that is far from diagonal."""
     factors = jax.random.normal(key, (size, size)) / jnp.sqrt(size)
     return factors @ factors.T + least * jnp.eye(size)
+
+
+class Exact(Diffusion):
+    """A model with a denoiser that needs no network: `network` is it."""
+
+    def denoiser(self, networks):
+        return self.network
+
+
+def exact_model(denoiser, spec, schedule, **options):
+    return Exact(denoiser, ImageSpec(*spec), schedule, **options)

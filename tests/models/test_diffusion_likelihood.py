@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import ImageSpec, InputError
+from jaxgen import InputError
 from jaxgen.evaluation import measure_bound, measure_flow
-from jaxgen.models import Diffusion, cosine, flow_likelihood, labels, linear, variance_exploding, variational_bound
+from jaxgen.models import cosine, flow_likelihood, labels, linear, variance_exploding, variational_bound
 from jaxgen.models.diffusion.grid import log_snr_grid
 from jaxgen.models.diffusion.probability_flow import CELL, flow_log_density, random_signs, unit_vectors
-from tests.models.exact_denoisers import discrete_denoiser, gaussian_denoiser, random_covariance
+from tests.models.exact_denoisers import discrete_denoiser, exact_model, gaussian_denoiser, random_covariance
 from tests.programs import float64
 
 SCHEDULES = {"linear": linear(), "cosine": cosine(), "variance exploding": variance_exploding(1e5)}
@@ -22,17 +22,6 @@ X = jax.random.normal(jax.random.key(2), (5, 1, SIZE, 1))
 GREY = jnp.array([0, 85, 170, 255], jnp.uint8)
 PAIRS = jnp.stack(jnp.meshgrid(GREY, GREY, indexing="ij"), -1).reshape(16, 1, 2, 1)
 PROBABILITIES = jax.random.dirichlet(jax.random.key(3), jnp.full(16, 0.5))
-
-
-class Exact(Diffusion):
-    """A model with a denoiser that needs no network: `network` is it."""
-
-    def denoiser(self, networks):
-        return self.network
-
-
-def exact_model(denoiser, spec, schedule, **options):
-    return Exact(denoiser, ImageSpec(*spec), schedule, **options)
 
 
 def density(x, mean, covariance):
