@@ -22,18 +22,20 @@ import tyro
 from jaxgen import Array, ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.export import export_sampler
 from jaxgen.models import (
+    ema_warmup,
+    labels,
+    use_ema,
+)
+from jaxgen.models.diffusion import (
     Diffusion,
     clean,
     consistency_tuning_loss,
-    ema_warmup,
     flow_matching_weight,
-    labels,
     linear,
     logit_normal_times,
     multistep_consistency,
     noise_levels,
     sigmoid_mapping,
-    use_ema,
 )
 from jaxgen.nets import DiT
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run

@@ -22,18 +22,20 @@ import tyro
 from jaxgen import Array, ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.export import export_sampler
 from jaxgen.models import (
-    Diffusion,
     drop_condition,
     ema_warmup,
+    labels,
+    use_ema,
+)
+from jaxgen.models.diffusion import (
+    Diffusion,
     heun,
     karras_by_time,
-    labels,
     linear,
     logit_normal_times,
     mean_flow_loss,
     mean_flow_sampler,
     uniform_grid,
-    use_ema,
 )
 from jaxgen.nets import DiT
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run

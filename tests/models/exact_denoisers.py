@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen import ImageSpec
-from jaxgen.models import Diffusion
+from jaxgen.models.diffusion import (
+    Diffusion,
+)
 
 
 def gaussian_denoiser(schedule, mean, covariance):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgen import Context, ImageSpec
-from jaxgen.models import (
+from jaxgen.models.diffusion import (
     Diffusion,
     clean,
     consistency_function,

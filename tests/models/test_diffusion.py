@@ -11,11 +11,14 @@ import pytest
 from jaxgen import Context, ImageSpec, add, chain, ema, minimize
 from jaxgen.core.condition import labels
 from jaxgen.models import (
+    drop_condition,
+    use_ema,
+)
+from jaxgen.models.diffusion import (
     Diffusion,
     clean,
     cosine,
     denoising_loss,
-    drop_condition,
     flow_matching_weight,
     karras,
     karras_weight,
@@ -27,7 +30,6 @@ from jaxgen.models import (
     sigmoid_weight,
     uniform_grid,
     uniform_times,
-    use_ema,
     variance_exploding,
     velocity,
 )

@@ -9,23 +9,25 @@ import pytest
 
 from jaxgen import ImageSpec, InputError
 from jaxgen.models import (
-    Observation,
     Task,
-    ancestral,
     colourise,
-    cosine,
     denoise,
+    inpaint,
+    random_block,
+    super_resolve,
+)
+from jaxgen.models.diffusion import (
+    Observation,
+    ancestral,
+    cosine,
     dpm_solver_2m,
     heun,
-    inpaint,
     isotropic,
     linear,
     null_space,
     observe,
     posterior,
     posterior_sampling,
-    random_block,
-    super_resolve,
     variance_exploding,
 )
 from jaxgen.models.diffusion.grid import log_snr_grid

@@ -8,6 +8,10 @@ import pytest
 from jaxgen import ImageSpec
 from jaxgen.core.condition import conditioning, features, labels
 from jaxgen.models import (
+    image_keys,
+    interpolations,
+)
+from jaxgen.models.diffusion import (
     Diffusion,
     ancestral,
     autoguidance,
@@ -17,8 +21,6 @@ from jaxgen.models import (
     dpm_solver_2m,
     euler,
     heun,
-    image_keys,
-    interpolations,
     uniform_grid,
     variance_exploding,
 )

@@ -13,10 +13,12 @@ from jaxgen import Context, ImageSpec
 from jaxgen.core.condition import labels
 from jaxgen.core.objective import stream
 from jaxgen.models import (
+    drop_condition,
+)
+from jaxgen.models.diffusion import (
     Diffusion,
     cosine,
     denoising_loss,
-    drop_condition,
     heun,
     karras_by_time,
     linear,

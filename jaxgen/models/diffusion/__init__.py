@@ -1,1 +1,126 @@
-"""Diffusion models and flow matching."""
+"""Diffusion models and flow matching.
+
+models        Diffusion, denoising_loss, mean_flow_loss, consistency_tuning_loss
+schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times
+predictions   velocity, noise, clean, karras
+weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weight
+solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency, mean_flow_sampler
+time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
+guidance      classifier_free, autoguidance, unguided
+restoration   null_space, posterior, posterior_sampling, of what is observed: observe
+likelihood    variational_bound, flow_likelihood
+"""
+
+from jaxgen.models.diffusion.added_noise import added_noise
+from jaxgen.models.diffusion.consistency import (
+    NoiseMapping,
+    consistency_function,
+    consistency_tuning_loss,
+    multistep_consistency,
+    noise_levels,
+    sigmoid_mapping,
+)
+from jaxgen.models.diffusion.grid import Grid, karras_grid, log_snr_grid, uniform_grid
+from jaxgen.models.diffusion.guidance import Denoiser, Guidance, autoguidance, classifier_free, unguided
+from jaxgen.models.diffusion.loss import denoising_loss
+from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
+from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity
+from jaxgen.models.diffusion.probability_flow import FlowLikelihood, flow_likelihood, flow_log_density
+from jaxgen.models.diffusion.restoration import (
+    Covariance,
+    Observation,
+    isotropic,
+    null_space,
+    observe,
+    posterior,
+    posterior_sampling,
+    tweedie,
+)
+from jaxgen.models.diffusion.schedule import (
+    Schedule,
+    Times,
+    cosine,
+    linear,
+    log_normal_times,
+    logit_normal_times,
+    uniform_times,
+    variance_exploding,
+)
+from jaxgen.models.diffusion.solver import Process, Solver, ddim, dpm_solver_2m, euler, heun, solve
+from jaxgen.models.diffusion.stochastic import ancestral, churn, restart
+from jaxgen.models.diffusion.variational_bound import VariationalBound, variational_bound
+from jaxgen.models.diffusion.weight import (
+    Weight,
+    flow_matching_weight,
+    karras_weight,
+    min_snr_weight,
+    sigmoid_weight,
+)
+
+__all__ = [
+    "Covariance",
+    "Denoiser",
+    "Diffusion",
+    "FlowLikelihood",
+    "Grid",
+    "Guidance",
+    "NoiseMapping",
+    "Observation",
+    "Prediction",
+    "Process",
+    "Scaling",
+    "Schedule",
+    "Solver",
+    "Times",
+    "VariationalBound",
+    "Weight",
+    "added_noise",
+    "ancestral",
+    "autoguidance",
+    "average_velocity",
+    "churn",
+    "classifier_free",
+    "clean",
+    "consistency_function",
+    "consistency_tuning_loss",
+    "cosine",
+    "ddim",
+    "denoising_loss",
+    "dpm_solver_2m",
+    "euler",
+    "flow_likelihood",
+    "flow_log_density",
+    "flow_matching_weight",
+    "heun",
+    "isotropic",
+    "karras",
+    "karras_by_time",
+    "karras_grid",
+    "karras_weight",
+    "linear",
+    "log_normal_times",
+    "log_snr_grid",
+    "logit_normal_times",
+    "mean_flow_loss",
+    "mean_flow_sampler",
+    "min_snr_weight",
+    "multistep_consistency",
+    "noise",
+    "noise_levels",
+    "null_space",
+    "observe",
+    "posterior",
+    "posterior_sampling",
+    "restart",
+    "sigmoid_mapping",
+    "sigmoid_weight",
+    "solve",
+    "tweedie",
+    "unguided",
+    "uniform_grid",
+    "uniform_times",
+    "variance_exploding",
+    "variational_bound",
+    "velocity",
+]
