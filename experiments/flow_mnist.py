@@ -16,21 +16,16 @@ import tyro
 
 from jaxgen import ImageSpec, InputError, chain, ema, minimize
 from jaxgen.export import export_controls
-from jaxgen.models import (
-    Diffusion,
+from jaxgen.models import Diffusion, denoising_loss, drop_condition, ema_warmup, labels, use_ema
+from jaxgen.models.diffusion import (
     classifier_free,
     clean,
-    denoising_loss,
-    drop_condition,
-    ema_warmup,
     flow_matching_weight,
     heun,
-    labels,
     linear,
     logit_normal_times,
     unguided,
     uniform_grid,
-    use_ema,
 )
 from jaxgen.nets import DiT
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run

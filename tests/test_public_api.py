@@ -11,6 +11,7 @@ import jaxgen.evaluation
 import jaxgen.export
 import jaxgen.losses
 import jaxgen.models
+import jaxgen.models.diffusion
 import jaxgen.nets
 import jaxgen.training
 from jaxgen.export import load_controls, load_restorer, load_sampler, load_stylizer
@@ -25,6 +26,7 @@ PACKAGES = [
     jaxgen.export,
     jaxgen.losses,
     jaxgen.models,
+    jaxgen.models.diffusion,
     jaxgen.nets,
     jaxgen.training,
 ]

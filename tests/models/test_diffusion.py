@@ -10,12 +10,10 @@ import pytest
 
 from jaxgen import Context, ImageSpec, add, chain, ema, minimize
 from jaxgen.core.condition import labels
-from jaxgen.models import (
-    Diffusion,
+from jaxgen.models import Diffusion, denoising_loss, drop_condition, use_ema
+from jaxgen.models.diffusion import (
     clean,
     cosine,
-    denoising_loss,
-    drop_condition,
     flow_matching_weight,
     karras,
     karras_weight,
@@ -27,7 +25,6 @@ from jaxgen.models import (
     sigmoid_weight,
     uniform_grid,
     uniform_times,
-    use_ema,
     variance_exploding,
     velocity,
 )

@@ -7,8 +7,8 @@ import pytest
 
 from jaxgen import ImageSpec
 from jaxgen.core.condition import conditioning, features, labels
-from jaxgen.models import (
-    Diffusion,
+from jaxgen.models import Diffusion, image_keys, interpolations
+from jaxgen.models.diffusion import (
     ancestral,
     autoguidance,
     churn,
@@ -17,8 +17,6 @@ from jaxgen.models import (
     dpm_solver_2m,
     euler,
     heun,
-    image_keys,
-    interpolations,
     uniform_grid,
     variance_exploding,
 )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.models import (
+from jaxgen.models.diffusion import (
     ancestral,
     churn,
     cosine,
