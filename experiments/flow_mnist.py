@@ -15,18 +15,12 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, InputError, chain, ema, minimize
-from jaxgen.export import export_controls
-from jaxgen.models import (
-    drop_condition,
-    ema_warmup,
-    labels,
-    use_ema,
-)
+from jaxgen.export import export_controls, export_denoiser
+from jaxgen.models import Diffusion, denoising_loss, drop_condition, ema_warmup, labels, use_ema
 from jaxgen.models.diffusion import (
-    Diffusion,
+    added_noise,
     classifier_free,
     clean,
-    denoising_loss,
     flow_matching_weight,
     heun,
     linear,
@@ -94,7 +88,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         networks=partial(model.init, spec=spec),
         update=update,
         sampler=use_ema(model.sampler()),
-        exports={"controls": export_controls(use_ema(model.controls))},
+        exports={
+            "controls": export_controls(use_ema(model.controls)),
+            "denoiser": export_denoiser(use_ema(added_noise(model))),
+        },
     )
 
 

@@ -12,6 +12,7 @@ import tyro
 import jaxgen
 from jaxgen import data, evaluation, export, losses, models, nets, training
 from jaxgen.cli import read
+from jaxgen.models import diffusion
 from jaxgen.training.config import require_bounds
 from tests.programs import ROOT, load_program
 
@@ -44,7 +45,7 @@ LINKS = sorted(
     for page, text in PROSE.items()
     for link in set(re.findall(r"\]\((?!https?:)([^)]+)\)", text) + re.findall(r'src="([^"]+)"', text))
 )
-PACKAGES = (jaxgen, data, evaluation, export, losses, models, nets, training)
+PACKAGES = (jaxgen, data, evaluation, export, losses, models, diffusion, nets, training)
 PUBLIC = {name for package in PACKAGES for name in package.__all__}
 
 

@@ -5,6 +5,7 @@ conditions       labels, features, images, text; drop_condition, guided
 gan              GAN, discriminator_loss, generator_loss, regularisers, augmentation, share_images
 vae              VAE, LadderVAE, elbo_loss, importance_weighted_loss, posteriors, priors
 autoregressive   PixelCNN, VQVAE, CodePrior
+diffusion        Diffusion, denoising_loss; schedules, predictions, solvers, guidance in `jaxgen.models.diffusion`
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
@@ -23,6 +24,8 @@ from jaxgen.models.autoregressive.guidance import drop_condition, guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
 from jaxgen.models.autoregressive.pixelcnn import Complete, PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
+from jaxgen.models.diffusion.loss import denoising_loss
+from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.models.ema import ema_networks, ema_warmup, use_ema
 from jaxgen.models.gan.augmentation import (
     adapt_probability,
@@ -130,6 +133,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "Controls",
+    "Diffusion",
     "DiscriminatorObjective",
     "Draw",
     "DrawLatent",
@@ -176,6 +180,7 @@ __all__ = [
     "crop",
     "cut_out",
     "denoise",
+    "denoising_loss",
     "diagonal_gaussian",
     "differentiable_augment",
     "discriminator_loss",

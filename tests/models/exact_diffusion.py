@@ -4,10 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgen.models.diffusion import (
-    Process,
-    solve,
-)
+from jaxgen.models.diffusion import Process, solve
 
 MEAN, DEVIATION = 0.3, 0.5
 

@@ -10,15 +10,10 @@ import pytest
 
 from jaxgen import Context, ImageSpec, add, chain, ema, minimize
 from jaxgen.core.condition import labels
-from jaxgen.models import (
-    drop_condition,
-    use_ema,
-)
+from jaxgen.models import Diffusion, denoising_loss, drop_condition, use_ema
 from jaxgen.models.diffusion import (
-    Diffusion,
     clean,
     cosine,
-    denoising_loss,
     flow_matching_weight,
     karras,
     karras_weight,

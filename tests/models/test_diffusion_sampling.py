@@ -7,12 +7,8 @@ import pytest
 
 from jaxgen import ImageSpec
 from jaxgen.core.condition import conditioning, features, labels
-from jaxgen.models import (
-    image_keys,
-    interpolations,
-)
+from jaxgen.models import Diffusion, image_keys, interpolations
 from jaxgen.models.diffusion import (
-    Diffusion,
     ancestral,
     autoguidance,
     churn,
