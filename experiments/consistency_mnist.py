@@ -21,11 +21,7 @@ import tyro
 
 from jaxgen import Array, ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.export import export_sampler
-from jaxgen.models import (
-    ema_warmup,
-    labels,
-    use_ema,
-)
+from jaxgen.models import ema_warmup, labels, use_ema
 from jaxgen.models.diffusion import (
     Diffusion,
     clean,

@@ -21,12 +21,7 @@ import tyro
 
 from jaxgen import Array, ImageSpec, Networks, chain, ema, minimize, to_uint8
 from jaxgen.export import export_sampler
-from jaxgen.models import (
-    drop_condition,
-    ema_warmup,
-    labels,
-    use_ema,
-)
+from jaxgen.models import drop_condition, ema_warmup, labels, use_ema
 from jaxgen.models.diffusion import (
     Diffusion,
     heun,

@@ -1,5 +1,6 @@
 """`python -m jaxgen sample`: images drawn from a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +9,9 @@ import numpy as np
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
+from jaxgen.cli.solving import SolverName, Solving, draw_by_solver, require_solving
 from jaxgen.data.class_names import listed
-from jaxgen.export import load_sampler
+from jaxgen.export import ExportedSampler, load_denoiser, load_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError, enough_memory
 from jaxgen.io.pictures import EMPTY, save_grid
@@ -29,6 +31,13 @@ class Sample(DrawOptions):
     images: str = ""
     """A folder of images or an archive (.npz, .npy, .zip, .tar, .tar.gz) that condition the drawn images in turn.  For
     image-to-image runs."""
+    solver: SolverName | None = None
+    """For a diffusion run: the solver that draws, with any of the next two; by default the run's own draws."""
+    steps: Annotated[int, Bounds(least=1, most=10_000)] | None = None
+    """For a diffusion run: the solver's steps, 16 by default; heun evaluates the network twice in each."""
+    guidance: Annotated[float, Bounds(least=0)] | None = None
+    """For a diffusion run with conditions: the scale of classifier-free guidance; 0 ignores the condition, 1 follows
+    it, more strengthens it.  Training must have dropped the condition now and then."""
     out: UserPath = Path("samples.png")
     """An .npz (`arr_0` uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label or
     caption."""
@@ -50,7 +59,7 @@ def sample(options: Sample) -> None:
     with enough_memory(f"--num {options.num}"):
         sampler.require_memory(options.num)
         fields = fields_from_options(options, sampler, options.num, images=options.images)
-        images = sampler.draw(options.seed, options.num, fields=fields)
+        images = _draw(options, sampler, fields)
     label = fields.get("label")
     with writing(options.out):
         if options.out.suffix == ".png":
@@ -59,6 +68,19 @@ def sample(options: Sample) -> None:
             save_archive(options.out, images, label)
     drawn = "" if label is None else _names(sampler.conditions["label"].class_names, label)
     say(f"{options.num:,} images in {options.out}{drawn}")
+
+
+def _draw(options: Sample, sampler: ExportedSampler, fields: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The images uint8 [num, H, W, C], drawn by the run's sampler or, if an option asks for it, by another solver."""
+    asked = {name: value for name in Solving._fields if (value := getattr(options, name)) is not None}
+    if not asked:
+        return sampler.draw(options.seed, options.num, fields=fields)
+    name, value = next(iter(asked.items()))
+    if not (options.run / "denoiser").is_dir():
+        raise InputError(f"--{name} {value}: {options.run} is no diffusion run, or exports no denoiser.")
+    denoiser, how = load_denoiser(options.run / "denoiser"), Solving(**asked)
+    require_solving(how, denoiser)
+    return draw_by_solver(denoiser, how, options.seed, options.num, fields)
 
 
 def _names(class_names: tuple[str, ...], label: np.ndarray) -> str:

@@ -9,13 +9,8 @@ from jaxgen import ImageSpec
 from jaxgen.cli import main as jaxgen
 from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, export_denoiser, save_grid
-from jaxgen.models import (
-    labels,
-)
-from jaxgen.models.diffusion import (
-    added_noise,
-    linear,
-)
+from jaxgen.models import labels
+from jaxgen.models.diffusion import added_noise, linear
 from tests.models.exact_denoisers import exact_model, gaussian_denoiser
 from tests.programs import loaded, run_here
 

@@ -4,9 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen import ImageSpec
-from jaxgen.models.diffusion import (
-    Diffusion,
-)
+from jaxgen.models.diffusion import Diffusion
 
 
 def gaussian_denoiser(schedule, mean, covariance):

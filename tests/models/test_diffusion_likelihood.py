@@ -7,16 +7,8 @@ import pytest
 
 from jaxgen import InputError
 from jaxgen.evaluation import measure_bound, measure_flow
-from jaxgen.models import (
-    labels,
-)
-from jaxgen.models.diffusion import (
-    cosine,
-    flow_likelihood,
-    linear,
-    variance_exploding,
-    variational_bound,
-)
+from jaxgen.models import labels
+from jaxgen.models.diffusion import cosine, flow_likelihood, linear, variance_exploding, variational_bound
 from jaxgen.models.diffusion.grid import log_snr_grid
 from jaxgen.models.diffusion.probability_flow import CELL, flow_log_density, random_signs, unit_vectors
 from tests.models.exact_denoisers import discrete_denoiser, exact_model, gaussian_denoiser, random_covariance

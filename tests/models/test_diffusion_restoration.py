@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgen import ImageSpec, InputError
-from jaxgen.models import (
-    Task,
-    colourise,
-    denoise,
-    inpaint,
-    random_block,
-    super_resolve,
-)
+from jaxgen.models import Task, colourise, denoise, inpaint, random_block, super_resolve
 from jaxgen.models.diffusion import (
     Observation,
     ancestral,

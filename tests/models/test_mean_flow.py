@@ -12,9 +12,7 @@ import pytest
 from jaxgen import Context, ImageSpec
 from jaxgen.core.condition import labels
 from jaxgen.core.objective import stream
-from jaxgen.models import (
-    drop_condition,
-)
+from jaxgen.models import drop_condition
 from jaxgen.models.diffusion import (
     Diffusion,
     cosine,
