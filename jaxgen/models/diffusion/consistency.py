@@ -38,7 +38,7 @@ def consistency_tuning_loss(model: Diffusion, mapping: NoiseMapping, weight: Wei
     """The loss (1) at stratified times, averaged over the batch; the default weight is `karras_weight()`.
 
     The distance d of an image is sqrt(|.|^2 + c^2) - c with c = 0.00054 sqrt(H W C): Song and Dhariwal (2023),
-    https://arxiv.org/abs/2310.14189, section 3.3.  Both evaluations have the same dropout.
+    https://arxiv.org/abs/2310.14189, the Pseudo-Huber metric.  Both evaluations have the same dropout.
 
     The metrics `mse_noise_25`, ... are the mean square differences of (1) where noise is up to 25%, ... of the sum of
     alpha and sigma.
@@ -84,7 +84,7 @@ def consistency_function(
 
 
 def sigmoid_mapping(doubling: int, *, q: float = 2.0, k: float = 8.0, b: float = 1.0) -> NoiseMapping:
-    """R / t = max(0, 1 - n(t) / q^a) with n(t) = 1 + k sigmoid(-b t): the paper's section 3.2.
+    """R / t = max(0, 1 - n(t) / q^a) with n(t) = 1 + k sigmoid(-b t): the paper's mapping function.
 
     The stage a begins at 1 and grows by one every `doubling` steps, so that the steps from r to t shrink by q.
 

@@ -36,7 +36,7 @@ def karras_grid(steps: int, *, least: float = 0.002, most: float = 80.0, rho: fl
 
 
 def log_snr_grid(steps: int, *, least: float = 0.002, most: float = 80.0) -> Grid:
-    """Equal steps of log(alpha / sigma): Lu et al. (2022), https://arxiv.org/abs/2211.01095, section 6.
+    """Equal steps of log(alpha / sigma), as in DPM-Solver: Lu et al. (2022), https://arxiv.org/abs/2206.00927.
 
     Raises:
       ValueError: fewer than two steps.

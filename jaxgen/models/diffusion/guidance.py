@@ -32,8 +32,8 @@ def classifier_free(
 ) -> Guidance:
     """(1) from the null condition to the condition: Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.
 
-    Their equation (6) with a weight of w - 1.  Outside an `interval` of times the scale is 1: Kynkäänniemi et al.
-    (2024), https://arxiv.org/abs/2404.07724, equation (5).  A `negative` condition, conditioning inputs [1, ...] or
+    Section 3.2 there, with a weight of w - 1.  Outside an `interval` of times the scale is 1: Kynkäänniemi et al.
+    (2024), https://arxiv.org/abs/2404.07724, equation (6).  A `negative` condition, conditioning inputs [1, ...] or
     [B, ...], replaces the null condition.
 
     Raises:
@@ -66,7 +66,7 @@ def classifier_free(
 def autoguidance(worse: Denoiser, scale: float) -> Guidance:
     """(1) from a worse denoiser, such as a smaller or less trained one, with the same condition.
 
-    Karras et al. (2024), https://arxiv.org/abs/2406.02507, equation (4).
+    Karras et al. (2024), https://arxiv.org/abs/2406.02507, equation (3).
 
     Raises:
       ValueError: the scale is not a finite number of at least 0.

@@ -2,8 +2,8 @@
 
 With f the right side of the ODE, (1) of `solver`, and x(t) its path from an image x to noise,
 
-    (1) log p(x) = log N(x(T); 0, sigma_T^2 I) + int div f(x(t), t) dt     Song et al. (2021), equation (39)
-    (2) div f = E[v . (df / dx) v],    v of random signs                    ibid., equation (40)
+    (1) log p(x) = log N(x(T); 0, sigma_T^2 I) + int div f(x(t), t) dt     Song et al. (2021), section 4.3
+    (2) div f = E[v . (df / dx) v],    v of random signs                    ibid.
 
 https://arxiv.org/abs/2011.13456.  (2) is Hutchinson's estimator; it is exact as the mean over the unit vectors, each
 times the square root of their number.  The path begins at the first time of the grid, where the noise is so little that
@@ -12,7 +12,7 @@ the density of x_t / alpha stands for that of the image.
 A density can be compared with probabilities of discrete images only through (3), where u is uniform over the cell of
 a level, whose sides are h:
 
-    (3) -log P(x) <= -E[log p(x + u)] - H W C log h                         Theis et al. (2016), equation (2)
+    (3) -log P(x) <= -E[log p(x + u)] - H W C log h                         Theis et al. (2016), section 3.1
 
 https://arxiv.org/abs/1511.01844.  It is the bound for uint8 images; black and white ones have levels too far apart.
 """

@@ -3,8 +3,8 @@
     (1) x_t = alpha(t) x_0 + sigma(t) eps,    eps ~ N(0, I),    t from 0 (the image) to `end` (nearly pure noise)
 
 The ratio sigma / alpha determines a schedule up to the scale of x_t and the speed of t: Karras et al. (2022),
-https://arxiv.org/abs/2206.00364, appendix C.  A model of one schedule has therefore the same probability flow as one of
-another at the same ratio.  Times are float32 of any shape.
+https://arxiv.org/abs/2206.00364, equation (4).  A model of one schedule has therefore the same probability flow as one
+of another at the same ratio.  Times are float32 of any shape.
 """
 
 import math
@@ -50,7 +50,7 @@ def uniform_times(end: float = 1.0) -> Times:
 
 
 def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
-    """Times whose logits are normal: Esser et al. (2024), https://arxiv.org/abs/2403.03206, equation (19)."""
+    """Times whose logits are normal: Esser et al. (2024), https://arxiv.org/abs/2403.03206, section 3.1."""
     return lambda probability: jax.nn.sigmoid(mean + std * jax.scipy.stats.norm.ppf(probability))
 
 

@@ -79,7 +79,7 @@ def restart(solver: Solver, start: float, end: float, *, repeats: int = 1, steps
     """The solver, which returns to the time `start` as soon as it has reached the time `end`, a number of times.
 
     Noise takes the images back, and `steps` equal steps forth again: Xu et al. (2023),
-    https://arxiv.org/abs/2306.14878, algorithm 1.
+    https://arxiv.org/abs/2306.14878, algorithm 2.
 
     Raises:
       ValueError: `start` is not above `end`, or fewer than one repetition.

@@ -47,7 +47,7 @@ def min_snr_weight(gamma: float = 5.0) -> Weight:
 def sigmoid_weight(bias: float = 0.0) -> Weight:
     """The error of the noise times sigmoid(bias - log SNR): Hoogeboom et al. (2024), https://arxiv.org/abs/2410.19324.
 
-    Equation (5) there, without the density of the times.
+    It is their sigmoid loss without the density of the times.
     """
 
     def weight(schedule: Schedule, t: Array) -> Array:
