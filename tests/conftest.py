@@ -37,8 +37,10 @@ def optimized():
     """Programs are compiled as for users, for what is held to the last bits."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # whose keys do not hold this setting
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+    jax.clear_caches()
 
 
 def pytest_addoption(parser):
