@@ -14,6 +14,8 @@ import pytest
 
 from tests.programs import write_images
 
+ENVIRONMENT = dict(os.environ)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
@@ -41,6 +43,12 @@ def optimized():
     yield
     jax.config.update("jax_disable_most_optimizations", before)
     jax.clear_caches()
+
+
+def pytest_collection_finish():
+    """No module changes what the programs that tests start inherit: doctests import the modules of programs too."""
+    changed = {name for name, value in os.environ.items() if ENVIRONMENT.get(name) != value}
+    assert not [name for name in changed if name.startswith(("JAX_", "XLA_"))], f"a test module has set {changed}"
 
 
 def pytest_addoption(parser):

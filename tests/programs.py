@@ -1,6 +1,8 @@
 """Programs as a user runs them, at tiny settings."""
 
 import importlib.util
+import os
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -65,6 +67,26 @@ def loaded(path):
     """The arrays of an `.npz` archive, which is closed again."""
     with np.load(path, allow_pickle=False) as archive:
         return dict(archive)
+
+
+def with_devices(count):
+    """The environment of a program for which the CPU is so many devices."""
+    return {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+
+
+def pass_on_eight_devices(path, processes="0"):
+    """Runs the tests of a file in processes, 0 for one, that simulate eight devices each."""
+    arguments = [sys.executable, "-m", "pytest", "-q", "-n", processes, path]
+    result = subprocess.run(arguments, cwd=ROOT, env=with_devices(8), capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def start_two(module, *arguments, options=(), environment=None):
+    """Starts a module in two processes, with the arguments, an address to meet at, a number and the options."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    return [start("-m", module, *arguments, address, number, *options, environment=environment) for number in range(2)]
 
 
 def start(*arguments, environment=None):

@@ -1,22 +1,15 @@
 """Many devices, in a process that simulates eight."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from jaxgen import InputError
 from jaxgen.core.parallel import require_divisible
-from tests.programs import ROOT
+from tests.programs import pass_on_eight_devices
 
 
 @pytest.mark.long
 def test_on_eight_devices():
-    arguments = [sys.executable, "-m", "pytest", "-q", "tests/core/eight_devices.py"]
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    result = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout
+    pass_on_eight_devices("tests/core/eight_devices.py", processes="auto")
 
 
 @pytest.mark.parametrize(

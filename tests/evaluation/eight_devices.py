@@ -15,22 +15,26 @@ from jaxgen.training.best import frechet_score
 
 SPEC, NUM = ImageSpec(28, 28, 1), 600
 MODEL = GAN(DCGANGenerator(SPEC, width=4), DCGANDiscriminator(width=4), latent_size=8, conditions=labels(10))
-NETWORKS = jax.jit(lambda key: MODEL.init(key, SPEC))(jax.random.key(0))
 LABELS = np.random.default_rng(0).integers(0, 10, NUM)
 IMAGES = np.random.default_rng(1).integers(0, 256, (NUM, *SPEC), np.uint8)
-DEVICES = jax.local_devices()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def networks():
+    return jax.jit(lambda key: MODEL.init(key, SPEC))(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def folder(networks, tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "sampler"
-    export_sampler(MODEL.sampler())(path, NETWORKS, ExportInfo(SPEC, MODEL.conditions))
+    export_sampler(MODEL.sampler())(path, networks, ExportInfo(SPEC, MODEL.conditions))
     return path
 
 
 def on(count, monkeypatch, compute):
     """What a function gives on the first devices."""
-    monkeypatch.setattr(jax, "local_devices", lambda: DEVICES[:count])
+    devices = jax.devices()[:count]
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
     monkeypatch.setattr(jax, "local_device_count", lambda: count)
     return compute()
 
@@ -51,10 +55,10 @@ def test_features_are_those_of_one_device(monkeypatch):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)  # other shapes: sums in another order
 
 
-def test_scores_during_training_are_those_of_one_device(monkeypatch):
+def test_scores_during_training_are_those_of_one_device(networks, monkeypatch):
     dataset = make_dataset(IMAGES, LABELS, source="noise", split="train")
     score = frechet_score(MODEL.sampler(), dataset, num=NUM, seed=3)
-    one, eight = (on(count, monkeypatch, lambda: score(NETWORKS)) for count in (1, 8))
+    one, eight = (on(count, monkeypatch, lambda: score(networks)) for count in (1, 8))
     assert eight["frechet_distance"] == pytest.approx(one["frechet_distance"], rel=1e-3)  # a difference of traces
 
 

@@ -1,24 +1,12 @@
 """Agreement on when to stop."""
 
-import socket
-import subprocess
-import sys
-
 import pytest
 
 from jaxgen.training.processes import Host
 from jaxgen.training.stopping import Stop, agreement
-from tests.programs import ROOT
+from tests.programs import start_two
 
-
-def start_two(*options):
-    """Two processes that agree on when to stop."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    program = [sys.executable, "-m", "tests.training.stopping_processes", address]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return [subprocess.Popen([*program, str(number), *options], cwd=ROOT, **pipes) for number in range(2)]
+MODULE = "tests.training.stopping_processes"
 
 
 def test_alone_a_process_stops_at_once():
@@ -30,14 +18,14 @@ def test_alone_a_process_stops_at_once():
 
 @pytest.mark.long
 def test_two_processes_stop_before_the_same_dispatch_and_wait_for_no_device():
-    processes = start_two()
+    processes = start_two(MODULE)
     errors = [process.communicate(timeout=600)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
 
 
 @pytest.mark.long
 def test_a_process_that_waits_for_the_first_ends_with_it():
-    first, other = start_two("lost")
+    first, other = start_two(MODULE, options=["lost"])
     try:
         assert any("waiting" in line for line in first.stdout)
     finally:

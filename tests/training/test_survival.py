@@ -1,7 +1,6 @@
 """Runs that are killed, broken, and moved."""
 
 import json
-import os
 import random
 import signal
 import time
@@ -15,7 +14,7 @@ from PIL import Image
 from jaxgen.data import load
 from jaxgen.training import RunDirectory, first_state
 from jaxgen.training.checkpoint import Checkpoints
-from tests.programs import ROOT, raw, run_here, start, write_images
+from tests.programs import ROOT, raw, run_here, start, with_devices, write_images
 from tests.training import toy_experiment
 from tests.training.toy_experiment import saved
 
@@ -46,7 +45,7 @@ def toy(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.command
-def test_a_run_that_is_terminated_goes_on_as_if_it_had_not_been(data, tmp_path):
+def test_a_run_that_is_terminated_goes_on_as_if_it_had_not_been(data, tmp_path, toy):
     directory, began = RunDirectory(tmp_path / "run"), time.monotonic()
     pace = ("--log-every", 10, "--sample-every", 25, "--checkpoint-every", 10_000)  # saved because it is terminated
     process = start(PATH, "--data", data, "--out", directory.path, *pace, "--steps", 10_000_000)
@@ -59,18 +58,11 @@ def test_a_run_that_is_terminated_goes_on_as_if_it_had_not_been(data, tmp_path):
     assert process.returncode == 143
     stopped = Checkpoints(directory.checkpoints).steps()[-1]
     steps = stopped + 65
-
-    def finish(out):
-        # A process of its own too: one that ran other tests may hold programs that were compiled otherwise.
-        process = start(PATH, "--data", data, "--out", out, *pace, "--steps", steps)
-        process.communicate()
-        assert process.returncode == 0
-
-    finish(directory.path)
+    assert toy(*pace, "--steps", steps) == 0
     assert [row["step"] for row in directory.rows()] == sorted({*range(10, steps, 10), *range(25, steps, 25), steps})
     sessions = json.loads(directory.config.read_text())["sessions"]
     assert [session["step"] for session in sessions] == [0, stopped]
-    finish(tmp_path / "whole")
+    assert toy(*pace, "--steps", steps, out=tmp_path / "whole") == 0
     chex.assert_trees_all_equal(raw(saved(directory.path, data)), raw(saved(tmp_path / "whole", data)))
 
 
@@ -222,8 +214,8 @@ def test_a_run_moves_between_devices_and_strategies(data, tmp_path, toy):
     arguments = (PATH, "--data", data, "--out", tmp_path / "run", "--log-every", 10)
     places = [(8, "jit"), (1, "auto"), (4, "fsdp"), (2, "pmap"), (8, "fsdp")]
     for number, (devices, parallel) in enumerate(places, start=1):
-        flags = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-        process = start(*arguments, "--steps", 10 * number, "--parallel", parallel, environment=flags)
+        place = ("--parallel", parallel)
+        process = start(*arguments, "--steps", 10 * number, *place, environment=with_devices(devices))
         printed, error = process.communicate()
         assert process.returncode == 0, error
         assert f"from step {10 * (number - 1)}" in printed

@@ -11,8 +11,6 @@ import traceback
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
-
 import jax
 import pytest
 
