@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 import tyro
 
-from jaxgen import Array, ImageSpec, Networks, chain, ema, minimize, to_uint8
+from jaxgen import Array, ImageSpec, InputError, Networks, chain, ema, minimize, to_uint8
 from jaxgen.export import export_sampler
 from jaxgen.models import drop_condition, ema_warmup, labels, use_ema
 from jaxgen.models.diffusion import (
@@ -70,6 +70,8 @@ class Config(RunConfig):
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, and how to sample from it."""
+    if config.guidance != 1 and not config.classes:
+        raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
     conditions = labels(config.classes) if config.classes else {}
     model = Diffusion(
         network=DiT(config.patch, config.width, config.blocks, intervals=True, fastest=20.0, dtype=config.dtype),
@@ -80,8 +82,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         solver=heun,
         grid=uniform_grid(16),
     )
-    guidance = config.guidance if conditions else 1.0
-    loss = mean_flow_loss(model, share=config.share, guidance=guidance)
+    loss = mean_flow_loss(model, share=config.share, guidance=config.guidance)
     if conditions:
         loss = drop_condition(loss, conditions, config.dropped)
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgen import ImageSpec, InputError, make_mesh, make_step
 from jaxgen.core.batch import AXIS
@@ -209,18 +209,7 @@ def _by_shapes(parallel: str, devices: Sequence[Device], lowered: list[Any]) -> 
         return _shaped(tree, state_sharding(tree, mesh, fsdp=fsdp))
 
     def put_rows(arrays: Mapping[str, np.ndarray]) -> PyTree:
-        return {name: rows(array) for name, array in arrays.items()}
-
-    def rows(array: np.ndarray) -> jax.ShapeDtypeStruct:
-        dtype = jax.dtypes.canonicalize_dtype(array.dtype)
-        parts = mesh.size // real.copies(stored_bytes(array))
-        shape = parts * -(-len(array) // parts), *row_shape(array.shape[1:], array.dtype)
-        if is_pmap:
-            return jax.ShapeDtypeStruct(
-                (len(devices), *shape), dtype, sharding=NamedSharding(mesh, PartitionSpec(AXIS))
-            )
-        spec = PartitionSpec(AXIS) if parts > 1 else PartitionSpec()
-        return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, spec))
+        return {name: _rows_by_shape(array, real, mesh, is_pmap=is_pmap) for name, array in arrays.items()}
 
     def put_sharded(tree: PyTree) -> PyTree:
         return real.put_sharded(tree) if is_pmap else _shaped(tree, jax.tree.map(lambda _: split, tree))
@@ -247,3 +236,14 @@ def _shaped(tree: PyTree, shardings: PyTree) -> PyTree:
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree, shardings
     )
+
+
+def _rows_by_shape(array: np.ndarray, strategy: Strategy, mesh: Mesh, *, is_pmap: bool) -> jax.ShapeDtypeStruct:
+    """The shape of an array of examples as a strategy places it."""
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+    parts = mesh.size // strategy.copies(stored_bytes(array))
+    shape = parts * -(-len(array) // parts), *row_shape(array.shape[1:], array.dtype)
+    if is_pmap:
+        shape = mesh.size, *shape
+    spec = PartitionSpec(AXIS) if is_pmap or parts > 1 else PartitionSpec()
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, spec))

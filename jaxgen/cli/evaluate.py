@@ -20,6 +20,7 @@ from jaxgen.cli.trained_on import data_of, places_of, read_record, read_trained_
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.dataset import Dataset
 from jaxgen.data.image_options import Fit, ImageOptions, image_options, shape_of
+from jaxgen.data.sources import NAMES
 from jaxgen.evaluation import (
     METRICS,
     Evaluated,
@@ -109,7 +110,7 @@ def evaluate_images(options: Evaluate) -> None:
     reading = DataOptions(_data_folder(options, record), options.offline, images)
     name = options.data or data_of(record)
     sampler = _read_sampler(run, options, name or "<data>", reading) if run else None
-    if name is None and not expanded(options.images).exists():
+    if name is None and options.images not in NAMES and not expanded(options.images).exists():
         raise InputError(f"{options.images} is not there: expected a run directory, or a folder or file of images.")
     if name is None:
         raise InputError(f"--data is missing: {options.images} names no data to compare with; give it as --data mnist.")

@@ -7,19 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.core.image import ImageSpec, to_float, to_uint8
+from jaxgen.cli.solving import Solving, solve_from_noise
+from jaxgen.core.image import ImageSpec, to_float
+from jaxgen.core.map_rows import map_rows, rows_per_device
 from jaxgen.core.sampler import image_keys
 from jaxgen.core.types import Array
 from jaxgen.export.denoiser import ExportedDenoiser
 from jaxgen.export.sampler import BATCH
 from jaxgen.io.errors import InputError
-from jaxgen.io.terminal import progress
-from jaxgen.models.diffusion.grid import karras_grid
-from jaxgen.models.diffusion.guidance import Denoiser
+from jaxgen.models.diffusion.guidance import Denoiser, at_time
 from jaxgen.models.diffusion.restoration import null_space, observe, posterior
 from jaxgen.models.diffusion.schedule import variance_exploding
-from jaxgen.models.diffusion.solver import Process, heun, solve
-from jaxgen.models.diffusion.stochastic import draw_noise
 from jaxgen.models.image_to_image.tasks import Task, colourise, inpaint, random_block, super_resolve
 from jaxgen.models.image_to_image.tasks import denoise as noisy
 
@@ -76,30 +74,17 @@ def draw_restorations(
         raise InputError(f"This run is conditioned on {names}; images are restored by a run without conditions.")
     if degradation.task is GREY and denoiser.spec.channels == 1:
         raise InputError("--task colourise: this run has images of one channel; expected three.")
-    schedule, times = variance_exploding(), karras_grid(steps)(variance_exploding())
+
+    def draw(seed: Array, rows: tuple[Array, Array, Array]) -> Array:
+        degraded, image, number = rows
+        keys = jax.vmap(jax.random.fold_in)(image_keys(seed, image), number)
+        guided = _guided(lambda x, sigma: denoiser.call(x, sigma, {}), degradation, to_float(degraded), known)
+        return solve_from_noise(at_time(guided), denoiser.spec, keys, Solving("heun", steps))
+
     image, number = (grid.ravel() for grid in np.meshgrid(np.arange(len(images)), np.arange(num), indexing="ij"))
-
-    def denoise(x: Array, sigma: Array) -> Array:
-        return denoiser.call(x, sigma, {})
-
-    @jax.jit
-    def draw(degraded: Array, image: Array, number: Array) -> Array:
-        keys = jax.vmap(lambda key, number: jax.random.split(jax.random.fold_in(key, number)))(
-            image_keys(jnp.uint32(seed), image), number
-        )
-        guided = _guided(denoise, degradation, to_float(degraded), known)
-        process = Process(schedule, lambda x, t: guided(x, jnp.broadcast_to(t, x.shape[:1])), steps)
-        noise = times[0] * draw_noise(keys[:, 0], to_float(degraded))
-        return to_uint8(solve(heun, process, noise, times, keys[:, 1]))
-
-    size = min(BATCH, len(image))
-
-    def draw_part(start: int) -> np.ndarray:
-        rows = np.minimum(start + np.arange(size), len(image) - 1)
-        return np.asarray(draw(images[image[rows]], image[rows], number[rows]))[: len(image) - start]
-
-    drawn = progress(draw_part, range(0, len(image), size), f"Drawing {len(image):,} restorations")
-    return np.concatenate(drawn).reshape(len(images), num, *denoiser.spec)
+    rows, what = (images[image], image, number), f"Drawing {len(image):,} restorations"
+    drawn = map_rows(draw)(jnp.uint32(seed), rows, size=rows_per_device(BATCH), what=what)
+    return drawn.reshape(len(images), num, *denoiser.spec)
 
 
 def _guided(denoiser: Denoiser, degradation: Degradation, images: Array, known: np.ndarray) -> Denoiser:

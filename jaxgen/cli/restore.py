@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
+from jaxgen.cli.plausible import draw_restorations, read_task
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.image_file import read_image
 from jaxgen.data.masks import read_mask
@@ -82,8 +83,6 @@ def restore(options: Restore) -> None:
 
 def _draw(options: Restore) -> None:
     """Draws several restorations of each image and writes them."""
-    from jaxgen.cli.plausible import draw_restorations, read_task
-
     degradation = read_task(options.task)
     denoiser = load_denoiser(options.run / "denoiser")
     images = _fitted(options, _read(options.images), denoiser.spec, factor=degradation.factor)

@@ -1,13 +1,13 @@
 """Images drawn from a run's denoiser by a solver, steps and guidance that are chosen when they are drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.core.image import to_uint8
+from jaxgen.core.image import ImageSpec, to_uint8
 from jaxgen.core.map_rows import map_rows, rows_per_device
 from jaxgen.core.sampler import image_keys
 from jaxgen.core.types import Array
@@ -15,7 +15,7 @@ from jaxgen.export.denoiser import ExportedDenoiser
 from jaxgen.export.sampler import BATCH
 from jaxgen.io.errors import InputError
 from jaxgen.models.diffusion.grid import karras_grid
-from jaxgen.models.diffusion.guidance import classifier_free, unguided
+from jaxgen.models.diffusion.guidance import Denoiser, at_time, classifier_free
 from jaxgen.models.diffusion.schedule import variance_exploding
 from jaxgen.models.diffusion.solver import Process, dpm_solver_2m, euler, heun, solve
 from jaxgen.models.diffusion.stochastic import ancestral
@@ -45,7 +45,7 @@ def require_solving(how: Solving, denoiser: ExportedDenoiser) -> None:
         raise InputError(f"--steps {how.steps}: {how.solver} needs at least {least}.")
     if how.guidance != 1 and not denoiser.conditions:
         raise InputError(f"--guidance {how.guidance}: guidance strengthens a condition, and this run has none.")
-    if how.guidance != 1 and "image" in denoiser.conditions:
+    if how.guidance != 1 and any(condition.null is None for condition in denoiser.conditions.values()):
         raise InputError(f"--guidance {how.guidance}: this run is conditioned on images, which cannot be left out.")
 
 
@@ -56,27 +56,37 @@ def draw_by_solver(
 
     The noise of image i is that of the run's sampler for the same seed, so that solvers can be compared.
     """
-    schedule, names = variance_exploding(), tuple(denoiser.conditions)
-    times = karras_grid(how.steps)(schedule)
-    # A field filled with -1 (labels) or 0 (others) is the null condition, as in training.
-    nulls = tuple(
-        jnp.full((1, *one.shape), -1 if one.classes else 0, one.dtype) for one in denoiser.conditions.values()
-    )
-    guide = unguided if how.guidance == 1 else classifier_free(how.guidance, negative=nulls)
-
-    def denoise(x: Array, sigma: Array, *arrays: Array) -> Array:
-        return denoiser.call(x, sigma, dict(zip(names, arrays, strict=True)))
-
-    guided = guide(denoise)
+    guided = _guided(denoiser, how.guidance)
 
     def draw(seed: Array, rows: tuple[Array, Mapping[str, Array]]) -> Array:
         index, given = rows
-        keys = jax.vmap(jax.random.split)(image_keys(seed, index))
-        noise = times[0] * jax.vmap(lambda key: jax.random.normal(key, denoiser.spec))(keys[:, 0])
-        arrays = [given[name] for name in names]
-        process = Process(schedule, lambda x, t: guided(x, jnp.broadcast_to(t, x.shape[:1]), *arrays), how.steps)
-        return to_uint8(solve(SOLVERS[how.solver], process, noise, times, keys[:, 1]))
+        arrays = [given[name] for name in denoiser.conditions]
+        return solve_from_noise(at_time(guided, *arrays), denoiser.spec, image_keys(seed, index), how)
 
-    rows = np.arange(num, dtype=np.int32), {name: fields[name] for name in names}
-    size = rows_per_device(BATCH)
+    rows, size = (np.arange(num, dtype=np.int32), dict(fields)), rows_per_device(BATCH)
     return map_rows(draw)(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
+
+
+def solve_from_noise(denoise: Callable[[Array, Array], Array], spec: ImageSpec, keys: Array, how: Solving) -> Array:
+    """Images uint8 [B, H, W, C] from noise, both of keys [B]; `denoise` takes images and their sigma [] to D(x; sigma).
+
+    The noise is that of `Diffusion.sampler` for the same keys.
+    """
+    schedule, pairs = variance_exploding(), jax.vmap(jax.random.split)(keys)
+    times = karras_grid(how.steps)(schedule)
+    noise = jax.vmap(lambda key: jax.random.normal(key, spec))(pairs[:, 0])
+    process = Process(schedule, denoise, how.steps)
+    return to_uint8(solve(SOLVERS[how.solver], process, times[0] * noise, times, pairs[:, 1]))
+
+
+def _guided(denoiser: ExportedDenoiser, scale: float) -> Denoiser:
+    """The denoiser of images, sigma [B] and the fields of its conditions in order, with classifier-free guidance."""
+
+    def denoise(x: Array, sigma: Array, *arrays: Array) -> Array:
+        return denoiser.call(x, sigma, dict(zip(denoiser.conditions, arrays, strict=True)))
+
+    if scale == 1:
+        return denoise
+    conditions = denoiser.conditions.values()
+    nulls = [jnp.full((1, *one.shape), one.null, one.dtype) for one in conditions if one.null is not None]
+    return classifier_free(scale, negative=tuple(nulls))(denoise)

@@ -42,8 +42,8 @@ def load_path(
     key = cache_key(files, images)
     if arrays := cached_arrays(key, most_bytes):
         return loaded_images(files, path, arrays["image"], announce)
-    most_pixels = len(files.names) * prod(images.size or (0,)) * 3
-    if images.size is not None and (most_bytes is None or most_pixels <= most_bytes):
+    num_bytes = len(files.names) * prod(images.size or (0,)) * 3
+    if images.size is not None and (most_bytes is None or num_bytes <= most_bytes):
         dataset = load_images(files, path, announce, images)
         cache_arrays(key, {"image": dataset.arrays["image"]})
         return dataset

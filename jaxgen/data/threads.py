@@ -1,7 +1,6 @@
 """Work on many images by a thread for each core.
 
-A thread takes a chunk of images at a time: handing them out one by one takes a quarter of the time
-of decoding them.
+A thread takes a chunk of images at a time: handing them out one by one takes a quarter of the time of decoding them.
 """
 
 import os

@@ -22,6 +22,7 @@ from jaxgen.export.stored import (
     Export,
     ExportInfo,
     by_field,
+    described,
     exportable,
     field_arguments,
     load_functions,
@@ -60,9 +61,7 @@ def export_denoiser(denoiser: Callable[[Networks], Callable[..., Array]]) -> Exp
             *field_arguments(conditions, batch),
         )
         image = f"float32 [B, {', '.join(map(str, info.spec))}]"
-        inputs = {"noised": image, "sigma": "float32 [B]"}
-        for name, condition in conditions.items():
-            inputs[name] = f"{condition.dtype} [{', '.join(map(str, ('B', *condition.shape)))}]"
+        inputs = {"noised": image, "sigma": "float32 [B]", **described(conditions)}
         functions = {NAME: (positional(denoise, conditions), arguments)}
         save_functions(folder, functions, info, gradients=(NAME,), inputs=inputs, output=image)
 

@@ -26,6 +26,7 @@ from jaxgen.export.stored import (
     Export,
     ExportInfo,
     by_field,
+    described,
     exportable,
     field_arguments,
     load_functions,
@@ -133,9 +134,7 @@ def export_sampler(sampler: Sampler) -> Export:
             jax.ShapeDtypeStruct((batch,), jnp.int32),
             *field_arguments(conditions, batch),
         )
-        inputs = {"seed": "uint32 []", "index": "int32 [B]"}
-        for name, condition in conditions.items():
-            inputs[name] = f"{condition.dtype} [{', '.join(map(str, ('B', *condition.shape)))}]"
+        inputs = {"seed": "uint32 []", "index": "int32 [B]", **described(conditions)}
         function = positional(seeded(sampler, exportable(networks)), conditions)
         output = f"uint8 [B, {', '.join(map(str, info.spec))}]"
         info = info._replace(conditions=conditions)

@@ -51,6 +51,11 @@ class ConditionSpec(NamedTuple):
     classes: int
     class_names: tuple[str, ...] = ()
 
+    @property
+    def null(self) -> int | None:
+        """`Condition.null`: what a field is filled with for the null condition of guidance; None for images."""
+        return None if self.dtype == "uint8" else -1 if self.classes else 0
+
 
 class Stored(NamedTuple):
     """The contents of a folder.  The functions take the fields of the conditions as their last arguments."""
@@ -94,6 +99,11 @@ def by_field(function: Callable[..., Array], conditions: Collection[str]) -> Cal
 def field_arguments(conditions: Conditions, batch: Any) -> tuple[jax.ShapeDtypeStruct, ...]:
     """Shape and dtype of each field [B, ...], in the order of the conditions."""
     return tuple(jax.ShapeDtypeStruct((batch, *c.shape), jnp.dtype(c.dtype)) for c in conditions.values())
+
+
+def described(conditions: Conditions) -> dict[str, str]:
+    """Dtype and shape of the field of each condition, for `signature.json`."""
+    return {name: f"{c.dtype} [{', '.join(map(str, ('B', *c.shape)))}]" for name, c in conditions.items()}
 
 
 def save_functions(

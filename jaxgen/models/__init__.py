@@ -20,12 +20,13 @@ from jaxgen.core.objective import share, shared, stream
 from jaxgen.core.sampler import image_keys
 from jaxgen.models.augment import augment, crop, jitter_colour, shift, turn
 from jaxgen.models.autoregressive.code_prior import CodePrior, code_prior_loss, vqvae_sampler
-from jaxgen.models.autoregressive.guidance import drop_condition, guided
+from jaxgen.models.autoregressive.guidance import guided
 from jaxgen.models.autoregressive.incremental import Canvas, Draw, draw_incrementally, draw_naively
 from jaxgen.models.autoregressive.pixelcnn import Complete, PixelCNN, completions, pixelcnn_loss
 from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.drop_condition import drop_condition
 from jaxgen.models.ema import ema_networks, ema_warmup, use_ema
 from jaxgen.models.gan.augmentation import (
     adapt_probability,

@@ -1,6 +1,6 @@
 """Networks, the only place that imports Flax.  Each is a module without state of its own; `forward` runs it.
 
-    gan              DCGAN*, Residual*, R3GAN*, Resized*, StyleGenerator
+    gan              DCGAN*, Residual*, R3GAN*, StyleGenerator
     autoencoder      MLP*, Conv*, Residual*, Ladder*, Map*, Pyramid* encoders and decoders
     autoregressive   GatedPixelCNN, PixelCNNPlusPlus
     diffusion        DiT

@@ -11,7 +11,7 @@ from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, export_denoiser, save_grid
 from jaxgen.models import labels
 from jaxgen.models.diffusion import added_noise, linear
-from tests.models.exact_denoisers import exact_model, gaussian_denoiser
+from tests.models.exact_diffusion import exact_model, gaussian_denoiser
 from tests.programs import loaded, run_here
 
 SPEC = ImageSpec(4, 6, 3)

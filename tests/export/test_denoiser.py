@@ -9,7 +9,7 @@ from jaxgen import ImageSpec, InputError
 from jaxgen.export import ExportInfo, export_denoiser, load_denoiser
 from jaxgen.models import labels
 from jaxgen.models.diffusion import added_noise, cosine, linear, variance_exploding
-from tests.models.exact_denoisers import exact_model, gaussian_denoiser, random_covariance
+from tests.models.exact_diffusion import exact_model, gaussian_denoiser, random_covariance
 
 SPEC = ImageSpec(2, 2, 1)
 MEAN, COVARIANCE = jnp.full(SPEC, 0.3), random_covariance(jax.random.key(0), 4)

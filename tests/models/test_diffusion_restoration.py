@@ -26,7 +26,7 @@ from jaxgen.models.diffusion import (
 from jaxgen.models.diffusion.grid import log_snr_grid
 from jaxgen.models.diffusion.restoration import adjoint_of
 from jaxgen.models.diffusion.solver import Process, solve
-from tests.models.exact_denoisers import gaussian_denoiser, random_covariance
+from tests.models.exact_diffusion import gaussian_denoiser, random_covariance
 
 SPEC = ImageSpec(2, 2, 3)
 SIZE = 12

@@ -22,6 +22,11 @@ Denoiser = Callable[..., Array]
 Guidance = Callable[[Denoiser], Denoiser]
 
 
+def at_time(denoiser: Denoiser, *condition: Array) -> Callable[[Array, Array], Array]:
+    """The denoiser with these conditioning inputs, for images [B, H, W, C] that all have one time []."""
+    return lambda x, t: denoiser(x, jnp.broadcast_to(t, x.shape[:1]), *condition)
+
+
 def unguided(denoiser: Denoiser) -> Denoiser:
     """The denoiser itself."""
     return denoiser

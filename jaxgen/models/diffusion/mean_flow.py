@@ -28,7 +28,6 @@ from jaxgen.models.diffusion.loss import TAIL, stratified
 from jaxgen.models.diffusion.model import Diffusion, per_image
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, karras
 from jaxgen.models.diffusion.schedule import Schedule
-from jaxgen.nets import forward
 
 LEAST_ERROR = 1e-3
 """The constant c of the adaptive weight."""
@@ -111,8 +110,7 @@ def average_velocity(
 ) -> tuple[Array, Variables]:
     """U of (1), and the network's mutated collections: (z - x) / t for the x that the network predicts."""
     scaling = model.prediction(model.schedule, t)
-    options = {"train": train, "key": key, "noise_level": scaling.c_noise, "interval": interval}
-    output, changes = forward(model.network, networks[model.name], per_image(scaling.c_in) * z, *condition, **options)
+    output, changes = model.predict(networks, z, scaling, *condition, train=train, key=key, interval=interval)
     return (per_image(1 - scaling.c_skip) * z - per_image(scaling.c_out) * output) / per_image(t), changes
 
 

@@ -17,7 +17,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid, uniform_grid
-from jaxgen.models.diffusion.guidance import Denoiser, Guidance, unguided
+from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, unguided
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, velocity
 from jaxgen.models.diffusion.schedule import Schedule, linear, signal_to_noise
 from jaxgen.models.diffusion.solver import Process, Solver, heun, solve
@@ -66,12 +66,19 @@ class Diffusion(NamedTuple):
         return {self.name: variables}
 
     def predict(
-        self, networks: Networks, x: Array, scaling: Scaling, *condition: Array, train: bool, key: Array | None = None
+        self,
+        networks: Networks,
+        x: Array,
+        scaling: Scaling,
+        *condition: Array,
+        train: bool,
+        key: Array | None = None,
+        **inputs: Array,
     ) -> tuple[Array, Variables]:
-        """The network's output F for noised images, and its mutated collections."""
-        inputs = per_image(scaling.c_in) * x, *condition
-        options = {"train": train, "key": key, "noise_level": scaling.c_noise}
-        return forward(self.network, networks[self.name], *inputs, **options)
+        """The network's output F for noised images, and its mutated collections; `inputs` are further ones by name."""
+        images = per_image(scaling.c_in) * x, *condition
+        options = {"train": train, "key": key, "noise_level": scaling.c_noise, **inputs}
+        return forward(self.network, networks[self.name], *images, **options)
 
     def denoiser(self, networks: Networks) -> Denoiser:
         """The denoiser, without guidance."""
@@ -129,9 +136,7 @@ class Diffusion(NamedTuple):
 
     def _process(self, networks: Networks, fields: Fields, steps: int) -> Process:
         denoiser, condition = self.guidance(self.denoiser(networks)), conditioning(self.conditions, fields)
-        return Process(
-            self.schedule, lambda x, t: denoiser(x, jnp.broadcast_to(t, x.shape[:1]), *condition), steps=steps
-        )
+        return Process(self.schedule, at_time(denoiser, *condition), steps)
 
     def _from_noise(self, networks: Networks, noise: Array, keys: Array, fields: Fields) -> Array:
         times = self.grid(self.schedule)

@@ -30,6 +30,7 @@ from jaxgen.core.types import Array, Networks
 from jaxgen.losses.divergence import gaussian_log_density
 from jaxgen.losses.likelihood import LEVELS, flat
 from jaxgen.models.diffusion.grid import Grid, log_snr_grid
+from jaxgen.models.diffusion.guidance import at_time
 from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.solver import slope
@@ -90,8 +91,8 @@ def flow_likelihood(
 ) -> Callable[[Mapping[str, Array], Array], FlowLikelihood]:
     """A function from a batch and a key for each image [B] to an estimate of (3) by Hutchinson's estimator.
 
-    The batch has images uint8 [B, H, W, C] and the fields of the conditions.  The path follows
-    the grid, by default of 64 steps of log SNR, without its last time.
+    The batch has images uint8 [B, H, W, C] and the fields of the conditions.  The path follows the grid, by default of
+    64 steps of log SNR, without its last time.
 
     Raises:
       ValueError: no probes.
@@ -107,7 +108,7 @@ def flow_likelihood(
         uniform = jax.vmap(lambda key: jax.random.uniform(key, image.shape[1:], minval=-0.5, maxval=0.5))
         density = flow_log_density(
             schedule,
-            lambda x, t: denoiser(x, jnp.broadcast_to(t, x.shape[:1]), *condition),
+            at_time(denoiser, *condition),
             image + CELL * uniform(pairs[:, 0]),
             times,
             random_signs(pairs[:, 1], probes, image),
