@@ -157,7 +157,7 @@ def test_controls_draw_the_images_of_the_sampler_and_encode_them_back():
         (
             lambda: digits(grid=uniform_grid(1)).sampler()(networks_of(digits()), KEYS, label=LABEL),
             ValueError,
-            "1 steps",
+            "needs at least 2 steps; it was given 1",
         ),
     ],
 )

@@ -1,10 +1,10 @@
 """Diffusion models and flow matching.
 
-models        Diffusion, denoising_loss, mean_flow_loss, consistency_tuning_loss
+models        Diffusion, denoising_loss; mean_flow_loss, mean_flow_sampler; consistency_tuning_loss
 schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times
 predictions   velocity, noise, clean, karras
 weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weight
-solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency, mean_flow_sampler
+solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe

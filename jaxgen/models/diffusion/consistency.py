@@ -84,7 +84,7 @@ def consistency_function(
 
 
 def sigmoid_mapping(doubling: int, *, q: float = 2.0, k: float = 8.0, b: float = 1.0) -> NoiseMapping:
-    """R / t = max(0, 1 - n(t) / q^a) with n(t) = 1 + k sigmoid(-b t): the paper's mapping function.
+    """The paper's mapping function, r / t = max(0, 1 - n(t) / q^a) with n(t) = 1 + k sigmoid(-b t).
 
     The stage a begins at 1 and grows by one every `doubling` steps, so that the steps from r to t shrink by q.
 

@@ -92,7 +92,7 @@ def mean_flow_loss(
 def mean_flow_target(
     average: Average, z: Array, t: Array, interval: Array, velocity: Array
 ) -> tuple[Array, Array, Variables]:
-    """U, the right side of (2) without gradient, and the mutated collections."""
+    """The network's u, its target, the right side of (2), which has no gradient, and the mutated collections."""
     ones = jnp.ones_like(t)
     u, rate, changes = jax.jvp(average, (z, t, interval), (velocity, ones, ones), has_aux=True)
     return u, jax.lax.stop_gradient(velocity - per_image(interval) * rate), changes
@@ -108,7 +108,7 @@ def average_velocity(
     train: bool = False,
     key: Array | None = None,
 ) -> tuple[Array, Variables]:
-    """U of (1), and the network's mutated collections: (z - x) / t for the x that the network predicts."""
+    """The u of (1), which is (z - x) / t for the x that the network predicts, and its mutated collections."""
     scaling = model.prediction(model.schedule, t)
     output, changes = model.predict(networks, z, scaling, *condition, train=train, key=key, interval=interval)
     return (per_image(1 - scaling.c_skip) * z - per_image(scaling.c_out) * output) / per_image(t), changes

@@ -60,7 +60,7 @@ def solve(solver: Solver, process: Process, x: Array, times: Array, keys: Array)
     """
     steps = len(times) - 1
     if steps < solver.least_steps:
-        raise ValueError(f"{steps} steps were given to a solver that needs at least {solver.least_steps}.")
+        raise ValueError(f"The solver needs at least {solver.least_steps} steps; it was given {steps}.")
 
     def step(carry: tuple[Array, Any], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Any], None]:
         t, s, number = inputs
