@@ -194,7 +194,6 @@ def test_time_is_the_inverse_of_the_ratio_and_grids_go_from_noise_to_the_image(s
     [
         (lambda: uniform_grid(0), "0 steps; expected at least 1"),
         (lambda: karras_grid(1), "1 steps; expected at least 2"),
-        (lambda: solved(heun, linear(), jnp.array([1.0, 0.0]), noise(1)), "1 steps were given to a solver that needs"),
         (lambda: ancestral(1.5), "eta of 1.5"),
         (lambda: churn(heun, float("nan")), "amount of nan"),
         (lambda: restart(heun, 0.2, 0.4), "from 0.4 back to 0.2"),
