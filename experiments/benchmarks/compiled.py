@@ -19,7 +19,7 @@ os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ import hlo
 import lowering
 import tyro
 from compiler import CHIPS, Chip, Compiled, compile_lowered, find_devices
-from rich.table import Table
+from rich.table import Column, Table
 
 from jaxgen import InputError
 from jaxgen.core.parallel import Device
@@ -136,35 +136,47 @@ COLUMNS: Mapping[str, tuple[str, float]] = {
     "argument_megabytes": ("arguments MB", 1.0),
     "temporary_megabytes": ("temporaries MB", 1.0),
     "kernels": ("kernels", 1.0),
-    "cycles": ("thousand cycles", 1e3),
-    "cycles_per_dispatch": ("a dispatch", 1e3),
-    "matrix_share": ("matrix unit", 0.01),
-    "images_per_second_by_roofline": ("roofline, thousand/s", 1e3),
-    "images_per_second_by_cycles": ("by cycles, thousand/s", 1e3),
+    "cycles": ("thousand cycles a step", 1e3),
+    "cycles_per_dispatch": ("besides, a dispatch", 1e3),
+    "matrix_share": ("matrix unit, %", 0.01),
+    "images_per_second_by_roofline": ("roofline, thousand images/s", 1e3),
+    "images_per_second_by_cycles": ("by cycles, thousand images/s", 1e3),
 }
 """The numbers of a row: their headings and units."""
 
 
 def shown(rows: list[dict[str, Any]]) -> Table:
-    """The rows as a table."""
-    table = Table("recipe", "batch", *(heading for heading, _ in COLUMNS.values()), "bound", "collectives")
-    for row in rows:
-        cells = ("-" if row[name] is None else f"{row[name] / unit:,.4g}" for name, (_, unit) in COLUMNS.items())
-        collectives = (
-            f"{found['count']:.0f} {kind}, {found['megabytes']:.2f} MB" for kind, found in row["collectives"].items()
-        )
-        table.add_row(row["recipe"], str(row["batch"]), *cells, row["bound"] or "-", "; ".join(collectives) or "-")
+    """The rows as a table, a column for each recipe."""
+
+    def number(row: dict[str, Any], name: str) -> str:
+        return "-" if row[name] is None else f"{row[name] / COLUMNS[name][1]:,.4g}"
+
+    table = _by_recipe(rows, number)
+    table.add_row("bound", *(row["bound"] or "-" for row in rows))
+    for kind in sorted({kind for row in rows for kind in row["collectives"]}):
+        found = [row["collectives"].get(kind, {"count": 0, "megabytes": 0}) for row in rows]
+        table.add_row(f"{kind}, MB", *(f"{one['count']:.0f}, {one['megabytes']:.2f}" for one in found))
     return table
 
 
 def compared(rows: list[dict[str, Any]], earlier: list[dict[str, Any]]) -> Table:
     """The ratios of the rows to earlier ones of the same recipe, batch and devices."""
     before = {tuple(row[name] for name in NAMED): row for row in earlier}
-    table = Table("recipe", "batch", *(heading for heading, _ in COLUMNS.values()), title="Relative to --against")
-    for row in rows:
-        old = before.get(tuple(row[name] for name in NAMED), {})
-        cells = (f"{row[name] / old[name]:.3f}" if row[name] and old.get(name) else "-" for name in COLUMNS)
-        table.add_row(row["recipe"], str(row["batch"]), *cells)
+
+    def ratio(row: dict[str, Any], name: str) -> str:
+        old = before.get(tuple(row[key] for key in NAMED), {}).get(name)
+        return f"{row[name] / old:.3f}" if row[name] and old else "-"
+
+    return _by_recipe(rows, ratio, title="Relative to --against")
+
+
+def _by_recipe(
+    rows: list[dict[str, Any]], cell: Callable[[dict[str, Any], str], str], title: str | None = None
+) -> Table:
+    table = Table("", *(Column(row["recipe"], justify="right") for row in rows), title=title)
+    table.add_row("batch", *(str(row["batch"]) for row in rows))
+    for name, (heading, _) in COLUMNS.items():
+        table.add_row(heading, *(cell(row, name) for row in rows))
     return table
 
 

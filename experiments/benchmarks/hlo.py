@@ -19,6 +19,7 @@ CALLED = re.compile(
 )
 CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+CHANNEL = re.compile(r"channel_id=(\d+)")
 NUMBER = re.compile(r"s32\[\]\S* constant\((\d+)\)")
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 FREE = {"parameter", "constant", "get-tuple-element", "tuple", "bitcast", "while", "conditional", "call", "after-all"}
@@ -55,7 +56,7 @@ class Cost(NamedTuple):
 
     `cycles` are those that the TPU's compiler estimates, without waits for memory and network; `matrix_cycles` those of
     kernels with a matrix product or convolution.  `hbm_bytes` are read from or written to the memory of the device.
-    `collectives` are the number and the bytes of the results by opcode.
+    `collectives` are the number and the bytes by opcode: of the results, of a reduce-scatter of what is reduced.
     """
 
     cycles: float = 0.0
@@ -134,9 +135,10 @@ def cost(program: Program, often: float = 1.0, computation: str | None = None) -
     """
     instructions = program.computations[computation or program.entry]
     shapes = {instruction.name: instruction.shape for instruction in instructions}
-    total = Cost()
+    total, channels = Cost(), set()
     for instruction in instructions:
         total = total.plus(_own(program, instruction, shapes))
+        total = total.plus(Cost(collectives=_collectives(program, instruction, shapes, channels)))
         for name, times in _called(program, instruction, often):
             total = total.plus(cost(program, often, name), times)
     return total
@@ -209,13 +211,30 @@ def _own(program: Program, instruction: Instruction, shapes: Mapping[str, str]) 
     spent = float(cycles[1]) if cycles else 0.0
     is_kernel = cycles is not None or not program.has_cycles
     is_matrix = any(one.opcode in MATRIX for one in inside)
-    collectives = {}
-    for one in inside:
-        kind = one.opcode.removesuffix("-start")
-        if kind in COLLECTIVES:
-            count, size = collectives.get(kind, (0.0, 0.0))
-            collectives[kind] = count + 1.0, size + num_bytes(one.shape)
-    return Cost(spent, spent * is_matrix, _traffic(program, instruction, shapes), float(is_kernel), collectives)
+    return Cost(spent, spent * is_matrix, _traffic(program, instruction, shapes), float(is_kernel))
+
+
+def _collectives(
+    program: Program, instruction: Instruction, shapes: Mapping[str, str], channels: set[str]
+) -> dict[str, tuple[float, float]]:
+    """The collectives of an instruction on other channels than `channels`, to which it adds its own.
+
+    The TPU's compiler may split one among several fusions, which share its channel; and it fuses a reduce-scatter as
+    an all-reduce of which a part is kept.
+    """
+    scatters = any(name.startswith("all-reduce-scatter") for name in instruction.called.get("calls", ()))
+    found = {}
+    for one in (instruction, *_fused(program, instruction)):
+        kind, channel = one.opcode.removesuffix("-start"), CHANNEL.search(one.text)
+        if kind not in COLLECTIVES or (channel and channel[1] in channels):
+            continue
+        channels |= {channel[1]} if channel else set()
+        operands = sum(num_bytes(shapes.get(name, "")) for name in one.operands)
+        size = operands if kind == "reduce-scatter" else num_bytes(one.shape)
+        kind = "reduce-scatter" if scatters and kind == "all-reduce" else kind
+        count, before = found.get(kind, (0.0, 0.0))
+        found[kind] = count + 1.0, before + size
+    return found
 
 
 def _fused(program: Program, instruction: Instruction) -> Iterator[Instruction]:

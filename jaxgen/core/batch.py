@@ -21,16 +21,21 @@ AXIS = "jaxgen_devices"
 """The axis of a mesh or of a pmap over which a batch is sharded."""
 
 _mesh: ContextVar[Mesh | None] = ContextVar("mesh", default=None)
+_shard_state: ContextVar[Callable[[PyTree], PyTree] | None] = ContextVar("shard_state", default=None)
 
 
 @contextmanager
-def use_mesh(mesh: Mesh) -> Iterator[None]:
-    """Steps that are traced in this context are programs for all devices of the mesh."""
-    token = _mesh.set(mesh)
+def use_mesh(mesh: Mesh, shard_state: Callable[[PyTree], PyTree] | None = None) -> Iterator[None]:
+    """Steps that are traced in this context are programs for all devices of the mesh.
+
+    `shard_state` is for devices that each hold a shard of the state: it lays a tree of the state's arrays out so.
+    """
+    tokens = _mesh.set(mesh), _shard_state.set(shard_state)
     try:
         yield
     finally:
-        _mesh.reset(token)
+        _mesh.reset(tokens[0])
+        _shard_state.reset(tokens[1])
 
 
 def devices() -> int:
@@ -78,6 +83,20 @@ def replicate(tree: PyTree) -> PyTree:
     if (mesh := _mesh.get()) is None:
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def gather_state(tree: PyTree) -> PyTree:
+    """Networks as a loss reads them: whole on each device, although the devices hold shards of them.
+
+    A compiler that is left to choose gathers the activations of the global batch where those are smaller.
+    """
+    return tree if _shard_state.get() is None else replicate(tree)
+
+
+def scatter_gradients(gradients: PyTree) -> PyTree:
+    """Gradients as an optimiser reads them: each device needs only those of its shard of the parameters."""
+    scatter = _shard_state.get()
+    return gradients if scatter is None else scatter(replicate(gradients))
 
 
 def mean_over_devices(tree: PyTree) -> PyTree:

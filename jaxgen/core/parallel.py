@@ -209,11 +209,13 @@ def _by_jit(program: Callable[..., Any], mesh: Mesh, axes: tuple[Any, ...], *, f
     def split(axis: int | None, part: PyTree) -> PyTree:
         return part if axis is None else jax.lax.with_sharding_constraint(part, _split(mesh, axis))
 
+    def shard_state(tree: PyTree) -> PyTree:
+        return jax.lax.with_sharding_constraint(tree, state_sharding(tree, mesh, fsdp=fsdp))
+
     def sharded_step(state: TrainState, *arguments: PyTree) -> tuple[TrainState, PyTree]:
-        with use_mesh(mesh):
+        with use_mesh(mesh, shard_state if fsdp else None):
             state, metrics = program(state, *jax.tree.map(split, axes, arguments, is_leaf=lambda axis: axis is None))
-        state = jax.lax.with_sharding_constraint(state, state_sharding(state, mesh, fsdp=fsdp))
-        return state, jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
+        return shard_state(state), jax.lax.with_sharding_constraint(metrics, _split(mesh, None))
 
     return jax.jit(sharded_step, donate_argnums=0)
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.core.batch import mean_over_devices
+from jaxgen.core.batch import gather_state, mean_over_devices, scatter_gradients
 from jaxgen.core.checks import (
     require_loss,
     require_networks,
@@ -46,13 +46,14 @@ def minimize(loss: Loss, tx: optax.GradientTransformation, *, wrt: str | tuple[s
         return networks, tx.init(parameters(networks, names))
 
     def update(networks: Networks, opt_state: OptState, context: Context):
-        def objective(params):
-            return require_loss(loss(with_parameters(networks, params), context), f"The loss of minimize(wrt={wrt!r})")
+        whole, params = gather_state(networks), parameters(networks, names)
 
-        params = parameters(networks, names)
-        (value, aux), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+        def objective(params):
+            return require_loss(loss(with_parameters(whole, params), context), f"The loss of minimize(wrt={wrt!r})")
+
+        (value, aux), gradients = jax.value_and_grad(objective, has_aux=True)(parameters(whole, names))
         value, gradients, changes = mean_over_devices((value, gradients, aux.changes))
-        steps, opt_state = tx.update(gradients, opt_state, params, value=value)
+        steps, opt_state = tx.update(scatter_gradients(gradients), opt_state, params, value=value)
         networks = with_changes(networks, changes)
         metrics = {**aux.metrics, "loss": mean(value)}
         return with_parameters(networks, moved(params, steps, context)), opt_state, metrics
@@ -74,20 +75,21 @@ def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) ->
         return networks, {name: txs[name].init(parameters(networks, (name,))) for name in names}
 
     def update(networks: Networks, opt_state: OptState, context: Context):
+        whole, params = gather_state(networks), parameters(networks, names)
+
         def play(params):
-            values, aux = require_result(game(with_parameters(networks, params), context), "The game")
+            values, aux = require_result(game(with_parameters(whole, params), context), "The game")
             if set(values) != set(names):
                 raise ValueError(f"The game has losses for {sorted(values)}; expected one for each of {sorted(names)}.")
             return {name: require_scalar(values[name], f"The loss of {name!r}") for name in names}, aux
 
-        params = parameters(networks, names)
-        values, pull_back, aux = jax.vjp(play, params, has_aux=True)
+        values, pull_back, aux = jax.vjp(play, parameters(whole, names), has_aux=True)
         values, changes = mean_over_devices((values, aux.changes))
         after, states = {}, {}
         for name in names:
             (gradients,) = pull_back({other: jnp.full_like(values[other], other == name) for other in names})
             own, gradient = {name: params[name]}, mean_over_devices({name: gradients[name]})
-            steps, states[name] = txs[name].update(gradient, opt_state[name], own, value=values[name])
+            steps, states[name] = txs[name].update(scatter_gradients(gradient), opt_state[name], own, value=values[name])
             after |= moved(own, steps, context)
         metrics = {**aux.metrics, **{f"{name}/loss": mean(values[name]) for name in names}}
         return with_parameters(with_changes(networks, changes), after), states, metrics

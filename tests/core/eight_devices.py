@@ -212,10 +212,23 @@ def test_devices_split_the_work_and_exchange_no_images(strategy, gathers):
         assert sum(np.prod([int(n) for n in dims.split(",") if n]) for dims in arrays) <= parameters
 
 
+@pytest.mark.parametrize("strategy", ["jit", "fsdp"])
+def test_no_more_is_exchanged_for_larger_batches_although_penalties_are_lazy(strategy):
+    update, state = experiment(next(path for path in ANY_DATA if path.stem == "gan_mnist"))
+    programs = [compiled(STRATEGIES[strategy], update, state, batch)[1] for batch in (BATCH, 8 * BATCH)]
+    assert exchanged(programs[0]) == exchanged(programs[1])
+
+
+def exchanged(program):
+    """The shapes of all that devices exchange but metrics, which are sums of numbers."""
+    found = re.findall(r"= (.*) (?:all-reduce|all-gather|all-to-all|collective-permute)\(", program)
+    return sorted(shape for line in found for shape in re.findall(r"\w+\[[\d,]+\]", line))
+
+
 def compiled(strategy, update, state, batch):
     """The operations and the text of a device's program for a step."""
     program = strategy.compile(many_steps(make_step(update), select))
-    indices = strategy.put_sharded(INDICES[:1, :batch])
+    indices = strategy.put_sharded(np.resize(INDICES, (1, batch)))
     arguments = strategy.put_state(state), strategy.put_rows(DATA), indices, np.int32(1)
     executable = jax.jit(program).lower(*arguments).compile()
     return executable.cost_analysis()["flops"], executable.as_text()
