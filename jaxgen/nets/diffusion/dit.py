@@ -9,7 +9,6 @@ condition, and norm a layer normalisation without parameters, a block is ("adaLN
 so that every block is the identity at first.  The blocks are scanned: compile time does not grow with their number.
 """
 
-import math
 from functools import partial
 
 import flax.linen as nn
@@ -17,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
+from jaxgen.nets.diffusion.embedding import sinusoids
 
 HEAD_SIZE = 64
 ZEROS = nn.initializers.zeros
@@ -108,13 +108,6 @@ def normalized(tokens: Array) -> Array:
     values = tokens.astype(jnp.float32)
     centred = values - values.mean(-1, keepdims=True)
     return (centred * jax.lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + 1e-6)).astype(tokens.dtype)
-
-
-def sinusoids(levels: Array, size: int, fastest: float = 1_000.0) -> Array:
-    """Noise levels [B] as cosines and sines [B, size], with angular frequencies down to a 10,000th of the fastest."""
-    frequencies = fastest * jnp.exp(-math.log(10_000.0) * jnp.arange(size // 2) / (size // 2))
-    angles = levels[:, None] * frequencies
-    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
 def to_patches(image: Array, side: int) -> Array:
