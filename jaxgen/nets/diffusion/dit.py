@@ -9,6 +9,7 @@ condition, and norm a layer normalisation without parameters, a block is ("adaLN
 so that every block is the identity at first.  The blocks are scanned: compile time does not grow with their number.
 """
 
+import math
 from functools import partial
 
 import flax.linen as nn
@@ -48,7 +49,8 @@ class Block(nn.Module):
 class DiT(nn.Module):
     """Images [B, H, W, C], a condition [B, F] and noise levels [B] to outputs float32 [B, H, W, C].
 
-    The sides of images are padded to multiples of `patch`.  Heads have 64 features, or all if `width` is less.
+    The sides of images are padded to multiples of `patch`.  Heads have 64 features, or more where 64 do not divide
+    `width`.
 
     With `intervals` it takes an `interval` [B] of time besides, 0 if there is none, as MeanFlow needs: Geng et al.
     (2025), https://arxiv.org/abs/2505.13447.  `fastest` is the largest angular frequency of the embeddings of both; a
@@ -72,9 +74,7 @@ class DiT(nn.Module):
         noise_level: Array,
         interval: Array | None = None,
     ) -> Array:
-        heads = max(1, self.width // HEAD_SIZE)
-        if self.width % heads or self.width % 2:
-            raise ValueError(f"DiT was given a width of {self.width}; expected an even multiple of its {heads} heads.")
+        heads = math.gcd(self.width, max(1, self.width // HEAD_SIZE))
         if interval is not None and not self.intervals:
             raise ValueError("DiT was given an interval; expected intervals=True.")
         dense = partial(nn.Dense, dtype=self.dtype)

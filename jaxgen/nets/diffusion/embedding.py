@@ -8,7 +8,11 @@ from jaxgen.core.types import Array
 
 
 def sinusoids(levels: Array, size: int, fastest: float = 1_000.0) -> Array:
-    """Noise levels [B] as cosines and sines [B, size], with angular frequencies down to a 10,000th of the fastest."""
-    frequencies = fastest * jnp.exp(-math.log(10_000.0) * jnp.arange(size // 2) / (size // 2))
+    """Noise levels [B] as cosines and sines [B, F], with angular frequencies down to a 10,000th of the fastest.
+
+    F is `size`, or one more if that is odd.
+    """
+    count = -(-size // 2)
+    frequencies = fastest * jnp.exp(-math.log(10_000.0) * jnp.arange(count) / count)
     angles = levels[:, None] * frequencies
     return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)

@@ -56,7 +56,7 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, image: Array) -> Array:
         batch, height, width, features = image.shape
-        heads = max(1, features // HEAD_SIZE)
+        heads = math.gcd(features, max(1, features // HEAD_SIZE))
         dense = partial(nn.Dense, dtype=self.dtype)
         places = group_norm(image, self.dtype).reshape(batch, height * width, features)
         shape = (batch, height * width, heads, features // heads)
