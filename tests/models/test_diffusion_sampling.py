@@ -91,7 +91,7 @@ def test_guidance_of_gaussians_of_one_deviation_samples_the_gaussian_of_the_extr
 
 
 def test_guidance_extrapolates_the_logarithms_of_the_deviations_of_gaussians():
-    """At r = sigma / alpha, d log x / dr = r / (s^2 + r^2) makes images of s times the noise; guidance is linear in it."""
+    """At r = sigma / alpha, d log x / dr = r / (s^2 + r^2) leads to s times the noise; guidance is linear in it."""
     schedule, scale, worse, better = GAUSSIAN.schedule, 2.0, 0.6, 0.4
     towards, away = (exact_denoiser(schedule, 0.0, deviation) for deviation in (better, worse))
     guided = at_time(autoguidance(away, scale)(towards))
