@@ -2,8 +2,9 @@
 
     gan     sharp images; adaptive augmentation: Karras et al. (2020), https://arxiv.org/abs/2006.06676
     vae     blurred images, but it encodes images as well: residual networks, a discretised mixture of logistics
+    flow    flow matching with a transformer: a loss that cannot collapse, slower to draw from; it also restores images
 
-The depth of the networks and the weight of the penalties follow from the size.
+The depth of the networks, the patches and the weight of the penalties follow from the size.
 """
 
 import math
@@ -17,8 +18,9 @@ from jax.nn.initializers import he_normal
 
 from jaxgen import ImageSpec, InputError, add, chain, ema, lazily, minimize, models, nets
 from jaxgen.data import Dataset, train_tokenizer, with_text
-from jaxgen.export import export_controls
+from jaxgen.export import export_controls, export_denoiser
 from jaxgen.losses import discretized_logistic_mixture, logistic_discriminator, non_saturating_generator
+from jaxgen.models import diffusion
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
 
 WORDS, VOCABULARY = 64, 4_096  # the most words of a caption, and of all captions
@@ -30,8 +32,8 @@ class Config(RunConfig):
 
     data: str = "pictures"
     """A folder of images, an archive of one, or an .npz."""
-    family: Literal["gan", "vae"] = "gan"
-    """gan draws sharper images, vae trains on any images and also encodes them."""
+    family: Literal["gan", "vae", "flow"] = "gan"
+    """gan draws sharp images soonest, vae trains on any images and also encodes them, flow covers all kinds of them."""
     preset: Literal["small", "base", "large"] = "base"
     """Width of the networks; twice the width takes up to four times as long per step."""
     max_minutes: Positive = 60.0
@@ -43,18 +45,20 @@ class Config(RunConfig):
     text: bool = False
     """Condition the networks on the captions; the images must then fit into memory."""
     width: Count | None = None
-    """Channels next to the image: 32, for a vae 16; half of that above 128x128 or if small, twice if large."""
+    """Channels next to the image: 32, for a vae 16, half of that above 128x128; for a flow the features of a token:
+    256.  Half of that if the preset is small, twice if large."""
     latent_size: Count = 64
-    """Latent dimension."""
+    """Latent dimension of gan and vae; that of a flow is the size of its images."""
     learning_rate: Positive | None = None
-    """Adam's, by default 1e-3 for gan and 3e-4 for vae; it decays as lr / (1 + step / 16,000)."""
+    """Adam's, by default 1e-3 for gan and flow, 3e-4 for vae; it decays as lr / (1 + step / 16,000)."""
 
 
 def width_of(config: Config, spec: ImageSpec) -> int:
-    """Channels next to the image."""
+    """Channels next to the image, or features of a token."""
     if config.width and config.preset != Config.preset:
         raise InputError(f"--preset {config.preset} and --width {config.width}: give one of them.")
-    base = (32 if config.family == "gan" else 16) // (1 if math.prod(spec[:2]) <= 128 * 128 else 2)
+    base = {"gan": 32, "vae": 16, "flow": 256}[config.family]
+    base //= 1 if math.prod(spec[:2]) <= 128 * 128 or config.family == "flow" else 2
     return config.width or {"small": base // 2, "base": base, "large": 2 * base}[config.preset]
 
 
@@ -128,11 +132,43 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
     )
 
 
+def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
+    """The flow: images of any size are about 8x8 patches."""
+    if config.latent_size != Config.latent_size:
+        raise InputError(f"--latent-size {config.latent_size}: the latents of a flow have the size of its images.")
+    conditions = conditions_of(config)
+    network = nets.DiT(max(1, min(spec[:2]) // 8), width_of(config, spec), blocks=6, dtype=config.dtype)
+    model = diffusion.Diffusion(
+        conditioned(config, network),
+        spec,
+        schedule=diffusion.linear(diffusion.logit_normal_times()),
+        prediction=diffusion.clean,
+        conditions=conditions,
+        guidance=diffusion.classifier_free(1.5) if conditions else diffusion.unguided,
+    )
+    loss = diffusion.denoising_loss(model, diffusion.flow_matching_weight())
+    loss = models.drop_condition(loss, conditions) if conditions else loss
+    return Recipe(
+        networks=partial(model.init, spec=spec),
+        update=chain(
+            denoiser=minimize(loss, adam, wrt="denoiser"),
+            average=ema("denoiser", into="denoiser_ema", decay=models.ema_warmup(0.9995)),
+        ),
+        sampler=models.use_ema(model.sampler()),
+        exports={
+            "controls": export_controls(models.use_ema(model.controls)),
+            "denoiser": export_denoiser(models.use_ema(diffusion.added_noise(model))),
+        },
+    )
+
+
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
-    rate, b1, b2 = (1e-3, 0.0, 0.99) if config.family == "gan" else (3e-4, 0.9, 0.999)
-    adam = optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
-    return (build_gan if config.family == "gan" else build_vae)(config, spec, adam)
+    make = {"gan": build_gan, "vae": build_vae, "flow": build_flow}[config.family]
+    rate, b1, b2 = {"gan": (1e-3, 0.0, 0.99), "vae": (3e-4, 0.9, 0.999), "flow": (1e-3, 0.9, 0.999)}[config.family]
+    return make(
+        config, spec, optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
+    )
 
 
 def main() -> None:

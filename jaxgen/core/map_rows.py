@@ -61,10 +61,11 @@ def map_rows(function: Callable[[PyTree, PyTree], PyTree]) -> RowMap:
             chosen = np.minimum(start + np.arange(step), num - 1)
             return jax.device_put(jax.tree.map(lambda array: array[chosen], rows), each)
 
-        shapes = jax.tree.map(
-            lambda array: jax.ShapeDtypeStruct((step, *array.shape[1:]), array.dtype, sharding=each), rows
-        )
-        made = compiled.eval_shape(mesh, shared, shapes)
+        def shape(array: np.ndarray) -> jax.ShapeDtypeStruct:
+            dtype = jax.dtypes.canonicalize_dtype(array.dtype)  # that of the array on a device: int32 for int64
+            return jax.ShapeDtypeStruct((step, *array.shape[1:]), dtype, sharding=each)
+
+        made = compiled.eval_shape(mesh, shared, jax.tree.map(shape, rows))
         results = jax.tree.map(lambda leaf: np.empty((num, *leaf.shape[1:]), leaf.dtype), made)
 
         def compute(start: int) -> None:

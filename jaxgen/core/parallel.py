@@ -1,7 +1,8 @@
 """Training steps on many devices.  Each strategy equals one device up to float32 rounding.
 
     jit    one program for all devices: the batch is sharded, the state is replicated
-    fsdp   one program for all devices: parameters and optimiser states are sharded too
+    fsdp   one program for all devices: networks and optimiser states are sharded too; while a loss is computed each
+           device holds the networks whole
     pmap   one program for each device; gradients, statistics and metrics are averaged over devices
 
 In a pmap a loss sees the shard of one device.  Its means, statistics and draws (`draw_batch`) are of the global batch

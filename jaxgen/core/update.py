@@ -88,8 +88,9 @@ def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) ->
         after, states = {}, {}
         for name in names:
             (gradients,) = pull_back({other: jnp.full_like(values[other], other == name) for other in names})
-            own, gradient = {name: params[name]}, mean_over_devices({name: gradients[name]})
-            steps, states[name] = txs[name].update(scatter_gradients(gradient), opt_state[name], own, value=values[name])
+            own = {name: params[name]}
+            gradient = scatter_gradients(mean_over_devices({name: gradients[name]}))
+            steps, states[name] = txs[name].update(gradient, opt_state[name], own, value=values[name])
             after |= moved(own, steps, context)
         metrics = {**aux.metrics, **{f"{name}/loss": mean(values[name]) for name in names}}
         return with_parameters(with_changes(networks, changes), after), states, metrics

@@ -142,11 +142,20 @@ def shrink(dataset: Dataset, side: int) -> Dataset:
     Raises:
       InputError: the images are not square, or their side is not a multiple.
     """
-    height, width, channels = dataset.spec
+    return with_field(dataset, image=shrink_images(dataset.arrays["image"], side, dataset.source))
+
+
+def shrink_images(images: np.ndarray, side: int, source: str) -> np.ndarray:
+    """Square images uint8 [N, H, H, C] reduced to [N, side, side, C] by averaging blocks of pixels.
+
+    Raises:
+      InputError: the images of `source` are not square, or their side is not a multiple.
+    """
+    num, height, width, channels = images.shape
     if height != width or height % side:
-        raise InputError(f"{dataset.source}: images of {height}x{width}; expected squares of a multiple of {side}.")
-    blocks = dataset.arrays["image"].reshape(dataset.size, side, height // side, side, width // side, channels)
-    return with_field(dataset, image=np.round(blocks.mean((2, 4))).astype(np.uint8))
+        raise InputError(f"{source}: images of {height}x{width}; expected squares of a multiple of {side}.")
+    blocks = images.reshape(num, side, height // side, side, width // side, channels)
+    return np.round(blocks.mean((2, 4))).astype(np.uint8)
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:

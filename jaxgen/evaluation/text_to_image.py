@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgen.data.arrays import read_features
 from jaxgen.data.captions import hold_out, with_text
-from jaxgen.data.dataset import Dataset, shrink, subset, with_field
+from jaxgen.data.dataset import Dataset, shrink, shrink_images, subset, with_field
 from jaxgen.data.tokenizer import train_tokenizer
 from jaxgen.evaluation.alignment import retrieval_accuracy
 from jaxgen.evaluation.matcher import Matcher, load_matcher
@@ -23,7 +23,7 @@ from jaxgen.io.pictures import save_grid
 from jaxgen.io.terminal import say
 
 SIDE, SHARE = 32, 0.1
-"""The side of the images in pixels, and the share of captions that is held out."""
+"""The side in pixels of the images that the matching network takes, and the share of captions that is held out."""
 
 EVALUATED, CANDIDATES, SHOWN = 500, 10, 12
 """The most captions that are evaluated of each part, the candidates of a retrieval, and the captions in the picture."""
@@ -32,11 +32,11 @@ ACCURACY = "retrieval accuracy"
 
 
 def hold_out_captions(
-    dataset: Dataset, *, words: int, vocabulary: int, matcher: Path | None = None
+    dataset: Dataset, *, words: int, vocabulary: int, matcher: Path | None = None, side: int = SIDE
 ) -> tuple[Dataset, Dataset]:
-    """The data at 32x32 with the tokens of their captions: the training part and the held-out part.
+    """The data at `side` x `side` with the tokens of their captions: the training part and the held-out part.
 
-    `matcher` is the folder of the matching network of the evaluation.
+    `matcher` is the folder of the matching network of the evaluation, for which images are reduced to 32x32.
 
     Raises:
       InputError: there are no captions, a caption is too long, or the images are not square; or the matching network
@@ -45,7 +45,7 @@ def hold_out_captions(
     tokenizer = train_tokenizer(dataset.captions, length=words, size=vocabulary)
     if matcher and load_matcher(matcher).tokenizer.content != tokenizer.content:
         raise InputError(f"--matcher {matcher} was trained on other captions, or with other --words or --vocabulary.")
-    dataset = with_text(shrink(dataset, SIDE), tokenizer)
+    dataset = with_text(shrink(dataset, side), tokenizer)
     out = hold_out(dataset.arrays["text"], share=SHARE)
     parts = subset(dataset, ~out, split="train"), subset(dataset, out, split="held out")
     if matcher and (fewest := min(len(set(part.captions)) for part in parts)) < CANDIDATES:
@@ -98,7 +98,8 @@ def _measure_retrieval(
     for part in parts:
         captions, *pictures = _draw(sampler, part, EVALUATED, seed)
         for kind, images in zip(("drawn", "real"), pictures, strict=True):
-            accuracy = retrieval_accuracy(*matcher.extract(images, captions), candidates=CANDIDATES, seed=seed)
+            features = matcher.extract(shrink_images(images, SIDE, kind), captions)
+            accuracy = retrieval_accuracy(*features, candidates=CANDIDATES, seed=seed)
             results[f"{part.split}, {kind}"] = {ACCURACY: accuracy, "captions": len(captions)}
     write_results(
         path,

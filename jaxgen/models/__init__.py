@@ -9,7 +9,7 @@ diffusion        Diffusion, denoising_loss; schedules, predictions, solvers, gui
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals
-averages         ema_warmup, use_ema
+averages         ema_warmup, power_decay, use_ema; of any length after training: post_hoc_weights, post_hoc_average
 augmentation     augment, crop, jitter_colour, mirror, shift, turn
 """
 
@@ -27,7 +27,7 @@ from jaxgen.models.autoregressive.vqvae import VQVAE, vector_quantized_loss
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.models.drop_condition import drop_condition
-from jaxgen.models.ema import ema_networks, ema_warmup, use_ema
+from jaxgen.models.ema import ema_networks, ema_warmup, power_decay, use_ema
 from jaxgen.models.gan.augmentation import (
     adapt_probability,
     adaptive_augment,
@@ -102,6 +102,7 @@ from jaxgen.models.latents.traversals import (
     traversals,
     truncations,
 )
+from jaxgen.models.post_hoc import EMAProfile, PostHocWeights, post_hoc_average, post_hoc_weights
 from jaxgen.models.style_transfer.model import (
     FeatureMaps,
     StyleTransfer,
@@ -138,6 +139,7 @@ __all__ = [
     "DiscriminatorObjective",
     "Draw",
     "DrawLatent",
+    "EMAProfile",
     "Encoded",
     "FeatureMaps",
     "Fields",
@@ -151,6 +153,7 @@ __all__ = [
     "Params",
     "PixelCNN",
     "Points",
+    "PostHocWeights",
     "Posterior",
     "Prior",
     "Recognition",
@@ -228,6 +231,9 @@ __all__ = [
     "mix_styles",
     "optimized_transfer_loss",
     "pixelcnn_loss",
+    "post_hoc_average",
+    "post_hoc_weights",
+    "power_decay",
     "principal_directions",
     "r1_loss",
     "r2_loss",

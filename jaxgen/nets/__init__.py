@@ -3,7 +3,7 @@
     gan              DCGAN*, Residual*, R3GAN*, StyleGenerator
     autoencoder      MLP*, Conv*, Residual*, Ladder*, Map*, Pyramid* encoders and decoders
     autoregressive   GatedPixelCNN, PixelCNNPlusPlus
-    diffusion        DiT
+    diffusion        DiT, DiffusionUNet
     image_to_image   UNet, ClassicCNN, PatchDiscriminator
     features         classifiers, Inception, VGG16, sentence and text encoders
     layers           convolutions, normalisation, dropout, resizing, conditioning, text; forward
@@ -27,6 +27,7 @@ from jaxgen.nets.autoencoder.vqvae import MapDecoder, MapEncoder
 from jaxgen.nets.autoregressive.pixelcnn import GatedPixelCNN
 from jaxgen.nets.autoregressive.pixelcnn_plus import PixelCNNPlusPlus
 from jaxgen.nets.diffusion.dit import DiT
+from jaxgen.nets.diffusion.unet import DiffusionUNet
 from jaxgen.nets.features.bert import SentenceEncoder
 from jaxgen.nets.features.classifier import DigitClassifier, ObjectClassifier
 from jaxgen.nets.features.inception import InceptionV3
@@ -60,6 +61,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DiT",
+    "DiffusionUNet",
     "DigitClassifier",
     "Dropout",
     "GatedPixelCNN",

@@ -2,7 +2,7 @@
 
     config          RunConfig  Bounds  Count  Positive  Seed  UserPath  require_bounds
     recipe          Recipe  Score  Scores  first_state
-    run             run  command  best_networks  load_split
+    run             run  command  best_networks  post_hoc_network  load_split
     without a run   fit  Measured
     run directory   RunDirectory  plot_metrics
     best state      Best  frechet_score
@@ -20,6 +20,7 @@ from jaxgen.training.dispatch import Measured
 from jaxgen.training.fit import fit
 from jaxgen.training.manifest import find_damage
 from jaxgen.training.plot import plot_metrics
+from jaxgen.training.post_hoc import post_hoc_network
 from jaxgen.training.prepare import load_split
 from jaxgen.training.recipe import Recipe, Score, Scores, first_state
 from jaxgen.training.run import best_networks, run
@@ -54,6 +55,7 @@ __all__ = [
     "load_split",
     "observe",
     "plot_metrics",
+    "post_hoc_network",
     "require_bounds",
     "run",
 ]

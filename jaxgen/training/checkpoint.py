@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.tree import by_path, like, raw
-from jaxgen.core.types import Array, TrainState
+from jaxgen.core.types import Array, PyTree, TrainState
 from jaxgen.io.errors import InputError, first_line, outside
 from jaxgen.io.files import AnyPath
 from jaxgen.training import array_shards, manifest
@@ -223,19 +223,19 @@ def read_networks(folder: AnyPath) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): np.asarray(array) for name, array in arrays.items()}
 
 
-def flatten(state: TrainState) -> dict[str, Array]:
-    """The state's leaves by path, keys as their raw words."""
-    return {name: raw(leaf) for name, leaf in by_path(state).items()}
+def flatten(tree: PyTree) -> dict[str, Array]:
+    """The leaves of a state or of variables by path, keys as their raw words."""
+    return {name: raw(leaf) for name, leaf in by_path(tree).items()}
 
 
-def unflatten(leaves: Mapping[str, Any], target: TrainState) -> TrainState:
-    """The state of the same structure as `target` with these leaves.
+def unflatten(leaves: Mapping[str, Any], target: T) -> T:
+    """The tree of the same structure as `target` with these leaves.
 
     Raises:
       InputError: a leaf is absent, or of another shape or type.
     """
     if difference := _difference(describe(leaves), describe(flatten(target))):
-        raise InputError(f"These leaves are of another state: {difference}.")
+        raise InputError(f"These arrays do not fit: {difference}.")
     rebuilt = [like(leaf, leaves[name]) for name, leaf in by_path(target).items()]
     return jax.tree.unflatten(jax.tree.structure(target), rebuilt)
 

@@ -25,6 +25,13 @@ def test_any_number_of_rows_is_computed_a_few_at_a_time(size):
     assert shapes == [(size, 3)]  # compiled once
 
 
+def test_whole_numbers_of_64_bits_have_the_type_that_devices_give_them():
+    numbers = np.arange(5)
+    found = map_rows(lambda _, row: row + 1)((), numbers, size=4, what="Adding")
+    np.testing.assert_array_equal(found, numbers + 1)
+    assert found.dtype == jax.device_put(numbers).dtype
+
+
 def test_a_function_is_compiled_once_for_all_calls():
     traced = []
     double = map_rows(lambda _, row: traced.append(row.shape) or 2 * row)

@@ -19,7 +19,7 @@ def write_labelled(path, num=16, shape=(32, 32, 3), **fields):
     return path
 
 
-@pytest.mark.parametrize("family", ["gan", "vae"])
+@pytest.mark.parametrize("family", ["gan", "vae", "flow"])
 def test_a_step_of_rectangles_with_classes_and_captions_keeps_the_types(family):
     config = pictures.Config(family=family, width=2, batch_size=4, classes=3, text=True)
     recipe = pictures.build(config, SPEC)
@@ -43,6 +43,7 @@ def test_wider_presets_have_more_parameters_and_larger_images_narrower_maps():
     assert widths(64) == [16, 32, 64]
     assert widths(256) == [8, 16, 32]
     assert widths(64, family="vae") == [8, 16, 32]
+    assert widths(256, family="flow") == widths(64, family="flow") == [128, 256, 512]
     assert pictures.width_of(pictures.Config(width=3), SPEC) == 3
 
 
@@ -54,6 +55,7 @@ REFUSED = [
     ((32, 32, 3), {}, ("--text",), "There are no captions, or no words in them"),
     ((32, 32, 3), {}, ("--classes", -1), "--classes -1: expected at least 0"),
     ((32, 32, 3), {}, ("--width", 4, "--preset", "large"), "--preset large and --width 4: give one of them"),
+    ((32, 32, 3), {}, ("--family", "flow", "--latent-size", 3), "--latent-size 3: the latents of a flow have the size"),
 ]
 
 

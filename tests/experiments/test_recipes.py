@@ -9,15 +9,16 @@ from jaxgen import ImageSpec, make_step
 from jaxgen.training import first_state
 from tests.programs import ANY_DATA, ROOT, load_program
 
-CIFAR10_GAN, INPAINT, COLORIZE, FLOW = (
+CIFAR10_GAN, INPAINT, COLORIZE, FLOW, CIFAR10_DIFFUSION = (
     ROOT / "experiments" / f"{name}.py"
-    for name in ("gan_cifar10", "cnn_inpaint_mnist", "cnn_colorize_cifar10", "flow_mnist")
+    for name in ("gan_cifar10", "cnn_inpaint_mnist", "cnn_colorize_cifar10", "flow_mnist", "diffusion_cifar10")
 )
 QUICK = [
     *((path, {}) for path in ANY_DATA if path != CIFAR10_GAN),
     (CIFAR10_GAN, {"classes": 3}),
     (CIFAR10_GAN, {"preset": "r3gan", "classes": 3}),
     (FLOW, {"classes": 3, "guidance": 2.0}),
+    (CIFAR10_DIFFUSION, {"network": "unet", "classes": 3}),
     *((INPAINT, {"task": task}) for task in ("complete", "denoise", "super_resolve_x2")),
 ]
 # What has fewer parts than one of the quick ones, or differs from it in a number, takes its time.

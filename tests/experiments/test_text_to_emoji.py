@@ -73,6 +73,19 @@ def test_a_run_with_embeddings_is_evaluated_by_its_captions(folder, matcher, tmp
     assert sampler.draw(0, 2, fields={"features": embeddings[:2]}).shape == (2, 32, 32, 3)
 
 
+@pytest.mark.long
+def test_a_flow_of_larger_images_is_evaluated_by_its_captions_too(folder, matcher, tmp_path, monkeypatch):
+    flow = load_program(ROOT / "experiments" / "text_to_emoji_flow.py")
+    write_captioned(tmp_path / "large", load(str(folder)).captions, side=64)
+    small = ("--width", 8, "--blocks", 1, "--patch", 32, "--batch-size", 4, "--words", 3, "--vocabulary", 64)
+    options = (*small, "--data", tmp_path / "large", "--steps", 2, "--sample-every", 100, "--sample-steps", 2)
+    assert run_here(monkeypatch, flow.main, *options, "--matcher", matcher, "--out", tmp_path / "run") == 0
+    results = json.loads((tmp_path / "run" / "alignment.json").read_text())
+    assert list(results) == ["train, drawn", "train, real", "held out, drawn", "held out, real", "candidates"]
+    sampler = load_sampler(tmp_path / "run" / "sampler")
+    assert sampler.draw(0, 1, text=["red heart"]).shape == (1, 64, 64, 3)
+
+
 def test_embeddings_of_other_captions_are_refused(folder, tmp_path):
     np.savez(tmp_path / "e.npz", features=np.zeros((3, 5), np.float32))
     with pytest.raises(InputError, match=r"has 3 rows; .* has 144"):

@@ -1,4 +1,4 @@
-"""Diffusion models of data sets whose denoisers are known exactly: independent pixels, Gaussians, a few images."""
+"""Diffusion models of data sets whose denoisers are known exactly: independent pixels, Gaussians, mixtures, images."""
 
 import flax.linen as nn
 import jax
@@ -66,14 +66,19 @@ def gaussian_denoiser(schedule, mean, covariance):
     return denoise
 
 
-def discrete_denoiser(schedule, images, probabilities):
-    """The denoiser of images that are one of images [K, H, W, C] with probabilities [K]."""
+def mixture_denoiser(schedule, means, probabilities, deviation=0.0):
+    """The denoiser of a mixture of normal distributions with means [K, H, W, C], probabilities [K] and one deviation.
+
+    Without a deviation the images are the means.
+    """
 
     def denoise(x, t):
         alpha, sigma = (values[:, None] for values in schedule.coefficients(t))
-        rest = x.reshape(x.shape[0], 1, -1) - alpha[..., None] * images.reshape(len(images), -1)
-        posterior = jax.nn.softmax(jnp.log(probabilities) - (rest**2).sum(-1) / (2 * sigma**2))
-        return jnp.tensordot(posterior, images, 1)
+        rest = x.reshape(x.shape[0], 1, -1) - alpha[..., None] * means.reshape(len(means), -1)
+        variance = (alpha * deviation) ** 2 + sigma**2
+        posterior = jax.nn.softmax(jnp.log(probabilities) - (rest**2).sum(-1) / (2 * variance))
+        mean, gain = jnp.tensordot(posterior, means, 1), (alpha * deviation**2 / variance)[..., None, None]
+        return mean + gain * (x - alpha[..., None, None] * mean)
 
     return denoise
 

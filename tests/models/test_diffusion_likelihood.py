@@ -11,7 +11,7 @@ from jaxgen.models import labels
 from jaxgen.models.diffusion import cosine, flow_likelihood, linear, variance_exploding, variational_bound
 from jaxgen.models.diffusion.grid import log_snr_grid
 from jaxgen.models.diffusion.probability_flow import CELL, flow_log_density, random_signs, unit_vectors
-from tests.models.exact_diffusion import discrete_denoiser, exact_model, gaussian_denoiser, random_covariance
+from tests.models.exact_diffusion import exact_model, gaussian_denoiser, mixture_denoiser, random_covariance
 from tests.programs import float64
 
 SCHEDULES = {"linear": linear(), "cosine": cosine(), "variance exploding": variance_exploding(1e5)}
@@ -46,7 +46,7 @@ def flow_density(schedule, x, times, probes):
 
 def bound_of_pairs(schedule, separation, samples=64, copies=256):
     """The terms of the bound for each pair of pixels and each copy, [16, copies]."""
-    model = exact_model(discrete_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), schedule)
+    model = exact_model(mixture_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), schedule)
     bound = jax.jit(variational_bound(model, {}, levels=4, samples=samples, separation=separation))
     terms = bound({"image": jnp.repeat(PAIRS, copies, 0)}, jax.random.split(jax.random.key(4), 16 * copies))
     return jax.tree.map(lambda values: np.asarray(values, np.float64).reshape(16, copies), terms)
@@ -81,7 +81,7 @@ def test_a_bound_that_begins_at_more_noise_is_looser_and_still_one_of_a_distribu
 def test_a_wrong_denoiser_loosens_the_bound_by_its_error():
     """With D too large by c sigma / alpha the squared error grows by its share of log SNR: c^2 / 2 a pixel."""
     schedule, c = linear(), 0.5
-    exact = discrete_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES)
+    exact = mixture_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES)
 
     def wrong(x, t):
         return exact(x, t) + c * schedule.ratio(t)[:, None, None, None]
@@ -99,7 +99,7 @@ def test_a_wrong_denoiser_loosens_the_bound_by_its_error():
 
 
 def test_an_estimate_depends_on_its_own_image_and_key_alone():
-    model = exact_model(discrete_denoiser(linear(), PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), linear())
+    model = exact_model(mixture_denoiser(linear(), PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), linear())
     bound, keys = jax.jit(variational_bound(model, {}, levels=4, samples=4)), jax.random.split(jax.random.key(6), 16)
     all_, some = bound({"image": PAIRS}, keys).nats, bound({"image": PAIRS[3:5]}, keys[3:5]).nats
     np.testing.assert_allclose(all_[3:5], some, rtol=1e-5)
@@ -165,7 +165,7 @@ def test_the_nats_of_the_flow_are_those_of_the_cells_of_a_wide_density():
 
 def test_the_measured_bound_is_that_of_the_images_and_says_what_it_is():
     schedule = cosine()
-    model = exact_model(discrete_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), schedule)
+    model = exact_model(mixture_denoiser(schedule, PAIRS / 127.5 - 1, PROBABILITIES), (1, 2, 1), schedule)
     probabilities = np.asarray(PROBABILITIES, np.float64)
     chosen = np.random.default_rng(1).choice(16, 2_000, p=probabilities / probabilities.sum())
     images = np.asarray(PAIRS)[chosen]

@@ -17,11 +17,13 @@ from jaxgen.models.diffusion import (
     dpm_solver_2m,
     euler,
     heun,
+    restart,
     uniform_grid,
     variance_exploding,
 )
+from jaxgen.models.diffusion.guidance import at_time
 from jaxgen.nets import DiT
-from tests.models.exact_diffusion import DEVIATION, MEAN, GaussianNetwork, exact_denoiser, exact_flow
+from tests.models.exact_diffusion import DEVIATION, MEAN, GaussianNetwork, exact_denoiser, exact_flow, solved
 from tests.models.programs import networks_like
 
 SPEC, LABELS, LABEL = ImageSpec(5, 4, 1), labels(3), jnp.arange(3)
@@ -88,6 +90,16 @@ def test_guidance_of_gaussians_of_one_deviation_samples_the_gaussian_of_the_extr
     np.testing.assert_allclose(images, exact, atol=2e-4)  # the error of the solver's steps
 
 
+def test_guidance_extrapolates_the_logarithms_of_the_deviations_of_gaussians():
+    """At r = sigma / alpha, d log x / dr = r / (s^2 + r^2) leads to s times the noise; guidance is linear in it."""
+    schedule, scale, worse, better = GAUSSIAN.schedule, 2.0, 0.6, 0.4
+    towards, away = (exact_denoiser(schedule, 0.0, deviation) for deviation in (better, worse))
+    guided = at_time(autoguidance(away, scale)(towards))
+    images = jax.jit(lambda x: solved(heun, schedule, uniform_grid(128)(schedule), x, guided))(X)
+    # Not the deviation of p_worse^(1 - w) p_better^w, which is 0.32 here.
+    np.testing.assert_allclose(images, worse * (better / worse) ** scale * X, rtol=1e-3)  # the solver's steps
+
+
 def test_autoguidance_goes_away_from_the_worse_network():
     better, worse = (exact_denoiser(GAUSSIAN.schedule, deviation=deviation) for deviation in (0.5, 0.8))
     found = autoguidance(worse, 1.8)(better)(X, TIMES)
@@ -95,7 +107,7 @@ def test_autoguidance_goes_away_from_the_worse_network():
     np.testing.assert_array_equal(autoguidance(worse, 1.0)(better)(X, TIMES), better(X, TIMES))
 
 
-@pytest.mark.parametrize("solver", [heun, dpm_solver_2m, ancestral(), churn(euler, 2.0)])
+@pytest.mark.parametrize("solver", [heun, dpm_solver_2m, ancestral(), churn(euler, 2.0), restart(heun, 0.7, 0.4)])
 def test_an_image_does_not_depend_on_the_batch(solver):
     sampler = jax.jit(digits(solver=solver).sampler())
     networks = networks_of(digits())

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
+from jaxgen.nets.diffusion.embedding import sinusoids
 
 HEAD_SIZE = 64
 ZEROS = nn.initializers.zeros
@@ -48,7 +49,8 @@ class Block(nn.Module):
 class DiT(nn.Module):
     """Images [B, H, W, C], a condition [B, F] and noise levels [B] to outputs float32 [B, H, W, C].
 
-    The sides of images are padded to multiples of `patch`.  Heads have 64 features, or all if `width` is less.
+    The sides of images are padded to multiples of `patch`.  Heads have 64 features, or more where 64 do not divide
+    `width`.
 
     With `intervals` it takes an `interval` [B] of time besides, 0 if there is none, as MeanFlow needs: Geng et al.
     (2025), https://arxiv.org/abs/2505.13447.  `fastest` is the largest angular frequency of the embeddings of both; a
@@ -72,9 +74,7 @@ class DiT(nn.Module):
         noise_level: Array,
         interval: Array | None = None,
     ) -> Array:
-        heads = max(1, self.width // HEAD_SIZE)
-        if self.width % heads or self.width % 2:
-            raise ValueError(f"DiT was given a width of {self.width}; expected an even multiple of its {heads} heads.")
+        heads = math.gcd(self.width, max(1, self.width // HEAD_SIZE))
         if interval is not None and not self.intervals:
             raise ValueError("DiT was given an interval; expected intervals=True.")
         dense = partial(nn.Dense, dtype=self.dtype)
@@ -108,13 +108,6 @@ def normalized(tokens: Array) -> Array:
     values = tokens.astype(jnp.float32)
     centred = values - values.mean(-1, keepdims=True)
     return (centred * jax.lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + 1e-6)).astype(tokens.dtype)
-
-
-def sinusoids(levels: Array, size: int, fastest: float = 1_000.0) -> Array:
-    """Noise levels [B] as cosines and sines [B, size], with angular frequencies down to a 10,000th of the fastest."""
-    frequencies = fastest * jnp.exp(-math.log(10_000.0) * jnp.arange(size // 2) / (size // 2))
-    angles = levels[:, None] * frequencies
-    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
 def to_patches(image: Array, side: int) -> Array:

@@ -1,0 +1,18 @@
+"""Embeddings of noise levels."""
+
+import math
+
+import jax.numpy as jnp
+
+from jaxgen.core.types import Array
+
+
+def sinusoids(levels: Array, size: int, fastest: float = 1_000.0) -> Array:
+    """Noise levels [B] as cosines and sines [B, F], with angular frequencies down to a 10,000th of the fastest.
+
+    F is `size`, or one more if that is odd.
+    """
+    count = -(-size // 2)
+    frequencies = fastest * jnp.exp(-math.log(10_000.0) * jnp.arange(count) / count)
+    angles = levels[:, None] * frequencies
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
