@@ -4,11 +4,11 @@ models        Diffusion, denoising_loss; mean_flow_loss, mean_flow_sampler; cons
 schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times
 predictions   velocity, noise, clean, karras
 weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weight
-solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency
+solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; solve runs any on a Process
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
-guidance      classifier_free, autoguidance, unguided
+guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
-likelihood    variational_bound, flow_likelihood
+likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
 """
 
 from jaxgen.models.diffusion.added_noise import added_noise
@@ -21,12 +21,18 @@ from jaxgen.models.diffusion.consistency import (
     sigmoid_mapping,
 )
 from jaxgen.models.diffusion.grid import Grid, karras_grid, log_snr_grid, uniform_grid
-from jaxgen.models.diffusion.guidance import Denoiser, Guidance, autoguidance, classifier_free, unguided
+from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, autoguidance, classifier_free, unguided
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity
-from jaxgen.models.diffusion.probability_flow import FlowLikelihood, flow_likelihood, flow_log_density
+from jaxgen.models.diffusion.probability_flow import (
+    FlowLikelihood,
+    flow_likelihood,
+    flow_log_density,
+    random_signs,
+    unit_vectors,
+)
 from jaxgen.models.diffusion.restoration import (
     Covariance,
     Observation,
@@ -77,6 +83,7 @@ __all__ = [
     "Weight",
     "added_noise",
     "ancestral",
+    "at_time",
     "autoguidance",
     "average_velocity",
     "churn",
@@ -112,6 +119,7 @@ __all__ = [
     "observe",
     "posterior",
     "posterior_sampling",
+    "random_signs",
     "restart",
     "sigmoid_mapping",
     "sigmoid_weight",
@@ -120,6 +128,7 @@ __all__ = [
     "unguided",
     "uniform_grid",
     "uniform_times",
+    "unit_vectors",
     "variance_exploding",
     "variational_bound",
     "velocity",
