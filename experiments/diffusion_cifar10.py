@@ -26,14 +26,11 @@ from jaxgen.models.diffusion import (
     karras,
     karras_grid,
     karras_weight,
-    log_normal_times,
     unguided,
     variance_exploding,
 )
 from jaxgen.nets import DiffusionUNet, DiT
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
-
-SIGMA_DATA = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Config(RunConfig):
     """Steps of Heun's method for an image, two evaluations of the network each but the last."""
     learning_rate: Positive = 1e-3
     """Adam's; it decays as lr / (1 + step / 20,000)."""
-    dropout: Annotated[float, Bounds(least=0, most=1)] = 0.0
+    dropout: Annotated[float, Bounds(least=0, most=0.9)] = 0.0
     """Dropout of the U-Net, against memorising small sets."""
 
 
@@ -78,13 +75,13 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     model = Diffusion(
         network,
         spec,
-        schedule=variance_exploding(times=log_normal_times()),
-        prediction=karras(SIGMA_DATA),
+        schedule=variance_exploding(),
+        prediction=karras(),
         conditions=conditions,
         grid=karras_grid(config.sample_steps),
         guidance=classifier_free(config.guidance) if conditions else unguided,
     )
-    loss = denoising_loss(model, karras_weight(SIGMA_DATA))
+    loss = denoising_loss(model, karras_weight())
     loss = drop_condition(loss, conditions) if conditions else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     return Recipe(

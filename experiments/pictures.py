@@ -2,7 +2,7 @@
 
     gan     sharp images; adaptive augmentation: Karras et al. (2020), https://arxiv.org/abs/2006.06676
     vae     blurred images, but it encodes images as well: residual networks, a discretised mixture of logistics
-    flow    flow matching with a transformer: a loss that cannot collapse, slower to draw from; it also restores images
+    flow    flow matching with a transformer: trained by regression, without a discriminator; it also restores images
 
 The depth of the networks, the patches and the weight of the penalties follow from the size.
 """
@@ -33,7 +33,7 @@ class Config(RunConfig):
     data: str = "pictures"
     """A folder of images, an archive of one, or an .npz."""
     family: Literal["gan", "vae", "flow"] = "gan"
-    """gan draws sharp images soonest, vae trains on any images and also encodes them, flow covers all kinds of them."""
+    """gan draws in one pass of its network, vae also encodes images, flow draws in many passes and also restores."""
     preset: Literal["small", "base", "large"] = "base"
     """Width of the networks; twice the width takes up to four times as long per step."""
     max_minutes: Positive = 60.0
@@ -45,8 +45,8 @@ class Config(RunConfig):
     text: bool = False
     """Condition the networks on the captions; the images must then fit into memory."""
     width: Count | None = None
-    """Channels next to the image: 32, for a vae 16, half of that above 128x128; for a flow the features of a token:
-    256.  Half of that if the preset is small, twice if large."""
+    """Channels next to the image: 32 for a gan, 16 for a vae, half of that above 128x128.  Features of a flow's token:
+    256.  The preset small halves them, large doubles them."""
     latent_size: Count = 64
     """Latent dimension of gan and vae; that of a flow is the size of its images."""
     learning_rate: Positive | None = None
@@ -57,8 +57,10 @@ def width_of(config: Config, spec: ImageSpec) -> int:
     """Channels next to the image, or features of a token."""
     if config.width and config.preset != Config.preset:
         raise InputError(f"--preset {config.preset} and --width {config.width}: give one of them.")
-    base = {"gan": 32, "vae": 16, "flow": 256}[config.family]
-    base //= 1 if math.prod(spec[:2]) <= 128 * 128 or config.family == "flow" else 2
+    if config.family == "flow":
+        base = 256
+    else:
+        base = (32 if config.family == "gan" else 16) // (1 if math.prod(spec[:2]) <= 128 * 128 else 2)
     return config.width or {"small": base // 2, "base": base, "large": 2 * base}[config.preset]
 
 
@@ -133,7 +135,7 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
 
 
 def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
-    """The flow: images of any size are about 8x8 patches."""
+    """The flow, whose patches are squares of an eighth of the image's shorter side."""
     if config.latent_size != Config.latent_size:
         raise InputError(f"--latent-size {config.latent_size}: the latents of a flow have the size of its images.")
     conditions = conditions_of(config)
@@ -164,11 +166,13 @@ def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformati
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
-    make = {"gan": build_gan, "vae": build_vae, "flow": build_flow}[config.family]
-    rate, b1, b2 = {"gan": (1e-3, 0.0, 0.99), "vae": (3e-4, 0.9, 0.999), "flow": (1e-3, 0.9, 0.999)}[config.family]
-    return make(
-        config, spec, optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
-    )
+
+    def adam(rate: float, **betas: float) -> optax.GradientTransformation:
+        return optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), **betas)
+
+    if config.family == "gan":
+        return build_gan(config, spec, adam(1e-3, b1=0.0, b2=0.99))
+    return build_vae(config, spec, adam(3e-4)) if config.family == "vae" else build_flow(config, spec, adam(1e-3))
 
 
 def main() -> None:

@@ -29,7 +29,19 @@ from jaxgen.models.diffusion import (
     uniform_grid,
 )
 from jaxgen.nets import DiT, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, load_split, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    Positive,
+    Recipe,
+    RunConfig,
+    RunDirectory,
+    UserPath,
+    UserSize,
+    command,
+    load_split,
+    run,
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,9 @@ class Config(RunConfig):
     free: ClassVar[frozenset[str]] = RunConfig.free | {"matcher", "guidance", "sample_steps"}
 
     data: str = "emoji"
-    """A folder of square images with captions in its metadata.jsonl."""
-    side: Count = 64
-    """Side of the images in pixels, to which larger ones are reduced; the matching network sees them at 32x32."""
+    """A folder of images with captions in its metadata.jsonl."""
+    size: UserSize | None = (64, 64)
+    """Bring all images to this size; the matching network sees them at 32x32."""
     max_minutes: Positive = 120.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
@@ -103,7 +115,7 @@ def main() -> None:
         words=config.words,
         vocabulary=config.vocabulary,
         matcher=config.matcher,
-        side=config.side,
+        side=None,
     )
 
     def evaluate(directory: RunDirectory) -> None:

@@ -81,12 +81,11 @@ def write_binarized(root, num=24):
     np.savez(root / "binarized_mnist.npz", **{name: np.packbits(part, axis=1) for name, part in parts.items()})
 
 
-def write_captioned(root, captions, side=32):
+def write_captioned(root, captions):
     """A picture of noise for each caption, and metadata.jsonl."""
-    root.mkdir(exist_ok=True)
     rng, lines = np.random.default_rng(0), []
     for number, caption in enumerate(captions):
         name = f"{number:03}.png"
-        (root / name).write_bytes(png(rng.integers(0, 256, (side, side, 3), np.uint8)))
+        (root / name).write_bytes(png(rng.integers(0, 256, (32, 32, 3), np.uint8)))
         lines.append(json.dumps({"file_name": name, "text": caption}))
     (root / "metadata.jsonl").write_text("\n".join(lines))

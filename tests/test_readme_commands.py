@@ -20,7 +20,6 @@ TINY = {
     "width": 4,
     "hidden": 8,
     "latent_size": 8,
-    "side": 32,
     "test_samples": 2,
     "evaluated": 20,
     "evaluate_every": 0,

@@ -135,10 +135,10 @@ def cost(program: Program, often: float = 1.0, computation: str | None = None) -
     """
     instructions = program.computations[computation or program.entry]
     shapes = {instruction.name: instruction.shape for instruction in instructions}
-    total, channels = Cost(), set()
+    total, seen = Cost(), set()
     for instruction in instructions:
         total = total.plus(_own(program, instruction, shapes))
-        total = total.plus(Cost(collectives=_collectives(program, instruction, shapes, channels)))
+        total = total.plus(Cost(collectives=_collectives(program, instruction, shapes, seen)))
         for name, times in _called(program, instruction, often):
             total = total.plus(cost(program, often, name), times)
     return total
@@ -215,20 +215,22 @@ def _own(program: Program, instruction: Instruction, shapes: Mapping[str, str]) 
 
 
 def _collectives(
-    program: Program, instruction: Instruction, shapes: Mapping[str, str], channels: set[str]
+    program: Program, instruction: Instruction, shapes: Mapping[str, str], seen: set[tuple[str, ...]]
 ) -> dict[str, tuple[float, float]]:
-    """The collectives of an instruction on other channels than `channels`, to which it adds its own.
+    """The collectives of an instruction, but for parts of those in `seen`, to which it adds its own.
 
-    The TPU's compiler may split one among several fusions, which share its channel; and it fuses a reduce-scatter as
-    an all-reduce of which a part is kept.
+    The TPU's compiler may split one among fusions that share its channel, and it fuses a reduce-scatter as an
+    all-reduce of which a part is kept.  Others may share a channel too.
     """
     scatters = any(name.startswith("all-reduce-scatter") for name in instruction.called.get("calls", ()))
     found = {}
     for one in (instruction, *_fused(program, instruction)):
         kind, channel = one.opcode.removesuffix("-start"), CHANNEL.search(one.text)
-        if kind not in COLLECTIVES or (channel and channel[1] in channels):
+        part = (kind, channel[1], str(num_bytes(one.shape))) if channel else ()
+        if kind not in COLLECTIVES or part in seen:
             continue
-        channels |= {channel[1]} if channel else set()
+        if channel and one is not instruction and not scatters:
+            seen.add(part)
         operands = sum(num_bytes(shapes.get(name, "")) for name in one.operands)
         size = operands if kind == "reduce-scatter" else num_bytes(one.shape)
         kind = "reduce-scatter" if scatters and kind == "all-reduce" else kind

@@ -28,7 +28,7 @@ _shard_state: ContextVar[Callable[[PyTree], PyTree] | None] = ContextVar("shard_
 def use_mesh(mesh: Mesh, shard_state: Callable[[PyTree], PyTree] | None = None) -> Iterator[None]:
     """Steps that are traced in this context are programs for all devices of the mesh.
 
-    `shard_state` is for devices that each hold a shard of the state: it lays a tree of the state's arrays out so.
+    Where each device holds a shard of the state, `shard_state` constrains a tree of the state's arrays to its shards.
     """
     tokens = _mesh.set(mesh), _shard_state.set(shard_state)
     try:
@@ -85,18 +85,19 @@ def replicate(tree: PyTree) -> PyTree:
     return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def gather_state(tree: PyTree) -> PyTree:
-    """Networks as a loss reads them: whole on each device, although the devices hold shards of them.
+def gather_networks(networks: PyTree) -> PyTree:
+    """Networks, gathered on each device if the devices hold shards of them, as every loss reads them.
 
-    A compiler that is left to choose gathers the activations of the global batch where those are smaller.
+    A compiler that may choose gathers activations instead, whose size grows with the batch.
     """
-    return tree if _shard_state.get() is None else replicate(tree)
+    return networks if _shard_state.get() is None else replicate(networks)
 
 
 def scatter_gradients(gradients: PyTree) -> PyTree:
-    """Gradients as an optimiser reads them: each device needs only those of its shard of the parameters."""
-    scatter = _shard_state.get()
-    return gradients if scatter is None else scatter(replicate(gradients))
+    """Gradients as every optimiser reads them: of its shard of the parameters, if a device holds one."""
+    shard_state = _shard_state.get()
+    # Replicated first: the sharding would otherwise spread backwards into the loss, and gather its activations.
+    return gradients if shard_state is None else shard_state(replicate(gradients))
 
 
 def mean_over_devices(tree: PyTree) -> PyTree:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.core.batch import gather_state, mean_over_devices, scatter_gradients
+from jaxgen.core.batch import gather_networks, mean_over_devices, scatter_gradients
 from jaxgen.core.checks import (
     require_loss,
     require_networks,
@@ -46,7 +46,7 @@ def minimize(loss: Loss, tx: optax.GradientTransformation, *, wrt: str | tuple[s
         return networks, tx.init(parameters(networks, names))
 
     def update(networks: Networks, opt_state: OptState, context: Context):
-        whole, params = gather_state(networks), parameters(networks, names)
+        whole, params = gather_networks(networks), parameters(networks, names)
 
         def objective(params):
             return require_loss(loss(with_parameters(whole, params), context), f"The loss of minimize(wrt={wrt!r})")
@@ -75,7 +75,7 @@ def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) ->
         return networks, {name: txs[name].init(parameters(networks, (name,))) for name in names}
 
     def update(networks: Networks, opt_state: OptState, context: Context):
-        whole, params = gather_state(networks), parameters(networks, names)
+        whole = gather_networks(networks)
 
         def play(params):
             values, aux = require_result(game(with_parameters(whole, params), context), "The game")
@@ -88,7 +88,7 @@ def simultaneous(game: Game, txs: Mapping[str, optax.GradientTransformation]) ->
         after, states = {}, {}
         for name in names:
             (gradients,) = pull_back({other: jnp.full_like(values[other], other == name) for other in names})
-            own = {name: params[name]}
+            own = parameters(networks, (name,))
             gradient = scatter_gradients(mean_over_devices({name: gradients[name]}))
             steps, states[name] = txs[name].update(gradient, opt_state[name], own, value=values[name])
             after |= moved(own, steps, context)

@@ -32,11 +32,12 @@ ACCURACY = "retrieval accuracy"
 
 
 def hold_out_captions(
-    dataset: Dataset, *, words: int, vocabulary: int, matcher: Path | None = None, side: int = SIDE
+    dataset: Dataset, *, words: int, vocabulary: int, matcher: Path | None = None, side: int | None = SIDE
 ) -> tuple[Dataset, Dataset]:
-    """The data at `side` x `side` with the tokens of their captions: the training part and the held-out part.
+    """The data with the tokens of their captions: the training part and the held-out part.
 
-    `matcher` is the folder of the matching network of the evaluation, for which images are reduced to 32x32.
+    Images are reduced to `side` x `side`, and kept as they are without it.  `matcher` is the folder of the matching
+    network of the evaluation, for which images are reduced to 32x32.
 
     Raises:
       InputError: there are no captions, a caption is too long, or the images are not square; or the matching network
@@ -45,7 +46,9 @@ def hold_out_captions(
     tokenizer = train_tokenizer(dataset.captions, length=words, size=vocabulary)
     if matcher and load_matcher(matcher).tokenizer.content != tokenizer.content:
         raise InputError(f"--matcher {matcher} was trained on other captions, or with other --words or --vocabulary.")
-    dataset = with_text(shrink(dataset, side), tokenizer)
+    dataset = with_text(dataset if side is None else shrink(dataset, side), tokenizer)
+    if matcher:
+        shrink_images(dataset.arrays["image"][:1], SIDE, dataset.source)  # refused now, not after training
     out = hold_out(dataset.arrays["text"], share=SHARE)
     parts = subset(dataset, ~out, split="train"), subset(dataset, out, split="held out")
     if matcher and (fewest := min(len(set(part.captions)) for part in parts)) < CANDIDATES:

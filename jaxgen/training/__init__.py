@@ -1,6 +1,6 @@
 """Runs: a recipe trained from a config to a run directory that survives interruption.
 
-    config          RunConfig  Bounds  Count  Positive  Seed  UserPath  require_bounds
+    config          RunConfig  Bounds  Count  Positive  Seed  UserPath  UserSize  require_bounds
     recipe          Recipe  Score  Scores  first_state
     run             run  command  best_networks  post_hoc_network  load_split
     without a run   fit  Measured
@@ -12,7 +12,7 @@
 An experiment needs the first three.
 """
 
-from jaxgen.io.program import UserPath, command
+from jaxgen.io.program import UserPath, UserSize, command
 from jaxgen.training.best import Best, frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention
 from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed, require_bounds
@@ -44,6 +44,7 @@ __all__ = [
     "Seed",
     "Signs",
     "UserPath",
+    "UserSize",
     "Watched",
     "best_networks",
     "command",

@@ -220,8 +220,8 @@ def test_no_more_is_exchanged_for_larger_batches_although_penalties_are_lazy(str
 
 
 def exchanged(program):
-    """The shapes of all that devices exchange but metrics, which are sums of numbers."""
-    found = re.findall(r"= (.*) (?:all-reduce|all-gather|all-to-all|collective-permute)\(", program)
+    """The shapes of all arrays that devices exchange; metrics are numbers."""
+    found = re.findall(r"= (.*) (?:all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)\(", program)
     return sorted(shape for line in found for shape in re.findall(r"\w+\[[\d,]+\]", line))
 
 

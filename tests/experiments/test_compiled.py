@@ -91,6 +91,48 @@ def test_a_matrix_product_counts_its_operations_and_bytes(tool):
     assert cost.collectives == {}
 
 
+SPLIT = """HloModule split
+
+%part.1 (a: f32[8,4]) -> f32[32,4] {
+  %a = f32[8,4]{1,0} parameter(0)
+  ROOT %gather.1 = f32[32,4]{1,0} all-gather(%a), channel_id=7, dimensions={0}
+}
+
+%part.2 (b: f32[8,4]) -> f32[32,4] {
+  %b = f32[8,4]{1,0} parameter(0)
+  ROOT %gather.2 = f32[32,4]{1,0} all-gather(%b), channel_id=7, dimensions={0}
+}
+
+%all-reduce-scatter.3 (c: f32[32,4]) -> f32[8,4] {
+  %c = f32[32,4]{1,0} parameter(0)
+  %sum = f32[32,4]{1,0} all-reduce(%c), channel_id=8, to_apply=%add
+  ROOT %kept = f32[8,4]{1,0} dynamic-slice(%sum), dynamic_slice_sizes={8,4}
+}
+
+ENTRY %main (x: f32[8,4]) -> f32[8,4] {
+  %x = f32[8,4]{1,0} parameter(0)
+  %begun = f32[32,4]{1,0} fusion(%x), kind=kCustom, calls=%part.1
+  %ended = f32[32,4]{1,0} fusion(%x), kind=kCustom, calls=%part.2
+  %own = f32[8,4]{1,0} fusion(%ended), kind=kCustom, calls=%all-reduce-scatter.3
+  %more = f32[8,4]{1,0} fusion(%ended), kind=kCustom, calls=%all-reduce-scatter.3
+  %mean.1 = f32[8,4]{1,0} all-reduce(%more), channel_id=1, to_apply=%add
+  %mean.2 = f32[8,4]{1,0} all-reduce(%mean.1), channel_id=1, to_apply=%add
+  %plain = f32[2,4]{1,0} reduce-scatter(%own), channel_id=9, dimensions={0}
+  ROOT %other = f32[8,4]{1,0} all-gather(%plain), channel_id=10, dimensions={0}
+}
+"""
+
+
+def test_a_collective_in_several_fusions_counts_once_and_others_of_its_channel_each(tool):
+    found = tool.hlo.cost(tool.hlo.parse(SPLIT)).collectives
+    whole, shard = 4 * 32 * 4, 4 * 8 * 4
+    assert found == {
+        "all-gather": (2, whole + shard),
+        "reduce-scatter": (3, 2 * whole + shard),
+        "all-reduce": (2, 2 * shard),
+    }
+
+
 def test_a_sum_over_eight_devices_is_one_all_reduce_of_its_bytes():
     program = """
 import sys; sys.path.insert(0, "experiments/benchmarks")

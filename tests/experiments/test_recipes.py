@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxgen import ImageSpec, make_step
+from jaxgen import ImageSpec, InputError, make_step
 from jaxgen.training import first_state
 from tests.programs import ANY_DATA, ROOT, load_program
 
@@ -38,6 +38,17 @@ CASES += [
     for path, options in [*QUICK, *LONG]
     if options or path.stem not in GREY
 ]
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [(FLOW, {"guidance": 2.0}), (CIFAR10_DIFFUSION, {"guidance": 2.0}), (CIFAR10_DIFFUSION, {"dropout": 0.1})],
+    ids=lambda value: getattr(value, "stem", None),
+)
+def test_an_option_that_would_be_ignored_is_refused(path, options):
+    program = load_program(path)
+    with pytest.raises(InputError, match=f"--{next(iter(options))}"):
+        program.build(program.Config(**options), ImageSpec(32, 32, 3))
 
 
 @pytest.mark.parametrize(("path", "options", "channels"), CASES, ids=lambda value: getattr(value, "stem", None))

@@ -17,6 +17,7 @@ from tests.prepared import write_captioned
 from tests.programs import ROOT, load_program, run_here
 
 program = load_program(ROOT / "experiments" / "text_to_emoji.py")
+flow = load_program(ROOT / "experiments" / "text_to_emoji_flow.py")
 COLOURS = ("red", "green", "blue", "yellow", "black", "white", "pink", "grey", "brown", "orange", "teal", "gold")
 THINGS = ("heart", "cat", "dog", "star", "house", "tree", "fish", "boat", "moon", "cup", "hat", "key")
 
@@ -75,10 +76,8 @@ def test_a_run_with_embeddings_is_evaluated_by_its_captions(folder, matcher, tmp
 
 @pytest.mark.long
 def test_a_flow_of_larger_images_is_evaluated_by_its_captions_too(folder, matcher, tmp_path, monkeypatch):
-    flow = load_program(ROOT / "experiments" / "text_to_emoji_flow.py")
-    write_captioned(tmp_path / "large", load(str(folder)).captions, side=64)
     small = ("--width", 8, "--blocks", 1, "--patch", 32, "--batch-size", 4, "--words", 3, "--vocabulary", 64)
-    options = (*small, "--data", tmp_path / "large", "--steps", 2, "--sample-every", 100, "--sample-steps", 2)
+    options = (*small, "--data", folder, "--steps", 2, "--sample-every", 100, "--sample-steps", 2)
     assert run_here(monkeypatch, flow.main, *options, "--matcher", matcher, "--out", tmp_path / "run") == 0
     results = json.loads((tmp_path / "run" / "alignment.json").read_text())
     assert list(results) == ["train, drawn", "train, real", "held out, drawn", "held out, real", "candidates"]
@@ -96,6 +95,13 @@ def test_a_matcher_of_other_words_is_refused_before_training(folder, matcher, tm
     options = ("--data", folder, "--matcher", matcher, "--words", 4, "--vocabulary", 64, "--out", tmp_path / "run")
     assert run_here(monkeypatch, program.main, *options) == 2
     assert "was trained on other captions, or with other --words or --vocabulary" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_that_a_matcher_cannot_take_are_refused_before_training(folder, matcher, tmp_path, monkeypatch, capsys):
+    options = ("--data", folder, "--size", 48, "--matcher", matcher, "--words", 3, "--vocabulary", 64)
+    assert run_here(monkeypatch, flow.main, *options, "--out", tmp_path / "run") == 2
+    assert "images of 48x48; expected squares of a multiple of 32" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 
+from jaxgen.core.batch import gather_networks
 from jaxgen.core.objective import share, stream, with_changes
 from jaxgen.core.types import Array, Context, Networks, OptState, PyTree, Update, Variables
 from jaxgen.models.gan.model import GAN
@@ -36,13 +37,13 @@ def share_images(gan: GAN, update: Update) -> Update:
     def shared(networks: Networks, opt_state: OptState, context: Context):
         drawing = stream(context, "images")
         latents = gan.latents(drawing)
-        key = stream(drawing, "dropout").key
+        key, whole = stream(drawing, "dropout").key, gather_networks(networks)
 
         def draw(params: PyTree) -> tuple[Array, Variables]:
-            variables = with_changes(networks, {name: {"params": params}})[name]
+            variables = with_changes(whole, {name: {"params": params}})[name]
             return gan.generate(variables, latents, *gan.conditioning(context), train=True, key=key)
 
-        images, pull_back, changes = jax.vjp(draw, networks[name]["params"], has_aux=True)
+        images, pull_back, changes = jax.vjp(draw, whole[name]["params"], has_aux=True)
         value = SharedImages(name, latents, images, changes, pull_back)
         return update.update(networks, opt_state, share(context, gan.drawing, value))
 

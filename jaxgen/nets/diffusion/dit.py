@@ -49,8 +49,8 @@ class Block(nn.Module):
 class DiT(nn.Module):
     """Images [B, H, W, C], a condition [B, F] and noise levels [B] to outputs float32 [B, H, W, C].
 
-    The sides of images are padded to multiples of `patch`.  Heads have 64 features, or more where 64 do not divide
-    `width`.
+    The sides of images are padded to multiples of `patch`.  Heads have 64 features, more where 64 does not divide
+    `width`, and all if `width` is less.
 
     With `intervals` it takes an `interval` [B] of time besides, 0 if there is none, as MeanFlow needs: Geng et al.
     (2025), https://arxiv.org/abs/2505.13447.  `fastest` is the largest angular frequency of the embeddings of both; a

@@ -8,7 +8,7 @@ from jaxgen.core.types import Array
 
 
 def sinusoids(levels: Array, size: int, fastest: float = 1_000.0) -> Array:
-    """Noise levels [B] as cosines and sines [B, F], with angular frequencies down to a 10,000th of the fastest.
+    """Cosines and sines [B, F] of noise levels [B], with angular frequencies from `fastest` to a 10,000th of it.
 
     F is `size`, or one more if that is odd.
     """
