@@ -167,8 +167,8 @@ def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformati
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
 
-    def adam(rate: float, **betas: float) -> optax.GradientTransformation:
-        return optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), **betas)
+    def adam(rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
+        return optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
 
     if config.family == "gan":
         return build_gan(config, spec, adam(1e-3, b1=0.0, b2=0.99))
