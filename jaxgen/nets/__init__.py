@@ -23,7 +23,7 @@ from jaxgen.nets.autoencoder.networks import (
     ResidualEncoder,
 )
 from jaxgen.nets.autoencoder.pyramid import PyramidDecoder, PyramidEncoder
-from jaxgen.nets.autoencoder.vqvae import MapDecoder, MapEncoder
+from jaxgen.nets.autoencoder.vqvae import FromMap, MapDecoder, MapEncoder, MapPosterior
 from jaxgen.nets.autoregressive.pixelcnn import GatedPixelCNN
 from jaxgen.nets.autoregressive.pixelcnn_plus import PixelCNNPlusPlus
 from jaxgen.nets.diffusion.dit import DiT
@@ -64,6 +64,7 @@ __all__ = [
     "DiffusionUNet",
     "DigitClassifier",
     "Dropout",
+    "FromMap",
     "GatedPixelCNN",
     "InceptionV3",
     "LadderDecoder",
@@ -72,6 +73,7 @@ __all__ = [
     "MLPEncoder",
     "MapDecoder",
     "MapEncoder",
+    "MapPosterior",
     "Matching",
     "Module",
     "ObjectClassifier",

@@ -8,6 +8,7 @@ solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_c
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
+latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
 likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
 """
 
@@ -22,6 +23,15 @@ from jaxgen.models.diffusion.consistency import (
 )
 from jaxgen.models.diffusion.grid import Grid, karras_grid, log_snr_grid, uniform_grid
 from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, autoguidance, classifier_free, unguided
+from jaxgen.models.diffusion.latent import (
+    Autoencoder,
+    decoded,
+    decoded_controls,
+    follow_moments,
+    on_latents,
+    vae_autoencoder,
+    vqvae_autoencoder,
+)
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion
@@ -65,6 +75,7 @@ from jaxgen.models.diffusion.weight import (
 )
 
 __all__ = [
+    "Autoencoder",
     "Covariance",
     "Denoiser",
     "Diffusion",
@@ -93,12 +104,15 @@ __all__ = [
     "consistency_tuning_loss",
     "cosine",
     "ddim",
+    "decoded",
+    "decoded_controls",
     "denoising_loss",
     "dpm_solver_2m",
     "euler",
     "flow_likelihood",
     "flow_log_density",
     "flow_matching_weight",
+    "follow_moments",
     "heun",
     "isotropic",
     "karras",
@@ -117,6 +131,7 @@ __all__ = [
     "noise_levels",
     "null_space",
     "observe",
+    "on_latents",
     "posterior",
     "posterior_sampling",
     "random_signs",
@@ -129,7 +144,9 @@ __all__ = [
     "uniform_grid",
     "uniform_times",
     "unit_vectors",
+    "vae_autoencoder",
     "variance_exploding",
     "variational_bound",
     "velocity",
+    "vqvae_autoencoder",
 ]

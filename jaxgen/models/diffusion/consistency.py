@@ -17,12 +17,11 @@ import jax.numpy as jnp
 
 from jaxgen.core.batch import draw_batch
 from jaxgen.core.condition import conditioning
-from jaxgen.core.image import to_float
 from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid
 from jaxgen.models.diffusion.loss import errors_by_noise, stratified
-from jaxgen.models.diffusion.model import Diffusion, per_image
+from jaxgen.models.diffusion.model import Diffusion, clean_data, per_image
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.solver import Interval, Process, Solver
 from jaxgen.models.diffusion.stochastic import draw_noise
@@ -46,7 +45,7 @@ def consistency_tuning_loss(model: Diffusion, mapping: NoiseMapping, weight: Wei
     weight, c = weight or karras_weight(), HUBER * math.sqrt(math.prod(model.spec))
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        image = to_float(context.batch["image"])
+        image = clean_data(context.batch)
         t = model.schedule.times(draw_batch(stratified, stream(context, "times").key, image.shape[:1]))
         noise = draw_batch(jax.random.normal, stream(context, "noise").key, image.shape)
         r = model.schedule.time(mapping(context.step, model.schedule.ratio(t)))

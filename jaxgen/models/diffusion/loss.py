@@ -5,11 +5,10 @@ import jax.numpy as jnp
 
 from jaxgen.core.batch import draw_batch
 from jaxgen.core.condition import conditioning
-from jaxgen.core.image import to_float
 from jaxgen.core.metrics import Mean
 from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.diffusion.model import Diffusion, per_image
+from jaxgen.models.diffusion.model import Diffusion, clean_data, per_image
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.weight import Weight
 
@@ -30,7 +29,7 @@ def denoising_loss(model: Diffusion, weight: Weight | None = None) -> Loss:
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        image = to_float(context.batch["image"])
+        image = clean_data(context.batch)
         t = model.schedule.times(draw_batch(stratified, stream(context, "times").key, image.shape[:1]))
         noise = draw_batch(jax.random.normal, stream(context, "noise").key, image.shape)
         alpha, sigma = (per_image(c) for c in model.schedule.coefficients(t))

@@ -19,13 +19,12 @@ import numpy as np
 
 from jaxgen.core.batch import draw_batch
 from jaxgen.core.condition import Fields, conditioning
-from jaxgen.core.image import to_float
 from jaxgen.core.metrics import Mean
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.loss import TAIL, stratified
-from jaxgen.models.diffusion.model import Diffusion, per_image
+from jaxgen.models.diffusion.model import Diffusion, clean_data, per_image
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, karras
 from jaxgen.models.diffusion.schedule import Schedule
 
@@ -61,7 +60,7 @@ def mean_flow_loss(
         raise ValueError(f"mean_flow_loss was given a guidance of {guidance}; expected a finite scale and conditions.")
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        image = to_float(context.batch["image"])
+        image = clean_data(context.batch)
         t, interval = draw_times(model.schedule, share, context, len(image))
         noise = draw_batch(jax.random.normal, stream(context, "noise").key, image.shape)
         z, condition = per_image(1 - t) * image + per_image(t) * noise, conditioning(model.conditions, context.batch)

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 
 from jaxgen.core.condition import Conditions, Fields, conditioning, example_conditioning
 from jaxgen.core.controls import Controls
-from jaxgen.core.image import ImageSpec
+from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.sampler import Sampler, image_keys
-from jaxgen.core.types import Array, Networks, Variables
+from jaxgen.core.types import Array, Batch, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid, uniform_grid
 from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, unguided
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, velocity
@@ -25,6 +25,10 @@ from jaxgen.nets import Module, dense_outputs, forward
 
 MOST_SIGNAL = 1e-3
 """The signal-to-noise ratio at the end of a schedule above which its end is not pure noise."""
+
+
+LATENT = "latent_map"
+"""The batch's field of the maps that take the place of its images, if there are any."""
 
 
 class Diffusion(NamedTuple):
@@ -148,6 +152,11 @@ class Diffusion(NamedTuple):
         process = self._process(networks, fields, len(times) - 1)
         x = solve(self.solver, process, images, times, _any_keys(images))
         return x / self.schedule.coefficients(times[-1])[1]
+
+
+def clean_data(batch: Batch) -> Array:
+    """The data x_0 [B, H, W, C] of a batch: its images in [-1, 1], or the latent maps that take their place."""
+    return batch[LATENT] if LATENT in batch else to_float(batch["image"])
 
 
 def per_image(values: Array) -> Array:

@@ -1,6 +1,7 @@
-"""Networks of a VQ-VAE.  van den Oord et al. (2017), https://arxiv.org/abs/1711.00937, section 4.1.
+"""Networks between images and maps of vectors, at a quarter of the image's sides.
 
-A map of vectors at a quarter of the image's sides, and back.
+Those of a VQ-VAE: van den Oord et al. (2017), https://arxiv.org/abs/1711.00937, section 4.1.  `MapPosterior` and
+`FromMap` make them those of a VAE whose latents are such a map.
 """
 
 import flax.linen as nn
@@ -48,3 +49,25 @@ class MapDecoder(nn.Module):
         for width in (self.width // 2, self.output.channels):
             image = enlarge(Conv(4 * width, (3, 3), dtype=self.dtype)(jax.nn.gelu(image)))
         return image.astype(jnp.float32)
+
+
+class MapPosterior(nn.Module):
+    """An encoder to maps [B, h, w, 2 E] as that of a VAE: the mean and the log variance of latents [B, h w E]."""
+
+    encoder: nn.Module
+
+    @nn.compact
+    def __call__(self, image: Array, *, train: bool) -> tuple[Array, Array]:
+        mean, log_variance = jnp.split(self.encoder(image, train=train), 2, axis=-1)
+        return mean.reshape(image.shape[0], -1), log_variance.reshape(image.shape[0], -1)
+
+
+class FromMap(nn.Module):
+    """A decoder of maps [B, h, w, E], the size in `maps`, as that of a VAE: it takes latents [B, h w E]."""
+
+    decoder: nn.Module
+    maps: ImageSpec
+
+    @nn.compact
+    def __call__(self, latent: Array, *, train: bool) -> Array:
+        return self.decoder(latent.reshape(-1, *self.maps), train=train)
