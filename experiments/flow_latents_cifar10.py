@@ -1,8 +1,8 @@
 """Flow matching in the latent space of an autoencoder.  python experiments/flow_latents_cifar10.py --help
 
-First a VAE learns to encode images as maps of a quarter of their sides; then it stays as it is, and a transformer learns
-the flow from noise to maps, which the VAE decodes: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.  One run,
-one sampler of images:
+First a VAE learns to encode images as maps of a quarter of their sides; then it stays as it is, and a transformer
+learns the flow from noise to maps, which the VAE decodes: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.  One
+run, one sampler of images:
 
     python experiments/flow_latents_cifar10.py --classes 10 --guidance 1.5 --out runs/flow_latents
     python -m jaxgen sample runs/flow_latents --label 3 --num 64 --out cats.png

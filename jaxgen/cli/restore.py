@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import jax.numpy as jnp
 import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
-from jaxgen.cli.plausible import draw_restorations, read_task
-from jaxgen.core.image import ImageSpec
+from jaxgen.cli.task_names import read_task
+from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.data.image_file import read_image
 from jaxgen.data.masks import read_mask
 from jaxgen.data.paths import is_data
 from jaxgen.export import load_denoiser, load_restorer
+from jaxgen.export.restorations import draw_restorations
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded
@@ -83,15 +85,22 @@ def restore(options: Restore) -> None:
 
 def _draw(options: Restore) -> None:
     """Draws several restorations of each image and writes them."""
-    degradation = read_task(options.task)
     denoiser = load_denoiser(options.run / "denoiser")
+    degradation = read_task(options.task, denoiser.spec.channels)
     images = _fitted(options, _read(options.images), denoiser.spec, factor=degradation.factor)
     mask = _mask(options, denoiser.spec)
     if (mask is None) == (options.task == "inpaint"):
         raise InputError(f"--task {options.task} with --mask {options.mask}: inpaint takes a mask, other tasks none.")
     known = np.full((*denoiser.spec[:2], 1), 255, np.uint8) if mask is None else mask
     drawn = draw_restorations(
-        denoiser, degradation, images, known, num=options.num, steps=options.steps, seed=options.seed
+        denoiser,
+        degradation.task,
+        np.asarray(to_float(jnp.asarray(images))),
+        np.broadcast_to(known > 0, (*images.shape[:3], 1)),
+        deviation=degradation.deviation,
+        num=options.num,
+        steps=options.steps,
+        seed=options.seed,
     )
     with writing(options.out):
         if options.out.suffix == ".npz":

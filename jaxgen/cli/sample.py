@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
-from jaxgen.cli.solving import SolverName, Solving, draw_by_solver, require_solving
 from jaxgen.data.class_names import listed
 from jaxgen.export import ExportedSampler, load_denoiser, load_sampler
+from jaxgen.export.solving import SolverName, Solving, draw_by_solver, require_solving
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError, enough_memory
 from jaxgen.io.pictures import EMPTY, save_grid

@@ -78,7 +78,7 @@ def experiment(path):
     program = load_program(path)
     config = program.Config(width=4, batch_size=BATCH)
     # A likelihood as narrow as in training would throw plain descent off; deep networks compile for minutes.
-    smaller = {"words": TEXT.shape[1], "variance": 5.0, "levels": 2, "blocks": 1}
+    smaller = {"words": TEXT.shape[1], "variance": 5.0, "levels": 2, "blocks": 1, "autoencoder_steps": 1}
     config = replace(config, **{name: value for name, value in smaller.items() if hasattr(config, name)})
     recipe = program.build(config, SPEC)
     return recipe.update, first_state(config, recipe)

@@ -18,10 +18,16 @@ from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.guidance import Denoiser, at_time, classifier_free
 from jaxgen.models.diffusion.schedule import variance_exploding
 from jaxgen.models.diffusion.solver import Process, dpm_solver_2m, euler, heun, solve
-from jaxgen.models.diffusion.stochastic import ancestral
+from jaxgen.models.diffusion.stochastic import ancestral, churn
 
-SOLVERS = {"heun": heun, "euler": euler, "dpm_solver_2m": dpm_solver_2m, "ancestral": ancestral()}
-SolverName = Literal["heun", "euler", "dpm_solver_2m", "ancestral"]
+SOLVERS = {
+    "heun": heun,
+    "euler": euler,
+    "dpm_solver_2m": dpm_solver_2m,
+    "ancestral": ancestral(),
+    "churn": churn(heun, 40.0),
+}
+SolverName = Literal["heun", "euler", "dpm_solver_2m", "ancestral", "churn"]
 LEAST_STEPS = 2
 """Those of the time grid."""
 

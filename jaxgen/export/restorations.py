@@ -1,0 +1,87 @@
+"""Restorations by an exported denoiser of images: it draws several plausible ones of each degraded image."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.core.image import ImageSpec, to_uint8
+from jaxgen.core.map_rows import map_rows, rows_per_device
+from jaxgen.core.sampler import image_keys
+from jaxgen.core.types import Array
+from jaxgen.export.denoiser import ExportedDenoiser
+from jaxgen.export.sampler import BATCH
+from jaxgen.export.solving import Solving, solve_from_noise
+from jaxgen.io.errors import InputError
+from jaxgen.models.diffusion.grid import karras_grid
+from jaxgen.models.diffusion.guidance import Denoiser, at_time
+from jaxgen.models.diffusion.restoration import isotropic, null_space, observe, posterior
+from jaxgen.models.diffusion.schedule import variance_exploding
+from jaxgen.models.diffusion.solver import Process, solve
+from jaxgen.models.diffusion.stochastic import ancestral
+from jaxgen.models.image_to_image.tasks import Task
+
+DATA_DEVIATION = 0.5
+"""The standard deviation of images that `karras` supposes too."""
+
+LEAST_DEVIATION = 0.002
+"""The last noise that a solver removes."""
+
+
+def draw_restorations(
+    denoiser: ExportedDenoiser,
+    task: Task,
+    images: np.ndarray,
+    known: np.ndarray,
+    *,
+    deviation: float = 0.0,
+    num: int = 1,
+    steps: int = 32,
+    seed: int = 0,
+) -> np.ndarray:
+    """`num` restorations, uint8 [N, num, H, W, C], of each of degraded images float32 [N, H, W, C] in [-1, 1].
+
+    Pixels are known where a mask bool [N, H, W, 1] is true.  A solver draws them from noise by `posterior`, with an
+    isotropic covariance, of which a trained network's Jacobian falls short, and `null_space`, which makes them agree
+    exactly with what is known.  With a `deviation`, that of the noise in the images, the task is to remove it: an image
+    is where a stochastic solver passes on its way from noise, which goes on from there.  Restoration j of image i
+    depends on the seed, i, j and the image alone.
+
+    Raises:
+      InputError: the run needs conditions, or the images do not fit the task.
+    """
+    if denoiser.conditions:
+        names = ", ".join(denoiser.conditions)
+        raise InputError(f"This run is conditioned on {names}; images are restored by a run without conditions.")
+
+    def denoise(x: Array, sigma: Array) -> Array:
+        return denoiser.call(x, sigma, {})
+
+    def draw(seed: Array, rows: tuple[Array, Array, Array, Array]) -> Array:
+        degraded, mask, image, number = rows
+        keys = jax.vmap(jax.random.fold_in)(image_keys(seed, image), number)
+        if deviation:
+            return _from_noisy(denoise, degraded, keys, deviation, steps)
+        return solve_from_noise(
+            at_time(_guided(denoise, task, degraded, mask)), denoiser.spec, keys, Solving("churn", steps)
+        )
+
+    image, number = (grid.ravel() for grid in np.meshgrid(np.arange(len(images)), np.arange(num), indexing="ij"))
+    rows, what = (images[image], known[image], image, number), f"Drawing {len(image):,} restorations"
+    drawn = map_rows(draw)(jnp.uint32(seed), rows, size=rows_per_device(BATCH), what=what)
+    return drawn.reshape(len(images), num, *denoiser.spec)
+
+
+def _guided(denoiser: Denoiser, task: Task, images: Array, known: Array) -> Denoiser:
+    """The denoiser of what degraded images [B, H, W, C] could be of."""
+    observation = observe(task, images, known)
+    # A A^T of these tasks is a multiple of a projection: one iteration solves it.
+    covariance = isotropic(DATA_DEVIATION)
+    guided = posterior(variance_exploding(), observation, covariance=covariance, iterations=1)(denoiser)
+    return null_space(task, observation.degraded, ImageSpec(*images.shape[1:]))(guided)
+
+
+def _from_noisy(denoiser: Denoiser, images: Array, keys: Array, deviation: float, steps: int) -> Array:
+    """Images uint8 [B, H, W, C] that noisy ones could be of: x_0 given x_t, with t where sigma is their deviation."""
+    schedule = variance_exploding()
+    times = karras_grid(steps, least=min(LEAST_DEVIATION, deviation / 10), most=deviation)(schedule)
+    return to_uint8(solve(ancestral(), Process(schedule, at_time(denoiser), steps), images, times, keys))
