@@ -1,7 +1,8 @@
 """A network that completes digits.  python experiments/cnn_inpaint_mnist.py --help
 
 It restores degraded images: a part is hidden, noise is added, or pixels are averaged.  It ends with the test images: a
-picture of inputs, restored images and the truth, and PSNR and SSIM beside a baseline without a network.  Afterwards
+picture of inputs, restored images and the truth, and PSNR, SSIM and the Fréchet distance beside a baseline without a
+network and, with --flow, a diffusion run, which draws what the image could be.  Afterwards
 
     python -m jaxgen restore runs/cnn_inpaint_mnist --images damaged.png --mask mask.png --out completed.png
 """
@@ -10,13 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import tyro
 
 from jaxgen import ImageSpec, chain, ema, minimize, to_float, to_uint8
 from jaxgen.evaluation import degraded, images_to_test, report_restoration
-from jaxgen.export import export_restorer, load_sampler
+from jaxgen.export import ExportedDenoiser, export_restorer, load_sampler
+from jaxgen.export.restorations import draw_restorations, load_unconditional
 from jaxgen.losses import charbonnier_error
 from jaxgen.models import (
     ImageToImage,
@@ -30,12 +34,15 @@ from jaxgen.models import (
     use_ema,
 )
 from jaxgen.nets import UNet
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, load_split, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, load_split, run
+
+DEVIATION = 0.5
+"""That of the noise; black to white is 2."""
 
 TASKS = {
     "inpaint": (inpaint(random_block()), "mean fill"),
     "complete": (inpaint(random_half()), "mean fill"),
-    "denoise": (denoise(), "noisy image"),
+    "denoise": (denoise(DEVIATION), "noisy image"),
     "super_resolve_x2": (super_resolve(2), "bicubic"),
     "super_resolve_x4": (super_resolve(4), "bicubic"),
 }
@@ -46,7 +53,7 @@ TASKS = {
 class Config(RunConfig):
     """Complete, clean or sharpen MNIST digits with a U-Net."""
 
-    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_images"}
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"test_images", "flow"}
 
     data: Literal["mnist", "fashion_mnist"] = "mnist"
     """The training split is for training, the test split for the evaluation."""
@@ -61,6 +68,8 @@ class Config(RunConfig):
     """Adam's; it decays as lr / (1 + step / 2,000)."""
     test_images: Annotated[int, Bounds(least=0)] = 10_000
     """Test images for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
+    flow: UserPath | None = None
+    """A run of flow_mnist.py without labels, whose restorations are compared; some minutes for a thousand images."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -80,12 +89,24 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
+def restored_by_flow(config: Config, denoiser: ExportedDenoiser, inputs: jax.Array) -> np.ndarray:
+    """A restoration of each of the task's inputs, by a flow."""
+    is_masked, is_noisy = config.task in ("inpaint", "complete"), config.task == "denoise"
+    known = np.asarray(inputs[..., -1:] > 0) if is_masked else np.ones((*inputs.shape[:3], 1), bool)
+    images = np.asarray(inputs[..., :-1] if is_masked else inputs)
+    deviation = DEVIATION if is_noisy else 0.0
+    return draw_restorations(denoiser, TASKS[config.task][0], images, known, deviation=deviation, seed=config.seed)[
+        :, 0
+    ]
+
+
 def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     task, baseline = TASKS[config.task]
     # Read first: missing data are an error before training, not after.
     test = load_split(config, "test")
+    denoiser = load_unconditional(config.flow / "denoiser", test.spec) if config.flow else None
 
     def evaluate(directory: RunDirectory) -> None:
         truth = images_to_test(test.arrays["image"], directory.step(), config.test_images)
@@ -94,6 +115,8 @@ def main() -> None:
             "network": load_sampler(directory.sampler).draw(config.seed, len(truth), fields={"image": truth}),
             baseline: to_uint8(task.baseline(inputs)),
         }
+        if denoiser:
+            made["flow"] = restored_by_flow(config, denoiser, inputs)
         if config.task in ("inpaint", "complete"):
             made["mean of the test images"] = to_uint8(
                 task.complete(inputs, to_float(jnp.asarray(test.arrays["image"])).mean(0))

@@ -14,8 +14,8 @@ from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.data.image_file import read_image
 from jaxgen.data.masks import read_mask
 from jaxgen.data.paths import is_data
-from jaxgen.export import load_denoiser, load_restorer
-from jaxgen.export.restorations import draw_restorations
+from jaxgen.export import load_restorer
+from jaxgen.export.restorations import draw_restorations, load_unconditional
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded
@@ -85,7 +85,7 @@ def restore(options: Restore) -> None:
 
 def _draw(options: Restore) -> None:
     """Draws several restorations of each image and writes them."""
-    denoiser = load_denoiser(options.run / "denoiser")
+    denoiser = load_unconditional(options.run / "denoiser")
     degradation = read_task(options.task, denoiser.spec.channels)
     images = _fitted(options, _read(options.images), denoiser.spec, factor=degradation.factor)
     mask = _mask(options, denoiser.spec)

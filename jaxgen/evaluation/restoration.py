@@ -1,7 +1,11 @@
 """Restoration of held-out images by an image-to-image network, compared with baselines.
 
 <run>/held_out.png   rows of inputs, restored images and the truth
-<run>/held_out.json  MSE, PSNR, SSIM and, for colour images, colourfulness of each method on the same inputs
+<run>/held_out.json  MSE, PSNR and SSIM of each method on the same inputs, its Fréchet distance to the truth in the
+                     features of a packaged classifier, and for colour images colourfulness
+
+The mean of what an image could be has the least error; images that could be have the least Fréchet distance: Blau and
+Michaeli (2018), https://arxiv.org/abs/1711.06077.
 """
 
 from collections.abc import Mapping
@@ -10,11 +14,13 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.core.image import to_float, to_uint8
+from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.sampler import image_keys
 from jaxgen.core.types import Array
+from jaxgen.evaluation.classifiers import packaged_network
 from jaxgen.evaluation.colour import colourfulness
 from jaxgen.evaluation.estimate import Estimate, mean_of
+from jaxgen.evaluation.frechet import FRECHET, frechet_distance
 from jaxgen.evaluation.reconstruction import MEANINGS, compare_pairs
 from jaxgen.evaluation.results import write_results
 from jaxgen.io.pictures import save_grid
@@ -23,7 +29,7 @@ from jaxgen.models.image_to_image.tasks import Task
 ROWS, COLUMNS = 3, 12
 """The picture has ROWS times three rows of COLUMNS images."""
 
-COLOUR = "colourfulness"
+COLOUR, DISTANCE = "colourfulness", "Fréchet distance"
 
 
 def degraded(task: Task, images: np.ndarray, seed: int) -> Array:
@@ -43,7 +49,8 @@ def report_restoration(
       InputError: images that cannot be compared.
       OSError: a file cannot be written.
     """
-    results = {name: measured(np.asarray(images), truth) for name, images in restored.items()}
+    distances = measure_distances(restored, truth)
+    results = {name: measured(np.asarray(images), truth) | distances[name] for name, images in restored.items()}
     if colour := measure_colour(truth):
         results["truth"] = colour
     rows = comparison(inputs, np.asarray(next(iter(restored.values()))), truth)
@@ -52,7 +59,7 @@ def report_restoration(
         directory / "held_out.json",
         results,
         title=f"{len(truth):,} held-out images",
-        meanings={**MEANINGS, COLOUR: "0 for grey, best as in the truth"},
+        meanings={**MEANINGS, DISTANCE: FRECHET.meanings[DISTANCE], COLOUR: "0 for grey, best as in the truth"},
         details={"images": len(truth)},
     )
 
@@ -60,6 +67,16 @@ def report_restoration(
 def measured(images: np.ndarray, truth: np.ndarray) -> dict[str, Estimate]:
     """MSE, PSNR and SSIM of images uint8 [N, H, W, C] against the truth and, for colour images, colourfulness."""
     return {**compare_pairs(images, truth)._asdict(), **measure_colour(images)}
+
+
+def measure_distances(restored: Mapping[str, Array | np.ndarray], truth: np.ndarray) -> dict[str, dict[str, Estimate]]:
+    """The Fréchet distance of each method's images to the truth; nothing of too few images for one."""
+    extract = packaged_network(ImageSpec(*truth.shape[1:])).extract
+    real = extract(truth).features
+    if len(real) <= real.shape[1]:
+        return {name: {} for name in restored}
+    made = {name: extract(np.asarray(images)).features for name, images in restored.items()}
+    return {name: {DISTANCE: Estimate(frechet_distance(features, real))} for name, features in made.items()}
 
 
 def measure_colour(images: np.ndarray) -> dict[str, Estimate]:

@@ -1,4 +1,4 @@
-"""Restorations by an exported denoiser of images: it draws several plausible ones of each degraded image."""
+"""Restorations by an exported denoiser without conditions: several plausible ones of each degraded image."""
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +8,11 @@ from jaxgen.core.image import ImageSpec, to_uint8
 from jaxgen.core.map_rows import map_rows, rows_per_device
 from jaxgen.core.sampler import image_keys
 from jaxgen.core.types import Array
-from jaxgen.export.denoiser import ExportedDenoiser
+from jaxgen.export.denoiser import ExportedDenoiser, load_denoiser
 from jaxgen.export.sampler import BATCH
 from jaxgen.export.solving import Solving, solve_from_noise
 from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
 from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.guidance import Denoiser, at_time
 from jaxgen.models.diffusion.restoration import isotropic, null_space, observe, posterior
@@ -25,6 +26,22 @@ DATA_DEVIATION = 0.5
 
 LEAST_DEVIATION = 0.002
 """The last noise that a solver removes."""
+
+
+def load_unconditional(folder: AnyPath, spec: ImageSpec | None = None) -> ExportedDenoiser:
+    """The denoiser in a folder, for restorations of images of a size, or of its own.
+
+    Raises:
+      InputError: there is none, it is of images of another size, or it needs conditions.
+    """
+    denoiser = load_denoiser(folder)
+    if denoiser.conditions:
+        names = ", ".join(denoiser.conditions)
+        raise InputError(f"{folder} is conditioned on {names}; images are restored by a run without conditions.")
+    if spec and denoiser.spec != spec:
+        made, expected = ("x".join(map(str, size)) for size in (denoiser.spec, spec))
+        raise InputError(f"{folder} is of images {made}; expected one of images {expected}.")
+    return denoiser
 
 
 def draw_restorations(
@@ -47,11 +64,8 @@ def draw_restorations(
     depends on the seed, i, j and the image alone.
 
     Raises:
-      InputError: the run needs conditions, or the images do not fit the task.
+      InputError: the images do not fit the task.
     """
-    if denoiser.conditions:
-        names = ", ".join(denoiser.conditions)
-        raise InputError(f"This run is conditioned on {names}; images are restored by a run without conditions.")
 
     def denoise(x: Array, sigma: Array) -> Array:
         return denoiser.call(x, sigma, {})

@@ -127,7 +127,7 @@ def test_runs_that_cannot_restore_say_so(run, tmp_path, monkeypatch, capsys):
     assert "holds no denoiser" in capsys.readouterr().err
     for name, spec, conditions, message in (
         ("grey", ImageSpec(4, 6, 1), {}, "this run has images of one channel"),
-        ("labels", SPEC, labels(3), "This run is conditioned on label"),
+        ("labels", SPEC, labels(3), "denoiser is conditioned on label; images are restored by a run without"),
     ):
         folder = tmp_path / name
         export_denoiser(lambda networks: lambda x, t, *condition: x)(

@@ -1,14 +1,18 @@
 """An image-to-image experiment from the command line, at tiny settings."""
 
 import json
+import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen import ImageSpec, to_uint8
 from jaxgen.cli import main as jaxgen
-from jaxgen.evaluation import compare_pairs, images_to_test
-from jaxgen.export import load_restorer, load_sampler
+from jaxgen.evaluation import compare_pairs, degraded, images_to_test
+from jaxgen.export import ExportInfo, export_denoiser, load_restorer, load_sampler
+from jaxgen.models import labels
 from jaxgen.training import RunDirectory
 from tests.prepared import write_mnist
 from tests.programs import ROOT, load_program, loaded, run_here, write_images
@@ -44,6 +48,25 @@ def test_the_table_is_of_what_the_exported_network_makes_of_the_test_images(fini
     np.testing.assert_array_equal(load_restorer(finished / "restorer").restore(truth), truth)  # nothing is hidden
     with Image.open(finished / "held_out.png") as picture:
         assert picture.size == (2 * (12 * 30 + 2), 2 * (9 * 30 + 2))
+
+
+def test_a_flow_is_measured_beside_the_network_and_refused_before_training_if_it_needs_labels(
+    finished, data, tmp_path, monkeypatch, capsys
+):
+    for name, conditions in (("flow", {}), ("labels", labels(10))):
+        denoiser = export_denoiser(lambda networks: lambda x, sigma, *condition: 0 * x - 1)  # the image is black
+        denoiser(tmp_path / name / "denoiser", {}, ExportInfo(ImageSpec(28, 28, 1), conditions))
+    options = (*TINY, "--data-dir", data, "--steps", 30, "--flow")
+    assert run_here(monkeypatch, program.main, *options, tmp_path / "labels", "--out", tmp_path / "none") == 2
+    assert "is conditioned on label" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+    # Of a finished run only the test is done again.
+    again = shutil.copytree(finished, tmp_path / "again")
+    assert run_here(monkeypatch, program.main, *options, tmp_path / "flow", "--out", again) == 0
+    results = json.loads((again / "held_out.json").read_text())
+    inputs = degraded(program.TASKS["inpaint"][0], truth := images_to_test(TRUTH[..., None], 30, 40), 0)
+    black = to_uint8(program.TASKS["inpaint"][0].complete(inputs, -jnp.ones((40, 28, 28, 1))))
+    assert results["flow"]["psnr"]["value"] == pytest.approx(compare_pairs(np.asarray(black), truth).psnr.value)
 
 
 @pytest.mark.long
