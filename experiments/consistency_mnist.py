@@ -32,6 +32,7 @@ from jaxgen.models.diffusion import (
     multistep_consistency,
     noise_levels,
     sigmoid_mapping,
+    with_boundary,
 )
 from jaxgen.nets import DiT
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
@@ -68,8 +69,9 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     model = Diffusion(
         network=DiT(config.patch, config.width, config.blocks, dtype=config.dtype),
         spec=spec,
-        schedule=linear(logit_normal_times()),
-        prediction=clean,
+        # The paper's noise levels: the logarithm of sigma / alpha is normal.
+        schedule=linear(logit_normal_times(-1.1, 2.0)),
+        prediction=with_boundary(clean),
         conditions=labels(config.classes) if config.classes else {},
         solver=multistep_consistency,
     )

@@ -21,6 +21,7 @@ from jaxgen.models.diffusion import (
     sigmoid_mapping,
     variance_exploding,
     velocity,
+    with_boundary,
 )
 from jaxgen.models.diffusion.model import per_image
 
@@ -56,7 +57,7 @@ def gaussian(std=STD, **options):
     return model, {"denoiser": {"params": {"error": jnp.float32(0.0)}}}
 
 
-@pytest.mark.parametrize("prediction", [velocity, noise, clean, karras(0.6)])
+@pytest.mark.parametrize("prediction", [velocity, noise, clean, karras(0.6), with_boundary(clean)])
 def test_at_the_least_time_the_consistency_function_is_the_identity(prediction):
     x = np.random.default_rng(1).standard_normal((2, *SPEC)).astype(np.float32)
 
@@ -66,7 +67,7 @@ def test_at_the_least_time_the_consistency_function_is_the_identity(prediction):
 
     images = jax.jit(images)
     np.testing.assert_array_equal(images(x, 0.0), [x] * len(SCHEDULES))
-    if prediction is not clean:  # whose network alone can make it continuous
+    if prediction is not clean:  # whose network alone can make it continuous: `with_boundary`
         np.testing.assert_allclose(images(x, 1e-4), [x] * len(SCHEDULES), atol=5e-3)
 
 

@@ -19,6 +19,7 @@ from jaxgen.models.diffusion import (
     karras_weight,
     linear,
     log_normal_times,
+    log_uniform_times,
     logit_normal_times,
     min_snr_weight,
     noise,
@@ -27,6 +28,7 @@ from jaxgen.models.diffusion import (
     uniform_times,
     variance_exploding,
     velocity,
+    with_boundary,
 )
 from jaxgen.models.diffusion.loss import stratified
 from jaxgen.nets import DiT
@@ -92,6 +94,24 @@ def test_the_output_of_karras_is_zero_for_gaussian_images_of_its_deviation():
     np.testing.assert_allclose(skip * x, exact_denoiser(schedule, mean=0.0)(x, t), rtol=1e-6)
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_boundary_holds_without_noise_and_changes_nothing_at_pure_noise(schedule):
+    schedule = SCHEDULES[schedule]
+    for prediction in (clean, velocity):
+        bounded = with_boundary(prediction, 0.2)
+        start, end = jnp.array([schedule.time(jnp.float32(1e-5))]), jnp.array([schedule.end])
+        # At a ratio of 1e-5 the network has a share of (1e-5 / 0.2)^2, in float32.
+        np.testing.assert_allclose(bounded(schedule, start)[1:3], [[1.0], [0.0]], atol=1e-3)
+        np.testing.assert_allclose(bounded(schedule, end), prediction(schedule, end), rtol=1e-4, atol=1e-4)
+        # Half of each where the noise is the ratio.
+        half = jnp.array([schedule.time(jnp.float32(0.2))])
+        alpha = schedule.coefficients(half)[0]
+        _, c_skip, c_out, _ = prediction(schedule, half)
+        np.testing.assert_allclose(bounded(schedule, half)[1:3], [(c_skip + 1 / alpha) / 2, c_out / 2], rtol=1e-4)
+    with pytest.raises(ValueError, match="ratio of 0"):
+        with_boundary(clean, 0.0)
+
+
 def test_velocity_of_the_linear_schedule_is_flow_matching():
     model = digits()
     networks = networks_of(model)
@@ -136,8 +156,10 @@ def test_times_are_stratified_and_have_the_distributions_of_the_papers():
         "uniform": uniform_times(3.0)(probability) / 3,
         "logit": jnp.log(1 / logit_normal_times(0.4, 0.7)(probability) - 1),
         "log": jnp.log(log_normal_times(-1.2, 1.2)(probability)),
+        "log uniform": jnp.log(log_uniform_times(jnp.e, jnp.e**3)(probability)) / 2,
     }
-    for name, (mean, std) in {"uniform": (0.5, 12**-0.5), "logit": (-0.4, 0.7), "log": (-1.2, 1.2)}.items():
+    expected = {"uniform": (0.5, 12**-0.5), "logit": (-0.4, 0.7), "log": (-1.2, 1.2), "log uniform": (1.0, 12**-0.5)}
+    for name, (mean, std) in expected.items():
         np.testing.assert_allclose([t[name].mean(), t[name].std()], [mean, std], atol=0.01)
 
 

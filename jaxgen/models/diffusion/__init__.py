@@ -1,9 +1,10 @@
 """Diffusion models and flow matching.
 
 models        Diffusion, denoising_loss; mean_flow_loss, mean_flow_sampler; consistency_tuning_loss
-schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times
-predictions   velocity, noise, clean, karras
-weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weight
+schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times,
+              log_uniform_times
+predictions   velocity, noise, clean, karras; with_boundary
+weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weight, signal_to_noise
 solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; solve runs any on a Process
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
@@ -35,7 +36,7 @@ from jaxgen.models.diffusion.latent import (
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion
-from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity
+from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity, with_boundary
 from jaxgen.models.diffusion.probability_flow import (
     FlowLikelihood,
     flow_likelihood,
@@ -59,7 +60,9 @@ from jaxgen.models.diffusion.schedule import (
     cosine,
     linear,
     log_normal_times,
+    log_uniform_times,
     logit_normal_times,
+    signal_to_noise,
     uniform_times,
     variance_exploding,
 )
@@ -122,6 +125,7 @@ __all__ = [
     "linear",
     "log_normal_times",
     "log_snr_grid",
+    "log_uniform_times",
     "logit_normal_times",
     "mean_flow_loss",
     "mean_flow_sampler",
@@ -138,6 +142,7 @@ __all__ = [
     "restart",
     "sigmoid_mapping",
     "sigmoid_weight",
+    "signal_to_noise",
     "solve",
     "tweedie",
     "unguided",
@@ -149,4 +154,5 @@ __all__ = [
     "variational_bound",
     "velocity",
     "vqvae_autoencoder",
+    "with_boundary",
 ]

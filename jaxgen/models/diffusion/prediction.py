@@ -8,6 +8,7 @@ for all predictions.  `velocity`, `noise` and `clean` scale x_t to about unit va
 sigma / (alpha + sigma), which for the linear schedule is t.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -77,6 +78,30 @@ def karras(sigma_data: float = 0.5) -> Prediction:
         return Scaling(c_in, alpha * sigma_data**2 / variance, sigma * sigma_data * c_in, c_noise)
 
     return prediction
+
+
+def with_boundary(prediction: Prediction, ratio: float = 0.1) -> Prediction:
+    """A prediction whose E[x_0 | x_t] goes to x_t as noise vanishes, whatever the network: `clean` alone does not.
+
+    Where sigma / alpha is well below `ratio`, x_t / alpha takes the network's place; well above it the prediction stays
+    as it is.  A consistency model needs this: a network that ignores its input would satisfy everything else.  Song et
+    al. (2023), https://arxiv.org/abs/2303.01469, equation (5).
+
+    Raises:
+      ValueError: the ratio is not above 0.
+    """
+    if not 0 < ratio < math.inf:
+        raise ValueError(f"with_boundary was given a ratio of {ratio}; expected a finite number above 0.")
+
+    def bounded(schedule: Schedule, t: Array) -> Scaling:
+        scaling, (alpha, sigma) = prediction(schedule, t), schedule.coefficients(t)
+        total = jnp.square(sigma) + jnp.square(ratio * alpha)
+        share = jnp.square(sigma) / total
+        # The rest, (ratio alpha)^2 / total, over alpha: finite at pure noise.
+        c_skip = share * scaling.c_skip + ratio**2 * alpha / total
+        return scaling._replace(c_skip=c_skip, c_out=share * scaling.c_out)
+
+    return bounded
 
 
 def _scaling(alpha: Array, sigma: Array, *, c_skip: Array, c_out: Array) -> Scaling:

@@ -59,6 +59,15 @@ def log_normal_times(mean: float = -1.2, std: float = 1.2) -> Times:
     return lambda probability: jnp.exp(mean + std * jax.scipy.stats.norm.ppf(probability))
 
 
+def log_uniform_times(least: float, most: float) -> Times:
+    """Times from `least` to `most` whose logarithms are uniform.
+
+    For `variance_exploding` log SNR is uniform then, and the loss with the weight `signal_to_noise` is in proportion to
+    the variational bound: Kingma et al. (2021), https://arxiv.org/abs/2107.00630, equation (18).
+    """
+    return lambda probability: least * (most / least) ** probability
+
+
 def linear(times: Times | None = None) -> Schedule:
     """Alpha = 1 - t, sigma = t: straight paths from images to noise.
 
