@@ -8,6 +8,7 @@ from jaxgen.cli.describe import Describe, write_features
 from jaxgen.cli.directions import Directions, draw_directions
 from jaxgen.cli.embed import Embed, embed
 from jaxgen.cli.evaluate import Evaluate, evaluate_images
+from jaxgen.cli.explore import Explore, explore
 from jaxgen.cli.inspect import Inspect, inspect
 from jaxgen.cli.interpolate import Interpolate, draw_interpolations
 from jaxgen.cli.invert import Invert, invert
@@ -22,6 +23,7 @@ from jaxgen.cli.truncate import Truncate, draw_truncations
 __all__ = ["main"]
 
 VERBS = {
+    "explore": (Explore, explore),
     "inspect": (Inspect, inspect),
     "sample": (Sample, sample),
     "evaluate": (Evaluate, evaluate_images),

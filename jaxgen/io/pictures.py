@@ -50,10 +50,15 @@ def save_image(path: AnyPath, image: np.ndarray) -> None:
     write_whole(path, file.getvalue())
 
 
-def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80) -> None:
-    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that plays forwards and backwards."""
+def animation(frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = False) -> bytes:
+    """Frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF: a loop, or forwards and backwards."""
     there = [picture(images, None) for images in frames]
-    first, *others = [*there, *there[-2:0:-1]]
+    first, *others = there if is_loop else [*there, *there[-2:0:-1]]
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
-    write_whole(path, file.getvalue())
+    return file.getvalue()
+
+
+def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80) -> None:
+    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that plays forwards and backwards."""
+    write_whole(path, animation(frames, milliseconds=milliseconds))

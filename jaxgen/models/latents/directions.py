@@ -35,7 +35,15 @@ def interpolate(first: Array, last: Array, num: int, *, spherical: bool = False)
     """
     if num < 2:
         raise InputError(f"An interpolation of {num} latents; expected at least 2.")
-    share = jnp.linspace(0.0, 1.0, num).reshape(-1, *(1,) * first.ndim)
+    shares = jnp.linspace(0.0, 1.0, num).reshape(-1, *(1,) * first.ndim)
+    return between(first, last, shares, spherical=spherical)
+
+
+def between(first: Array, last: Array, share: Array, *, spherical: bool = False) -> Array:
+    """The latents [..., Z] at shares in [0, 1], broadcast, of the way from one [..., Z] to another.
+
+    `spherical` follows the great circle, which keeps the norms that normal latents have.
+    """
     if not spherical:
         return (1 - share) * first + share * last
     directions = [latent / jnp.linalg.norm(latent, axis=-1, keepdims=True) for latent in (first, last)]

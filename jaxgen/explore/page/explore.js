@@ -1,0 +1,152 @@
+// Play with what a run has learnt: a wall of images, the plane between four of them, directions, films.
+import { draw, get, latest, say } from "./api.js";
+
+const at = (id) => document.getElementById(id);
+const NUM = 24, STEP = 0.04;
+let name = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], code = { wall: "", point: "" };
+
+export async function showRun(theName, run) {
+  if (theName === name && about) return;
+  [name, about] = [theName, null];
+  at("explore").querySelectorAll(".columns, form, details").forEach((part) => (part.hidden = true));
+  if (!run.exports.includes("sampler")) {
+    say("This run has not exported its sampler yet: it does at its end.");
+    return;
+  }
+  try { about = await get("about", { run: name }); } catch { return; }
+  if (theName !== name) return;
+  say(about.others.length ? `The page cannot tell this run its ${about.others.join(", ")}.` : "");
+  at("explore").querySelectorAll(".columns, form, details").forEach((part) => (part.hidden = false));
+  offer();
+  showWall();
+}
+
+function offer() {
+  at("label-field").hidden = !about.labels.length;
+  at("label").replaceChildren(new Option("all in turn", ""), ...about.labels.map((label) => new Option(label, label)));
+  at("text-field").hidden = !about.takes_text;
+  at("truncation-field").hidden = !about.has_controls || about.is_diffusion;
+  at("solving").hidden = !about.is_diffusion;
+  at("solver").replaceChildren(new Option("as exported", ""), ...(about.solvers ?? []).map((solver) => new Option(solver, solver)));
+  at("between").hidden = !about.has_controls;
+  at("spherical").checked = about.is_diffusion;
+  at("moves").replaceChildren(...Array.from({ length: about.directions }, (_, number) => slider(number)));
+  [corners, place] = [[0, 1, 2, 3], [0, 0]];
+}
+
+function slider(number) {
+  const label = document.createElement("label"), told = document.createElement("output");
+  const input = Object.assign(document.createElement("input"), { type: "range", min: -3, max: 3, step: 0.1, value: 0 });
+  told.textContent = "0";
+  input.addEventListener("input", () => { told.textContent = input.value; showPoint(); });
+  label.append(`Direction ${number + 1}`, input, told);
+  return label;
+}
+
+function view() {
+  const seed = Math.min(2 ** 32 - 1, Math.max(0, Math.trunc(+at("seed").value || 0)));
+  const made = { seed, label: at("label").value, text: at("text").value, truncation: +at("truncation").value };
+  return made;
+}
+
+function solving() {
+  if (!about.is_diffusion || !at("solver").value) return {};
+  const guidance = about.labels.length || about.takes_text ? { guidance: +at("guidance").value } : {};
+  return { solver: at("solver").value, steps: Math.trunc(+at("steps").value), ...guidance };
+}
+
+const showWall = latest(async () => {
+  const asked = name;
+  const { blob, code: told } = await draw(name, { ...view(), ...solving(), kind: "wall", num: NUM });
+  if (asked !== name) return;
+  const sheet = await createImageBitmap(blob), width = sheet.width / NUM;
+  tiles = Array.from({ length: NUM }, (_, number) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width, height: sheet.height });
+    canvas.getContext("2d").drawImage(sheet, -number * width, 0);
+    return canvas;
+  });
+  at("wall").replaceChildren(...tiles.map(button));
+  tell("wall", told);
+  mark();
+  if (about.has_controls) showPoint();
+});
+
+function button(canvas, number) {
+  const made = Object.assign(document.createElement("button"), { type: "button", title: `Image ${number}` });
+  made.setAttribute("aria-label", `Image ${number}: make it a corner`);
+  made.append(canvas);
+  made.addEventListener("click", () => {
+    corners = [...corners.slice(1), number];
+    mark();
+    showPoint();
+  });
+  return made;
+}
+
+function mark() {
+  [...at("wall").children].forEach((one, number) => {
+    const places = corners.flatMap((corner, index) => (corner === number ? [index + 1] : []));
+    places.length ? (one.dataset.corner = places.join(" ")) : delete one.dataset.corner;
+  });
+  corners.forEach((corner, index) => tiles[corner] && (at(`corner-${index}`).src = tiles[corner].toDataURL()));
+}
+
+function pointView() {
+  // A class that changes from image to image has no place between them.
+  const label = about.labels.length && !at("label").value ? about.labels[0] : at("label").value;
+  const moves = [...at("moves").querySelectorAll("input")].map((input) => +input.value);
+  return { ...view(), label, corners, across: place[0], down: place[1], moves, spherical: at("spherical").checked };
+}
+
+const showPoint = latest(async () => {
+  at("dot").style.left = `${100 * place[0]}%`;
+  at("dot").style.top = `${100 * place[1]}%`;
+  if (!about?.has_controls) return;
+  const { blob, code: told } = await draw(name, { ...pointView(), kind: "point" });
+  const image = at("point"), url = URL.createObjectURL(blob);
+  URL.revokeObjectURL(image.src);
+  image.src = url;
+  image.dataset.count = 1 + +(image.dataset.count ?? 0);
+  at("save").href = url;
+  tell("point", told);
+});
+
+const showFilm = latest(async () => {
+  say("Drawing the film …");
+  const { blob, code: told } = await draw(name, { ...pointView(), kind: "film", frames: 48 });
+  const url = URL.createObjectURL(blob);
+  at("film").src = url;
+  at("save-film").href = url;
+  at("film").hidden = at("save-film").hidden = false;
+  tell("film", told);
+});
+
+function tell(kind, told) {
+  code[kind] = told;
+  at("code").textContent = [code.wall, kind === "wall" ? code.point : told].filter(Boolean).join("\n\n");
+}
+
+function moveTo(event) {
+  const box = at("pad").getBoundingClientRect();
+  place = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((share) => Math.min(1, Math.max(0, share)));
+  showPoint();
+}
+
+at("pad").addEventListener("pointerdown", (event) => { at("pad").setPointerCapture(event.pointerId); moveTo(event); });
+at("pad").addEventListener("pointermove", (event) => { if (event.buttons) moveTo(event); });
+at("pad").addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  place = place.map((share, index) => Math.min(1, Math.max(0, share + step[index])));
+  showPoint();
+});
+for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "guidance"]) at(id).addEventListener("change", showWall);
+at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; showWall(); });
+at("conditions").addEventListener("submit", (event) => { event.preventDefault(); showWall(); });
+at("spherical").addEventListener("change", showPoint);
+at("make-film").addEventListener("click", showFilm);
+at("copy").addEventListener("click", async (event) => {
+  event.preventDefault();
+  try { await navigator.clipboard.writeText(at("code").textContent); say("Copied."); } catch { say("Select the lines and copy them: this browser does not allow it."); }
+});

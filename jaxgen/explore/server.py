@@ -1,0 +1,162 @@
+"""The page and its requests, as a Starlette application."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import numpy as np
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from jaxgen.explore.access import Access
+from jaxgen.explore.code import code_of
+from jaxgen.explore.drawn import Drawer
+from jaxgen.explore.views import View, read_view
+from jaxgen.explore.watched import Curves, describe, find_runs
+from jaxgen.io.errors import InputError, first_line
+from jaxgen.io.pictures import animation
+
+PAGE = Path(__file__).parent / "page"
+MOST_BYTES = 100_000
+"""Of a request."""
+
+
+def make_app(root: Path, token: str, hosts: frozenset[str]) -> Starlette:
+    """The application for a run, or for the runs in a folder; `hosts` are the names that it answers to, with ports."""
+    runs = Runs(root)
+    routes = [
+        Route("/", lambda _: FileResponse(PAGE / "index.html")),
+        Route("/api/runs", answer(lambda _: JSONResponse(runs.list()))),
+        Route("/api/curves", answer(lambda request: JSONResponse(runs.curves(request)))),
+        Route("/api/grid", answer(lambda request: FileResponse(runs.grid(request)))),
+        Route("/api/about", answer(lambda request: JSONResponse(runs.about(request)))),
+        Route("/api/draw", draw_with(runs), methods=["POST"]),
+        Mount("/", StaticFiles(directory=PAGE)),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(Access, token=token, hosts=hosts)])
+
+
+class Runs:
+    """The runs below a folder, with what was read of each."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._curves: dict[Path, Curves] = {}
+        self._drawers: dict[tuple[Path, int], Drawer] = {}
+
+    def list(self) -> dict[str, Any]:
+        """The record of each run that can be read, by its path below the folder."""
+        found = {}
+        for name, path in find_runs(self.root).items():
+            try:
+                found[name] = describe(path)
+            except (ValueError, OSError, RecursionError):
+                continue  # another program's config.json, or a run that is being deleted
+        return {"root": str(self.root), "runs": found}
+
+    def path(self, name: str) -> Path:
+        """The run of a name, which must be one of the list: so no other file can be reached."""
+        runs = find_runs(self.root)
+        if name not in runs:
+            raise InputError(f"There is no run {name[:200]!r} in {self.root}.")
+        return runs[name]
+
+    def curves(self, request: Request) -> dict[str, Any]:
+        """The curves of a run."""
+        path = self.path(request.query_params.get("run", ""))
+        return self._curves.setdefault(path, Curves(path / "metrics.jsonl")).read()
+
+    def grid(self, request: Request) -> Path:
+        """The sample grid of a run at a step."""
+        path, step = self.path(request.query_params.get("run", "")), request.query_params.get("step", "")
+        grid = path / "samples" / f"step_{int(step):07}.png" if step.isdecimal() and len(step) < 12 else None
+        if grid is None or not grid.is_file():
+            raise InputError(f"This run has no grid of step {step[:50]}.")
+        return grid
+
+    def about(self, request: Request) -> dict[str, Any]:
+        """What a run can draw."""
+        return self.drawer(request.query_params.get("run", "")).about()
+
+    def drawer(self, name: str) -> Drawer:
+        """The drawer of a run; a new one if it has exported again."""
+        path = self.path(name)
+        signature = path / "sampler" / "signature.json"
+        if not signature.is_file():
+            raise InputError("This run has not exported its sampler yet: it does at its end.")
+        key = path, signature.stat().st_mtime_ns
+        if key not in self._drawers:
+            self._drawers = {other: drawer for other, drawer in self._drawers.items() if other[0] != path}
+            self._drawers[key] = Drawer(path)
+        return self._drawers[key]
+
+
+def answer(function: Callable[[Request], Response]) -> Callable[[Request], Any]:
+    """A request's answer, made in a thread; mistakes are one line, and 400."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await run_in_threadpool(function, request)
+        except InputError as error:
+            return PlainTextResponse(first_line(error) + "\n", 400)
+
+    return answered
+
+
+def draw_with(runs: Runs) -> Callable[[Request], Any]:
+    """The request for a picture: {"run", "view"} to a PNG of the images side by side, or a GIF of a film.
+
+    One picture is drawn at a time; the header X-Code holds the code that draws it again.
+    """
+    one_at_a_time = anyio.CapacityLimiter(1)
+
+    async def draw(request: Request) -> Response:
+        try:
+            body = await _json(request)
+            if not isinstance(body, dict) or not isinstance(body.get("run"), str):
+                raise InputError("A request for a picture names its run.")
+            view = read_view(body.get("view"))
+            # Who closed the page, or asks for another picture, waits for none.
+            if await request.is_disconnected():
+                return Response(status_code=204)
+            return await anyio.to_thread.run_sync(_drawn, runs, body["run"], view, limiter=one_at_a_time)
+        except InputError as error:
+            return PlainTextResponse(first_line(error) + "\n", 400)
+
+    return draw
+
+
+def _drawn(runs: Runs, name: str, view: View) -> Response:
+    images = runs.drawer(name).images(view)
+    code = code_of(view, runs.path(name)).encode("unicode_escape").decode()
+    if view.kind == "film":
+        return Response(animation(images[:, None], is_loop=True), media_type="image/gif", headers={"X-Code": code})
+    return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers={"X-Code": code})
+
+
+def png(image: np.ndarray) -> bytes:
+    """An image uint8 [H, W, C] as a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+async def _json(request: Request) -> Any:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise InputError(f"The request has more than {MOST_BYTES:,} bytes.")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InputError("The request is no JSON.") from error

@@ -1,0 +1,136 @@
+"""What the page asks for: a view of a run, read from JSON and refused where it makes no sense."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from jaxgen.data.captions import require_characters
+from jaxgen.data.class_names import label_of
+from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.export import ConditionSpec
+from jaxgen.export.solving import SolverName
+from jaxgen.io.errors import InputError
+
+MOST_IMAGES, MOST_FRAMES, MOST_STEPS = 100, 120, 1_000
+
+
+@dataclass(frozen=True)
+class View:
+    """Which images are drawn, and how: images 0 to `num` of a seed, or a place between four of them.
+
+    `corners` are the numbers of the images at (0, 0), (1, 0), (0, 1) and (1, 1); `across` and `down` say where between
+    them, and `path` adds places to go to, for a film.  `moves` are in standard deviations along the run's directions.
+    """
+
+    kind: Literal["wall", "point", "film"] = "wall"
+    seed: int = 0
+    num: int = 24
+    label: str = ""
+    text: str = ""
+    truncation: float = 1.0
+    spherical: bool = False
+    corners: tuple[int, ...] = (0, 1, 2, 3)
+    across: float = 0.0
+    down: float = 0.0
+    moves: tuple[float, ...] = ()
+    frames: int = 24
+    solver: SolverName | None = None
+    steps: int | None = None
+    guidance: float | None = None
+
+
+LEAST_AND_MOST = {
+    "seed": (0, 2**32 - 1),
+    "num": (1, MOST_IMAGES),
+    "truncation": (0, 1),
+    "corners": (0, 2**31 - 1),
+    "across": (0, 1),
+    "down": (0, 1),
+    "moves": (-10, 10),
+    "frames": (2, MOST_FRAMES),
+    "steps": (1, MOST_STEPS),
+    "guidance": (0, 100),
+}
+
+
+def read_view(given: Any) -> View:
+    """The view in the JSON of a request.
+
+    Raises:
+      InputError: naming what is not understood, of another type, or out of range.
+    """
+    if not isinstance(given, dict):
+        raise InputError("A view is an object with the fields of one.")
+    hints = get_type_hints(View)
+    values = {}
+    for name, value in given.items():
+        if name not in hints:
+            raise InputError(f"A view has no {str(name)[:50]!r}.")
+        values[name] = _value(name, value, hints[name])
+    view = View(**values)
+    if len(view.corners) != 4:
+        raise InputError(f"A view has four corners, not {len(view.corners)}.")
+    return view
+
+
+def _value(name: str, value: Any, hint: Any) -> Any:
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list) or len(value) > MOST_IMAGES:
+            raise InputError(f"{name} is a short list.")
+        return tuple(_value(name, one, get_args(hint)[0]) for one in value)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise InputError(f"{name} is one of {', '.join(get_args(hint))}.")
+        return value
+    if isinstance(hint, UnionType) or type(None) in get_args(hint):
+        (inner,) = (one for one in get_args(hint) if one is not type(None))
+        return None if value is None else _value(name, value, inner)
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise InputError(f"{name} is of type {hint.__name__}.")
+    if hint is str:
+        require_characters(value, name)
+        if len(value) > 1_000:
+            raise InputError(f"{name} has {len(value):,} characters; expected at most 1,000.")
+    elif name in LEAST_AND_MOST:
+        least, most = LEAST_AND_MOST[name]
+        if not (math.isfinite(value) and least <= value <= most):
+            raise InputError(f"{name} is {value}; expected {least} to {most}.")
+    return value
+
+
+def fields_of(
+    view: View, conditions: Mapping[str, ConditionSpec], tokenizer: Tokenizer | None, num: int
+) -> dict[str, np.ndarray]:
+    """The fields [num, ...] of a run's conditions; without a label all classes in turn.
+
+    Raises:
+      InputError: a label or a caption is missing or unknown, or there is a condition that the page has no field for.
+    """
+    made = {}
+    for name, condition in conditions.items():
+        if name == "label":
+            label = [label_of(view.label, condition.class_names)] if view.label else range(condition.classes)
+            if not all(0 <= number < condition.classes for number in label):
+                raise InputError(f"Label {view.label}: expected 0 to {condition.classes - 1}.")
+            examples = np.asarray(label, np.int32)
+        elif name == "text":
+            if tokenizer is None or not view.text.strip():
+                raise InputError("Write a caption: this run draws what words say.")
+            examples = tokenizer.encode([view.text])
+            if not examples.any():
+                raise InputError(f"None of the words of {view.text!r} is in the vocabulary of the run.")
+        else:
+            raise InputError(f"The page cannot tell a run its {name}: draw it by `python -m jaxgen sample`.")
+        made[name] = np.resize(examples, (num, *condition.shape))
+    return made
+
+
+def is_default(view: View, name: str) -> bool:
+    """Whether a field of a view has its default value."""
+    return getattr(view, name) == next(field.default for field in fields(View) if field.name == name)
