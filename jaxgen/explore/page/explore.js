@@ -30,8 +30,11 @@ function offer() {
   at("solver").replaceChildren(new Option("as exported", ""), ...(about.solvers ?? []).map((solver) => new Option(solver, solver)));
   at("between").hidden = !about.has_controls;
   at("spherical").checked = about.is_diffusion;
+  at("point").hidden = true;
+  at("film").hidden = at("save-film").hidden = true;
   at("moves").replaceChildren(...Array.from({ length: about.directions }, (_, number) => slider(number)));
   [corners, place] = [[0, 1, 2, 3], [0, 0]];
+  allow();
 }
 
 function slider(number) {
@@ -41,6 +44,11 @@ function slider(number) {
   input.addEventListener("input", () => { told.textContent = input.value; showPoint(); });
   label.append(`Direction ${number + 1}`, input, told);
   return label;
+}
+
+function allow() {
+  at("steps").disabled = at("guidance").disabled = !at("solver").value;
+  at("guidance").parentElement.hidden = !about.labels.length && !about.takes_text;
 }
 
 function view() {
@@ -95,7 +103,8 @@ function pointView() {
   // A class that changes from image to image has no place between them.
   const label = about.labels.length && !at("label").value ? about.labels[0] : at("label").value;
   const moves = [...at("moves").querySelectorAll("input")].map((input) => +input.value);
-  return { ...view(), label, corners, across: place[0], down: place[1], moves, spherical: at("spherical").checked };
+  const [across, down] = place.map((share) => Math.round(1e4 * share) / 1e4);
+  return { ...view(), label, corners, across, down, moves: moves.some(Boolean) ? moves : [], spherical: at("spherical").checked };
 }
 
 const showPoint = latest(async () => {
@@ -105,7 +114,7 @@ const showPoint = latest(async () => {
   const { blob, code: told } = await draw(name, { ...pointView(), kind: "point" });
   const image = at("point"), url = URL.createObjectURL(blob);
   URL.revokeObjectURL(image.src);
-  image.src = url;
+  [image.src, image.hidden] = [url, false];
   image.dataset.count = 1 + +(image.dataset.count ?? 0);
   at("save").href = url;
   tell("point", told);
@@ -141,7 +150,9 @@ at("pad").addEventListener("keydown", (event) => {
   place = place.map((share, index) => Math.min(1, Math.max(0, share + step[index])));
   showPoint();
 });
-for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "guidance"]) at(id).addEventListener("change", showWall);
+for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "guidance"]) {
+  at(id).addEventListener("change", () => { allow(); showWall(); });
+}
 at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; showWall(); });
 at("conditions").addEventListener("submit", (event) => { event.preventDefault(); showWall(); });
 at("spherical").addEventListener("change", showPoint);

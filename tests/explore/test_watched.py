@@ -1,0 +1,65 @@
+"""What run directories tell while they are written."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxgen.explore.watched import MOST_POINTS, Curves, describe, find_runs
+from tests.explore.toy_run import ROWS, write_run
+
+
+def test_runs_are_found_by_their_paths_and_other_folders_are_none(tmp_path):
+    write_run(tmp_path / "a", exported=False)
+    write_run(tmp_path / "study" / "b", exported=False)
+    write_run(tmp_path / ".hidden", exported=False)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert list(find_runs(tmp_path)) == ["a", "study/b"]
+    assert list(find_runs(tmp_path / "a")) == ["."]
+
+
+def test_a_run_is_described_from_its_files(tmp_path):
+    run = write_run(tmp_path / "a")
+    (run / "evaluation.json").write_text(
+        json.dumps({"measures": {"recall": {"value": 0.5, "standard_error": 0.1}}, "images": 10})
+    )
+    (run / "divergence_1").mkdir()
+    (run / "divergence_1" / "report.md").write_text("# It collapsed\n\nNoticed at step 7.\n\nMore.\n")
+    told = describe(run)
+    assert (told["step"], told["steps"], told["grids"]) == (2_500, 5_000, [1_000, 2_000])
+    assert told["is_training"]
+    assert told["measures"] == {"recall": {"value": 0.5, "error": 0.1}}
+    assert told["signs"] == ["It collapsed. Noticed at step 7."]
+    assert told["exports"] == ["sampler", "controls"]
+
+
+def test_long_curves_are_means_of_stretches(tmp_path):
+    run = write_run(tmp_path / "a", exported=False)
+    read = Curves(run / "metrics.jsonl").read()
+    assert len(read["step"]) == MOST_POINTS
+    assert read["step"][-1] == 2_500
+    parts = np.array_split([row["generator/loss"] for row in ROWS], MOST_POINTS)
+    np.testing.assert_allclose(read["curves"]["generator/loss"], [part.mean() for part in parts], rtol=1e-5)
+
+
+def test_curves_go_on_where_they_were_and_begin_again_if_rows_were_taken_back(tmp_path):
+    metrics = tmp_path / "metrics.jsonl"
+    rows = [{"step": step, "loss": step / 2} for step in (1, 2, 3)]
+    lines = [json.dumps(row) + "\n" for row in rows]
+    curves = Curves(metrics)
+    assert curves.read() == {"step": [], "curves": {}}
+    metrics.write_text(lines[0] + lines[1][:8])  # a line that is being written
+    assert curves.read() == {"step": [1], "curves": {"loss": [0.5]}}
+    metrics.write_text("".join(lines))
+    assert curves.read() == {"step": [1, 2, 3], "curves": {"loss": [0.5, 1.0, 1.5]}}
+    metrics.write_text(lines[0])
+    assert curves.read()["step"] == [1]
+    metrics.write_text(lines[0] + "{broken\n" + '{"step": 2, "loss": null}\n')
+    assert curves.read() == {"step": [1, 2], "curves": {"loss": [0.5, None]}}
+
+
+def test_a_config_of_another_program_is_no_run(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="another program"):
+        describe(tmp_path)
