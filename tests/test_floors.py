@@ -9,7 +9,17 @@ import pytest
 import jaxgen
 
 ROOT = Path(jaxgen.__file__).parent
-FLOORS = [{"io"}, {"core"}, {"losses", "nets"}, {"models", "data"}, {"export"}, {"evaluation"}, {"training"}, {"explore"}, {"cli"}]
+FLOORS = [
+    {"io"},
+    {"core"},
+    {"losses", "nets"},
+    {"models", "data"},
+    {"export"},
+    {"evaluation"},
+    {"training"},
+    {"explore"},
+    {"cli"},
+]
 ROOMS = sorted(set().union(*FLOORS))
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 FLOOR |= {"__init__": len(FLOORS), "__main__": len(FLOORS)}

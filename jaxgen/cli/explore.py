@@ -49,7 +49,7 @@ def explore(options: Explore) -> None:
     bound = listen(options.host, options.port)
     port, token = bound.getsockname()[1], secrets.token_urlsafe(16)
     hosts = frozenset(f"{name}:{port}" for name in {options.host, HERE, "localhost"})
-    app = make_app(options.folder.resolve(), token, hosts)
+    app = make_app(options.folder, token, hosts)
     address = f"http://{options.host}:{port}/?token={token}"
     say(f"Runs of {options.folder}: {address}  (Ctrl-C ends it)")
     if options.open:

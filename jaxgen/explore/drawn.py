@@ -173,12 +173,12 @@ class Drawer:
 
     def _directions(self, view: View) -> Array:
         """The directions [D, W] of the codes that change images most, for the view's conditions."""
-        told = view.label, view.text
-        if told not in self._found:
+        condition = view.label, view.text
+        if condition not in self._found:
             latents, fields = self._latents(1, tuple(range(SAMPLES))), self._fields(view, SAMPLES)
             found = find_directions(self._functions, latents, fields, num=self._num_directions(), method="sefa")
-            self._found = {told: found}
-        return self._found[told]
+            self._found = {condition: found}
+        return self._found[condition]
 
 
 def save_view(path: AnyPath, drawer: Drawer, view: View) -> None:

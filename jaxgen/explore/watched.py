@@ -14,7 +14,7 @@ MOST_POINTS = 1_000
 """Points of a curve on the page; of longer ones the means of as many stretches are sent."""
 
 DEPTH = 3
-"""How far below the folder runs are looked for."""
+"""How far below the folder runs are found."""
 
 ALIVE = 90.0
 """Seconds after its last line of metrics for which a run counts as training."""
@@ -80,10 +80,10 @@ def _last_row(metrics: Path) -> dict[str, Any]:
 
 
 def _setbacks(record: Mapping[str, Any]) -> list[str]:
-    return [f"Went back to an earlier checkpoint: {setback}" for setback in map(_told, record.get("setbacks", []))]
+    return [f"Went back to an earlier checkpoint: {setback}" for setback in map(_in_words, record.get("setbacks", []))]
 
 
-def _told(setback: Any) -> str:
+def _in_words(setback: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in setback.items()) if type(setback) is dict else str(setback)
 
 

@@ -207,7 +207,7 @@ def test_two_pages_draw_at_once(page, browser, served):
     other.close()
 
 
-def test_a_server_that_ends_and_comes_back_is_told(page, served):
+def test_a_server_that_ends_and_comes_back_is_announced(page, served):
     explore(page)
     served.stop()
     page.wait_for_function("document.getElementById('message').textContent.includes('does not answer')", timeout=20_000)

@@ -149,7 +149,7 @@ def test_other_bodies_and_runs_without_a_sampler_are_refused(client):
     assert "has not exported its sampler yet" in response.text
 
 
-def test_a_run_that_is_deleted_under_the_page_is_told(client, folder):
+def test_a_run_that_is_deleted_under_the_page_is_announced(client, folder):
     gone = write_run(folder / "gone", exported=False)
     assert "gone" in client.get("/api/runs").json()["runs"]
 

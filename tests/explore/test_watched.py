@@ -26,12 +26,12 @@ def test_a_run_is_described_from_its_files(tmp_path):
     )
     (run / "divergence_1").mkdir()
     (run / "divergence_1" / "report.md").write_text("# It collapsed\n\nNoticed at step 7.\n\nMore.\n")
-    told = describe(run)
-    assert (told["step"], told["steps"], told["grids"]) == (2_500, 5_000, [1_000, 2_000])
-    assert told["is_training"]
-    assert told["measures"] == {"recall": {"value": 0.5, "error": 0.1}}
-    assert told["signs"] == ["It collapsed. Noticed at step 7."]
-    assert told["exports"] == ["sampler", "controls"]
+    described = describe(run)
+    assert (described["step"], described["steps"], described["grids"]) == (2_500, 5_000, [1_000, 2_000])
+    assert described["is_training"]
+    assert described["measures"] == {"recall": {"value": 0.5, "error": 0.1}}
+    assert described["signs"] == ["It collapsed. Noticed at step 7."]
+    assert described["exports"] == ["sampler", "controls"]
 
 
 def test_long_curves_are_means_of_stretches(tmp_path):

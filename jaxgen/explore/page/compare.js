@@ -4,8 +4,10 @@ let sortedBy = "run", descending = false, runs = {};
 export function showRuns(theRuns) {
   runs = theRuns;
   const rows = Object.entries(runs).map(([name, run]) => rowOf(name, run));
-  const all = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((column) => isTold(column, rows));
-  const columns = [...all.filter((column) => !isOption(column)), ...all.filter(isOption)];
+  const all = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((column) => isShown(column, rows));
+  // What most runs have comes first; options last.
+  const having = (column) => rows.filter((row) => (row[column] ?? null) !== null).length;
+  const columns = all.sort((a, b) => isOption(a) - isOption(b) || (isOption(a) ? 0 : having(b) - having(a)));
   const order = [...rows].sort((a, b) => (descending ? -1 : 1) * compared(a[sortedBy], b[sortedBy]));
   document.getElementById("table").replaceChildren(head(columns), ...order.map((row) => line(row, columns)));
 }
@@ -24,7 +26,7 @@ function rowOf(name, run) {
 const isOption = (column) => column.startsWith("--");
 
 // Options are shown where the runs differ, or do not all have them.
-function isTold(column, rows) {
+function isShown(column, rows) {
   return !isOption(column) || new Set(rows.map((row) => row[column])).size > 1;
 }
 
@@ -36,7 +38,7 @@ function compared(a, b) {
   return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
 }
 
-function told(cell) {
+function text(cell) {
   if (cell === null || cell === undefined) return "";
   if (typeof cell === "object") {
     return cell.value == null ? "" : `${cell.value.toPrecision(4)}${cell.error ? ` ± ${cell.error.toPrecision(2)}` : ""}`;
@@ -62,7 +64,7 @@ function head(columns) {
 
 function line(row, columns) {
   const cells = columns.map((column) => {
-    const cell = Object.assign(document.createElement("td"), { textContent: told(row[column]) });
+    const cell = Object.assign(document.createElement("td"), { textContent: text(row[column]) });
     if (typeof number(row[column]) === "number") cell.className = "number";
     return cell;
   });

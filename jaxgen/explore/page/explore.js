@@ -38,11 +38,11 @@ function offer() {
 }
 
 function slider(number) {
-  const label = document.createElement("label"), told = document.createElement("output");
+  const label = document.createElement("label"), shown = document.createElement("output");
   const input = Object.assign(document.createElement("input"), { type: "range", min: -3, max: 3, step: 0.1, value: 0 });
-  told.textContent = "0";
-  input.addEventListener("input", () => { told.textContent = input.value; showPoint(); });
-  label.append(`Direction ${number + 1}`, input, told);
+  shown.textContent = "0";
+  input.addEventListener("input", () => { shown.textContent = input.value; showPoint(); });
+  label.append(`Direction ${number + 1}`, input, shown);
   return label;
 }
 
@@ -65,7 +65,7 @@ function solving() {
 
 const showWall = latest(async () => {
   const asked = name;
-  const { blob, code: told } = await draw(name, { ...view(), ...solving(), kind: "wall", num: NUM });
+  const { blob, code: shown } = await draw(name, { ...view(), ...solving(), kind: "wall", num: NUM });
   if (asked !== name) return;
   const sheet = await createImageBitmap(blob), width = sheet.width / NUM;
   tiles = Array.from({ length: NUM }, (_, number) => {
@@ -74,7 +74,7 @@ const showWall = latest(async () => {
     return canvas;
   });
   at("wall").replaceChildren(...tiles.map(button));
-  tell("wall", told);
+  tell("wall", shown);
   mark();
   if (about.has_controls) showPoint();
 });
@@ -111,28 +111,28 @@ const showPoint = latest(async () => {
   at("dot").style.left = `${100 * place[0]}%`;
   at("dot").style.top = `${100 * place[1]}%`;
   if (!about?.has_controls) return;
-  const { blob, code: told } = await draw(name, { ...pointView(), kind: "point" });
+  const { blob, code: shown } = await draw(name, { ...pointView(), kind: "point" });
   const image = at("point"), url = URL.createObjectURL(blob);
   URL.revokeObjectURL(image.src);
   [image.src, image.hidden] = [url, false];
   image.dataset.count = 1 + +(image.dataset.count ?? 0);
   at("save").href = url;
-  tell("point", told);
+  tell("point", shown);
 });
 
 const showFilm = latest(async () => {
   say("Drawing the film …");
-  const { blob, code: told } = await draw(name, { ...pointView(), kind: "film", frames: 48 });
+  const { blob, code: shown } = await draw(name, { ...pointView(), kind: "film", frames: 48 });
   const url = URL.createObjectURL(blob);
   at("film").src = url;
   at("save-film").href = url;
   at("film").hidden = at("save-film").hidden = false;
-  tell("film", told);
+  tell("film", shown);
 });
 
-function tell(kind, told) {
-  code[kind] = told;
-  at("code").textContent = [code.wall, kind === "wall" ? code.point : told].filter(Boolean).join("\n\n");
+function tell(kind, shown) {
+  code[kind] = shown;
+  at("code").textContent = [code.wall, kind === "wall" ? code.point : shown].filter(Boolean).join("\n\n");
 }
 
 function moveTo(event) {
