@@ -13,7 +13,7 @@ from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, require_bounds
 
-HERE = "127.0.0.1"
+HERE, ANYWHERE = "127.0.0.1", ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Explore:
     folder: Annotated[UserPath, tyro.conf.Positional] = Path("runs")
     """A run directory, or a folder of runs."""
     host: str = HERE
-    """The address that the page is served at: by default for this machine alone.  At another, whoever has the printed
-    address can draw from the runs."""
+    """The address that the page is served at: by default for this machine alone.  At another, such as 0.0.0.0, whoever
+    has the printed address can draw from the runs."""
     port: Annotated[int, Bounds(least=0, most=65_535)] = 0
     """The port; 0 for a free one."""
     open: bool = True
@@ -48,9 +48,10 @@ def explore(options: Explore) -> None:
         raise InputError(f"{error.name} is not installed: pip install 'jaxgen[explore]'.") from error
     bound = listen(options.host, options.port)
     port, token = bound.getsockname()[1], secrets.token_urlsafe(16)
-    hosts = frozenset(f"{name}:{port}" for name in {options.host, HERE, "localhost"})
+    is_anywhere = options.host in ANYWHERE
+    hosts = None if is_anywhere else frozenset(f"{name}:{port}" for name in {options.host, HERE, "localhost"})
     app = make_app(options.folder, token, hosts)
-    address = f"http://{options.host}:{port}/?token={token}"
+    address = f"http://{socket.gethostname() if is_anywhere else options.host}:{port}/?token={token}"
     say(f"Runs of {options.folder}: {address}  (Ctrl-C ends it)")
     if options.open:
         open_browser(address)

@@ -30,7 +30,7 @@ MOST_BYTES = 100_000
 """Of a request."""
 
 
-def make_app(root: Path, token: str, hosts: frozenset[str]) -> Starlette:
+def make_app(root: Path, token: str, hosts: frozenset[str] | None = None) -> Starlette:
     """The application for a run, or for the runs in a folder; `hosts` are the names that it answers to, with ports."""
     runs = Runs(root)
     routes = [

@@ -106,6 +106,14 @@ def test_a_request_without_the_token_or_from_elsewhere_is_refused(client):
     assert client.get("/", headers={"X-Token": ""}).status_code == 200  # the page itself holds no secret
 
 
+def test_a_server_for_other_machines_takes_any_name_of_its_own_but_no_other_sites_page(folder):
+    testclient, server = pytest.importorskip("starlette.testclient"), pytest.importorskip("jaxgen.explore.server")
+    anywhere = testclient.TestClient(server.make_app(folder, TOKEN), headers={"X-Token": TOKEN})
+    assert anywhere.get("/api/runs", headers={"Host": "lab:80", "Origin": "http://lab:80"}).status_code == 200
+    assert anywhere.get("/api/runs", headers={"Host": "lab:80", "Origin": "http://evil.example"}).status_code == 403
+    assert anywhere.get("/api/runs", headers={"Host": "lab:80", "X-Token": ""}).status_code == 403
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc", "toy/../..", "", "nothing", "x" * 10_000])
 def test_no_other_folder_can_be_reached(client, name):
     for path in ("curves", "grid", "about"):
