@@ -10,7 +10,7 @@ SOLVING = ("solver", "steps", "guidance")
 
 def code_of(view: View, run: Path) -> str:
     """A command where there is a verb for the view, else Python."""
-    if view.kind == "wall" and view.truncation == 1:
+    if view.kind == "wall" and view.truncation == 1 and not view.rounds:
         return _command(view, run)
     return _python(view, run)
 

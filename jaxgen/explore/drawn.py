@@ -25,6 +25,7 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, write_whole
 from jaxgen.io.pictures import animation, save_grid
 from jaxgen.models.latents.directions import between
+from jaxgen.models.latents.selection import children
 from jaxgen.models.latents.traversals import find_directions
 
 DIRECTIONS, SAMPLES, CENTRE = 6, 500, 500
@@ -93,15 +94,15 @@ class Drawer:
             how = Solving(**asked)
             require_solving(how, self.denoiser)
             return draw_by_solver(self.denoiser, how, view.seed, view.num, fields)
-        if view.truncation == 1 or self.controls is None:
+        if not view.rounds and (view.truncation == 1 or self.controls is None):
             return self.sampler.draw(view.seed, view.num, fields=fields)
-        latents = self._latents(view.seed, tuple(range(view.num)))
+        latents = self._chosen(view, tuple(range(view.num)))
         codes = self._truncated(self._codes(latents, fields), view)
         return np.asarray(self._to_images(codes, latents, fields))
 
     def _code(self, view: View, across: float, down: float) -> Array:
         """The code [L, W] of a place between four images."""
-        corners = self._latents(view.seed, view.corners)
+        corners = self._chosen(view, view.corners)
         codes = self._codes(corners, self._fields(view, 4))
         way = partial(between, spherical=view.spherical)
         upper, lower = (way(first, last, jnp.float32(across)) for first, last in (codes[:2], codes[2:]))
@@ -125,7 +126,7 @@ class Drawer:
         return jnp.stack(codes)
 
     def _generate(self, codes: Array, view: View) -> np.ndarray:
-        latents = jnp.repeat(self._latents(view.seed, view.corners[:1]), len(codes), axis=0)
+        latents = jnp.repeat(self._chosen(view, view.corners[:1]), len(codes), axis=0)
         return np.asarray(self._to_images(codes, latents, self._fields(view, len(codes))))
 
     @property
@@ -139,6 +140,20 @@ class Drawer:
         assert exported is not None  # its functions were asked for
         fields = fields_of(view, exported.conditions, exported.tokenizer, 1)
         return {name: jnp.repeat(jnp.asarray(array), num, axis=0) for name, array in fields.items()}
+
+    def _chosen(self, view: View, numbers: tuple[int, ...]) -> Array:
+        """The latents [N, Z] of images of the view, after its rounds; each is half as far from the liked ones."""
+        if not view.rounds:
+            return self._latents(view.seed, numbers)
+        if "label" in self.sampler.conditions and not view.label:
+            raise InputError("Choose a class first: images of different classes have no children.")
+        if max(numbers) >= view.num:
+            raise InputError(f"After a round there are images 0 to {view.num - 1}; {max(numbers)} is none of them.")
+        latents, key = self._latents(view.seed, tuple(range(view.num))), jax.random.key(view.seed)
+        for number, liked in enumerate(view.rounds):
+            parents = latents[jnp.asarray(liked)]
+            latents = children(jax.random.fold_in(key, number), parents, view.num, closeness=1 - 0.5 ** (number + 1))
+        return latents[jnp.asarray(numbers)]
 
     def _latents(self, seed: int, numbers: tuple[int, ...]) -> Array:
         return self._draw(jnp.uint32(seed), jnp.asarray(numbers, jnp.int32))

@@ -23,7 +23,8 @@ class View:
     """Which images are drawn, and how: images 0 to `num` of a seed, or a place between four of them.
 
     `corners` are the numbers of the images at (0, 0), (1, 0), (0, 1) and (1, 1); `across` and `down` say where between
-    them, and `path` adds places to go to, for a film.  `moves` are in standard deviations along the run's directions.
+    them; a film goes around all four.  `moves` are in standard deviations along the run's directions.  Each of `rounds`
+    has the numbers of the images that were liked; the next are `children` of these.
     """
 
     kind: Literal["wall", "point", "film"] = "wall"
@@ -38,6 +39,7 @@ class View:
     down: float = 0.0
     moves: tuple[float, ...] = ()
     frames: int = 24
+    rounds: tuple[tuple[int, ...], ...] = ()
     solver: SolverName | None = None
     steps: int | None = None
     guidance: float | None = None
@@ -51,6 +53,7 @@ LEAST_AND_MOST = {
     "across": (0, 1),
     "down": (0, 1),
     "moves": (-10, 10),
+    "rounds": (0, MOST_IMAGES - 1),
     "frames": (2, MOST_FRAMES),
     "steps": (1, MOST_STEPS),
     "guidance": (0, 100),
@@ -74,6 +77,11 @@ def read_view(given: Any) -> View:
     view = View(**values)
     if len(view.corners) != 4:
         raise InputError(f"A view has four corners, not {len(view.corners)}.")
+    if view.rounds:
+        if not all(view.rounds):
+            raise InputError("In a round of the view nothing was liked.")
+        if max(max(liked) for liked in view.rounds) >= view.num:
+            raise InputError(f"A round of the view has an image that is not one of {view.num}.")
     return view
 
 

@@ -8,7 +8,7 @@ autoregressive   PixelCNN, VQVAE, CodePrior
 diffusion        Diffusion, denoising_loss; schedules, predictions, solvers, guidance in `jaxgen.models.diffusion`
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
-latents          Controls, directions, traversals
+latents          Controls, directions, traversals, children (of latents that somebody liked)
 averages         ema_warmup, power_decay, use_ema; of any length after training: post_hoc_weights, post_hoc_average
 augmentation     augment, crop, jitter_colour, mirror, shift, turn
 """
@@ -94,6 +94,7 @@ from jaxgen.models.latents.directions import (
     principal_directions,
     saliency,
 )
+from jaxgen.models.latents.selection import children
 from jaxgen.models.latents.traversals import (
     find_directions,
     interpolations,
@@ -173,6 +174,7 @@ __all__ = [
     "augment",
     "augmentation_probability",
     "change_colour",
+    "children",
     "clip_weights",
     "closed_form_directions",
     "code_latents",

@@ -84,7 +84,7 @@ def page(browser, served):
 
 def explore(page):
     page.click("#tab-explore")
-    page.wait_for_selector("#wall button")
+    page.wait_for_selector("#wall .image")
     page.wait_for_selector("#point:not([hidden])")
 
 
@@ -129,12 +129,15 @@ def test_the_address_forgets_the_token(page):
 def test_every_control_changes_the_picture(page):
     explore(page)
     changes(page, lambda: page.click("#next-seed"), "#wall canvas")
-    changes(page, lambda: page.click("#wall button:nth-child(9)"))  # the last corner; the others move up
+    changes(page, lambda: page.click(".tile:nth-child(9) .image"))  # the last corner; the others move up
     changes(page, lambda: page.press("#pad", "ArrowRight"))
     changes(page, lambda: page.press("#pad", "ArrowDown"))
     changes(page, lambda: page.locator("#moves input").first.fill("2"))
     changes(page, lambda: page.locator("#truncation").fill("0.3"))
     changes(page, lambda: page.check("#spherical"))
+    changes(page, lambda: (page.click(".tile:nth-child(6) .like"), page.click("#nearer")), "#wall canvas")
+    page.wait_for_function("document.getElementById('round').textContent.startsWith('round 2')")
+    changes(page, lambda: page.click("#back"), "#wall canvas")
     page.click("#make-film")
     page.wait_for_selector("#film:not([hidden])")
     assert "save_view('view.gif'" in page.inner_text("#code")
@@ -161,10 +164,10 @@ def test_the_keyboard_is_enough(page):
     page.focus("#tab-watch")
     page.keyboard.press("ArrowRight")
     assert page.get_attribute("#tab-explore", "aria-selected") == "true"
-    page.wait_for_selector("#wall button")
-    page.focus("#wall button:nth-child(5)")
+    page.wait_for_selector("#wall .image")
+    page.focus(".tile:nth-child(5) .image")
     page.keyboard.press("Enter")
-    assert page.get_attribute("#wall button:nth-child(5)", "data-corner") == "4"
+    assert page.get_attribute(".tile:nth-child(5) .image", "data-corner") == "4"
     is_unnamed = "one.offsetParent && !one.labels?.length && !one.ariaLabel && !one.textContent.trim()"
     script = f"all => all.filter(one => {is_unnamed}).length"
     assert page.eval_on_selector_all("button, input, select", script) == 0

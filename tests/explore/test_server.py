@@ -72,6 +72,18 @@ def test_moves_are_along_the_runs_directions_and_truncation_is_towards_the_mean(
     assert abs(shrunk.astype(int) - 127).mean() < abs(still - 127).mean() / 4
 
 
+def test_liked_images_stay_and_their_children_are_near(client):
+    first, later = (pixels(drawn(client, num=6, rounds=rounds), 6).astype(int) for rounds in ([], [[4, 1], [0], [0]]))
+    np.testing.assert_allclose(later[0], first[1 + 3], atol=1)  # [4, 1] gives 4 the first place, where it stays
+
+    def distance(images):
+        return abs(images[1:] - images[0]).mean()
+
+    assert distance(later) < 0.7 * distance(first)
+    corner = pixels(drawn(client, kind="point", num=6, rounds=[[4, 1], [0], [0]], corners=[2, 2, 2, 2]), 1)
+    np.testing.assert_allclose(corner[0], later[2], atol=1)
+
+
 def test_a_film_goes_around_the_corners_and_is_a_loop(client):
     response = drawn(client, kind="film", frames=8, corners=[4, 7, 2, 9])
     with Image.open(io.BytesIO(response.content)) as film:
@@ -137,6 +149,9 @@ def test_no_other_folder_can_be_reached(client, name):
         ({"solver": "heun"}, "solver is for diffusion runs"),
         ({"moves": [0.0] * 7 + [1.0], "kind": "point"}, "this run has 4 directions"),
         ({"text": "x" * 10_000}, "text has 10,000 characters"),
+        ({"rounds": [[]]}, "nothing was liked"),
+        ({"rounds": [[7]], "num": 7}, "not one of 7"),
+        ({"rounds": [[0]], "kind": "point", "num": 2}, "images 0 to 1; 3 is none of them"),
         ({"colour": 1}, "A view has no 'colour'"),
         ([], "A view is an object"),
     ],

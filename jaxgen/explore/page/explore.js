@@ -3,7 +3,7 @@ import { draw, get, latest, say } from "./api.js";
 
 const at = (id) => document.getElementById(id);
 const NUM = 24, STEP = 0.04;
-let name = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], code = { wall: "", point: "" };
+let name = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], liked = new Set(), rounds = [], code = { wall: "", point: "" };
 
 export async function showRun(theName, run) {
   if (theName === name && about) return;
@@ -33,7 +33,8 @@ function offer() {
   at("point").hidden = true;
   at("film").hidden = at("save-film").hidden = true;
   at("moves").replaceChildren(...Array.from({ length: about.directions }, (_, number) => slider(number)));
-  [corners, place] = [[0, 1, 2, 3], [0, 0]];
+  [corners, place, rounds] = [[0, 1, 2, 3], [0, 0], []];
+  at("search").hidden = !about.has_controls;
   allow();
 }
 
@@ -53,19 +54,18 @@ function allow() {
 
 function view() {
   const seed = Math.min(2 ** 32 - 1, Math.max(0, Math.trunc(+at("seed").value || 0)));
-  const made = { seed, label: at("label").value, text: at("text").value, truncation: +at("truncation").value };
-  return made;
+  return { seed, num: NUM, label: at("label").value, text: at("text").value, truncation: +at("truncation").value, rounds };
 }
 
 function solving() {
-  if (!about.is_diffusion || !at("solver").value) return {};
+  if (!about.is_diffusion || !at("solver").value || rounds.length) return {};
   const guidance = about.labels.length || about.takes_text ? { guidance: +at("guidance").value } : {};
   return { solver: at("solver").value, steps: Math.trunc(+at("steps").value), ...guidance };
 }
 
 const showWall = latest(async () => {
   const asked = name;
-  const { blob, code: shown } = await draw(name, { ...view(), ...solving(), kind: "wall", num: NUM });
+  const { blob, code: shown } = await draw(name, { ...view(), ...solving(), kind: "wall" });
   if (asked !== name) return;
   const sheet = await createImageBitmap(blob), width = sheet.width / NUM;
   tiles = Array.from({ length: NUM }, (_, number) => {
@@ -73,26 +73,55 @@ const showWall = latest(async () => {
     canvas.getContext("2d").drawImage(sheet, -number * width, 0);
     return canvas;
   });
-  at("wall").replaceChildren(...tiles.map(button));
+  liked = new Set();
+  at("wall").replaceChildren(...tiles.map(tile));
+  countLiked();
   tell("wall", shown);
   mark();
   if (about.has_controls) showPoint();
 });
 
-function button(canvas, number) {
-  const made = Object.assign(document.createElement("button"), { type: "button", title: `Image ${number}` });
-  made.setAttribute("aria-label", `Image ${number}: make it a corner`);
-  made.append(canvas);
-  made.addEventListener("click", () => {
+function tile(canvas, number) {
+  const image = Object.assign(document.createElement("button"), { type: "button", className: "image", title: `Image ${number}` });
+  image.setAttribute("aria-label", `Image ${number}: make it a corner`);
+  image.append(canvas);
+  image.addEventListener("click", () => {
     corners = [...corners.slice(1), number];
     mark();
     showPoint();
   });
+  const made = Object.assign(document.createElement("div"), { className: "tile" });
+  made.append(image, ...(about.has_controls ? [heart(number)] : []));
   return made;
 }
 
+function heart(number) {
+  const like = Object.assign(document.createElement("button"), { type: "button", className: "like", textContent: "♥" });
+  like.setAttribute("aria-label", `Like image ${number}`);
+  like.setAttribute("aria-pressed", false);
+  like.addEventListener("click", () => {
+    liked.has(number) ? liked.delete(number) : liked.add(number);
+    like.setAttribute("aria-pressed", liked.has(number));
+    countLiked();
+  });
+  return like;
+}
+
+function countLiked() {
+  at("nearer").disabled = !liked.size;
+  at("back").disabled = !rounds.length;
+  at("round").textContent = rounds.length ? `round ${rounds.length + 1}: those you liked, then their children` : "";
+}
+
+function search(next) {
+  // Images of several classes have no children: the first class that is liked is searched.
+  if (about.labels.length && !at("label").value) at("label").value = about.labels[[...liked][0] % about.labels.length];
+  [rounds, corners] = [next, [0, 1, 2, 3]];
+  showWall();
+}
+
 function mark() {
-  [...at("wall").children].forEach((one, number) => {
+  at("wall").querySelectorAll(".image").forEach((one, number) => {
     const places = corners.flatMap((corner, index) => (corner === number ? [index + 1] : []));
     places.length ? (one.dataset.corner = places.join(" ")) : delete one.dataset.corner;
   });
@@ -151,9 +180,11 @@ at("pad").addEventListener("keydown", (event) => {
   showPoint();
 });
 for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "guidance"]) {
-  at(id).addEventListener("change", () => { allow(); showWall(); });
+  at(id).addEventListener("change", () => { rounds = []; allow(); showWall(); });
 }
-at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; showWall(); });
+at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; rounds = []; showWall(); });
+at("nearer").addEventListener("click", () => search([...rounds, [...liked].sort((a, b) => a - b)]));
+at("back").addEventListener("click", () => search(rounds.slice(0, -1)));
 at("conditions").addEventListener("submit", (event) => { event.preventDefault(); showWall(); });
 at("spherical").addEventListener("change", showPoint);
 at("make-film").addEventListener("click", showFilm);
