@@ -141,6 +141,9 @@ def test_every_control_changes_the_picture(page):
     page.click("#make-film")
     page.wait_for_selector("#film:not([hidden])")
     assert "save_view('view.gif'" in page.inner_text("#code")
+    before = page.get_attribute("#film", "src")
+    page.click("#make-pair")
+    page.wait_for_function("(before) => document.getElementById('film').src !== before", arg=before)
 
 
 def test_dragging_gives_more_than_eight_pictures_a_second(page):

@@ -149,9 +149,9 @@ const showPoint = latest(async () => {
   tell("point", shown);
 });
 
-const showFilm = latest(async () => {
+const showFilm = latest(async (corners) => {
   say("Drawing the film …");
-  const { blob, code: shown } = await draw(name, { ...pointView(), kind: "film", frames: 48 });
+  const { blob, code: shown } = await draw(name, { ...pointView(), corners, across: 0, down: 0, kind: "film", frames: 48 });
   const url = URL.createObjectURL(blob);
   at("film").src = url;
   at("save-film").href = url;
@@ -187,7 +187,9 @@ at("nearer").addEventListener("click", () => search([...rounds, [...liked].sort(
 at("back").addEventListener("click", () => search(rounds.slice(0, -1)));
 at("conditions").addEventListener("submit", (event) => { event.preventDefault(); showWall(); });
 at("spherical").addEventListener("change", showPoint);
-at("make-film").addEventListener("click", showFilm);
+at("make-film").addEventListener("click", () => showFilm(corners));
+// Around a rectangle whose left corners are 1 and whose right ones are 2: the film pauses at both.
+at("make-pair").addEventListener("click", () => showFilm([corners[0], corners[1], corners[0], corners[1]]));
 at("copy").addEventListener("click", async (event) => {
   event.preventDefault();
   try { await navigator.clipboard.writeText(at("code").textContent); say("Copied."); } catch { say("Select the lines and copy them: this browser does not allow it."); }
