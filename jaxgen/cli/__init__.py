@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tyro
 
+from jaxgen.cli.card import Card, write_card
 from jaxgen.cli.describe import Describe, write_features
 from jaxgen.cli.directions import Directions, draw_directions
 from jaxgen.cli.embed import Embed, embed
@@ -35,6 +36,7 @@ VERBS = {
     "saliency": (Saliency, draw_saliency),
     "restore": (Restore, restore),
     "stylize": (Stylize, stylize),
+    "card": (Card, write_card),
     "pack": (Pack, pack_images),
     "describe": (Describe, write_features),
     "embed": (Embed, embed),

@@ -1,0 +1,155 @@
+"""`python -m jaxgen card`: a finished run as a folder to share, in the layout of the Hugging Face Hub."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from safetensors.numpy import save
+
+from jaxgen.cli.arguments import require_run, writing
+from jaxgen.explore.watched import describe
+from jaxgen.export import ExportedSampler, load_sampler, save_grid
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import write_whole
+from jaxgen.io.program import UserPath
+from jaxgen.io.terminal import say
+from jaxgen.training.checkpoint import Checkpoints, read_networks
+
+MACHINE = ("out", "data_dir", "start_from", "inception", "matcher", "offline", "resume", "distributed")
+"""Options that name places or habits of one machine, which are not shared."""
+
+SHOWN = 64
+
+
+@dataclass(frozen=True)
+class Card:
+    """Write a run as a folder to share: a model card, the weights, the exported functions, and a picture."""
+
+    run: Annotated[UserPath, tyro.conf.Positional]
+    """Run directory; it must have ended, so that it has exported its sampler."""
+    out: UserPath = Path("card")
+    """The new folder."""
+    license: str = ""
+    """The licence of the weights, as the Hub names it: apache-2.0, cc-by-4.0, ...; it may depend on the data's."""
+    title: str = ""
+    """The model's name; by default that of the run directory."""
+
+
+def write_card(options: Card) -> None:
+    """Writes the folder: what was written before an error is removed again.
+
+    Raises:
+      InputError: the run has not ended, its files are damaged, or the folder exists or cannot be written.
+    """
+    require_run(options.run)
+    if options.license and not re.fullmatch(r"[a-z0-9.+-]+", options.license):
+        raise InputError(f"--license {options.license}: expected a name of the Hub, such as apache-2.0 or cc-by-4.0.")
+    if options.out.exists():
+        raise InputError(f"--out {options.out} exists: choose a new folder.")
+    sampler = load_sampler(options.run / "sampler")
+    try:
+        facts = describe(options.run)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{options.run / 'config.json'} cannot be read ({error}).") from error
+    partial = options.out.with_name(f".{options.out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with writing(options.out):
+            _fill(partial, options, facts, sampler)
+            partial.rename(options.out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    say(f"A card of {options.run} in {options.out}: read its README.md, and complete it before you share it")
+
+
+def _fill(folder: Path, options: Card, facts: Mapping[str, Any], sampler: ExportedSampler) -> None:
+    folder.mkdir(parents=True)
+    for name in sorted(path.parent.name for path in options.run.glob("*/signature.json")):
+        shutil.copytree(options.run / name, folder / name)
+    shared = {name: value for name, value in facts["config"].items() if name not in MACHINE}
+    content = {"experiment": facts["experiment"], "config": shared, "versions": facts["versions"]}
+    write_whole(folder / "config.json", json.dumps(content, indent=2) + "\n")
+    weights = _weights(options.run)
+    if weights:
+        write_whole(folder / "model.safetensors", save(weights))
+    has_picture = {"text", "features", "image"}.isdisjoint(sampler.conditions)
+    if has_picture:
+        save_grid(folder / "samples.png", sampler.draw(0, SHOWN))
+    write_whole(folder / "README.md", _card(options, facts, shared, sampler, has_picture=has_picture))
+
+
+def _weights(run: Path) -> dict[str, np.ndarray]:
+    """The networks of the last checkpoint, by path."""
+    steps = Checkpoints(run / "checkpoints").steps() if (run / "checkpoints").is_dir() else []
+    leaves = read_networks(run / "checkpoints" / str(steps[-1])) if steps else {}
+    return {path: np.ascontiguousarray(leaf) for path, leaf in leaves.items()}
+
+
+def _card(
+    options: Card, facts: Mapping[str, Any], config: Mapping[str, Any], sampler: ExportedSampler, *, has_picture: bool
+) -> str:
+    title = options.title or options.run.resolve().name
+    spec = sampler.spec
+    licence = f"license: {options.license}" if options.license else "# license: to be chosen; mind the data's"
+    parts = [
+        f"---\nlibrary_name: jaxgen\npipeline_tag: unconditional-image-generation\n{licence}\ntags: [jax, jaxgen]\n---",
+        f"# {title}",
+        f"Images of {spec.height}x{spec.width}x{spec.channels}, drawn by `{facts['experiment']}` of jaxgen after "
+        f"{facts['step']:,} steps.",
+    ]
+    if has_picture:
+        parts.append("![Images drawn with seed 0](samples.png)")
+    parts += [
+        "## Draw images",
+        _usage(sampler),
+        "## Evaluation",
+        _measures(facts["measures"]),
+        "## Training",
+        f"Data: {Path(str(facts['data'])).name if '/' in str(facts['data']) else facts['data']}.",
+        _table(config),
+        "## Limits",
+        "The model draws what its data hold, with their biases, and may draw images that are near to some of them: see "
+        "`memorization` and `copies` above, where they were measured. It was not checked for any use beyond research "
+        "and play.",
+        "## Files",
+        "`sampler/` and the folders beside it are exported functions, which need no model code; `model.safetensors` "
+        "holds the networks of the last checkpoint, their averages among them; `config.json` the options and versions.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _usage(sampler: ExportedSampler) -> str:
+    fields = {"label": ', fields={"label": np.arange(16) % 10}', "text": ', text=["a red heart"] * 16'}
+    given = "".join(words for name, words in fields.items() if name in sampler.conditions)
+    return "\n".join(
+        [
+            "```python",
+            "import numpy as np" if "label" in sampler.conditions else "# pip install jaxgen",
+            "from jaxgen.export import load_sampler, save_grid",
+            "",
+            'sampler = load_sampler("sampler")',
+            f'save_grid("drawn.png", sampler.draw(0, 16{given}))',
+            "```",
+        ]
+    )
+
+
+def _measures(measures: Mapping[str, Any]) -> str:
+    if not measures:
+        return "It was not evaluated: `python -m jaxgen evaluate` does, before a card is written."
+    rows = [
+        f"| {name} | {one['value']:.4g}" + (f" ± {one['error']:.2g} |" if one.get("error") else " |")
+        for name, one in measures.items()
+    ]
+    return "\n".join(["| | |", "| --- | --- |", *rows])
+
+
+def _table(config: Mapping[str, Any]) -> str:
+    rows = [f"| `--{name.replace('_', '-')}` | {value} |" for name, value in config.items() if value not in (None, "")]
+    return "\n".join(["| option | |", "| --- | --- |", *rows])
