@@ -24,6 +24,7 @@ TINY = {
     "evaluated": 20,
     "evaluate_every": 0,
     "encoder_steps": 1,
+    "autoencoder_steps": 1,
 }
 FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600", "--allow-few")}
 ELSEWHERE = re.compile(r"benchmarks/|classifiers/classifier|--distributed")
