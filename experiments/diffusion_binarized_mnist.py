@@ -82,7 +82,8 @@ class BinaryDenoiser(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, *, train: bool, noise_level: Array) -> Array:
-        sigma = (noise_level / (1 - noise_level))[:, None, None, None]
+        # Without noise the mean is the image; at 1e-3 it is that to all digits, and gradients are finite.
+        sigma = jnp.maximum(noise_level / (1 - noise_level), 1e-3)[:, None, None, None]
         own = image * jnp.sqrt(1 + jnp.square(sigma)) / jnp.square(sigma)
         return jnp.tanh(own + self.network(image, train=train, noise_level=noise_level))
 
