@@ -1,8 +1,9 @@
 """A network that completes digits.  python experiments/cnn_inpaint_mnist.py --help
 
-It restores degraded images: a part is hidden, noise is added, or pixels are averaged.  It ends with the test images: a
-picture of inputs, restored images and the truth, and PSNR, SSIM and the Fréchet distance beside a baseline without a
-network and, with --flow, a diffusion run, which draws what the image could be.  Afterwards
+It learns to restore images of which a part is hidden, to which noise is added, or whose pixels are averaged.  At the
+end it restores the test images: a picture shows inputs, restorations and the truth, and a table compares their PSNR,
+SSIM and Fréchet distance with those of a baseline without a network and, with --flow, of restorations drawn by a
+diffusion run.  Afterwards it restores images of your own:
 
     python -m jaxgen restore runs/cnn_inpaint_mnist --images damaged.png --mask mask.png --out completed.png
 """
@@ -17,7 +18,7 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize, to_float, to_uint8
+from jaxgen import ImageSpec, InputError, chain, ema, minimize, to_float, to_uint8
 from jaxgen.evaluation import degraded, images_to_test, report_restoration
 from jaxgen.export import ExportedDenoiser, export_restorer, load_sampler
 from jaxgen.export.restorations import draw_restorations, load_unconditional
@@ -69,7 +70,8 @@ class Config(RunConfig):
     test_images: Annotated[int, Bounds(least=0)] = 10_000
     """Test images for the evaluation, fewer for a run of fewer than 1,000 steps; 0 for no test."""
     flow: UserPath | None = None
-    """A run of flow_mnist.py without labels, whose restorations are compared; some minutes for a thousand images."""
+    """A run of flow_mnist.py without labels, whose restorations of the test images are measured too: some minutes for a
+    thousand."""
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
@@ -90,19 +92,20 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
 
 def restored_by_flow(config: Config, denoiser: ExportedDenoiser, inputs: jax.Array) -> np.ndarray:
-    """A restoration of each of the task's inputs, by a flow."""
-    is_masked, is_noisy = config.task in ("inpaint", "complete"), config.task == "denoise"
-    known = np.asarray(inputs[..., -1:] > 0) if is_masked else np.ones((*inputs.shape[:3], 1), bool)
+    """Draws one restoration of each of the task's inputs, by a flow."""
+    (task, _), is_masked = TASKS[config.task], config.task in ("inpaint", "complete")
     images = np.asarray(inputs[..., :-1] if is_masked else inputs)
-    deviation = DEVIATION if is_noisy else 0.0
-    return draw_restorations(denoiser, TASKS[config.task][0], images, known, deviation=deviation, seed=config.seed)[
-        :, 0
-    ]
+    known = np.asarray(inputs[..., -1:] > 0) if is_masked else np.ones((*images.shape[:3], 1), bool)
+    deviation = DEVIATION if config.task == "denoise" else 0.0
+    drawn = draw_restorations(denoiser, task, images, known, deviation=deviation, seed=config.seed)
+    return drawn[:, 0]
 
 
 def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
+    if config.flow and not config.test_images:
+        raise InputError(f"--flow {config.flow} restores test images; --test-images is 0.")
     task, baseline = TASKS[config.task]
     # Read first: missing data are an error before training, not after.
     test = load_split(config, "test")

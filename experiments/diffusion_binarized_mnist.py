@@ -43,7 +43,7 @@ from jaxgen.training import (
 )
 
 LEAST, MOST = 0.25, 30.0
-"""The noise levels at which the network trains: at less, no pixel is in doubt; at more, all of them are."""
+"""The noise levels at which the network trains: below them every pixel is certain, above them none is."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,17 @@ class Config(RunConfig):
 
 
 class BinaryDenoiser(nn.Module):
-    """The mean of pixels -1 or 1 given noised ones: a network tells what the other pixels say of each.
+    """The posterior mean of pixels -1 or 1: tanh(x_t / sigma^2 + network), whose argument is half the log odds.
 
-    A pixel's own noised value x_t adds x_t / sigma^2 to half its log odds.
+    The first term is the likelihood of a pixel's own noised value; the network learns what the other pixels add.
     """
 
     network: nn.Module
 
     @nn.compact
     def __call__(self, image: Array, *, train: bool, noise_level: Array) -> Array:
-        sigma = (noise_level / (1 - noise_level))[:, None, None, None]
+        # Without noise the mean is the image; at 1e-3 it is that to all digits, and gradients are finite.
+        sigma = jnp.maximum(noise_level / (1 - noise_level), 1e-3)[:, None, None, None]
         own = image * jnp.sqrt(1 + jnp.square(sigma)) / jnp.square(sigma)
         return jnp.tanh(own + self.network(image, train=train, noise_level=noise_level))
 
@@ -101,7 +102,7 @@ def make_model(config: Config, spec: ImageSpec) -> Diffusion:
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, how to sample from it, and its bound of validation digits."""
     model = make_model(config, spec)
-    # In nats per image, so that the loss is the bound's diffusion term between these noise levels.
+    # With this factor the loss is the diffusion term of the bound between these noise levels, in nats per image.
     nats = math.prod(spec) * math.log(MOST / LEAST)
     loss = scale(nats, denoising_loss(model, signal_to_noise))
     held_out = load_split(config, "validation").arrays["image"][::10]

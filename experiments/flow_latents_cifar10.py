@@ -1,8 +1,8 @@
 """Flow matching in the latent space of an autoencoder.  python experiments/flow_latents_cifar10.py --help
 
-First a VAE learns to encode images as maps of a quarter of their sides; then it stays as it is, and a transformer
-learns the flow from noise to maps, which the VAE decodes: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.  One
-run, one sampler of images:
+First a VAE learns to encode images as latent maps with a quarter of their sides.  Then it is frozen, and a transformer
+learns the flow from noise to such maps, which the VAE decodes: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.
+One run does both, and its sampler draws images:
 
     python experiments/flow_latents_cifar10.py --classes 10 --guidance 1.5 --out runs/flow_latents
     python -m jaxgen sample runs/flow_latents --label 3 --num 64 --out cats.png
@@ -17,6 +17,7 @@ import tyro
 
 from jaxgen import ImageSpec, InputError, Networks, chain, ema, minimize, phases
 from jaxgen.export import export_controls
+from jaxgen.io.terminal import say
 from jaxgen.losses import gaussian
 from jaxgen.models import (
     VAE,
@@ -42,7 +43,7 @@ from jaxgen.models.diffusion import (
     vae_autoencoder,
 )
 from jaxgen.nets import DiT, FromMap, MapDecoder, MapEncoder, MapPosterior
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ class Config(RunConfig):
     batch_size: Count = 64
     """Images per step, over all devices."""
     autoencoder_steps: Count = 4_000
-    """The first steps, which train the autoencoder alone."""
+    """Steps of the autoencoder; the flow trains in those after them."""
     channels: Count = 4
     """Channels of the latent maps."""
     autoencoder_width: Count = 64
-    """Channels of the autoencoder's own maps."""
+    """Channels of the autoencoder's hidden layers."""
     classes: Annotated[int, Bounds(least=0)] = 0
     """Number of classes, of labels from 0 to one less; 0 for an unconditional model."""
     guidance: Annotated[float, Bounds(least=0)] = 1.0
@@ -70,7 +71,7 @@ class Config(RunConfig):
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, two evaluations of the network each."""
     patch: Count = 2
-    """Side of the patches of the map that are the transformer's tokens."""
+    """Side of the patches of a latent map that are the transformer's tokens."""
     width: Count = 256
     """Features of a token."""
     blocks: Count = 6
@@ -80,7 +81,7 @@ class Config(RunConfig):
 
 
 def make_models(config: Config, spec: ImageSpec) -> tuple[VAE, Diffusion]:
-    """The autoencoder of the images, and the flow of its maps."""
+    """The autoencoder, and the flow of its latent maps."""
     maps = ImageSpec(spec.height // 4, spec.width // 4, config.channels)
     width, conditions = config.autoencoder_width, labels(config.classes) if config.classes else {}
     vae = VAE(
@@ -141,7 +142,13 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
 def main() -> None:
     """Trains as the command line says."""
-    run(tyro.cli(Config), build, name="flow_latents_cifar10")
+    config = tyro.cli(Config)
+
+    def warn(directory: RunDirectory) -> None:
+        if directory.step() <= config.autoencoder_steps:
+            say(f"The flow has not trained yet: --autoencoder-steps {config.autoencoder_steps} come first.")
+
+    run(config, build, name="flow_latents_cifar10", afterwards=warn)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ MASK = "black is filled in and white is known"
 
 @dataclass(frozen=True)
 class Restore:
-    """Restore degraded images with an image-to-image run, or with a diffusion run and --task in several ways.  (`sample
-    --images` takes clean images, and an image-to-image run degrades them first.)
+    """Restore degraded images with an image-to-image run, or with a diffusion run and --task, which draws several
+    restorations of each.  (`sample --images` takes clean images, and an image-to-image run degrades them first.)
     """
 
     run: Annotated[UserPath, tyro.conf.Positional]
@@ -42,7 +42,7 @@ class Restore:
     known."""
     task: str = ""
     """For a diffusion run, what was done to the images: inpaint, colourise, super_resolve_x2 (or another factor), or
-    denoise_0.5 (or another standard deviation; black to white is 2)."""
+    denoise_0.5 (or another standard deviation from 0.001 to 80; black to white is 2)."""
     num: Annotated[int, Bounds(least=1, most=10_000)] = 1
     """How many plausible restorations of each image, with --task."""
     steps: Annotated[int, Bounds(least=2, most=10_000)] = 32

@@ -7,11 +7,14 @@ from jaxgen.io.errors import InputError
 from jaxgen.models.image_to_image.tasks import Task, colourise, inpaint, random_block, super_resolve
 from jaxgen.models.image_to_image.tasks import denoise as noisy
 
-EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), or denoise_0.5 (or another deviation)"
+EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), or denoise_0.5 (or another standard deviation)"
+
+LEAST_NOISE, MOST_NOISE = 0.001, 80.0
+"""Noise of less does not change an image of 8 bits; that of more is beyond what denoisers are trained to remove."""
 
 
 class Degradation(NamedTuple):
-    """A task, the factor by which its images are smaller, and the deviation of the noise in them."""
+    """A task, the factor by which its images are smaller, and the standard deviation of the noise in them."""
 
     task: Task
     factor: int = 1
@@ -19,7 +22,7 @@ class Degradation(NamedTuple):
 
 
 def read_task(name: str, channels: int) -> Degradation:
-    """The task of a name, for a run of images of so many channels.
+    """The task that a name stands for, for a run whose images have so many channels.
 
     Raises:
       InputError: there is no such task, or it is colourisation and the images are grey.
@@ -32,6 +35,8 @@ def read_task(name: str, channels: int) -> Degradation:
         return Degradation(colourise())
     if found := re.fullmatch(r"super_resolve_x([2-9]|[1-9]\d)", name):
         return Degradation(super_resolve(factor := int(found[1])), factor)
-    if (found := re.fullmatch(r"denoise_(\d+(?:\.\d+)?)", name)) and float(found[1]) > 0:
-        return Degradation(noisy(deviation := float(found[1])), deviation=deviation)
+    if found := re.fullmatch(r"denoise_(\d+(?:\.\d+)?)", name):
+        if not LEAST_NOISE <= (deviation := float(found[1])) <= MOST_NOISE:
+            raise InputError(f"--task {name}: expected a standard deviation from {LEAST_NOISE} to {MOST_NOISE:g}.")
+        return Degradation(noisy(deviation), deviation=deviation)
     raise InputError(f"--task {name}: expected {EXPECTED}.")

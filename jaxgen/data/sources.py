@@ -24,6 +24,7 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, cache_folder, expanded
 from jaxgen.io.terminal import say
 
+BINARIZED_SIZE = (28, 28)
 NAMES = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
 SPLITS = ("train", "validation", "test")
 Announce = Callable[[str], None]
@@ -94,7 +95,7 @@ def load(
         return _from_path(name, split, announce=announce, most_bytes=most_bytes, option=option, images=images)
     places = _places(data_dir)
     if name == "binarized_mnist":
-        return resized(_from_binarized(split, places), images)
+        return resized(_from_binarized(split, places, images), images)
     if split == "validation":
         raise InputError(f"{name} has no validation split: expected train or test.")
     for place in places:
@@ -184,7 +185,10 @@ def _places(data_dir: AnyPath | None) -> list[Path]:
     return [folder]
 
 
-def _from_binarized(split: str, places: list[Path]) -> Dataset:
+def _from_binarized(split: str, places: list[Path], images: ImageOptions) -> Dataset:
+    if images.size not in (None, BINARIZED_SIZE):
+        size = "x".join(map(str, images.size))
+        raise InputError(f"--size {size}: binarized_mnist at another size than 28x28 would no longer be binary.")
     for place in places:
         if file := find_binarized(place, split):
             return read_binarized(file, split)

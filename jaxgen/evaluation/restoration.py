@@ -4,8 +4,8 @@
 <run>/held_out.json  MSE, PSNR and SSIM of each method on the same inputs, its Fréchet distance to the truth in the
                      features of a packaged classifier, and for colour images colourfulness
 
-The mean of what an image could be has the least error; images that could be have the least Fréchet distance: Blau and
-Michaeli (2018), https://arxiv.org/abs/1711.06077.
+Errors and the Fréchet distance are at odds: the mean of all plausible images has the least error, one drawn from among
+them the least distance.  Blau and Michaeli (2018), https://arxiv.org/abs/1711.06077.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ COLOUR, DISTANCE = "colourfulness", "Fréchet distance"
 
 
 def degraded(task: Task, images: np.ndarray, seed: int) -> Array:
-    """The inputs that an exported sampler of the task makes from images uint8 [N, H, W, C] with a seed."""
+    """Degrades images uint8 [N, H, W, C] as an exported sampler of the task does with this seed."""
     keys = image_keys(jnp.uint32(seed), jnp.arange(len(images), dtype=jnp.int32))
     return task.degrade(keys, to_float(jnp.asarray(images)))
 
@@ -70,7 +70,7 @@ def measured(images: np.ndarray, truth: np.ndarray) -> dict[str, Estimate]:
 
 
 def measure_distances(restored: Mapping[str, Array | np.ndarray], truth: np.ndarray) -> dict[str, dict[str, Estimate]]:
-    """The Fréchet distance of each method's images to the truth; nothing of too few images for one."""
+    """The Fréchet distance of each method's images to the truth; no entry if there are no more images than features."""
     extract = packaged_network(ImageSpec(*truth.shape[1:])).extract
     real = extract(truth).features
     if len(real) <= real.shape[1]:

@@ -1,4 +1,4 @@
-"""Restorations by an exported denoiser without conditions: several plausible ones of each degraded image."""
+"""Restorations by an exported unconditional denoiser: several plausible ones of each degraded image."""
 
 import jax
 import jax.numpy as jnp
@@ -22,14 +22,14 @@ from jaxgen.models.diffusion.stochastic import ancestral
 from jaxgen.models.image_to_image.tasks import Task
 
 DATA_DEVIATION = 0.5
-"""The standard deviation of images that `karras` supposes too."""
+"""The standard deviation of images in [-1, 1], as `karras` supposes it."""
 
 LEAST_DEVIATION = 0.002
 """The last noise that a solver removes."""
 
 
 def load_unconditional(folder: AnyPath, spec: ImageSpec | None = None) -> ExportedDenoiser:
-    """The denoiser in a folder, for restorations of images of a size, or of its own.
+    """The denoiser in a folder, which must be unconditional and, with a `spec`, of images of that size.
 
     Raises:
       InputError: there is none, it is of images of another size, or it needs conditions.
@@ -57,11 +57,14 @@ def draw_restorations(
 ) -> np.ndarray:
     """`num` restorations, uint8 [N, num, H, W, C], of each of degraded images float32 [N, H, W, C] in [-1, 1].
 
-    Pixels are known where a mask bool [N, H, W, 1] is true.  A solver draws them from noise by `posterior`, with an
-    isotropic covariance, of which a trained network's Jacobian falls short, and `null_space`, which makes them agree
-    exactly with what is known.  With a `deviation`, that of the noise in the images, the task is to remove it: an image
-    is where a stochastic solver passes on its way from noise, which goes on from there.  Restoration j of image i
-    depends on the seed, i, j and the image alone.
+    Pixels are known where the mask `known`, bool [N, H, W, 1], is true.  A stochastic solver starts from noise; the
+    guidance is `posterior` with an isotropic covariance, since Tweedie's by a trained network's Jacobian is too small,
+    and then `null_space`, so that restorations agree exactly with what is known.
+
+    With a `deviation`, that of the noise in the images, the task is to remove it.  A noisy image is then x_t, at the
+    time t whose noise has this deviation, and a stochastic solver starts from it, without guidance.
+
+    Restoration j of image i depends on the seed, i, j and the image alone.
 
     Raises:
       InputError: the images do not fit the task.
@@ -86,7 +89,7 @@ def draw_restorations(
 
 
 def _guided(denoiser: Denoiser, task: Task, images: Array, known: Array) -> Denoiser:
-    """The denoiser of what degraded images [B, H, W, C] could be of."""
+    """The denoiser of images that agree with degraded ones [B, H, W, C]."""
     observation = observe(task, images, known)
     # A A^T of these tasks is a multiple of a projection: one iteration solves it.
     covariance = isotropic(DATA_DEVIATION)
@@ -95,7 +98,7 @@ def _guided(denoiser: Denoiser, task: Task, images: Array, known: Array) -> Deno
 
 
 def _from_noisy(denoiser: Denoiser, images: Array, keys: Array, deviation: float, steps: int) -> Array:
-    """Images uint8 [B, H, W, C] that noisy ones could be of: x_0 given x_t, with t where sigma is their deviation."""
+    """Draws x_0 given x_t, uint8 [B, H, W, C]: x_t are noisy images, and sigma_t is the deviation of their noise."""
     schedule = variance_exploding()
     times = karras_grid(steps, least=min(LEAST_DEVIATION, deviation / 10), most=deviation)(schedule)
     return to_uint8(solve(ancestral(), Process(schedule, at_time(denoiser), steps), images, times, keys))

@@ -29,11 +29,11 @@ SOLVERS = {
 }
 SolverName = Literal["heun", "euler", "dpm_solver_2m", "ancestral", "churn"]
 LEAST_STEPS = 2
-"""Those of the time grid."""
+"""The least that `karras_grid` has."""
 
 
 class Solving(NamedTuple):
-    """How images are drawn: the solver's name, its steps and the scale of classifier-free guidance, 1 for none."""
+    """How images are drawn: the solver's name, the number of steps and the scale of guidance, 1 for none."""
 
     solver: SolverName = "heun"
     steps: int = 16
@@ -74,9 +74,9 @@ def draw_by_solver(
 
 
 def solve_from_noise(denoise: Callable[[Array, Array], Array], spec: ImageSpec, keys: Array, how: Solving) -> Array:
-    """Images uint8 [B, H, W, C] from noise, both of keys [B]; `denoise` takes images and their sigma [] to D(x; sigma).
+    """Draws images uint8 [B, H, W, C] for keys [B]; `denoise` takes images and their sigma [] to D(x; sigma).
 
-    The noise is that of `Diffusion.sampler` for the same keys.
+    The noise that it starts from is that of `Diffusion.sampler` for the same keys.
     """
     schedule, pairs = variance_exploding(), jax.vmap(jax.random.split)(keys)
     times = karras_grid(how.steps)(schedule)

@@ -101,7 +101,10 @@ def test_a_picture_has_a_row_for_each_image_that_begins_with_it(run, tmp_path, m
     ("image", "options", "message"),
     [
         ("a.png", ("--task", "sharpen"), "--task sharpen: expected inpaint, colourise, super_resolve_x2"),
-        ("a.png", ("--task", "denoise_0"), "--task denoise_0: expected"),
+        *(
+            ("a.png", ("--task", f"denoise_{deviation}"), "expected a standard deviation from 0.001 to 80")
+            for deviation in ("0", "0.0009", "81")
+        ),
         ("a.png", ("--task", "inpaint"), "inpaint takes a mask, other tasks none"),
         ("a.png", ("--task", "denoise_0.2", "--mask", "{run}/mask.png"), "inpaint takes a mask, other tasks none"),
         ("small.png", ("--task", "denoise_0.2"), "small.png are 2x3x3; "),

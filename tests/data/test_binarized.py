@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxgen.data import load
+from jaxgen.data.image_options import ImageOptions
 from jaxgen.io.errors import InputError
 
 BITS = np.random.default_rng(0).integers(0, 2, (5, 784), np.uint8)
@@ -24,6 +25,14 @@ def test_both_forms_are_the_same_digits(tmp_path):
     np.testing.assert_array_equal(one.arrays["image"].reshape(5, 784), 255 * BITS)
     test = load("binarized_mnist", split="test", data_dir=tmp_path / "packed")
     np.testing.assert_array_equal(test.arrays["image"], one.arrays["image"][::-1])
+
+
+def test_a_size_at_which_digits_are_grey_is_refused(tmp_path):
+    write_text(tmp_path / "binarized_mnist_train.amat")
+    with pytest.raises(InputError, match="--size 32x32: binarized_mnist at another size"):
+        load("binarized_mnist", data_dir=tmp_path, images=ImageOptions((32, 32)))
+    digits = load("binarized_mnist", data_dir=tmp_path, images=ImageOptions((28, 28))).arrays["image"]
+    np.testing.assert_array_equal(digits.reshape(5, 784), 255 * BITS)
 
 
 @pytest.mark.parametrize(

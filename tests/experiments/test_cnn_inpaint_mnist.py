@@ -107,7 +107,11 @@ def test_images_that_cannot_be_restored_are_refused(finished, tmp_path, monkeypa
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(("--width", 0), "--width 0: expected at least 1"), (("--data-dir", "/nowhere"), "/nowhere is not a folder")],
+    [
+        (("--width", 0), "--width 0: expected at least 1"),
+        (("--data-dir", "/nowhere"), "/nowhere is not a folder"),
+        (("--flow", "/nowhere", "--test-images", 0), "--flow /nowhere restores test images; --test-images is 0"),
+    ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(data, tmp_path, monkeypatch, capsys, options, message):
     arguments = (*TINY, "--data-dir", data, "--out", tmp_path / "run", *options)

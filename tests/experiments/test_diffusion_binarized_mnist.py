@@ -25,6 +25,22 @@ def test_before_training_pixels_are_fair_coins():
     assert nats.standard_error < 0.5
 
 
+def test_without_noise_the_denoiser_is_the_identity_with_finite_gradients():
+    # Solvers evaluate it there, and inversion and guidance differentiate them.
+    spec = program.ImageSpec(8, 8, 1)
+    model = program.make_model(program.Config(width=4), spec)
+    networks = model.init(jax.random.key(0), spec)
+    images = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], (2, *spec)).astype(np.float32)
+
+    def total(images):
+        denoised = model.denoiser(networks)(images, np.zeros(2, np.float32))
+        return denoised.sum(), denoised
+
+    gradient, denoised = jax.jit(jax.grad(total, has_aux=True))(images)
+    np.testing.assert_array_equal(denoised, images)  # that of grey is 0 too: the network is 0 at first
+    assert np.isfinite(gradient).all()
+
+
 @pytest.mark.long
 def test_the_bound_of_the_test_digits_is_written(tmp_path, monkeypatch, capsys):
     write_binarized(tmp_path)

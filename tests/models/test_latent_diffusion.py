@@ -115,3 +115,12 @@ def test_maps_of_another_number_of_latents_are_refused(latent_size):
     vae = VAE(MapPosterior(MapEncoder(4)), FromMap(MapDecoder(SPEC), MAPS), gaussian(0.1), latent_size)
     with pytest.raises(ValueError, match=f"{latent_size} latents"):
         vae_autoencoder(vae, MAPS)
+
+
+@pytest.mark.parametrize("maps", [ImageSpec(3, 3, 2), ImageSpec(2, 2, 1)])
+def test_an_encoder_whose_maps_have_another_size_is_refused(maps):
+    model = VQVAE(MapEncoder(2, 4), MapDecoder(SPEC, 4), gaussian(0.1), codes=5)
+    autoencoder = vqvae_autoencoder(model, maps)
+    networks = model.init(jax.random.key(0), SPEC) | autoencoder.init()
+    with pytest.raises(ValueError, match=r"makes maps \[2, 2, 2\]; expected"):
+        autoencoder.encode(networks, to_float(IMAGES))

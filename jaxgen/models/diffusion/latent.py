@@ -1,11 +1,12 @@
 """Diffusion in the latent space of an autoencoder: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.
 
-A `Diffusion` of maps [B, h, w, E] in place of images.  Its schedules suppose data of about unit variance, so the maps
-are standardised by the moments m and s of each channel, over images and places:
+A `Diffusion` of latent maps [B, h, w, E] in place of images.  Its schedules suppose data of about unit variance, so the
+maps are standardised, with the mean m and the standard deviation s of each channel over images and positions:
 
-    (1) x_0 = (encode(image) - m) / s,     image = decode(m + s x_0)        section 3.3 and appendix G, by channel
+    (1) x_0 = (encode(image) - m) / s,     image = decode(m + s x_0)        appendix G, which has no m
 
-Losses, samplers and controls are those of any `Diffusion`, wrapped; the autoencoder trains before it:
+`on_latents`, `decoded` and `decoded_controls` wrap the losses, the sampler and the controls of any `Diffusion`.  The
+autoencoder trains first and is frozen then:
 
     update = phases(
         5_000,
@@ -32,13 +33,13 @@ from jaxgen.models.vae.model import VAE
 from jaxgen.nets import forward
 
 LEAST_VARIANCE = 1e-6
-"""A channel that the encoder leaves constant is scaled as if it had this variance."""
+"""The least variance to divide by: that of a channel may vanish."""
 
 
 class Autoencoder(NamedTuple):
-    """An encoder and a decoder between images float32 [B, H, W, C] in [-1, 1] and maps [B, h, w, E] of a size.
+    """An encoder and a decoder between images float32 [B, H, W, C] in [-1, 1] and latent maps [B, h, w, E].
 
-    The moments of the maps are a network without parameters, called `name`.
+    `maps` is the size [h, w, E].  The moments of the maps are a network without parameters, called `name`.
     """
 
     encoder: Callable[[Networks, Array], Array]
@@ -47,17 +48,24 @@ class Autoencoder(NamedTuple):
     name: str = "moments"
 
     def init(self) -> dict[str, Variables]:
-        """The moments before training: those of standardised maps."""
+        """The moments before training: means of 0 and variances of 1."""
         channels = self.maps.channels
         return {self.name: {"averages": {"mean": jnp.zeros(channels), "square": jnp.ones(channels)}}}
 
     def encode(self, networks: Networks, images: Array) -> Array:
-        """Images to standardised maps, (1)."""
+        """Encodes images as standardised maps, (1).
+
+        Raises:
+          ValueError: the encoder's maps are not of the size `maps`.
+        """
+        encoded = self.encoder(networks, images)
+        if encoded.shape[1:] != self.maps:
+            raise ValueError(f"The encoder makes maps {list(encoded.shape[1:])}; expected {list(self.maps)}.")
         mean, std = self._moments(networks)
-        return (self.encoder(networks, images) - mean) / std
+        return (encoded - mean) / std
 
     def decode(self, networks: Networks, maps: Array) -> Array:
-        """Standardised maps to images, (1)."""
+        """Decodes standardised maps to images, (1)."""
         mean, std = self._moments(networks)
         return self.decoder(networks, mean + std * maps)
 
@@ -68,15 +76,15 @@ class Autoencoder(NamedTuple):
 
 
 def vae_autoencoder(vae: VAE, maps: ImageSpec) -> Autoencoder:
-    """A VAE as an autoencoder: posterior means as maps of a size, and the likelihood's means as images.
+    """A VAE as an autoencoder: the posterior's mean, as a map, and the likelihood's mean, as an image.
 
     Raises:
-      ValueError: the maps do not have as many numbers as the latents, or the VAE has conditions.
+      ValueError: the latent dimension is not that of the maps, or the VAE has conditions.
     """
     if vae.conditions or vae.latent_size != maps.height * maps.width * maps.channels:
         raise ValueError(
             f"A VAE of {vae.latent_size} latents and {len(vae.conditions)} conditions was given for maps {list(maps)}; "
-            "expected one without conditions and with as many latents as a map has numbers."
+            "expected one without conditions and with a latent for each element of a map."
         )
 
     def encode(networks: Networks, images: Array) -> Array:
@@ -89,9 +97,9 @@ def vae_autoencoder(vae: VAE, maps: ImageSpec) -> Autoencoder:
 
 
 def vqvae_autoencoder(model: VQVAE, maps: ImageSpec) -> Autoencoder:
-    """A VQ-VAE as an autoencoder: its vectors before they are quantised as maps; drawn ones are quantised.
+    """A VQ-VAE as an autoencoder: maps are the encoder's vectors, and the decoder begins by quantising them.
 
-    Rombach et al. (2022), section 3.1, "VQ-reg": quantisation belongs to the decoder.
+    Rombach et al. (2022), section 3.1, "VQ-reg".
     """
 
     def encode(networks: Networks, images: Array) -> Array:
@@ -105,7 +113,7 @@ def vqvae_autoencoder(model: VQVAE, maps: ImageSpec) -> Autoencoder:
 
 
 def follow_moments(autoencoder: Autoencoder, decay: float = 0.99) -> Update:
-    """The moments as moving averages over the batches, which start as the first batch's."""
+    """Tracks the moments of the maps by moving averages over batches, which start at the first batch's."""
 
     def init(networks: Networks) -> tuple[Networks, Array]:
         return {**autoencoder.init(), **networks}, jnp.zeros((), jnp.int32)
@@ -122,7 +130,7 @@ def follow_moments(autoencoder: Autoencoder, decay: float = 0.99) -> Update:
 
 
 def on_latents(loss: Loss, autoencoder: Autoencoder) -> Loss:
-    """A loss of a `Diffusion` on the maps of the batch's images; the autoencoder does not move."""
+    """A loss of a `Diffusion` on the standardised maps of the batch's images.  The autoencoder has no gradient."""
 
     def encoded(networks: Networks, context: Context) -> tuple[Array, Aux]:
         maps = jax.lax.stop_gradient(autoencoder.encode(networks, to_float(context.batch["image"])))
@@ -132,7 +140,7 @@ def on_latents(loss: Loss, autoencoder: Autoencoder) -> Loss:
 
 
 def decoded(sampler: Sampler, autoencoder: Autoencoder) -> Sampler:
-    """A sampler of images, from one of maps."""
+    """A sampler that decodes the maps of another one."""
 
     def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
         return autoencoder.decode(networks, sampler.draw(networks, keys, fields))
@@ -143,7 +151,7 @@ def decoded(sampler: Sampler, autoencoder: Autoencoder) -> Sampler:
 def decoded_controls(
     controls: Callable[[Networks], Controls], autoencoder: Autoencoder
 ) -> Callable[[Networks], Controls]:
-    """Controls of images, from those of maps: the latents are the noise of the maps."""
+    """Controls that decode the maps of others, and encode images; the latents are the noise that maps start from."""
 
     def of_images(networks: Networks) -> Controls:
         of_maps = controls(networks)

@@ -81,11 +81,12 @@ def karras(sigma_data: float = 0.5) -> Prediction:
 
 
 def with_boundary(prediction: Prediction, ratio: float = 0.1) -> Prediction:
-    """A prediction whose E[x_0 | x_t] goes to x_t as noise vanishes, whatever the network: `clean` alone does not.
+    """A prediction whose E[x_0 | x_t] tends to x_t as noise vanishes, whatever the network; that of `clean` need not.
 
-    Where sigma / alpha is well below `ratio`, x_t / alpha takes the network's place; well above it the prediction stays
-    as it is.  A consistency model needs this: a network that ignores its input would satisfy everything else.  Song et
-    al. (2023), https://arxiv.org/abs/2303.01469, equation (5).
+    With r = sigma / alpha it is (r^2 E + `ratio`^2 x_t / alpha) / (r^2 + `ratio`^2), where E is that of the prediction.
+    A consistency model needs this boundary condition, since a constant is consistent too.  Song et al. (2023),
+    https://arxiv.org/abs/2303.01469, equation (5).  `denoising_loss` then needs a weight: the noise in the target (2)
+    grows as 1 / r.
 
     Raises:
       ValueError: the ratio is not above 0.
@@ -97,7 +98,7 @@ def with_boundary(prediction: Prediction, ratio: float = 0.1) -> Prediction:
         scaling, (alpha, sigma) = prediction(schedule, t), schedule.coefficients(t)
         total = jnp.square(sigma) + jnp.square(ratio * alpha)
         share = jnp.square(sigma) / total
-        # The rest, (ratio alpha)^2 / total, over alpha: finite at pure noise.
+        # That of x_t / alpha is (ratio alpha)^2 / total; with alpha cancelled it is finite at pure noise.
         c_skip = share * scaling.c_skip + ratio**2 * alpha / total
         return scaling._replace(c_skip=c_skip, c_out=share * scaling.c_out)
 

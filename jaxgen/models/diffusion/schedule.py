@@ -62,8 +62,9 @@ def log_normal_times(mean: float = -1.2, std: float = 1.2) -> Times:
 def log_uniform_times(least: float, most: float) -> Times:
     """Times from `least` to `most` whose logarithms are uniform.
 
-    For `variance_exploding` log SNR is uniform then, and the loss with the weight `signal_to_noise` is in proportion to
-    the variational bound: Kingma et al. (2021), https://arxiv.org/abs/2107.00630, equation (18).
+    Then log SNR is uniform for `variance_exploding`, and the loss with the weight `signal_to_noise` is proportional to
+    the diffusion term of the variational bound between these times: Kingma et al. (2021),
+    https://arxiv.org/abs/2107.00630, equation (18).
     """
     return lambda probability: least * (most / least) ** probability
 

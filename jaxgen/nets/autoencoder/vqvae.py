@@ -1,7 +1,7 @@
-"""Networks between images and maps of vectors, at a quarter of the image's sides.
+"""Networks between images and maps of vectors, with a quarter of the image's sides.
 
-Those of a VQ-VAE: van den Oord et al. (2017), https://arxiv.org/abs/1711.00937, section 4.1.  `MapPosterior` and
-`FromMap` make them those of a VAE whose latents are such a map.
+They are those of a VQ-VAE: van den Oord et al. (2017), https://arxiv.org/abs/1711.00937, section 4.1.  `MapPosterior`
+and `FromMap` turn them into the encoder and the decoder of a VAE.
 """
 
 import flax.linen as nn
@@ -52,7 +52,7 @@ class MapDecoder(nn.Module):
 
 
 class MapPosterior(nn.Module):
-    """An encoder to maps [B, h, w, 2 E] as that of a VAE: the mean and the log variance of latents [B, h w E]."""
+    """A VAE's encoder from one of maps [B, h, w, 2 E]: the mean and the log variance of latents [B, h w E]."""
 
     encoder: nn.Module
 
@@ -63,7 +63,7 @@ class MapPosterior(nn.Module):
 
 
 class FromMap(nn.Module):
-    """A decoder of maps [B, h, w, E], the size in `maps`, as that of a VAE: it takes latents [B, h w E]."""
+    """A VAE's decoder of latents [B, h w E] from one of maps [B, h, w, E], the size in `maps`."""
 
     decoder: nn.Module
     maps: ImageSpec
