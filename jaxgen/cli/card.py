@@ -72,7 +72,7 @@ def _fill(folder: Path, options: Card, facts: Mapping[str, Any], sampler: Export
     folder.mkdir(parents=True)
     for name in sorted(path.parent.name for path in options.run.glob("*/signature.json")):
         shutil.copytree(options.run / name, folder / name)
-    shared = {name: value for name, value in facts["config"].items() if name not in MACHINE}
+    shared = {name: _without_folders(value) for name, value in facts["config"].items() if name not in MACHINE}
     content = {"experiment": facts["experiment"], "config": shared, "versions": facts["versions"]}
     write_whole(folder / "config.json", json.dumps(content, indent=2) + "\n")
     weights = _weights(options.run)
@@ -97,8 +97,9 @@ def _card(
     title = options.title or options.run.resolve().name
     spec = sampler.spec
     licence = f"license: {options.license}" if options.license else "# license: to be chosen; mind the data's"
+    kind = "text-to-image" if "text" in sampler.conditions else "unconditional-image-generation"
     parts = [
-        f"---\nlibrary_name: jaxgen\npipeline_tag: unconditional-image-generation\n{licence}\ntags: [jax, jaxgen]\n---",
+        f"---\nlibrary_name: jaxgen\npipeline_tag: {kind}\n{licence}\ntags: [jax, jaxgen]\n---",
         f"# {title}",
         f"Images of {spec.height}x{spec.width}x{spec.channels}, drawn by `{facts['experiment']}` of jaxgen after "
         f"{facts['step']:,} steps.",
@@ -111,7 +112,7 @@ def _card(
         "## Evaluation",
         _measures(facts["measures"]),
         "## Training",
-        f"Data: {Path(str(facts['data'])).name if '/' in str(facts['data']) else facts['data']}.",
+        f"Data: {_without_folders(str(facts['data']))}.",
         _table(config),
         "## Limits",
         "The model draws what its data hold, with their biases, and may draw images that are near to some of them: see "
@@ -124,13 +125,21 @@ def _card(
     return "\n\n".join(parts) + "\n"
 
 
+def _without_folders(value: Any) -> Any:
+    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" says no more than "TFDS mnist 3.0.1"."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"\S*/(?=\S)", "", re.sub(r" in /.*", "", value.rstrip("/")))
+
+
 def _usage(sampler: ExportedSampler) -> str:
-    fields = {"label": ', fields={"label": np.arange(16) % 10}', "text": ', text=["a red heart"] * 16'}
+    classes = sampler.conditions["label"].classes if "label" in sampler.conditions else 0
+    fields = {"label": f', fields={{"label": np.arange(16) % {classes}}}', "text": ', text=["a red heart"] * 16'}
     given = "".join(words for name, words in fields.items() if name in sampler.conditions)
     return "\n".join(
         [
             "```python",
-            "import numpy as np" if "label" in sampler.conditions else "# pip install jaxgen",
+            *(["import numpy as np"] if "label" in sampler.conditions else []),
             "from jaxgen.export import load_sampler, save_grid",
             "",
             'sampler = load_sampler("sampler")',
@@ -151,5 +160,7 @@ def _measures(measures: Mapping[str, Any]) -> str:
 
 
 def _table(config: Mapping[str, Any]) -> str:
-    rows = [f"| `--{name.replace('_', '-')}` | {value} |" for name, value in config.items() if value not in (None, "")]
+    rows = [
+        f"| `--{name.replace('_', '-')}` | {value} |" for name, value in config.items() if value not in (None, "", [])
+    ]
     return "\n".join(["| option | |", "| --- | --- |", *rows])
