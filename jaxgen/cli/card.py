@@ -126,7 +126,7 @@ def _card(
 
 
 def _without_folders(value: Any) -> Any:
-    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" says no more than "TFDS mnist 3.0.1"."""
+    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" is "TFDS mnist 3.0.1"."""
     if not isinstance(value, str):
         return value
     return re.sub(r"\S*/(?=\S)", "", re.sub(r" in /.*", "", value.rstrip("/")))
