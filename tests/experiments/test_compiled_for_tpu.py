@@ -22,6 +22,9 @@ RECIPES = {
     "gan_cifar10": "--width 4 --batch-size 8",
     "vae_cifar10": "--width 2 --batch-size 8",
     "vqvae_cifar10": "--width 4 --codes 8 --batch-size 8",
+    "flow_mnist": "--width 8 --blocks 1 --batch-size 8",
+    "meanflow_mnist": "--width 8 --blocks 1 --batch-size 8",
+    "flow_latents_cifar10": "--width 8 --blocks 1 --autoencoder-width 4 --batch-size 8",
 }
 
 pytestmark = [
