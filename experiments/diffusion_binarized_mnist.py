@@ -11,8 +11,8 @@ from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import tyro
 
@@ -123,7 +123,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 BOUND = "variational bound on the NLL, nats"
 
 
-def measure(model: Diffusion, networks: Networks, images: jax.Array, levels: int) -> dict[str, Estimate]:
+def measure(model: Diffusion, networks: Networks, images: np.ndarray, levels: int) -> dict[str, Estimate]:
     """The bound of images under the averaged network, and its terms, in nats."""
     bound = variational_bound(model, ema_networks(networks), levels=2, samples=levels)
     return measure_bound(bound, images, levels=2)
