@@ -55,7 +55,7 @@ def write_card(options: Card) -> None:
     sampler = load_sampler(options.run / "sampler")
     try:
         facts = describe(options.run)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{options.run / 'config.json'} cannot be read ({error}).") from error
     partial = options.out.with_name(f".{options.out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -88,7 +88,7 @@ def _weights(run: Path) -> dict[str, np.ndarray]:
     """The networks of the last checkpoint, by path."""
     steps = Checkpoints(run / "checkpoints").steps() if (run / "checkpoints").is_dir() else []
     leaves = read_networks(run / "checkpoints" / str(steps[-1])) if steps else {}
-    return {path: np.ascontiguousarray(leaf) for path, leaf in leaves.items()}
+    return {path: np.asarray(leaf, order="C") for path, leaf in leaves.items()}
 
 
 def _card(
@@ -126,7 +126,14 @@ def _card(
 
 
 def _without_folders(value: Any) -> Any:
-    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" says no more than "TFDS mnist 3.0.1"."""
+    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" says no more than "TFDS mnist 3.0.1".
+
+    Those of a list or an object are without them too.
+    """
+    if isinstance(value, list):
+        return [_without_folders(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: _without_folders(inner) for name, inner in value.items()}
     if not isinstance(value, str):
         return value
     return re.sub(r"\S*/(?=\S)", "", re.sub(r" in /.*", "", value.rstrip("/")))

@@ -43,8 +43,9 @@ async function news() {
     const answer = await get("runs");
     runs = answer.runs;
     if (!Object.keys(runs).length) say(`There is no run in ${answer.root} yet.`);
+    const before = chooser.value;
     offer();
-    isFirst ? choose(view) : show(false);
+    isFirst ? choose(view) : show(chooser.value !== before);  // the chosen run may be gone
   } catch { /* said already */ }
   setTimeout(news, document.hidden ? 5 * NEWS : NEWS);
 }
