@@ -3,15 +3,18 @@
 import io
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgen import to_uint8
-from jaxgen.explore import View
+from jaxgen.explore import Drawer, View
 from jaxgen.explore.views import read_view
-from jaxgen.export import load_sampler
+from jaxgen.export import ConditionSpec, load_sampler
 from jaxgen.io.errors import InputError
 from tests.explore.toy_run import CONTROLS, SPEC, images_of, write_run
 
@@ -194,6 +197,24 @@ def test_a_view_that_makes_no_sense_is_refused_in_a_line(client, view, message):
     assert response.status_code == 400
     assert message in response.text
     assert response.text.count("\n") == 1
+
+
+def test_the_centre_of_truncation_is_that_of_all_classes_or_of_the_chosen_one():
+    def centre_of(**view):
+        return drawer.images(View(num=6, truncation=0.0, **view))
+
+    drawer = Drawer(Path("none"))
+    # The code is the label, and so is the image's brightness: 0, 1 or 2 of 2.
+    functions = CONTROLS._replace(
+        codes=lambda latents, fields: jnp.ones((len(latents), 1, 1)) * fields["label"][:, None, None],
+        generate=lambda codes, latents, _: jnp.ones((1, *SPEC)) * codes.reshape(-1, 1, 1, 1) - 1,
+    )
+    conditions = {"label": ConditionSpec((), "int32", 3)}
+    drawer.sampler = SimpleNamespace(conditions=conditions, tokenizer=None)
+    drawer.controls = SimpleNamespace(controls=functions, conditions=conditions, tokenizer=None)
+    drawer.denoiser = None
+    np.testing.assert_allclose(centre_of(), 127, atol=2)  # 500 images are not as many of each class
+    np.testing.assert_array_equal(centre_of(label="2"), 255)
 
 
 def test_other_bodies_and_runs_without_a_sampler_are_refused(client):

@@ -146,6 +146,7 @@ const showPoint = latest(async () => {
   at("dot").style.left = `${100 * place[0]}%`;
   at("dot").style.top = `${100 * place[1]}%`;
   if (!about?.has_controls) return;
+  at("between-class").textContent = about.labels.length && !at("label").value ? `, all as class ${about.labels[0]}` : "";
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...pointView(), kind: "point" });
   if (asked !== name) return;
