@@ -97,8 +97,8 @@ def _value(name: str, value: Any, hint: Any) -> Any:
     if isinstance(hint, UnionType) or type(None) in get_args(hint):
         (inner,) = (one for one in get_args(hint) if one is not type(None))
         return None if value is None else _value(name, value, inner)
-    if hint is float and type(value) is int and abs(value) < 2**53:
-        value = float(value)
+    if hint is float and type(value) is int:
+        value = float(value) if abs(value) < 2**53 else math.inf
     if type(value) is not hint:
         raise InputError(f"{name} is of type {hint.__name__}.")
     if hint is str:

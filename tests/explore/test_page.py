@@ -193,6 +193,19 @@ def test_a_run_that_has_exported_nothing_says_when_it_will(page):
     assert "of 9,000" in page.inner_text("#progress")
     page.click("#tab-explore")
     page.wait_for_function("document.getElementById('message').textContent.includes('it does at its end')")
+    page.click("#tab-watch")
+    assert page.inner_text("#message") == ""
+
+
+def test_a_run_that_ends_can_be_explored_without_a_click(page, served):
+    ending = write_run(served.folder / "ending", exported=False)
+    page.wait_for_selector("#run option[value=ending]", state="attached", timeout=10_000)
+    page.select_option("#run", "ending")
+    page.click("#tab-explore")
+    page.wait_for_function("document.getElementById('message').textContent.includes('it does at its end')")
+    shutil.copytree(served.folder / "toy" / "sampler", ending / "sampler")
+    page.wait_for_function("document.getElementById('code').textContent.includes('ending')", timeout=20_000)
+    shutil.rmtree(ending)
 
 
 def test_nothing_of_another_run_stays_or_arrives_late(page):

@@ -3,11 +3,12 @@ import { draw, get, latest, say } from "./api.js";
 
 const at = (id) => document.getElementById(id);
 const NUM = 24, STEP = 0.04;
-let name = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], liked = new Set(), rounds = [], code = { wall: "", point: "" };
+let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], liked = new Set(), rounds = [], code = { wall: "", point: "" };
 
-export async function showRun(theName, run) {
-  if (theName === name && about) return;
-  [name, about] = [theName, null];
+export async function showRun(theName, run, isNew) {
+  const now = run.exports.join();  // a run that ends exports while the page is open
+  if (theName === name && now === exported && (about || !isNew)) return;
+  [name, exported, about] = [theName, now, null];
   at("explore").querySelectorAll(".columns, form, details").forEach((part) => (part.hidden = true));
   if (!run.exports.includes("sampler")) {
     say("This run has not exported its sampler yet: it does at its end.");

@@ -24,8 +24,9 @@ function choose(name) {
 function show(isNew) {
   const name = chooser.value, run = runs[name];
   if (!run) return;
+  if (isNew) say("");
   if (view === "watch") watch(name, run, isNew);
-  if (view === "explore" && isNew) explore(name, run);
+  if (view === "explore") explore(name, run, isNew);
   if (view === "compare") compare(runs);
 }
 
