@@ -15,11 +15,12 @@ from safetensors.numpy import save
 from jaxgen.cli.arguments import require_run, writing
 from jaxgen.explore.watched import describe
 from jaxgen.export import ExportedSampler, load_sampler, save_grid
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import write_whole
 from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.checkpoint import Checkpoints, read_networks
+from jaxgen.training.manifest import find_damage
 
 MACHINE = ("out", "data_dir", "start_from", "inception", "matcher", "offline", "resume", "distributed")
 """Options that name places or habits of one machine, which are not shared."""
@@ -55,7 +56,7 @@ def write_card(options: Card) -> None:
     sampler = load_sampler(options.run / "sampler")
     try:
         facts = describe(options.run)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{options.run / 'config.json'} cannot be read ({error}).") from error
     partial = options.out.with_name(f".{options.out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -87,14 +88,20 @@ def _fill(folder: Path, options: Card, facts: Mapping[str, Any], sampler: Export
 def _weights(run: Path) -> dict[str, np.ndarray]:
     """The networks of the last checkpoint, by path."""
     steps = Checkpoints(run / "checkpoints").steps() if (run / "checkpoints").is_dir() else []
-    leaves = read_networks(run / "checkpoints" / str(steps[-1])) if steps else {}
-    return {path: np.ascontiguousarray(leaf) for path, leaf in leaves.items()}
+    if not steps:
+        return {}
+    checkpoint = run / "checkpoints" / str(steps[-1])
+    with refuse_damage(str(checkpoint), "a checkpoint"):
+        if damage := find_damage(checkpoint):
+            raise InputError(f"{checkpoint} is damaged: {damage}.")
+        leaves = read_networks(checkpoint)
+    return {path: np.asarray(leaf, order="C") for path, leaf in leaves.items()}
 
 
 def _card(
     options: Card, facts: Mapping[str, Any], config: Mapping[str, Any], sampler: ExportedSampler, *, has_picture: bool
 ) -> str:
-    title = options.title or options.run.resolve().name
+    title = " ".join(options.title.split()) or options.run.resolve().name
     spec = sampler.spec
     licence = f"license: {options.license}" if options.license else "# license: to be chosen; mind the data's"
     kind = "text-to-image" if "text" in sampler.conditions else "unconditional-image-generation"
@@ -126,7 +133,14 @@ def _card(
 
 
 def _without_folders(value: Any) -> Any:
-    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" is "TFDS mnist 3.0.1"."""
+    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" says no more than "TFDS mnist 3.0.1".
+
+    Those of a list or an object are without them too.
+    """
+    if isinstance(value, list):
+        return [_without_folders(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: _without_folders(inner) for name, inner in value.items()}
     if not isinstance(value, str):
         return value
     return re.sub(r"\S*/(?=\S)", "", re.sub(r" in /.*", "", value.rstrip("/")))
@@ -161,6 +175,12 @@ def _measures(measures: Mapping[str, Any]) -> str:
 
 def _table(config: Mapping[str, Any]) -> str:
     rows = [
-        f"| `--{name.replace('_', '-')}` | {value} |" for name, value in config.items() if value not in (None, "", [])
+        f"| `--{name.replace('_', '-')}` | {_cell(value)} |"
+        for name, value in config.items()
+        if value not in (None, "", [])
     ]
     return "\n".join(["| option | |", "| --- | --- |", *rows])
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")

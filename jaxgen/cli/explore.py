@@ -49,9 +49,10 @@ def explore(options: Explore) -> None:
     bound = listen(options.host, options.port)
     port, token = bound.getsockname()[1], secrets.token_urlsafe(16)
     is_anywhere = options.host in ANYWHERE
-    hosts = None if is_anywhere else frozenset(f"{name}:{port}" for name in {options.host, HERE, "localhost"})
+    host = f"[{options.host}]" if ":" in options.host else options.host  # of IPv6
+    hosts = None if is_anywhere else frozenset(f"{name}:{port}" for name in {host, HERE, "localhost"})
     app = make_app(options.folder, token, hosts)
-    address = f"http://{socket.gethostname() if is_anywhere else options.host}:{port}/?token={token}"
+    address = f"http://{socket.gethostname() if is_anywhere else host}:{port}/?token={token}"
     say(f"Runs of {options.folder}: {address}  (Ctrl-C ends it)")
     if options.open:
         open_browser(address)

@@ -179,7 +179,8 @@ class Drawer:
 
     def _centre(self, view: View) -> Array:
         latents = self._latents((view.seed + 1) % 2**32, tuple(range(CENTRE)))
-        return self._codes(latents, self._fields(view, CENTRE)).mean(0)
+        fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, CENTRE)  # of all classes in turn
+        return self._codes(latents, fields).mean(0)
 
     def _num_directions(self) -> int:
         if self.controls is None or self.denoiser or "image" in self.sampler.conditions:

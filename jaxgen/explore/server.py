@@ -2,18 +2,19 @@
 
 import io
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
+import anyio
 import numpy as np
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -35,10 +36,10 @@ def make_app(root: Path, token: str, hosts: frozenset[str] | None = None) -> Sta
     runs = Runs(root)
     routes = [
         Route("/", lambda _: FileResponse(PAGE / "index.html")),
-        Route("/api/runs", answer(lambda _: JSONResponse(runs.list()))),
-        Route("/api/curves", answer(lambda request: JSONResponse(runs.curves(request)))),
-        Route("/api/grid", answer(lambda request: FileResponse(runs.grid(request)))),
-        Route("/api/about", answer(lambda request: JSONResponse(runs.about(request)))),
+        Route("/api/runs", answer(lambda _: as_json(runs.list()))),
+        Route("/api/curves", answer(lambda request: as_json(runs.curves(request)))),
+        Route("/api/grid", answer(lambda request: Response(runs.grid(request), media_type="image/png"))),
+        Route("/api/about", answer(lambda request: as_json(runs.about(request)))),
         Route("/api/draw", draw_with(runs), methods=["POST"]),
         Mount("/", StaticFiles(directory=PAGE)),
     ]
@@ -51,14 +52,16 @@ class Runs:
     def __init__(self, root: Path):
         self.root = root
         self._curves: dict[Path, Curves] = {}
-        self._drawers: dict[tuple[Path, int], Drawer] = {}
+        self._drawers: dict[Path, tuple[tuple[int, ...], Drawer]] = {}
+        self._lock = threading.Lock()
 
     def list(self) -> dict[str, Any]:
         """The record of each run that can be read, by its path below the folder."""
         found = {}
         for name, path in find_runs(self.root).items():
             try:
-                found[name] = describe(path)
+                # A number that is not finite, which JSON has no word for, becomes null.
+                found[name] = json.loads(json.dumps(describe(path)), parse_constant=lambda _: None)
             except (ValueError, OSError, RecursionError):
                 continue  # another program's config.json, or a run that is being deleted
         return {"root": str(self.root), "runs": found}
@@ -75,13 +78,14 @@ class Runs:
         path = self.path(request.query_params.get("run", ""))
         return self._curves.setdefault(path, Curves(path / "metrics.jsonl")).read()
 
-    def grid(self, request: Request) -> Path:
-        """The sample grid of a run at a step."""
+    def grid(self, request: Request) -> bytes:
+        """The PNG of the sample grid of a run at a step."""
         path, step = self.path(request.query_params.get("run", "")), request.query_params.get("step", "")
         grid = path / "samples" / f"step_{int(step):07}.png" if step.isdecimal() and len(step) < 12 else None
-        if grid is None or not grid.is_file():
+        # A link may point out of the run, at any file of this machine.
+        if grid is None or not grid.is_file() or not grid.resolve().is_relative_to(path.resolve()):
             raise InputError(f"This run has no grid of step {step[:50]}.")
-        return grid
+        return grid.read_bytes()
 
     def about(self, request: Request) -> dict[str, Any]:
         """What a run can draw."""
@@ -90,14 +94,14 @@ class Runs:
     def drawer(self, name: str) -> Drawer:
         """The drawer of a run; a new one if it has exported again."""
         path = self.path(name)
-        signature = path / "sampler" / "signature.json"
-        if not signature.is_file():
+        signatures = [path / export / "signature.json" for export in ("sampler", "controls", "denoiser")]
+        if not signatures[0].is_file():
             raise InputError("This run has not exported its sampler yet: it does at its end.")
-        key = path, signature.stat().st_mtime_ns
-        if key not in self._drawers:
-            self._drawers = {other: drawer for other, drawer in self._drawers.items() if other[0] != path}
-            self._drawers[key] = Drawer(path)
-        return self._drawers[key]
+        written = tuple(signature.stat().st_mtime_ns for signature in signatures if signature.is_file())
+        with self._lock:
+            if path not in self._drawers or self._drawers[path][0] != written:
+                self._drawers[path] = written, Drawer(path)
+            return self._drawers[path][1]
 
 
 def answer(function: Callable[[Request], Response]) -> Callable[[Request], Any]:
@@ -108,6 +112,8 @@ def answer(function: Callable[[Request], Response]) -> Callable[[Request], Any]:
             return await run_in_threadpool(function, request)
         except InputError as error:
             return PlainTextResponse(first_line(error) + "\n", 400)
+        except OSError as error:  # the run is being deleted, or its files are not ours
+            return PlainTextResponse(f"A file of the run cannot be read: {error.strerror}.\n", 400)
 
     return answered
 
@@ -115,7 +121,7 @@ def answer(function: Callable[[Request], Response]) -> Callable[[Request], Any]:
 def draw_with(runs: Runs) -> Callable[[Request], Any]:
     """The request for a picture: {"run", "view"} to a PNG of the images side by side, or a GIF of a film.
 
-    One picture is drawn at a time; the header X-Code holds the code that draws it again.
+    One picture is drawn at a time; the header X-Code holds, as JSON, the code that draws it again.
     """
     one_at_a_time = anyio.CapacityLimiter(1)
 
@@ -125,10 +131,10 @@ def draw_with(runs: Runs) -> Callable[[Request], Any]:
             if not isinstance(body, dict) or not isinstance(body.get("run"), str):
                 raise InputError("A request for a picture names its run.")
             view = read_view(body.get("view"))
-            # Who closed the page, or asks for another picture, waits for none.
-            if await request.is_disconnected():
-                return Response(status_code=204)
-            return await anyio.to_thread.run_sync(_drawn, runs, body["run"], view, limiter=one_at_a_time)
+            async with one_at_a_time:
+                if await request.is_disconnected():  # the page was closed while others drew
+                    return Response(status_code=204)
+                return await run_in_threadpool(_drawn, runs, body["run"], view)
         except InputError as error:
             return PlainTextResponse(first_line(error) + "\n", 400)
 
@@ -137,10 +143,15 @@ def draw_with(runs: Runs) -> Callable[[Request], Any]:
 
 def _drawn(runs: Runs, name: str, view: View) -> Response:
     images = runs.drawer(name).images(view)
-    code = code_of(view, runs.path(name)).encode("unicode_escape").decode()
+    code = json.dumps(code_of(view, runs.path(name)))
     if view.kind == "film":
         return Response(animation(images[:, None], is_loop=True), media_type="image/gif", headers={"X-Code": code})
     return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers={"X-Code": code})
+
+
+def as_json(content: Any) -> Response:
+    """An answer in ASCII: the names of files may have characters that UTF-8 has not."""
+    return Response(json.dumps(content, allow_nan=False), media_type="application/json")
 
 
 def png(image: np.ndarray) -> bytes:

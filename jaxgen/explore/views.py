@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -98,7 +98,7 @@ def _value(name: str, value: Any, hint: Any) -> Any:
         (inner,) = (one for one in get_args(hint) if one is not type(None))
         return None if value is None else _value(name, value, inner)
     if hint is float and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < 2**53 else math.inf
     if type(value) is not hint:
         raise InputError(f"{name} is of type {hint.__name__}.")
     if hint is str:
@@ -137,8 +137,3 @@ def fields_of(
             raise InputError(f"The page cannot tell a run its {name}: draw it by `python -m jaxgen sample`.")
         made[name] = np.resize(examples, (num, *condition.shape))
     return made
-
-
-def is_default(view: View, name: str) -> bool:
-    """Whether a field of a view has its default value."""
-    return getattr(view, name) == next(field.default for field in fields(View) if field.name == name)

@@ -1,6 +1,7 @@
 """What run directories tell while they are written: records, curves and grids.  Nothing is locked or changed."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.training.run_directory import RunDirectory, read_record
+from jaxgen.training.run_directory import MOST_STEPS, RunDirectory, read_record
 
 MOST_POINTS = 1_000
 """Points of a curve on the page; of longer ones the means of as many stretches are sent."""
@@ -19,19 +20,29 @@ DEPTH = 3
 ALIVE = 90.0
 """Seconds after its last line of metrics for which a run counts as training."""
 
+MOST_RECORD = 10_000_000
+"""Bytes of a `config.json`; a larger one is another program's."""
+
+MOST = 1e300
+"""A larger number counts as infinite: the sum of a stretch would be."""
+
 
 def find_runs(root: Path) -> dict[str, Path]:
-    """The run directories in a folder, or the folder itself, by their paths below it."""
+    """The run directories in a folder, or the folder itself, by their paths below it; those that can be read."""
     return {path.relative_to(root).as_posix(): path for path in sorted(_runs_below(root, DEPTH))}
 
 
 def _runs_below(folder: Path, depth: int) -> Iterator[Path]:
-    if (folder / "config.json").is_file():
-        yield folder
-    elif depth and folder.is_dir():
-        for inner in folder.iterdir():
-            if inner.is_dir() and not inner.is_symlink() and not inner.name.startswith("."):
-                yield from _runs_below(inner, depth - 1)
+    try:
+        if (folder / "config.json").is_file():
+            yield folder
+            return
+        inside = [inner for inner in folder.iterdir() if inner.is_dir() and not inner.is_symlink()] if depth else []
+    except OSError:  # it is not ours, or was deleted meanwhile
+        return
+    for inner in inside:
+        if not inner.name.startswith("."):
+            yield from _runs_below(inner, depth - 1)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -40,10 +51,12 @@ def describe(path: Path) -> dict[str, Any]:
     Raises:
       ValueError, OSError: it is no run, or its record is damaged.
     """
+    if (path / "config.json").stat().st_size > MOST_RECORD:
+        raise ValueError("it is too large for the record of a run")
     directory, record = RunDirectory(path), read_record(path / "config.json")
     config, last = record["config"], _last_row(directory.metrics)
     age = time.time() - directory.metrics.stat().st_mtime if directory.metrics.exists() else None
-    step, steps = last.get("step", 0), config.get("steps")
+    step, steps = last.get("step", 0), config.get("steps") if type(config.get("steps")) is int else None
     return {
         "experiment": record["experiment"],
         "config": config,
@@ -69,14 +82,7 @@ def _last_row(metrics: Path) -> dict[str, Any]:
     with metrics.open("rb") as file:
         file.seek(max(0, metrics.stat().st_size - 2**16))
         lines = file.read().splitlines()
-    for line in reversed(lines):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "step" in row:
-            return row
-    return {}
+    return next((row for line in reversed(lines) for row in _rows_of(line)), {})
 
 
 def _setbacks(record: Mapping[str, Any]) -> list[str]:
@@ -116,7 +122,8 @@ def _content(file: Path) -> dict[str, Any]:
 
 def _numbers(content: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     if isinstance(content, dict) and type(content.get("value")) in (int, float):
-        yield prefix, {"value": content["value"], "error": content.get("standard_error")}
+        error = content.get("standard_error")
+        yield prefix, {"value": content["value"], "error": error if _is_finite(error) else None}
     elif isinstance(content, dict):
         for name, inner in content.items():
             yield from _numbers(inner, f"{prefix} {name}".strip())
@@ -126,13 +133,20 @@ class Curves:
     """The metrics of a run as columns, read on from where the last reading ended."""
 
     def __init__(self, path: Path):
-        self.path, self.offset, self.rows = path, 0, []
+        self.path, self.offset, self.rows, self.file_id = path, 0, [], 0
+        self._lock = threading.Lock()
 
     def read(self) -> dict[str, Any]:
         """`step` and `curves` by name, of at most MOST_POINTS points each; a missing number is null."""
-        size = self.path.stat().st_size if self.path.exists() else 0
-        if size < self.offset:  # a resumed run has taken rows back
-            self.offset, self.rows = 0, []
+        with self._lock:  # two pages may ask at once
+            self._read_on()
+            return self._thinned()
+
+    def _read_on(self) -> None:
+        found = self.path.stat() if self.path.exists() else None
+        size, file_id = (found.st_size, found.st_ino) if found else (0, 0)
+        if size < self.offset or file_id != self.file_id:  # a resumed run has taken rows back
+            self.offset, self.rows, self.file_id = 0, [], file_id
         if size > self.offset:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
@@ -140,7 +154,6 @@ class Curves:
             whole = text[: text.rfind(b"\n") + 1]
             self.offset += len(whole)
             self.rows += _rows_of(whole)
-        return self._thinned()
 
     def _thinned(self) -> dict[str, Any]:
         names = dict.fromkeys(name for row in self.rows for name in row if name != "step")
@@ -160,16 +173,26 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _rows_of(lines: bytes) -> list[dict[str, Any]]:
+    """The rows with a step in lines of metrics; what is not a finite number in them is None."""
     try:
         rows = json.loads(b"[" + b",".join(lines.splitlines()) + b"]")
-    except ValueError:  # a line that a kill cut short
+    except (ValueError, RecursionError):  # a line that a kill cut short
         rows = list(_one_by_one(lines.splitlines()))
-    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("step"), int)]
+    rows = [row for row in rows if isinstance(row, dict) and type(row.get("step")) is int]
+    return [
+        {name: value if _is_finite(value) else None for name, value in row.items()}
+        for row in rows
+        if 0 <= row["step"] <= MOST_STEPS
+    ]
 
 
 def _one_by_one(lines: list[bytes]) -> Iterator[Any]:
     for line in lines:
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= MOST

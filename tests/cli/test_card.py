@@ -78,6 +78,27 @@ def test_mistakes_are_one_line_and_nothing_is_written(run, tmp_path, monkeypatch
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_damaged_checkpoint_is_refused_in_one_line(run, tmp_path, monkeypatch, capsys):
+    for file in (run / "checkpoints").rglob("d/*"):
+        file.write_bytes(b"")
+    assert run_here(monkeypatch, jaxgen, "card", run, "--out", tmp_path / "card") == 2
+    error = capsys.readouterr().err
+    assert "damaged" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "card").exists()
+
+
+def test_scalars_stay_scalars_and_a_title_and_options_stay_in_their_lines(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "toy", words="a|b\nc", places=["/home/me/x"])
+    update = minimize(lambda networks, _: (networks["net"]["params"], Aux()), optax.sgd(0.1), wrt="net")
+    Checkpoints(run / "checkpoints").save(init_state(update, {"net": {"params": jnp.float32(2)}}, jax.random.key(0)))
+    assert run_here(monkeypatch, jaxgen, "card", run, "--out", tmp_path / "card", "--title", "A\n---\nb") == 0
+    assert load_file(tmp_path / "card" / "model.safetensors")["net.params"].shape == ()
+    card = (tmp_path / "card" / "README.md").read_text()
+    assert "\n# A --- b\n" in card
+    assert "\n| `--words` | a\\|b c |\n| `--places` | ['x'] |" in card
+
+
 def test_a_run_that_has_not_ended_has_no_card(tmp_path, monkeypatch, capsys):
     run = write_run(tmp_path / "new", exported=False)
     assert run_here(monkeypatch, jaxgen, "card", run, "--out", tmp_path / "card") == 2

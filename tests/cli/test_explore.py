@@ -6,11 +6,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
 from jaxgen.cli import main as jaxgen
 from jaxgen.cli.explore import listen
+from jaxgen.io.errors import InputError
 from tests.explore.toy_run import write_run
 from tests.programs import ROOT, run_here
 
@@ -37,6 +39,22 @@ def test_the_printed_address_opens_the_page_and_another_token_does_not(tmp_path)
         program.send_signal(signal.SIGINT)
         assert program.wait(60) in (0, 130)
         assert "Traceback" not in program.stderr.read()
+
+
+def test_an_address_of_ipv6_is_in_brackets_and_answers(tmp_path, monkeypatch, capsys):
+    uvicorn, testclient = pytest.importorskip("uvicorn"), pytest.importorskip("starlette.testclient")
+    try:
+        listen("::1", 0).close()
+    except InputError:
+        pytest.skip("this machine has no IPv6")
+    apps = []
+    monkeypatch.setattr(uvicorn, "Config", lambda app, **_: apps.append(app))
+    monkeypatch.setattr(uvicorn, "Server", lambda _: SimpleNamespace(run=lambda sockets: sockets[0].close()))
+    assert run_here(monkeypatch, jaxgen, "explore", tmp_path, "--host", "::1", "--no-open") == 0
+    printed = capsys.readouterr()
+    place = (printed.out + printed.err).split("http://")[1].split("/?token=")[0]
+    assert place.startswith("[::1]:")
+    assert testclient.TestClient(apps[0]).get("/", headers={"Host": place}).status_code == 200
 
 
 def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys):

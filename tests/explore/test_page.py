@@ -49,6 +49,7 @@ def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_run(folder / "toy")
     write_run(folder / "unfinished", exported=False, steps=9_000)
+    shutil.rmtree(write_run(folder / "wall_only") / "controls")
     served = Served(folder)
     yield served
     served.stop()
@@ -192,6 +193,55 @@ def test_a_run_that_has_exported_nothing_says_when_it_will(page):
     assert "of 9,000" in page.inner_text("#progress")
     page.click("#tab-explore")
     page.wait_for_function("document.getElementById('message').textContent.includes('it does at its end')")
+    page.click("#tab-watch")
+    assert page.inner_text("#message") == ""
+
+
+def test_a_run_that_ends_can_be_explored_without_a_click(page, served):
+    ending = write_run(served.folder / "ending", exported=False)
+    page.wait_for_selector("#run option[value=ending]", state="attached", timeout=10_000)
+    page.select_option("#run", "ending")
+    page.click("#tab-explore")
+    page.wait_for_function("document.getElementById('message').textContent.includes('it does at its end')")
+    shutil.copytree(served.folder / "toy" / "sampler", ending / "sampler")
+    page.wait_for_function("document.getElementById('code').textContent.includes('ending')", timeout=20_000)
+    shutil.rmtree(ending)
+
+
+def test_nothing_of_another_run_stays_or_arrives_late(page):
+    explore(page)
+    changes(page, lambda: page.locator("#truncation").fill("0.3"))
+    slow = []
+    page.route(
+        "**/api/draw", lambda route: slow.append(route) if '"point"' in route.request.post_data else route.continue_()
+    )
+    page.press("#pad", "ArrowRight")
+    page.wait_for_timeout(200)
+    assert len(slow) == 1
+    page.select_option("#run", "wall_only")
+    page.wait_for_function("document.getElementById('code').textContent.includes('wall_only')")
+    slow[0].continue_()
+    page.wait_for_timeout(500)
+    code = page.inner_text("#code")
+    assert code.startswith("python -m jaxgen sample ")  # without truncation
+    assert "point" not in code
+    assert page.eval_on_selector("#point", "(point) => point.hidden")
+
+
+def test_a_second_click_on_nearer_is_no_second_round(page):
+    explore(page)
+    page.click(".tile:nth-child(6) .like")
+    page.dblclick("#nearer")
+    page.wait_for_function("document.getElementById('code').textContent.includes('rounds=((5,),)')")
+
+
+def test_a_chosen_run_that_is_deleted_makes_place_for_another(page, served):
+    gone = write_run(served.folder / "gone")
+    page.wait_for_selector("#run option[value=gone]", state="attached", timeout=10_000)
+    page.select_option("#run", "gone")
+    explore(page)
+    shutil.rmtree(gone)
+    page.wait_for_function("document.getElementById('code').textContent.includes('toy')", timeout=20_000)
 
 
 @pytest.mark.parametrize("view", ["watch", "explore", "compare"])

@@ -3,15 +3,18 @@
 import io
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgen import to_uint8
-from jaxgen.explore import View
+from jaxgen.explore import Drawer, View
 from jaxgen.explore.views import read_view
-from jaxgen.export import load_sampler
+from jaxgen.export import ConditionSpec, load_sampler
 from jaxgen.io.errors import InputError
 from tests.explore.toy_run import CONTROLS, SPEC, images_of, write_run
 
@@ -92,13 +95,13 @@ def test_a_film_goes_around_the_corners_and_is_a_loop(client):
 
 def test_the_code_draws_the_same_picture(client, tmp_path, monkeypatch):
     response = drawn(client, kind="point", across=0.25, moves=[1.0])
-    code = response.headers["X-Code"].encode().decode("unicode_escape")
+    code = json.loads(response.headers["X-Code"])
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     with Image.open(tmp_path / "view.png") as picture:
         inside = np.asarray(picture)[18:-18, 18:-18]  # enlarged nine times, with a gap of two
     np.testing.assert_array_equal(inside[::9, ::9][: SPEC.height], pixels(response, 1)[0])
-    wall = drawn(client, seed=3, num=5).headers["X-Code"]
+    wall = json.loads(drawn(client, seed=3, num=5).headers["X-Code"])
     assert wall.endswith("--seed 3 --num 5 --out samples.png")
 
 
@@ -107,6 +110,37 @@ def test_grids_and_curves_are_those_of_the_files(client, folder):
     grid = client.get("/api/grid", params={"run": "toy", "step": "1000"})
     assert grid.content == (folder / "toy" / "samples" / "step_0001000.png").read_bytes()
     assert client.get("/api/curves", params={"run": "new"}).json()["step"][-1] == 2_500
+
+
+def test_code_has_any_characters(client):
+    code = json.loads(drawn(client, kind="point", text='é \n " 🙂').headers["X-Code"])
+    assert "text='é \\n \" 🙂'" in code
+
+
+def test_a_grid_that_is_a_link_out_of_its_run_is_not_served(client, folder, tmp_path):
+    (tmp_path / "secret").write_text("root:")
+    (folder / "new" / "samples" / "step_0000007.png").symlink_to(tmp_path / "secret")
+    assert client.get("/api/grid", params={"run": "new", "step": "7"}).status_code == 400
+
+
+def test_one_runs_odd_record_does_not_hide_the_others(client, folder):
+    odd = write_run(folder / "odd", exported=False, rows=[], rate=float("nan"), steps="many", name="\ud800")
+    (odd / "evaluation.json").write_text('{"a": {"value": 1e999, "standard_error": "?"}, "b": {"value": 2}}')
+    answer = client.get("/api/runs").json()["runs"]
+    shutil.rmtree(odd)
+    assert answer.keys() >= {"toy", "new", "odd"}
+    assert (answer["odd"]["config"]["rate"], answer["odd"]["steps"]) == (None, None)
+    assert answer["odd"]["measures"] == {"a": {"value": None, "error": None}, "b": {"value": 2, "error": None}}
+
+
+def test_controls_that_are_exported_after_the_page_asked_are_found(client, folder):
+    late = write_run(folder / "late")
+    (late / "controls").rename(folder / "aside")
+    before = client.get("/api/about", params={"run": "late"}).json()
+    (folder / "aside").rename(late / "controls")
+    after = client.get("/api/about", params={"run": "late"}).json()
+    shutil.rmtree(late)
+    assert (before["has_controls"], after["has_controls"]) == (False, True)
 
 
 def test_a_request_without_the_token_or_from_elsewhere_is_refused(client):
@@ -143,6 +177,7 @@ def test_no_other_folder_can_be_reached(client, name):
         ({"seed": True}, "seed is of type int"),
         ({"num": 10**9}, "num is 1000000000"),
         ({"across": float("nan")}, "across is nan"),
+        ({"across": 10**400}, "across is inf"),
         ({"corners": [1]}, "four corners, not 1"),
         ({"corners": ["a"] * 4}, "corners is of type int"),
         ({"kind": "../"}, "kind is one of wall, point, film"),
@@ -162,6 +197,24 @@ def test_a_view_that_makes_no_sense_is_refused_in_a_line(client, view, message):
     assert response.status_code == 400
     assert message in response.text
     assert response.text.count("\n") == 1
+
+
+def test_the_centre_of_truncation_is_that_of_all_classes_or_of_the_chosen_one():
+    def centre_of(**view):
+        return drawer.images(View(num=6, truncation=0.0, **view))
+
+    drawer = Drawer(Path("none"))
+    # The code is the label, and so is the image's brightness: 0, 1 or 2 of 2.
+    functions = CONTROLS._replace(
+        codes=lambda latents, fields: jnp.ones((len(latents), 1, 1)) * fields["label"][:, None, None],
+        generate=lambda codes, latents, _: jnp.ones((1, *SPEC)) * codes.reshape(-1, 1, 1, 1) - 1,
+    )
+    conditions = {"label": ConditionSpec((), "int32", 3)}
+    drawer.sampler = SimpleNamespace(conditions=conditions, tokenizer=None)
+    drawer.controls = SimpleNamespace(controls=functions, conditions=conditions, tokenizer=None)
+    drawer.denoiser = None
+    np.testing.assert_allclose(centre_of(), 127, atol=2)  # 500 images are not as many of each class
+    np.testing.assert_array_equal(centre_of(label="2"), 255)
 
 
 def test_other_bodies_and_runs_without_a_sampler_are_refused(client):

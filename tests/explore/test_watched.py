@@ -1,6 +1,9 @@
 """What run directories tell while they are written."""
 
 import json
+import shutil
+from pathlib import Path
+from threading import Barrier, Thread
 
 import numpy as np
 import pytest
@@ -57,6 +60,50 @@ def test_curves_go_on_where_they_were_and_begin_again_if_rows_were_taken_back(tm
     assert curves.read()["step"] == [1]
     metrics.write_text(lines[0] + "{broken\n" + '{"step": 2, "loss": null}\n')
     assert curves.read() == {"step": [1, 2], "curves": {"loss": [0.5, None]}}
+
+
+def test_what_is_not_a_finite_number_is_missing_from_the_curves(tmp_path):
+    odd = ["NaN", "Infinity", "1e999", "1" + "0" * 400, '"<script>"', "{}", "[1]", "true", "1e308"]
+    lines = [f'{{"step": {step}, "loss": {value}}}' for step, value in enumerate([*odd, "2.5"])]
+    no_rows = ['{"step": true}', '{"step": null}', f'{{"step": {10**400}}}', "[" * 100_000, "7"]
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*no_rows, *lines, ""]))
+    read = Curves(tmp_path / "metrics.jsonl").read()
+    assert read == {"step": list(range(len(lines))), "curves": {"loss": [None] * len(odd) + [2.5]}}
+
+
+def test_a_file_that_was_written_anew_is_read_anew_though_it_is_longer(tmp_path):
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text('{"step": 7, "loss": 1.0}\n')
+    curves = Curves(metrics)
+    assert curves.read()["step"] == [7]
+    (tmp_path / "new").write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 1.0}\n')
+    shutil.move(tmp_path / "new", metrics)
+    assert curves.read()["step"] == [1, 2]
+
+
+def test_two_readers_at_once_read_no_row_twice(tmp_path):
+    run = write_run(tmp_path / "a", exported=False)
+    curves, start = Curves(run / "metrics.jsonl"), Barrier(8)
+    readers = [Thread(target=lambda: (start.wait(), curves.read())) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert len(curves.rows) == len(ROWS)
+
+
+def test_a_folder_that_cannot_be_read_hides_no_run(tmp_path, monkeypatch):
+    write_run(tmp_path / "a", exported=False)
+    (tmp_path / "locked").mkdir()
+    real = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name == "locked":
+            raise PermissionError
+        return real(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert list(find_runs(tmp_path)) == ["a"]
 
 
 def test_a_config_of_another_program_is_no_run(tmp_path):

@@ -7,6 +7,8 @@ if (address.searchParams.has("token")) {
   history.replaceState(null, "", address);
 }
 
+const SILENT = "The server does not answer. Is it still running?";
+
 export function say(message) {
   document.getElementById("message").textContent = message;
 }
@@ -16,9 +18,10 @@ async function ask(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers: { ...options.headers, "X-Token": token } });
   } catch (error) {
-    if (error.name !== "AbortError") say("The server does not answer. Is it still running?");
+    if (error.name !== "AbortError") say(SILENT);
     throw error;
   }
+  if (document.getElementById("message").textContent === SILENT) say("");
   if (!response.ok) {
     const reason = (await response.text()).trim();
     say(reason);
@@ -38,7 +41,7 @@ export async function picture(path, query) {
 export async function draw(run, view) {
   const response = await ask("/api/draw", { method: "POST", body: JSON.stringify({ run, view }) });
   say("");
-  return { blob: await response.blob(), code: JSON.parse(`"${(response.headers.get("X-Code") ?? "").replaceAll('"', '\\"')}"`) };
+  return { blob: await response.blob(), code: JSON.parse(response.headers.get("X-Code")) };
 }
 
 // Calls of an asynchronous function of which the latest wins: one runs, one waits, those between are dropped.

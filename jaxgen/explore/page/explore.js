@@ -3,18 +3,21 @@ import { draw, get, latest, say } from "./api.js";
 
 const at = (id) => document.getElementById(id);
 const NUM = 24, STEP = 0.04;
-let name = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], liked = new Set(), rounds = [], code = { wall: "", point: "" };
+let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], liked = new Set(), rounds = [], code = { wall: "", point: "" };
 
-export async function showRun(theName, run) {
-  if (theName === name && about) return;
-  [name, about] = [theName, null];
+export async function showRun(theName, run, isNew) {
+  const now = run.exports.join();  // a run that ends exports while the page is open
+  if (theName === name && now === exported && (about || !isNew)) return;
+  [name, exported, about] = [theName, now, null];
   at("explore").querySelectorAll(".columns, form, details").forEach((part) => (part.hidden = true));
   if (!run.exports.includes("sampler")) {
     say("This run has not exported its sampler yet: it does at its end.");
     return;
   }
-  try { about = await get("about", { run: name }); } catch { return; }
+  let answer;
+  try { answer = await get("about", { run: name }); } catch { return; }
   if (theName !== name) return;
+  about = answer;
   say(about.others.length ? `The page cannot tell this run its ${about.others.join(", ")}.` : "");
   at("explore").querySelectorAll(".columns, form, details").forEach((part) => (part.hidden = false));
   offer();
@@ -23,18 +26,19 @@ export async function showRun(theName, run) {
 
 function offer() {
   at("label-field").hidden = !about.labels.length;
-  at("label").replaceChildren(new Option("all in turn", ""), ...about.labels.map((label) => new Option(label, label)));
+  at("label").replaceChildren(new Option("all in turn", ""), ...about.labels.map((label, number) => new Option(label, number)));
   at("text-field").hidden = !about.takes_text;
   at("truncation-field").hidden = !about.has_controls || about.is_diffusion;
   at("solving").hidden = !about.is_diffusion;
   at("solver").replaceChildren(new Option("as exported", ""), ...(about.solvers ?? []).map((solver) => new Option(solver, solver)));
   at("between").hidden = !about.has_controls;
+  at("search").hidden = !about.has_controls;
   at("spherical").checked = about.is_diffusion;
   at("point").hidden = true;
   at("film").hidden = at("save-film").hidden = true;
+  code = { wall: "", point: "" };
   at("moves").replaceChildren(...Array.from({ length: about.directions }, (_, number) => slider(number)));
   [corners, place, rounds] = [[0, 1, 2, 3], [0, 0], []];
-  at("search").hidden = !about.has_controls;
   allow();
 }
 
@@ -54,7 +58,9 @@ function allow() {
 
 function view() {
   const seed = Math.min(2 ** 32 - 1, Math.max(0, Math.trunc(+at("seed").value || 0)));
-  return { seed, num: NUM, label: at("label").value, text: at("text").value, truncation: +at("truncation").value, rounds };
+  // A field that is hidden may hold what was chosen for another run.
+  const chosen = (id, none) => (at(`${id}-field`).hidden ? none : at(id).value);
+  return { seed, num: NUM, label: chosen("label", ""), text: chosen("text", ""), truncation: +chosen("truncation", 1), rounds };
 }
 
 function solving() {
@@ -115,8 +121,9 @@ function countLiked() {
 
 function search(next) {
   // Images of several classes have no children: the first class that is liked is searched.
-  if (about.labels.length && !at("label").value) at("label").value = about.labels[[...liked][0] % about.labels.length];
-  [rounds, corners] = [next, [0, 1, 2, 3]];
+  if (about.labels.length && !at("label").value) at("label").value = [...liked][0] % about.labels.length;
+  [rounds, corners, liked] = [next, [0, 1, 2, 3], new Set()];
+  countLiked();
   showWall();
 }
 
@@ -130,7 +137,7 @@ function mark() {
 
 function pointView() {
   // A class that changes from image to image has no place between them.
-  const label = about.labels.length && !at("label").value ? about.labels[0] : at("label").value;
+  const label = about.labels.length && !at("label").value ? "0" : at("label").value;
   const moves = [...at("moves").querySelectorAll("input")].map((input) => +input.value);
   const [across, down] = place.map((share) => Math.round(1e4 * share) / 1e4);
   return { ...view(), label, corners, across, down, moves: moves.some(Boolean) ? moves : [], spherical: at("spherical").checked };
@@ -140,7 +147,10 @@ const showPoint = latest(async () => {
   at("dot").style.left = `${100 * place[0]}%`;
   at("dot").style.top = `${100 * place[1]}%`;
   if (!about?.has_controls) return;
+  at("between-class").textContent = about.labels.length && !at("label").value ? `, all as class ${about.labels[0]}` : "";
+  const asked = name;
   const { blob, code: shown } = await draw(name, { ...pointView(), kind: "point" });
+  if (asked !== name) return;
   const image = at("point"), url = URL.createObjectURL(blob);
   URL.revokeObjectURL(image.src);
   [image.src, image.hidden] = [url, false];
@@ -151,7 +161,9 @@ const showPoint = latest(async () => {
 
 const showFilm = latest(async (corners) => {
   say("Drawing the film …");
+  const asked = name;
   const { blob, code: shown } = await draw(name, { ...pointView(), corners, across: 0, down: 0, kind: "film", frames: 48 });
+  if (asked !== name) return;
   const url = URL.createObjectURL(blob);
   at("film").src = url;
   at("save-film").href = url;

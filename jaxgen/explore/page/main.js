@@ -24,8 +24,9 @@ function choose(name) {
 function show(isNew) {
   const name = chooser.value, run = runs[name];
   if (!run) return;
+  if (isNew) say("");
   if (view === "watch") watch(name, run, isNew);
-  if (view === "explore" && isNew) explore(name, run);
+  if (view === "explore") explore(name, run, isNew);
   if (view === "compare") compare(runs);
 }
 
@@ -43,8 +44,9 @@ async function news() {
     const answer = await get("runs");
     runs = answer.runs;
     if (!Object.keys(runs).length) say(`There is no run in ${answer.root} yet.`);
+    const before = chooser.value;
     offer();
-    isFirst ? choose(view) : show(false);
+    isFirst ? choose(view) : show(chooser.value !== before);  // the chosen run may be gone
   } catch { /* said already */ }
   setTimeout(news, document.hidden ? 5 * NEWS : NEWS);
 }
