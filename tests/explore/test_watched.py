@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -81,8 +82,9 @@ def test_a_file_that_was_written_anew_is_read_anew_though_it_is_longer(tmp_path)
     assert curves.read()["step"] == [1, 2]
 
 
-def test_two_readers_at_once_read_no_row_twice(tmp_path):
-    run = write_run(tmp_path / "a", exported=False)
+def test_two_readers_at_once_read_no_row_twice(tmp_path, monkeypatch):
+    run, real = write_run(tmp_path / "a", exported=False), Path.open
+    monkeypatch.setattr(Path, "open", lambda *arguments: (time.sleep(0.02), real(*arguments))[1])
     curves, start = Curves(run / "metrics.jsonl"), Barrier(8)
     readers = [Thread(target=lambda: (start.wait(), curves.read())) for _ in range(8)]
     for reader in readers:
