@@ -1,5 +1,6 @@
 """What run directories tell while they are written."""
 
+import io
 import json
 import shutil
 import time
@@ -83,8 +84,14 @@ def test_a_file_that_was_written_anew_is_read_anew_though_it_is_longer(tmp_path)
 
 
 def test_two_readers_at_once_read_no_row_twice(tmp_path, monkeypatch):
-    run, real = write_run(tmp_path / "a", exported=False), Path.open
-    monkeypatch.setattr(Path, "open", lambda *arguments: (time.sleep(0.02), real(*arguments))[1])
+    class Slow(io.BytesIO):
+        def read(self, *size):
+            time.sleep(0.02)
+            return super().read(*size)
+
+    run = write_run(tmp_path / "a", exported=False)
+    content = (run / "metrics.jsonl").read_bytes()
+    monkeypatch.setattr(Path, "open", lambda *_: Slow(content))
     curves, start = Curves(run / "metrics.jsonl"), Barrier(8)
     readers = [Thread(target=lambda: (start.wait(), curves.read())) for _ in range(8)]
     for reader in readers:
