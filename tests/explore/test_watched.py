@@ -1,7 +1,9 @@
 """What run directories tell while they are written."""
 
+import io
 import json
 import shutil
+import time
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -81,8 +83,15 @@ def test_a_file_that_was_written_anew_is_read_anew_though_it_is_longer(tmp_path)
     assert curves.read()["step"] == [1, 2]
 
 
-def test_two_readers_at_once_read_no_row_twice(tmp_path):
+def test_two_readers_at_once_read_no_row_twice(tmp_path, monkeypatch):
+    class Slow(io.BytesIO):
+        def read(self, *size):
+            time.sleep(0.02)
+            return super().read(*size)
+
     run = write_run(tmp_path / "a", exported=False)
+    content = (run / "metrics.jsonl").read_bytes()
+    monkeypatch.setattr(Path, "open", lambda *_: Slow(content))
     curves, start = Curves(run / "metrics.jsonl"), Barrier(8)
     readers = [Thread(target=lambda: (start.wait(), curves.read())) for _ in range(8)]
     for reader in readers:
