@@ -158,18 +158,23 @@ class Curves:
     def _thinned(self) -> dict[str, Any]:
         names = dict.fromkeys(name for row in self.rows for name in row if name != "step")
         step = np.array([row["step"] for row in self.rows], np.float64)
-        parts = np.array_split(np.arange(len(step)), min(len(step), MOST_POINTS)) if len(step) else []
+        count = min(len(step), MOST_POINTS)
+        starts = np.arange(count) * len(step) // max(count, 1)
         curves = {}
         for name in names:
-            values = np.array([row.get(name) for row in self.rows], np.float64)
-            means = [_mean(values[part]) for part in parts]
+            means = _means(np.array([row.get(name) for row in self.rows], np.float64), starts)
             curves[name] = [None if np.isnan(mean) else float(f"{mean:.6g}") for mean in means]
-        return {"step": [int(step[part[-1]]) for part in parts], "curves": curves}
+        ends = [*starts[1:], len(step)][:count]
+        return {"step": [int(step[end - 1]) for end in ends], "curves": curves}
 
 
-def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The means of the known values of the stretches that begin at `starts`; NaN where none is known."""
+    if not len(values):
+        return values
+    known = ~np.isnan(values)
+    sums, counts = (np.add.reduceat(part, starts) for part in (np.where(known, values, 0), known.astype(np.float64)))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _rows_of(lines: bytes) -> list[dict[str, Any]]:
