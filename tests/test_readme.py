@@ -10,7 +10,7 @@ import pytest
 import tyro
 
 import jaxgen
-from jaxgen import data, evaluation, export, losses, models, nets, training
+from jaxgen import data, evaluation, explore, export, losses, models, nets, training
 from jaxgen.cli import read
 from jaxgen.models import diffusion
 from jaxgen.training.config import require_bounds
@@ -24,6 +24,7 @@ PAGES = {
         "experiments/benchmarks/README.md",
         "jaxgen/training/README.md",
         "jaxgen/evaluation/README.md",
+        "jaxgen/explore/README.md",
         "CONTRIBUTING.md",
     )
 }
@@ -45,7 +46,7 @@ LINKS = sorted(
     for page, text in PROSE.items()
     for link in set(re.findall(r"\]\((?!https?:)([^)]+)\)", text) + re.findall(r'src="([^"]+)"', text))
 )
-PACKAGES = (jaxgen, data, evaluation, export, losses, models, diffusion, nets, training)
+PACKAGES = (jaxgen, data, evaluation, explore, export, losses, models, diffusion, nets, training)
 PUBLIC = {name for package in PACKAGES for name in package.__all__}
 
 
