@@ -17,7 +17,7 @@ import optax
 import tyro
 
 from jaxgen import Array, ImageSpec, Networks, chain, ema, minimize, scale
-from jaxgen.evaluation import Estimate, images_to_test, measure_bound, write_results
+from jaxgen.evaluation import BOUND, Estimate, images_to_test, measure_bound, write_results
 from jaxgen.export import export_controls
 from jaxgen.models import Diffusion, denoising_loss, ema_networks, power_decay, use_ema
 from jaxgen.models.diffusion import (
@@ -118,9 +118,6 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         exports={"controls": export_controls(use_ema(model.controls))},
         score=lambda networks: {"validation_bound": measure(model, networks, held_out, 16)[BOUND].value},
     )
-
-
-BOUND = "variational bound on the NLL, nats"
 
 
 def measure(model: Diffusion, networks: Networks, images: np.ndarray, levels: int) -> dict[str, Estimate]:

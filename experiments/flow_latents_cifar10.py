@@ -15,7 +15,7 @@ import jax
 import optax
 import tyro
 
-from jaxgen import ImageSpec, InputError, Networks, chain, ema, minimize, phases
+from jaxgen import ImageSpec, InputError, chain, ema, minimize, phases
 from jaxgen.export import export_controls
 from jaxgen.io.terminal import say
 from jaxgen.losses import gaussian
@@ -107,17 +107,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
     vae, flow = make_models(config, spec)
     autoencoder = vae_autoencoder(vae, flow.spec)
-
-    def networks(key: jax.Array) -> Networks:
-        images, maps = jax.random.split(key)
-        return {**vae.init(images, spec), **flow.init(maps, flow.spec)}
-
     encoding = optax.chain(
         optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge
         optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.autoencoder_steps)),
     )
     flowing = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     loss = on_latents(denoising_loss(flow), autoencoder)
+    if flow.conditions:
+        loss = drop_condition(loss, flow.conditions)
     update = phases(
         config.autoencoder_steps,
         before=chain(
@@ -125,14 +122,12 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             moments=follow_moments(autoencoder),
         ),
         after=chain(
-            denoiser=minimize(
-                drop_condition(loss, flow.conditions) if flow.conditions else loss, flowing, wrt="denoiser"
-            ),
+            denoiser=minimize(loss, flowing, wrt="denoiser"),
             average=ema("denoiser", into="denoiser_ema", decay=ema_warmup(0.9995)),
         ),
     )
     return Recipe(
-        networks=networks,
+        networks=lambda key: vae.init(key, spec) | flow.init(jax.random.fold_in(key, 1), flow.spec),
         update=update,
         sampler=use_ema(decoded(flow.sampler(), autoencoder)),
         pictures=lambda networks, batch: {"reconstructions": reconstructions(vae, networks, batch)},

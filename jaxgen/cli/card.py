@@ -126,14 +126,14 @@ def _card(
         "`memorization` and `copies` above, where they were measured. It was not checked for any use beyond research "
         "and play.",
         "## Files",
-        "`sampler/` and the folders beside it are exported functions, which need no model code; `model.safetensors` "
-        "holds the networks of the last checkpoint, their averages among them; `config.json` the options and versions.",
+        "`sampler/` and the folders beside it hold exported functions, which need no model code; `model.safetensors`, "
+        "if there is one, the networks of the last checkpoint and their averages; `config.json` options and versions.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _without_folders(value: Any) -> Any:
-    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" says no more than "TFDS mnist 3.0.1".
+    """A text without the folders of its paths: "TFDS mnist 3.0.1 in /data/mnist" is "TFDS mnist 3.0.1".
 
     Those of a list or an object are without them too.
     """

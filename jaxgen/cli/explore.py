@@ -50,7 +50,9 @@ def explore(options: Explore) -> None:
     port, token = bound.getsockname()[1], secrets.token_urlsafe(16)
     is_anywhere = options.host in ANYWHERE
     host = f"[{options.host}]" if ":" in options.host else options.host  # of IPv6
-    hosts = None if is_anywhere else frozenset(f"{name}:{port}" for name in {host, HERE, "localhost"})
+    # A browser leaves port 80 out.
+    ports = [f":{port}", ""] if port == 80 else [f":{port}"]
+    hosts = None if is_anywhere else frozenset(name + part for name in {host, HERE, "localhost"} for part in ports)
     app = make_app(options.folder, token, hosts)
     address = f"http://{socket.gethostname() if is_anywhere else host}:{port}/?token={token}"
     say(f"Runs of {options.folder}: {address}  (Ctrl-C ends it)")

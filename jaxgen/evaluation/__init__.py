@@ -24,7 +24,7 @@ from jaxgen.evaluation.cache import cached_features
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.classifiers import cifar10_network, digit_features, digit_network, packaged_network
 from jaxgen.evaluation.colour import colourfulness
-from jaxgen.evaluation.diffusion import measure_bound, measure_flow
+from jaxgen.evaluation.diffusion import BOUND, measure_bound, measure_flow
 from jaxgen.evaluation.estimate import Estimate, mean_of
 from jaxgen.evaluation.evaluate import (
     METRICS,
@@ -58,6 +58,7 @@ from jaxgen.evaluation.text_to_image import evaluate_captions, hold_out_captions
 from jaxgen.evaluation.training_neighbours import TrainingNeighbours, neighbour_grid, training_neighbours
 
 __all__ = [
+    "BOUND",
     "METRICS",
     "Classes",
     "Estimate",

@@ -23,6 +23,9 @@ from jaxgen.io.errors import InputError
 from jaxgen.models.diffusion.probability_flow import FlowLikelihood
 from jaxgen.models.diffusion.variational_bound import VariationalBound
 
+BOUND = "variational bound on the NLL, nats"
+"""The name of the bound among the measures."""
+
 Keyed = Callable[[Mapping[str, Array], Array], Any]
 """A batch and a key for each image [B] to a tree of arrays [B]."""
 
@@ -47,7 +50,7 @@ def measure_bound(
     terms: VariationalBound = _keyed(bound, images, fields, seed, size)
     total = mean_of(np.asarray(terms.nats))
     return {
-        "variational bound on the NLL, nats": total,
+        BOUND: total,
         "bits/dim": bits_of(total, math.prod(images.shape[1:])),
         **{name: mean_of(values) for name, values in terms._asdict().items()},
     }

@@ -82,48 +82,40 @@ class Drawer:
         """
         if view.kind == "wall":
             return self._wall(view)
-        codes = self._path(view) if view.kind == "film" else self._code(view, view.across, view.down)[None]
-        return self._generate(codes, view)
+        places = around(view.frames) if view.kind == "film" else np.array([(view.across, view.down)])
+        return self._generate(self._between(view, places), view)
 
     def _wall(self, view: View) -> np.ndarray:
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
         asked = {name: value for name in Solving._fields if (value := getattr(view, name)) is not None}
         if asked and self.denoiser is None:
             raise InputError(f"{next(iter(asked))} is for diffusion runs that export their denoiser.")
+        if asked and (view.rounds or view.truncation != 1):
+            raise InputError(f"{next(iter(asked))} draws no rounds and no truncation: only the run's own sampler does.")
         if asked and self.denoiser is not None:
             how = Solving(**asked)
             require_solving(how, self.denoiser)
             return draw_by_solver(self.denoiser, how, view.seed, view.num, fields)
-        if not view.rounds and (view.truncation == 1 or self.controls is None):
+        if not view.rounds and view.truncation == 1:
             return self.sampler.draw(view.seed, view.num, fields=fields)
         latents = self._chosen(view, tuple(range(view.num)))
         codes = self._truncated(self._codes(latents, fields), view)
         return np.asarray(self._to_images(codes, latents, fields))
 
-    def _code(self, view: View, across: float, down: float) -> Array:
-        """The code [L, W] of a place between four images."""
+    def _between(self, view: View, places: np.ndarray) -> Array:
+        """The codes [T, L, W] at places [T, 2] between four images."""
         corners = self._chosen(view, view.corners)
         codes = self._codes(corners, self._fields(view, 4))
+        across, down = jnp.asarray(places, jnp.float32).T[..., None, None]
         way = partial(between, spherical=view.spherical)
-        upper, lower = (way(first, last, jnp.float32(across)) for first, last in (codes[:2], codes[2:]))
-        code = self._truncated(way(upper, lower, jnp.float32(down))[None], view)[0]
+        upper, lower = (way(first, last, across) for first, last in (codes[:2], codes[2:]))
+        codes = self._truncated(way(upper, lower, down), view)
         if not any(view.moves):
-            return code
+            return codes
         directions = self._directions(view)
         if len(view.moves) > len(directions):
             raise InputError(f"{len(view.moves)} moves were given; this run has {len(directions)} directions.")
-        return code + jnp.asarray(view.moves) @ directions[: len(view.moves)]
-
-    def _path(self, view: View) -> Array:
-        """The codes [T, L, W] of a walk around the four corners and back."""
-        corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)]
-        places = np.linspace(0, 4, view.frames, endpoint=False)
-        codes = []
-        for place in places:
-            (u, v), (x, y) = corners[int(place)], corners[int(place) + 1]
-            share = place % 1
-            codes.append(self._code(view, u + share * (x - u), v + share * (y - v)))
-        return jnp.stack(codes)
+        return codes + jnp.asarray(view.moves) @ directions[: len(view.moves)]
 
     def _generate(self, codes: Array, view: View) -> np.ndarray:
         latents = jnp.repeat(self._chosen(view, view.corners[:1]), len(codes), axis=0)
@@ -132,7 +124,7 @@ class Drawer:
     @property
     def _functions(self) -> Any:
         if self.controls is None:
-            raise InputError("This run exports no controls: it can only draw a wall of images.")
+            raise InputError("This run exports no controls: it can only draw the images of a seed.")
         return self.controls.controls
 
     def _fields(self, view: View, num: int) -> dict[str, Array]:
@@ -195,6 +187,14 @@ class Drawer:
             found = find_directions(self._functions, latents, fields, num=self._num_directions(), method="sefa")
             self._found = {condition: found}
         return self._found[condition]
+
+
+def around(frames: int) -> np.ndarray:
+    """Places [T, 2] on the way around the unit square, evenly spaced; it starts at (0, 0) and does not end there."""
+    corners = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)])
+    side, share = np.divmod(np.linspace(0, 4, frames, endpoint=False), 1)
+    first, last = (corners[side.astype(int) + step] for step in (0, 1))
+    return first + share[:, None] * (last - first)
 
 
 def save_view(path: AnyPath, drawer: Drawer, view: View) -> None:

@@ -1,6 +1,5 @@
 """The page and its requests, as a Starlette application."""
 
-import io
 import json
 import threading
 from collections.abc import Callable
@@ -9,7 +8,6 @@ from typing import Any
 
 import anyio
 import numpy as np
-from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -24,7 +22,7 @@ from jaxgen.explore.drawn import Drawer
 from jaxgen.explore.views import View, read_view
 from jaxgen.explore.watched import Curves, describe, find_runs
 from jaxgen.io.errors import InputError, first_line
-from jaxgen.io.pictures import animation
+from jaxgen.io.pictures import animation, png
 
 PAGE = Path(__file__).parent / "page"
 MOST_BYTES = 100_000
@@ -51,14 +49,15 @@ class Runs:
 
     def __init__(self, root: Path):
         self.root = root
+        self._found: dict[str, Path] = {}
         self._curves: dict[Path, Curves] = {}
         self._drawers: dict[Path, tuple[tuple[int, ...], Drawer]] = {}
         self._lock = threading.Lock()
 
     def list(self) -> dict[str, Any]:
         """The record of each run that can be read, by its path below the folder."""
-        found = {}
-        for name, path in find_runs(self.root).items():
+        found, self._found = {}, find_runs(self.root)
+        for name, path in self._found.items():
             try:
                 # A number that is not finite, which JSON has no word for, becomes null.
                 found[name] = json.loads(json.dumps(describe(path)), parse_constant=lambda _: None)
@@ -68,10 +67,12 @@ class Runs:
 
     def path(self, name: str) -> Path:
         """The run of a name, which must be one of the list: so no other file can be reached."""
-        runs = find_runs(self.root)
-        if name not in runs:
+        # While the mouse is dragged the folder is not listed for each picture.
+        if name not in self._found or not (self._found[name] / "config.json").is_file():
+            self._found = find_runs(self.root)
+        if name not in self._found:
             raise InputError(f"There is no run {name[:200]!r} in {self.root}.")
-        return runs[name]
+        return self._found[name]
 
     def curves(self, request: Request) -> dict[str, Any]:
         """The curves of a run."""
@@ -142,8 +143,8 @@ def draw_with(runs: Runs) -> Callable[[Request], Any]:
 
 
 def _drawn(runs: Runs, name: str, view: View) -> Response:
-    images = runs.drawer(name).images(view)
-    code = json.dumps(code_of(view, runs.path(name)))
+    drawer = runs.drawer(name)
+    images, code = drawer.images(view), json.dumps(code_of(view, drawer.path))
     if view.kind == "film":
         return Response(animation(images[:, None], is_loop=True), media_type="image/gif", headers={"X-Code": code})
     return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers={"X-Code": code})
@@ -152,13 +153,6 @@ def _drawn(runs: Runs, name: str, view: View) -> Response:
 def as_json(content: Any) -> Response:
     """An answer in ASCII: the names of files may have characters that UTF-8 has not."""
     return Response(json.dumps(content, allow_nan=False), media_type="application/json")
-
-
-def png(image: np.ndarray) -> bytes:
-    """An image uint8 [H, W, C] as a PNG."""
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 async def _json(request: Request) -> Any:

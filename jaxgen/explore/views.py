@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from jaxgen.core.condition import require_labels
 from jaxgen.data.captions import require_characters
 from jaxgen.data.class_names import label_of
 from jaxgen.data.tokenizer import Tokenizer
@@ -124,9 +125,7 @@ def fields_of(
     for name, condition in conditions.items():
         if name == "label":
             label = [label_of(view.label, condition.class_names)] if view.label else range(condition.classes)
-            if not all(0 <= number < condition.classes for number in label):
-                raise InputError(f"Label {view.label}: expected 0 to {condition.classes - 1}.")
-            examples = np.asarray(label, np.int32)
+            require_labels(examples := np.asarray(label), condition.classes, f"Class {view.label}")
         elif name == "text":
             if tokenizer is None or not view.text.strip():
                 raise InputError("Write a caption: this run draws what words say.")
@@ -135,5 +134,5 @@ def fields_of(
                 raise InputError(f"None of the words of {view.text!r} is in the vocabulary of the run.")
         else:
             raise InputError(f"The page cannot tell a run its {name}: draw it by `python -m jaxgen sample`.")
-        made[name] = np.resize(examples, (num, *condition.shape))
+        made[name] = np.resize(examples, (num, *condition.shape)).astype(condition.dtype)
     return made

@@ -58,7 +58,7 @@ def draw_restorations(
     """`num` restorations, uint8 [N, num, H, W, C], of each of degraded images float32 [N, H, W, C] in [-1, 1].
 
     Pixels are known where the mask `known`, bool [N, H, W, 1], is true.  A stochastic solver starts from noise; the
-    guidance is `posterior` with an isotropic covariance, since Tweedie's by a trained network's Jacobian is too small,
+    guidance is `posterior` with an isotropic covariance, which restored better than the Jacobian of a trained network,
     and then `null_space`, so that restorations agree exactly with what is known.
 
     With a `deviation`, that of the noise in the images, the task is to remove it.  A noisy image is then x_t, at the

@@ -45,9 +45,14 @@ def save_grid(path: AnyPath, images: np.ndarray, columns: int | None = None) -> 
 
 def save_image(path: AnyPath, image: np.ndarray) -> None:
     """Writes one image uint8 [H, W, C] as PNG, at its own size."""
+    write_whole(path, png(image))
+
+
+def png(image: np.ndarray) -> bytes:
+    """An image uint8 [H, W, C] as a PNG, at its own size."""
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
-    write_whole(path, file.getvalue())
+    return file.getvalue()
 
 
 def animation(frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = False) -> bytes:

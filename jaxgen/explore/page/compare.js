@@ -1,9 +1,12 @@
 // Runs side by side: how far, how good, and in which options they differ.
-let sortedBy = "run", descending = false, runs = {};
+let sortedBy = "run", descending = false, runs = {}, shown = "";
 
 export function showRuns(theRuns) {
   runs = theRuns;
   const rows = Object.entries(runs).map(([name, run]) => rowOf(name, run));
+  const now = JSON.stringify([rows, sortedBy, descending]);
+  if (now === shown) return;  // the heading that has the focus stays
+  shown = now;
   const all = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((column) => isShown(column, rows));
   // What most runs have comes first; options last.
   const having = (column) => rows.filter((row) => (row[column] ?? null) !== null).length;

@@ -3,7 +3,7 @@
 A `Diffusion` of latent maps [B, h, w, E] in place of images.  Its schedules suppose data of about unit variance, so the
 maps are standardised, with the mean m and the standard deviation s of each channel over images and positions:
 
-    (1) x_0 = (encode(image) - m) / s,     image = decode(m + s x_0)        appendix G, which has no m
+    (1) x_0 = (encode(image) - m) / s,     image = decode(m + s x_0)        appendix G, where m = 0
 
 `on_latents`, `decoded` and `decoded_controls` wrap the losses, the sampler and the controls of any `Diffusion`.  The
 autoencoder trains first and is frozen then:
