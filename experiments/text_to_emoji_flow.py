@@ -1,34 +1,49 @@
-"""Emoji from captions, by flow matching.  python experiments/text_to_emoji_flow.py --data <folder with metadata.jsonl>
+"""Emoji from captions, by flow matching in latents.  python experiments/text_to_emoji_flow.py --data <folder>
 
-A transformer with a text encoder of its own learns to remove noise from emoji of 64x64; classifier-free guidance
-strengthens the caption: Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.  A tenth of the captions is held out,
-and some are drawn at the end.  With --matcher it ends with the retrieval accuracy of the caption among ten.  Afterwards
+The folder has a metadata.jsonl.  First a VAE learns to encode emoji of 64x64 as maps of 16x16.  Then a transformer with a
+text encoder of its own learns the flow from noise to such maps: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.
+Classifier-free guidance strengthens the caption: Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.  A tenth of
+the captions is held out, and some are drawn at the end.  With --matcher it ends with the retrieval accuracy of the
+caption among ten.  Afterwards
 
     python -m jaxgen sample runs/text_to_emoji_flow --text "red heart" --num 16 --out hearts.png
-    python -m jaxgen sample runs/text_to_emoji_flow --text "red heart" --guidance 4 --steps 8 --out more_hearts.png
 """
 
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar
 
+import jax
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize
+from jaxgen import ImageSpec, chain, ema, minimize, phases
 from jaxgen.evaluation import evaluate_captions, hold_out_captions
-from jaxgen.export import export_controls, export_denoiser
-from jaxgen.models import Diffusion, denoising_loss, drop_condition, ema_warmup, text, use_ema
+from jaxgen.export import export_controls
+from jaxgen.losses import gaussian
+from jaxgen.models import (
+    VAE,
+    Diffusion,
+    denoising_loss,
+    drop_condition,
+    elbo_loss,
+    power_decay,
+    reconstructions,
+    text,
+    use_ema,
+)
 from jaxgen.models.diffusion import (
-    added_noise,
     classifier_free,
-    clean,
-    flow_matching_weight,
+    decoded,
+    decoded_controls,
+    follow_moments,
     linear,
     logit_normal_times,
+    on_latents,
     uniform_grid,
+    vae_autoencoder,
 )
-from jaxgen.nets import DiT, TextEncoder, WithText
+from jaxgen.nets import DiT, FromMap, MapDecoder, MapEncoder, MapPosterior, TextEncoder, WithText
 from jaxgen.training import (
     Bounds,
     Count,
@@ -46,18 +61,20 @@ from jaxgen.training import (
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """Draw colour emoji of 64x64 from captions by flow matching."""
+    """Draw colour emoji of 64x64 from captions by flow matching in latents."""
 
     free: ClassVar[frozenset[str]] = RunConfig.free | {"matcher", "guidance", "sample_steps"}
 
     data: str = "emoji"
-    """A folder of images with captions in its metadata.jsonl."""
+    """A folder of images with captions in its metadata.jsonl; sides are multiples of 16."""
     size: UserSize | None = (64, 64)
     """Bring all images to this size; the matching network sees them at 32x32."""
     max_minutes: Positive = 120.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
     """Images per step, over all devices."""
+    autoencoder_steps: Count = 4_000
+    """Steps of the autoencoder; the flow trains in those after them."""
     words: Count = 12
     """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
@@ -66,44 +83,60 @@ class Config(RunConfig):
     """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the caption."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, two evaluations of the network each, four with guidance."""
-    patch: Count = 8
-    """Side of the patches that are the transformer's tokens."""
-    width: Count = 256
-    """Features of a token."""
-    blocks: Count = 6
-    """Transformer blocks."""
     learning_rate: Positive = 1e-3
-    """Adam's; it decays as lr / (1 + step / 20,000)."""
+    """Adam's; the autoencoder's ends at 0 as a cosine, the transformer's decays as lr / (1 + step / 20,000)."""
     matcher: UserPath | None = None
     """The folder of a text-image matching network for the evaluation at the end."""
 
 
-def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The network, how it trains, and how to sample from it."""
-    conditions = text(config.words)
-    transformer = DiT(config.patch, config.width, config.blocks, dtype=config.dtype)
-    model = Diffusion(
+def make_models(config: Config, spec: ImageSpec) -> tuple[VAE, Diffusion]:
+    """The autoencoder, and the flow of its latent maps."""
+    maps = ImageSpec(spec.height // 4, spec.width // 4, 4)
+    vae = VAE(
+        encoder=MapPosterior(MapEncoder(2 * maps.channels, dtype=config.dtype)),
+        decoder=FromMap(MapDecoder(spec, dtype=config.dtype), maps),
+        likelihood=gaussian(0.05),
+        latent_size=maps.height * maps.width * maps.channels,
+    )
+    transformer = DiT(patch=4, width=256, blocks=6, dtype=config.dtype)
+    flow = Diffusion(
         network=WithText(transformer, TextEncoder(config.vocabulary, dtype=config.dtype)),
-        spec=spec,
+        spec=maps,
         schedule=linear(logit_normal_times()),
-        prediction=clean,
-        conditions=conditions,
+        conditions=text(config.words),
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance),
     )
-    loss = drop_condition(denoising_loss(model, flow_matching_weight()), conditions)
-    adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
-    return Recipe(
-        networks=partial(model.init, spec=spec),
-        update=chain(
-            denoiser=minimize(loss, adam, wrt="denoiser"),
-            average=ema("denoiser", into="denoiser_ema", decay=ema_warmup(0.9995)),
+    return vae, flow
+
+
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, and how to sample from them."""
+    vae, flow = make_models(config, spec)
+    autoencoder = vae_autoencoder(vae, flow.spec)
+    encoding = optax.chain(
+        optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge
+        optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.autoencoder_steps)),
+    )
+    flowing = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
+    loss = drop_condition(on_latents(denoising_loss(flow), autoencoder), flow.conditions)
+    update = phases(
+        config.autoencoder_steps,
+        before=chain(
+            autoencoder=minimize(elbo_loss(vae), encoding, wrt=("encoder", "decoder")),
+            moments=follow_moments(autoencoder),
         ),
-        sampler=use_ema(model.sampler()),
-        exports={
-            "controls": export_controls(use_ema(model.controls)),
-            "denoiser": export_denoiser(use_ema(added_noise(model))),
-        },
+        after=chain(
+            denoiser=minimize(loss, flowing, wrt="denoiser"),
+            average=ema("denoiser", into="denoiser_ema", decay=power_decay(0.1)),
+        ),
+    )
+    return Recipe(
+        networks=lambda key: vae.init(key, spec) | flow.init(jax.random.fold_in(key, 1), flow.spec),
+        update=update,
+        sampler=use_ema(decoded(flow.sampler(), autoencoder)),
+        pictures=lambda networks, batch: {"reconstructions": reconstructions(vae, networks, batch)},
+        exports={"controls": export_controls(use_ema(decoded_controls(flow.controls, autoencoder)))},
     )
 
 
