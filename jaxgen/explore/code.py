@@ -11,11 +11,14 @@ SOLVING = ("solver", "steps", "guidance")
 def code_of(view: View, run: Path) -> str:
     """A command where there is a verb for the view, else Python."""
     if view.kind == "wall" and view.truncation == 1 and not view.rounds:
-        return _command(view, run)
+        return _sample(view, run)
+    if view.kind == "stylised":
+        words = ["--content", view.picture, "--style", view.style, "--strength", str(view.strength)]
+        return shlex.join(["python", "-m", "jaxgen", "stylize", str(run), *words, "--out", "stylized.png"])
     return _python(view, run)
 
 
-def _command(view: View, run: Path) -> str:
+def _sample(view: View, run: Path) -> str:
     words = ["python", "-m", "jaxgen", "sample", str(run), "--seed", str(view.seed), "--num", str(view.num)]
     for name in ("label", "text", *SOLVING):
         value = getattr(view, name)

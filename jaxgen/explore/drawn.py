@@ -1,43 +1,68 @@
 """Pictures that a run's exported functions draw, for the views of the page."""
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.core.image import to_uint8
-from jaxgen.core.types import Array
+from jaxgen.data.image_file import decode
+from jaxgen.data.image_options import AS_STORED, ImageOptions
+from jaxgen.explore.codes import Codes
+from jaxgen.explore.pictures import fitted, nearest, restored, stylised
 from jaxgen.explore.views import View, fields_of
 from jaxgen.export import (
     ExportedControls,
     ExportedDenoiser,
+    ExportedRestorer,
     ExportedSampler,
+    ExportedStylizer,
     load_controls,
     load_denoiser,
+    load_restorer,
     load_sampler,
+    load_stylizer,
 )
-from jaxgen.export.solving import SOLVERS, Solving, draw_by_solver, require_solving
+from jaxgen.export.solving import SOLVERS, Solving, draw_by_solver, draw_trajectories, require_solving
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import AnyPath, write_whole
+from jaxgen.io.files import AnyPath, expanded, write_whole
 from jaxgen.io.pictures import animation, save_grid
-from jaxgen.models.latents.directions import between
-from jaxgen.models.latents.selection import children
-from jaxgen.models.latents.traversals import find_directions
 
-DIRECTIONS, SAMPLES, CENTRE = 6, 500, 500
-"""Sliders, latents that directions are found from, and those whose mean code is the centre of truncation."""
+FILMS = ("film", "trajectory")
+"""Kinds of views whose images move."""
+
+CANDIDATES = 500
+"""Images of a seed among which those that are similar to a picture are found."""
+
+HOLD = 12
+"""Frames for which a film of a trajectory shows its last one."""
+
+STEPS = 32
+"""Of the solver that restores pictures, unless the view says how many."""
+
+Read = Callable[[str, ImageOptions], np.ndarray]
+"""The name of a picture to its pixels, uint8 [H, W, C]."""
+
+
+def read_file(name: str, options: ImageOptions) -> np.ndarray:
+    """The picture in a file.
+
+    Raises:
+      InputError: there is none, or it cannot be read as the options say.
+    """
+    path = expanded(name)
+    if not path.is_file():
+        raise InputError(f"{path} is no file.")
+    with path.open("rb") as file:
+        return decode(file, path, options)
 
 
 class Drawer:
-    """Draws views of one run.  Its functions are read when they are needed, and compiled once for each size."""
+    """Draws views of one run.  Its functions are read when they are needed; `read` reads the pictures of views."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self._found: dict[tuple[str, str], Array] = {}
+    def __init__(self, path: Path, read: Read = read_file):
+        self.path, self.read = path, read
 
     @cached_property
     def sampler(self) -> ExportedSampler:
@@ -54,6 +79,27 @@ class Drawer:
         """The exported denoiser of a diffusion run."""
         return load_denoiser(self.path / "denoiser") if (self.path / "denoiser").is_dir() else None
 
+    @cached_property
+    def restorer(self) -> ExportedRestorer | None:
+        """The exported network of an image-to-image run."""
+        return load_restorer(self.path / "restorer") if (self.path / "restorer").is_dir() else None
+
+    @cached_property
+    def stylizer(self) -> ExportedStylizer | None:
+        """The exported style transfer."""
+        return load_stylizer(self.path / "stylizer") if (self.path / "stylizer").is_dir() else None
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The codes of the run's images.
+
+        Raises:
+          InputError: the run exports no controls, or their codes depend on images.
+        """
+        if self.controls is None or "image" in self.controls.conditions:
+            raise InputError("This run exports no controls: it can only draw the images of a seed.")
+        return Codes(self.controls, self.picture, is_diffusion=self.denoiser is not None)
+
     def about(self) -> dict[str, Any]:
         """What can be asked of this run, for the page.
 
@@ -63,130 +109,119 @@ class Drawer:
         conditions = self.sampler.conditions
         label = conditions.get("label")
         names = list(label.class_names or map(str, range(label.classes))) if label else []
+        has_controls = self.controls is not None and "image" not in conditions
         return {
             "spec": list(self.sampler.spec),
             "labels": names,
             "takes_text": "text" in conditions,
             "others": [name for name in conditions if name not in ("label", "text")],
-            "has_controls": self.controls is not None and "image" not in conditions,
+            "has_controls": has_controls,
             "is_diffusion": self.denoiser is not None,
             "solvers": list(SOLVERS),
-            "directions": self._num_directions(),
+            "directions": self.codes.num_directions if has_controls else 0,
+            "layers": self.codes.num_layers if has_controls else 1,
+            "restores": self.restorer is not None or (self.denoiser is not None and not self.denoiser.conditions),
+            "stylises": self.stylizer is not None,
         }
 
     def images(self, view: View) -> np.ndarray:
-        """The images uint8 [N, H, W, C] of a view: a wall, one image, or the frames of a film.
+        """The images uint8 [N, H, W, C] of a view; for films, the frames [T, N, H, W, C].
 
         Raises:
           InputError: the run cannot draw it.
         """
-        if view.kind == "wall":
-            return self._wall(view)
-        places = around(view.frames) if view.kind == "film" else np.array([(view.across, view.down)])
-        return self._generate(self._between(view, places), view)
+        match view.kind:
+            case "wall":
+                return self._wall(view)
+            case "point":
+                return self.codes.images(self.codes.between(view, np.array([(view.across, view.down)])), view)
+            case "film":
+                return self.codes.images(self.codes.between(view, around(view.frames)), view)[:, None]
+            case "mixture":
+                return self.codes.images(self.codes.mixture(view), view)
+            case "trajectory":
+                return self._trajectory(view)
+            case "similar":
+                numbers = self.similar(view)
+                return self._first(view, CANDIDATES)[numbers]
+            case "restored":
+                return self._restored(view)
+            case "stylised":
+                return self._stylised(view)
+
+    def similar(self, view: View) -> np.ndarray:
+        """The numbers int [num] of the images of the view's seed that are the most similar to its picture, in order."""
+        return nearest(self._first(view, CANDIDATES), self.picture(view.picture))[: view.num]
+
+    def picture(self, name: str) -> np.ndarray:
+        """A picture at the run's size, uint8 [H, W, C].
+
+        Raises:
+          InputError: none was chosen, or it cannot be read.
+        """
+        if not name:
+            raise InputError("Choose a picture first.")
+        spec = self.sampler.spec
+        image = self.read(name, ImageOptions(size=spec[:2], grey=spec.channels == 1))
+        return np.repeat(image, spec.channels // image.shape[-1], axis=-1)
+
+    def _restored(self, view: View) -> np.ndarray:
+        by = self.restorer or self.denoiser
+        if by is None or (by is self.denoiser and self.denoiser.conditions):
+            raise InputError("Pictures are restored by image-to-image runs, and diffusion runs without conditions.")
+        picture = self.picture(view.picture)
+        size, known = picture.shape[:2], np.ones((*picture.shape[:2], 1), bool)
+        if view.mask:
+            known = self.read(view.mask, ImageOptions(size=size, fit="stretch", grey=True)) >= 128
+        return restored(by, picture, known, num=view.num, seed=view.seed, steps=view.steps or STEPS)
+
+    def _stylised(self, view: View) -> np.ndarray:
+        if self.stylizer is None:
+            raise InputError("This run exports no style transfer.")
+        if not (view.picture and view.style):
+            raise InputError("Choose a picture, and another for its style.")
+        content, style = (self._small(name, is_grey=self.stylizer.channels == 1) for name in (view.picture, view.style))
+        return stylised(self.stylizer, content, style, view.strength)
+
+    def _small(self, name: str, *, is_grey: bool) -> np.ndarray:
+        height, width, _ = self.read(name, AS_STORED).shape
+        return self.read(name, fitted(height, width, is_grey=is_grey))
+
+    def _first(self, view: View, num: int) -> np.ndarray:
+        """Images 0 to `num` of the view's seed and conditions."""
+        fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, num)
+        return self.sampler.draw(view.seed, num, fields=fields)
 
     def _wall(self, view: View) -> np.ndarray:
+        how = self._solving(view)
+        if how and (view.rounds or view.truncation != 1):
+            asked = next(name for name in Solving._fields if getattr(view, name) is not None)
+            raise InputError(f"{asked} draws no rounds and no truncation: only the run's own sampler does.")
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
-        asked = {name: value for name in Solving._fields if (value := getattr(view, name)) is not None}
-        if asked and self.denoiser is None:
-            raise InputError(f"{next(iter(asked))} is for diffusion runs that export their denoiser.")
-        if asked and (view.rounds or view.truncation != 1):
-            raise InputError(f"{next(iter(asked))} draws no rounds and no truncation: only the run's own sampler does.")
-        if asked and self.denoiser is not None:
-            how = Solving(**asked)
-            require_solving(how, self.denoiser)
+        if how and self.denoiser is not None:
             return draw_by_solver(self.denoiser, how, view.seed, view.num, fields)
         if not view.rounds and view.truncation == 1:
-            return self.sampler.draw(view.seed, view.num, fields=fields)
-        latents = self._chosen(view, tuple(range(view.num)))
-        codes = self._truncated(self._codes(latents, fields), view)
-        return np.asarray(self._to_images(codes, latents, fields))
+            return self._first(view, view.num)
+        return self.codes.wall(view, fields)
 
-    def _between(self, view: View, places: np.ndarray) -> Array:
-        """The codes [T, L, W] at places [T, 2] between four images."""
-        corners = self._chosen(view, view.corners)
-        codes = self._codes(corners, self._fields(view, 4))
-        across, down = jnp.asarray(places, jnp.float32).T[..., None, None]
-        way = partial(between, spherical=view.spherical)
-        upper, lower = (way(first, last, across) for first, last in (codes[:2], codes[2:]))
-        codes = self._truncated(way(upper, lower, down), view)
-        if not any(view.moves):
-            return codes
-        directions = self._directions(view)
-        if len(view.moves) > len(directions):
-            raise InputError(f"{len(view.moves)} moves were given; this run has {len(directions)} directions.")
-        return codes + jnp.asarray(view.moves) @ directions[: len(view.moves)]
+    def _trajectory(self, view: View) -> np.ndarray:
+        if self.denoiser is None:
+            raise InputError("Only a diffusion run that exports its denoiser shows how images come out of noise.")
+        how = self._solving(view) or Solving()
+        require_solving(how, self.denoiser)
+        fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
+        frames = np.moveaxis(draw_trajectories(self.denoiser, how, view.seed, view.num, fields), 1, 0)
+        return np.concatenate([frames, frames[-1:].repeat(HOLD, axis=0)])
 
-    def _generate(self, codes: Array, view: View) -> np.ndarray:
-        latents = jnp.repeat(self._chosen(view, view.corners[:1]), len(codes), axis=0)
-        return np.asarray(self._to_images(codes, latents, self._fields(view, len(codes))))
-
-    @property
-    def _functions(self) -> Any:
-        if self.controls is None:
-            raise InputError("This run exports no controls: it can only draw the images of a seed.")
-        return self.controls.controls
-
-    def _fields(self, view: View, num: int) -> dict[str, Array]:
-        exported = self.controls
-        assert exported is not None  # its functions were asked for
-        fields = fields_of(view, exported.conditions, exported.tokenizer, 1)
-        return {name: jnp.repeat(jnp.asarray(array), num, axis=0) for name, array in fields.items()}
-
-    def _chosen(self, view: View, numbers: tuple[int, ...]) -> Array:
-        """The latents [N, Z] of images of the view, after its rounds; each is half as far from the liked ones."""
-        if not view.rounds:
-            return self._latents(view.seed, numbers)
-        if "label" in self.sampler.conditions and not view.label:
-            raise InputError("Choose a class first: images of different classes have no children.")
-        if max(numbers) >= view.num:
-            raise InputError(f"After a round there are images 0 to {view.num - 1}; {max(numbers)} is none of them.")
-        latents, key = self._latents(view.seed, tuple(range(view.num))), jax.random.key(view.seed)
-        for number, liked in enumerate(view.rounds):
-            parents = latents[jnp.asarray(liked)]
-            latents = children(jax.random.fold_in(key, number), parents, view.num, closeness=1 - 0.5 ** (number + 1))
-        return latents[jnp.asarray(numbers)]
-
-    def _latents(self, seed: int, numbers: tuple[int, ...]) -> Array:
-        return self._draw(jnp.uint32(seed), jnp.asarray(numbers, jnp.int32))
-
-    @cached_property
-    def _draw(self) -> Callable[..., Array]:
-        return jax.jit(self._functions.draw)
-
-    @cached_property
-    def _codes(self) -> Callable[..., Array]:
-        return jax.jit(self._functions.codes)
-
-    @cached_property
-    def _to_images(self) -> Callable[..., Array]:
-        generate = self._functions.generate
-        return jax.jit(lambda codes, latents, fields: to_uint8(generate(codes, latents, fields)))
-
-    def _truncated(self, codes: Array, view: View) -> Array:
-        if view.truncation == 1:
-            return codes
-        centre = self._centre(view)
-        return centre + view.truncation * (codes - centre)
-
-    def _centre(self, view: View) -> Array:
-        latents = self._latents((view.seed + 1) % 2**32, tuple(range(CENTRE)))
-        fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, CENTRE)  # of all classes in turn
-        return self._codes(latents, fields).mean(0)
-
-    def _num_directions(self) -> int:
-        if self.controls is None or self.denoiser or "image" in self.sampler.conditions:
-            return 0  # the noise of a diffusion model has no directions of its own
-        return min(DIRECTIONS, int(np.prod(self._latents(0, (0,)).shape[1:])))
-
-    def _directions(self, view: View) -> Array:
-        """The directions [D, W] of the codes that change images most, for the view's conditions."""
-        condition = view.label, view.text
-        if condition not in self._found:
-            latents, fields = self._latents(1, tuple(range(SAMPLES))), self._fields(view, SAMPLES)
-            found = find_directions(self._functions, latents, fields, num=self._num_directions(), method="sefa")
-            self._found = {condition: found}
-        return self._found[condition]
+    def _solving(self, view: View) -> Solving | None:
+        """How the view says that images are drawn; None if it says nothing."""
+        asked = {name: value for name in Solving._fields if (value := getattr(view, name)) is not None}
+        if not asked:
+            return None
+        if self.denoiser is None:
+            raise InputError(f"{next(iter(asked))} is for diffusion runs that export their denoiser.")
+        require_solving(how := Solving(**asked), self.denoiser)
+        return how
 
 
 def around(frames: int) -> np.ndarray:
@@ -204,7 +239,7 @@ def save_view(path: AnyPath, drawer: Drawer, view: View) -> None:
       InputError: the run cannot draw it.
     """
     images = drawer.images(view)
-    if view.kind == "film":
-        write_whole(path, animation(images[:, None], is_loop=True))
+    if view.kind in FILMS:
+        write_whole(path, animation(images, is_loop=True))
     else:
         save_grid(path, images)

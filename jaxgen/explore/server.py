@@ -18,9 +18,11 @@ from starlette.staticfiles import StaticFiles
 
 from jaxgen.explore.access import Access
 from jaxgen.explore.code import code_of
-from jaxgen.explore.drawn import Drawer
+from jaxgen.explore.drawn import FILMS, Drawer
+from jaxgen.explore.uploads import MOST_BYTES as MOST_UPLOAD
+from jaxgen.explore.uploads import Uploads
 from jaxgen.explore.views import View, read_view
-from jaxgen.explore.watched import Curves, describe, find_runs
+from jaxgen.explore.watched import EXPORTS, Curves, describe, find_runs
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.pictures import animation, png
 
@@ -39,6 +41,7 @@ def make_app(root: Path, token: str, hosts: frozenset[str] | None = None) -> Sta
         Route("/api/grid", answer(lambda request: Response(runs.grid(request), media_type="image/png"))),
         Route("/api/about", answer(lambda request: as_json(runs.about(request)))),
         Route("/api/draw", draw_with(runs), methods=["POST"]),
+        Route("/api/picture", keep_in(runs.uploads), methods=["POST"]),
         Mount("/", StaticFiles(directory=PAGE)),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Access, token=token, hosts=hosts)])
@@ -48,7 +51,7 @@ class Runs:
     """The runs below a folder, with what was read of each."""
 
     def __init__(self, root: Path):
-        self.root = root
+        self.root, self.uploads = root, Uploads()
         self._found: dict[str, Path] = {}
         self._curves: dict[Path, Curves] = {}
         self._drawers: dict[Path, tuple[tuple[int, ...], Drawer]] = {}
@@ -95,13 +98,13 @@ class Runs:
     def drawer(self, name: str) -> Drawer:
         """The drawer of a run; a new one if it has exported again."""
         path = self.path(name)
-        signatures = [path / export / "signature.json" for export in ("sampler", "controls", "denoiser")]
+        signatures = [path / export / "signature.json" for export in EXPORTS]
         if not signatures[0].is_file():
             raise InputError("This run has not exported its sampler yet: it does at its end.")
         written = tuple(signature.stat().st_mtime_ns for signature in signatures if signature.is_file())
         with self._lock:
             if path not in self._drawers or self._drawers[path][0] != written:
-                self._drawers[path] = written, Drawer(path)
+                self._drawers[path] = written, Drawer(path, self.uploads.read)
             return self._drawers[path][1]
 
 
@@ -122,7 +125,8 @@ def answer(function: Callable[[Request], Response]) -> Callable[[Request], Any]:
 def draw_with(runs: Runs) -> Callable[[Request], Any]:
     """The request for a picture: {"run", "view"} to a PNG of the images side by side, or a GIF of a film.
 
-    One picture is drawn at a time; the header X-Code holds, as JSON, the code that draws it again.
+    One picture is drawn at a time.  The header X-Code holds, as JSON, the code that draws it again; X-Numbers holds the
+    images' numbers where they are not 0, 1, 2.
     """
     one_at_a_time = anyio.CapacityLimiter(1)
 
@@ -144,10 +148,26 @@ def draw_with(runs: Runs) -> Callable[[Request], Any]:
 
 def _drawn(runs: Runs, name: str, view: View) -> Response:
     drawer = runs.drawer(name)
-    images, code = drawer.images(view), json.dumps(code_of(view, drawer.path))
-    if view.kind == "film":
-        return Response(animation(images[:, None], is_loop=True), media_type="image/gif", headers={"X-Code": code})
-    return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers={"X-Code": code})
+    images = drawer.images(view)
+    headers = {"X-Code": json.dumps(code_of(runs.uploads.named(view), drawer.path))}
+    if view.kind == "similar":
+        headers["X-Numbers"] = json.dumps(drawer.similar(view).tolist())
+    if view.kind in FILMS:
+        return Response(animation(images, is_loop=True), media_type="image/gif", headers=headers)
+    return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers=headers)
+
+
+def keep_in(uploads: Uploads) -> Callable[[Request], Any]:
+    """The request to keep a picture, whose bytes are its body: to {"picture": the name that views call it by}."""
+
+    async def keep(request: Request) -> Response:
+        try:
+            content, name = await _body(request, MOST_UPLOAD), request.query_params.get("name", "")
+            return as_json({"picture": await run_in_threadpool(uploads.keep, content, name)})
+        except InputError as error:
+            return PlainTextResponse(first_line(error) + "\n", 400)
+
+    return keep
 
 
 def as_json(content: Any) -> Response:
@@ -156,12 +176,17 @@ def as_json(content: Any) -> Response:
 
 
 async def _json(request: Request) -> Any:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise InputError(f"The request has more than {MOST_BYTES:,} bytes.")
+    body = await _body(request, MOST_BYTES)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise InputError("The request is no JSON.") from error
+
+
+async def _body(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise InputError(f"The request has more than {most:,} bytes.")
+    return bytes(body)

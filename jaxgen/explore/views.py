@@ -19,16 +19,32 @@ from jaxgen.io.errors import InputError
 MOST_IMAGES, MOST_FRAMES, MOST_STEPS = 100, 120, 1_000
 
 
+Kind = Literal["wall", "point", "film", "mixture", "trajectory", "restored", "similar", "stylised"]
+PICTURE = -1
+"""The corner that is the picture."""
+
+
 @dataclass(frozen=True)
 class View:
-    """Which images are drawn, and how: images 0 to `num` of a seed, or a place between four of them.
+    """Which images are drawn, and how.
 
-    `corners` are the numbers of the images at (0, 0), (1, 0), (0, 1) and (1, 1); `across` and `down` say where between
-    them; a film goes around all four.  `moves` are in standard deviations along the run's directions.  Each of `rounds`
-    has the numbers of the images that were liked; the next are `children` of these.
+        wall        images 0 to `num` of a seed
+        point       a place between four of them
+        film        around all four
+        mixture     the first corner's content in the second corner's style: from `layer` on, a style-based generator
+                    takes the second one's code
+        trajectory  how images come out of noise, of a diffusion run
+        restored    a picture, whose pixels are unknown where the mask is black
+        similar     images of the seed, the most similar to a picture first
+        stylised    a picture in the style of another
+
+    `corners` are the numbers of the images at (0, 0), (1, 0), (0, 1) and (1, 1), where PICTURE is the code found for
+    the picture; `across` and `down` say where between them.  `moves` are in standard deviations along the run's
+    directions.  Each of `rounds` has the numbers of the images that were liked; the next are `children` of these.
+    `picture`, `mask` and `style` are names of files.
     """
 
-    kind: Literal["wall", "point", "film"] = "wall"
+    kind: Kind = "wall"
     seed: int = 0
     num: int = 24
     label: str = ""
@@ -39,23 +55,30 @@ class View:
     across: float = 0.0
     down: float = 0.0
     moves: tuple[float, ...] = ()
+    layer: int = 2
     frames: int = 24
     rounds: tuple[tuple[int, ...], ...] = ()
     solver: SolverName | None = None
     steps: int | None = None
     guidance: float | None = None
+    picture: str = ""
+    mask: str = ""
+    style: str = ""
+    strength: float = 1.0
 
 
 LEAST_AND_MOST = {
     "seed": (0, 2**32 - 1),
     "num": (1, MOST_IMAGES),
     "truncation": (0, 1),
-    "corners": (0, 2**31 - 1),
+    "corners": (PICTURE, 2**31 - 1),
     "across": (0, 1),
     "down": (0, 1),
     "moves": (-10, 10),
     "rounds": (0, MOST_IMAGES - 1),
     "frames": (2, MOST_FRAMES),
+    "layer": (0, 100),
+    "strength": (0, 1),
     "steps": (1, MOST_STEPS),
     "guidance": (0, 100),
 }

@@ -11,6 +11,9 @@ import numpy as np
 
 from jaxgen.training.run_directory import MOST_STEPS, RunDirectory, read_record
 
+EXPORTS = ("sampler", "controls", "denoiser", "restorer", "stylizer")
+"""The functions that the page draws by."""
+
 MOST_POINTS = 1_000
 """Points of a curve on the page; of longer ones the means of as many stretches are sent."""
 
@@ -71,7 +74,7 @@ def describe(path: Path) -> dict[str, Any]:
         "signs": [*_setbacks(record), *_reports(path)],
         "grids": [int(grid.stem.removeprefix("step_")) for grid in directory.grids()],
         "measures": _measures(path),
-        "exports": [name for name in ("sampler", "controls", "denoiser") if (path / name / "signature.json").is_file()],
+        "exports": [name for name in EXPORTS if (path / name / "signature.json").is_file()],
     }
 
 

@@ -17,7 +17,7 @@ from jaxgen.io.errors import InputError
 from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.guidance import Denoiser, at_time, classifier_free
 from jaxgen.models.diffusion.schedule import variance_exploding
-from jaxgen.models.diffusion.solver import Process, dpm_solver_2m, euler, heun, solve
+from jaxgen.models.diffusion.solver import Process, dpm_solver_2m, euler, heun, solve, trajectory
 from jaxgen.models.diffusion.stochastic import ancestral, churn
 
 SOLVERS = {
@@ -28,6 +28,9 @@ SOLVERS = {
     "churn": churn(heun, 40.0),
 }
 SolverName = Literal["heun", "euler", "dpm_solver_2m", "ancestral", "churn"]
+At = Callable[[Array, Array], Array]
+"""Images [B, H, W, C] and their sigma [] to D(x; sigma)."""
+
 LEAST_STEPS = 2
 """The least that `karras_grid` has."""
 
@@ -62,27 +65,59 @@ def draw_by_solver(
 
     The noise of image i is that of the run's sampler for the same seed, so that solvers can be compared.
     """
+    return _draw(denoiser, how, seed, num, fields, solve_from_noise)
+
+
+def draw_trajectories(
+    denoiser: ExportedDenoiser, how: Solving, seed: int, num: int, fields: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """How the images of `draw_by_solver` come out of noise, uint8 [num, steps + 1, H, W, C].
+
+    x_t is shown as x_t / sqrt(1 + sigma^2), whose contrast is about that of images at any noise level.
+    """
+
+    def draw(denoise: At, spec: ImageSpec, keys: Array, how: Solving) -> Array:
+        times, images = _solved(trajectory, denoise, spec, keys, how)
+        shown = images / jnp.sqrt(1 + jnp.square(times))[:, None, None, None, None]
+        return jnp.moveaxis(to_uint8(jnp.clip(shown, -1, 1)), 0, 1)
+
+    return _draw(denoiser, how, seed, num, fields, draw)
+
+
+def solve_from_noise(denoise: At, spec: ImageSpec, keys: Array, how: Solving) -> Array:
+    """Draws images uint8 [B, H, W, C] for keys [B].
+
+    The noise that it starts from is that of `Diffusion.sampler` for the same keys.
+    """
+    return to_uint8(_solved(solve, denoise, spec, keys, how)[1])
+
+
+def _solved(run: Callable[..., Array], denoise: At, spec: ImageSpec, keys: Array, how: Solving) -> tuple[Array, Array]:
+    """The noise levels, and what `run`, of `solve` and `trajectory`, gives from noise on."""
+    schedule, pairs = variance_exploding(), jax.vmap(jax.random.split)(keys)
+    times = karras_grid(how.steps)(schedule)
+    noise = jax.vmap(lambda key: jax.random.normal(key, spec))(pairs[:, 0])
+    process = Process(schedule, denoise, how.steps)
+    return times, run(SOLVERS[how.solver], process, times[0] * noise, times, pairs[:, 1])
+
+
+def _draw(
+    denoiser: ExportedDenoiser,
+    how: Solving,
+    seed: int,
+    num: int,
+    fields: Mapping[str, np.ndarray],
+    from_noise: Callable[[At, ImageSpec, Array, Solving], Array],
+) -> np.ndarray:
     guided = _guided(denoiser, how.guidance)
 
     def draw(seed: Array, rows: tuple[Array, Mapping[str, Array]]) -> Array:
         index, given = rows
         arrays = [given[name] for name in denoiser.conditions]
-        return solve_from_noise(at_time(guided, *arrays), denoiser.spec, image_keys(seed, index), how)
+        return from_noise(at_time(guided, *arrays), denoiser.spec, image_keys(seed, index), how)
 
     rows, size = (np.arange(num, dtype=np.int32), dict(fields)), rows_per_device(BATCH)
     return map_rows(draw)(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
-
-
-def solve_from_noise(denoise: Callable[[Array, Array], Array], spec: ImageSpec, keys: Array, how: Solving) -> Array:
-    """Draws images uint8 [B, H, W, C] for keys [B]; `denoise` takes images and their sigma [] to D(x; sigma).
-
-    The noise that it starts from is that of `Diffusion.sampler` for the same keys.
-    """
-    schedule, pairs = variance_exploding(), jax.vmap(jax.random.split)(keys)
-    times = karras_grid(how.steps)(schedule)
-    noise = jax.vmap(lambda key: jax.random.normal(key, spec))(pairs[:, 0])
-    process = Process(schedule, denoise, how.steps)
-    return to_uint8(solve(SOLVERS[how.solver], process, times[0] * noise, times, pairs[:, 1]))
 
 
 def _guided(denoiser: ExportedDenoiser, scale: float) -> Denoiser:

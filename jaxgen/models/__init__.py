@@ -94,6 +94,7 @@ from jaxgen.models.latents.directions import (
     principal_directions,
     saliency,
 )
+from jaxgen.models.latents.inversion import find_codes
 from jaxgen.models.latents.selection import children
 from jaxgen.models.latents.traversals import (
     find_directions,
@@ -200,6 +201,7 @@ __all__ = [
     "ema_networks",
     "ema_warmup",
     "features",
+    "find_codes",
     "find_directions",
     "fixed_mask",
     "forward",

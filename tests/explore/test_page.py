@@ -147,6 +147,34 @@ def test_every_control_changes_the_picture(page):
     page.wait_for_function("(before) => document.getElementById('film').src !== before", arg=before)
 
 
+def test_a_picture_that_is_dropped_comes_back_as_the_run_draws_it(page):
+    explore(page)
+    # A file that is dragged from a folder: image 9 of the wall, enlarged.
+    page.evaluate("""async () => {
+        const tile = document.querySelectorAll("#wall canvas")[9], large = document.createElement("canvas");
+        [large.width, large.height] = [10 * tile.width, 10 * tile.height];
+        const brush = large.getContext("2d");
+        brush.imageSmoothingEnabled = false;
+        brush.drawImage(tile, 0, 0, large.width, large.height);
+        const blob = await new Promise((done) => large.toBlob(done)), dropped = new DataTransfer();
+        dropped.items.add(new File([blob], "mine.png", { type: "image/png" }));
+        document.getElementById("yours").dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true }));
+    }""")
+    page.wait_for_selector("#given:not([hidden])")
+    changes(page, lambda: page.click("#find"))
+    page.wait_for_selector("#made:not([hidden])")
+    values = "(image) => { const c = document.createElement('canvas'); [c.width, c.height] = [6, 8]; const b = "
+    values += "c.getContext('2d'); b.drawImage(image, 0, 0); return [...b.getImageData(0, 0, 6, 8).data]; }"
+    tile = page.locator("#wall canvas").nth(9).evaluate(values)
+    made = page.eval_on_selector("#made", values)
+    assert sum(abs(a - b) for a, b in zip(tile, made, strict=True)) / len(tile) < 8
+    assert "picture='mine.png'" in page.inner_text("#code")
+    page.click("#similar")
+    page.wait_for_selector("#wall div:first-child [data-number='9']")
+    page.click("#next-seed")
+    page.wait_for_selector("#wall div:first-child [data-number='0']")
+
+
 def test_dragging_gives_more_than_eight_pictures_a_second(page):
     explore(page)
     box = page.locator("#pad").bounding_box()

@@ -41,7 +41,13 @@ export async function picture(path, query) {
 export async function draw(run, view) {
   const response = await ask("/api/draw", { method: "POST", body: JSON.stringify({ run, view }) });
   say("");
-  return { blob: await response.blob(), code: JSON.parse(response.headers.get("X-Code")) };
+  const told = (header) => JSON.parse(response.headers.get(header));
+  return { blob: await response.blob(), code: told("X-Code"), numbers: told("X-Numbers") };
+}
+
+// Sends a picture, and returns the name that views call it by.
+export async function send(blob, name) {
+  return (await (await ask(`/api/picture?${new URLSearchParams({ name })}`, { method: "POST", body: blob })).json()).picture;
 }
 
 // Calls of an asynchronous function of which the latest wins: one runs, one waits, those between are dropped.

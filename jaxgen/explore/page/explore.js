@@ -1,15 +1,18 @@
 // Play with what a run has learnt: a wall of images, the plane between four of them, directions, films.
 import { draw, get, latest, say } from "./api.js";
+import { offerPictures } from "./yours.js";
 
 const at = (id) => document.getElementById(id);
-const NUM = 24, STEP = 0.04;
-let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], tiles = [], liked = new Set(), rounds = [], code = { wall: "", point: "" };
+const NUM = 24, IN_FILM = 16, STEP = 0.04, PICTURE = -1;
+let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], liked = new Set(), rounds = [], code = { wall: "", point: "" };
+// The wall's canvases by the numbers of their images; the picture that is a corner, and the one that the wall is like.
+let tiles = new Map(), cornerPicture = "", similarTo = "";
 
 export async function showRun(theName, run, isNew) {
   const now = run.exports.join();  // a run that ends exports while the page is open
   if (theName === name && now === exported && (about || !isNew)) return;
   [name, exported, about] = [theName, now, null];
-  at("explore").querySelectorAll(".columns, form, details").forEach((part) => (part.hidden = true));
+  parts().forEach((part) => (part.hidden = true));
   if (!run.exports.includes("sampler")) {
     say("This run has not exported its sampler yet: it does at its end.");
     return;
@@ -18,11 +21,13 @@ export async function showRun(theName, run, isNew) {
   try { answer = await get("about", { run: name }); } catch { return; }
   if (theName !== name) return;
   about = answer;
-  say(about.others.length ? `The page cannot tell this run its ${about.others.join(", ")}.` : "");
-  at("explore").querySelectorAll(".columns, form, details").forEach((part) => (part.hidden = false));
+  say(about.others.length && !about.restores && !about.stylises ? `The page cannot tell this run its ${about.others.join(", ")}.` : "");
+  parts().forEach((part) => (part.hidden = false));
   offer();
-  showWall();
+  if (!about.others.length) showWall();
 }
+
+const parts = () => ["conditions", "playing", "yours", "code-box"].map(at);
 
 function offer() {
   at("label-field").hidden = !about.labels.length;
@@ -31,6 +36,12 @@ function offer() {
   at("truncation-field").hidden = !about.has_controls || about.is_diffusion;
   at("solving").hidden = !about.is_diffusion;
   at("solver").replaceChildren(new Option("as exported", ""), ...(about.solvers ?? []).map((solver) => new Option(solver, solver)));
+  at("playing").hidden = at("conditions").hidden = about.others.length > 0;
+  at("noise").hidden = !about.is_diffusion;
+  at("trajectory").hidden = at("save-trajectory").hidden = true;
+  at("mixing").hidden = about.layers < 2;
+  [at("layer").max, at("layer").value] = [about.layers, Math.min(2, about.layers)];
+  offerPictures(name, about, { view, tell, useAsCorner, showSimilar });
   at("between").hidden = !about.has_controls;
   at("search").hidden = !about.has_controls;
   at("spherical").checked = about.is_diffusion;
@@ -38,7 +49,8 @@ function offer() {
   at("film").hidden = at("save-film").hidden = true;
   code = { wall: "", point: "" };
   at("moves").replaceChildren(...Array.from({ length: about.directions }, (_, number) => slider(number)));
-  [corners, place, rounds] = [[0, 1, 2, 3], [0, 0], []];
+  at("code").textContent = "";
+  [corners, place, rounds, cornerPicture, similarTo] = [[0, 1, 2, 3], [0, 0], [], "", ""];
   allow();
 }
 
@@ -63,24 +75,39 @@ function view() {
   return { seed, num: NUM, label: chosen("label", ""), text: chosen("text", ""), truncation: +chosen("truncation", 1), rounds };
 }
 
+// The picture as a corner, which `url` shows as the run draws it.
+function useAsCorner(picture, url) {
+  [cornerPicture, corners[0]] = [picture, PICTURE];
+  tiles.set(PICTURE, Object.assign(new Image(), { src: url }));
+  mark();
+  showPoint();
+}
+
+function showSimilar(picture) {
+  [similarTo, rounds, corners] = [picture, [], [0, 1, 2, 3]];
+  showWall(true);
+}
+
 function solving() {
   if (!about.is_diffusion || !at("solver").value || rounds.length) return {};
   const guidance = about.labels.length || about.takes_text ? { guidance: +at("guidance").value } : {};
   return { solver: at("solver").value, steps: Math.trunc(+at("steps").value), ...guidance };
 }
 
-const showWall = latest(async () => {
-  const asked = name;
-  const { blob, code: shown } = await draw(name, { ...view(), ...solving(), kind: "wall" });
+const showWall = latest(async (isNew) => {
+  const asked = name, like = similarTo ? { kind: "similar", picture: similarTo } : { kind: "wall", ...solving() };
+  const { blob, code: shown, numbers } = await draw(name, { ...view(), ...like });
   if (asked !== name) return;
-  const sheet = await createImageBitmap(blob), width = sheet.width / NUM;
-  tiles = Array.from({ length: NUM }, (_, number) => {
+  const sheet = await createImageBitmap(blob), width = sheet.width / NUM, picture = tiles.get(PICTURE);
+  tiles = new Map(Array.from({ length: NUM }, (_, place) => {
     const canvas = Object.assign(document.createElement("canvas"), { width, height: sheet.height });
-    canvas.getContext("2d").drawImage(sheet, -number * width, 0);
-    return canvas;
-  });
+    canvas.getContext("2d").drawImage(sheet, -place * width, 0);
+    return [numbers ? numbers[place] : place, canvas];
+  }));
+  if (isNew && numbers) corners = numbers.slice(0, 4);
   liked = new Set();
-  at("wall").replaceChildren(...tiles.map(tile));
+  at("wall").replaceChildren(...[...tiles].map(([number, canvas]) => tile(canvas, number)));
+  if (picture) tiles.set(PICTURE, picture);
   countLiked();
   tell("wall", shown);
   mark();
@@ -90,6 +117,7 @@ const showWall = latest(async () => {
 function tile(canvas, number) {
   const image = Object.assign(document.createElement("button"), { type: "button", className: "image", title: `Image ${number}` });
   image.setAttribute("aria-label", `Image ${number}: make it a corner`);
+  image.dataset.number = number;
   image.append(canvas);
   image.addEventListener("click", () => {
     corners = [...corners.slice(1), number];
@@ -97,7 +125,7 @@ function tile(canvas, number) {
     showPoint();
   });
   const made = Object.assign(document.createElement("div"), { className: "tile" });
-  made.append(image, ...(about.has_controls ? [heart(number)] : []));
+  made.append(image, ...(about.has_controls && !similarTo ? [heart(number)] : []));
   return made;
 }
 
@@ -116,7 +144,7 @@ function heart(number) {
 function countLiked() {
   at("nearer").disabled = !liked.size;
   at("back").disabled = !rounds.length;
-  at("round").textContent = rounds.length ? `round ${rounds.length + 1}: those you liked, then their children` : "";
+  at("round").textContent = similarTo ? "the images of the seed that are the most similar to your picture" : rounds.length ? `round ${rounds.length + 1}: those you liked, then their children` : "";
 }
 
 function search(next) {
@@ -128,11 +156,14 @@ function search(next) {
 }
 
 function mark() {
-  at("wall").querySelectorAll(".image").forEach((one, number) => {
-    const places = corners.flatMap((corner, index) => (corner === number ? [index + 1] : []));
+  at("wall").querySelectorAll(".image").forEach((one) => {
+    const places = corners.flatMap((corner, index) => (corner === +one.dataset.number ? [index + 1] : []));
     places.length ? (one.dataset.corner = places.join(" ")) : delete one.dataset.corner;
   });
-  corners.forEach((corner, index) => tiles[corner] && (at(`corner-${index}`).src = tiles[corner].toDataURL()));
+  corners.forEach((corner, index) => {
+    const shown = tiles.get(corner);
+    if (shown) at(`corner-${index}`).src = shown.src ?? shown.toDataURL();
+  });
 }
 
 function pointView() {
@@ -140,7 +171,8 @@ function pointView() {
   const label = about.labels.length && !at("label").value ? "0" : at("label").value;
   const moves = [...at("moves").querySelectorAll("input")].map((input) => +input.value);
   const [across, down] = place.map((share) => Math.round(1e4 * share) / 1e4);
-  return { ...view(), label, corners, across, down, moves: moves.some(Boolean) ? moves : [], spherical: at("spherical").checked };
+  const picture = corners.includes(PICTURE) ? { picture: cornerPicture } : {};
+  return { ...view(), ...picture, label, corners, across, down, moves: moves.some(Boolean) ? moves : [], spherical: at("spherical").checked };
 }
 
 const showPoint = latest(async () => {
@@ -157,6 +189,24 @@ const showPoint = latest(async () => {
   image.dataset.count = 1 + +(image.dataset.count ?? 0);
   at("save").href = url;
   tell("point", shown);
+  if (about.layers > 1) showMixture();
+});
+
+const showMixture = latest(async () => {
+  at("layer-shown").textContent = at("layer").value;
+  const asked = name;
+  const { blob } = await draw(name, { ...pointView(), across: 0, down: 0, moves: [], kind: "mixture", layer: +at("layer").value });
+  if (asked === name) at("mixture").src = at("save-mixture").href = URL.createObjectURL(blob);
+});
+
+const showTrajectory = latest(async () => {
+  say("Drawing the film …");
+  const asked = name;
+  const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...solving(), num: IN_FILM, kind: "trajectory" });
+  if (asked !== name) return;
+  at("trajectory").src = at("save-trajectory").href = URL.createObjectURL(blob);
+  at("trajectory").hidden = at("save-trajectory").hidden = false;
+  tell("film", shown);
 });
 
 const showFilm = latest(async (corners) => {
@@ -176,6 +226,12 @@ function tell(kind, shown) {
   at("code").textContent = [code.wall, kind === "wall" ? code.point : shown].filter(Boolean).join("\n\n");
 }
 
+// Other images: the search begins anew.
+function restart() {
+  if (similarTo) corners = [0, 1, 2, 3];
+  [rounds, similarTo] = [[], ""];
+}
+
 function moveTo(event) {
   const box = at("pad").getBoundingClientRect();
   place = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((share) => Math.min(1, Math.max(0, share)));
@@ -192,9 +248,11 @@ at("pad").addEventListener("keydown", (event) => {
   showPoint();
 });
 for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "guidance"]) {
-  at(id).addEventListener("change", () => { rounds = []; allow(); showWall(); });
+  at(id).addEventListener("change", () => { restart(); allow(); showWall(); });
 }
-at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; rounds = []; showWall(); });
+at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; restart(); showWall(); });
+at("layer").addEventListener("input", showMixture);
+at("make-trajectory").addEventListener("click", showTrajectory);
 at("nearer").addEventListener("click", () => search([...rounds, [...liked].sort((a, b) => a - b)]));
 at("back").addEventListener("click", () => search(rounds.slice(0, -1)));
 at("conditions").addEventListener("submit", (event) => { event.preventDefault(); showWall(); });

@@ -58,16 +58,31 @@ def solve(solver: Solver, process: Process, x: Array, times: Array, keys: Array)
     Raises:
       ValueError: fewer steps than the solver needs.
     """
+    return _steps(solver, process, x, times, keys)[0]
+
+
+def trajectory(solver: Solver, process: Process, x: Array, times: Array, keys: Array) -> Array:
+    """The images [N + 1, B, H, W, C] at all of the times [N + 1], the last of which `solve` gives.
+
+    Raises:
+      ValueError: fewer steps than the solver needs.
+    """
+    return jnp.concatenate([x[None], _steps(solver, process, x, times, keys)[1]])
+
+
+def _steps(solver: Solver, process: Process, x: Array, times: Array, keys: Array) -> tuple[Array, Array]:
+    """The images after the last step, and those after each: a program that does not use these does not keep them."""
     steps = len(times) - 1
     if steps < solver.least_steps:
         raise ValueError(f"The solver needs at least {solver.least_steps} steps; it was given {steps}.")
 
-    def step(carry: tuple[Array, Any], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Any], None]:
+    def step(carry: tuple[Array, Any], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Any], Array]:
         t, s, number = inputs
-        return solver.step(process, *carry, Interval(t, s, fold_in(keys, number))), None
+        x, memory = solver.step(process, *carry, Interval(t, s, fold_in(keys, number)))
+        return (x, memory), x
 
-    (x, _), _ = jax.lax.scan(step, (x, solver.init(x)), (times[:-1], times[1:], jnp.arange(steps)))
-    return x
+    (x, _), images = jax.lax.scan(step, (x, solver.init(x)), (times[:-1], times[1:], jnp.arange(steps)))
+    return x, images
 
 
 def fold_in(keys: Array, number: Array | int) -> Array:
