@@ -142,16 +142,21 @@ class Drawer:
             case "trajectory":
                 return self._trajectory(view)
             case "similar":
-                numbers = self.similar(view)
-                return self._first(view, CANDIDATES)[numbers]
+                return self.similar(view)[1]
             case "restored":
                 return self._restored(view)
             case "stylised":
                 return self._stylised(view)
 
-    def similar(self, view: View) -> np.ndarray:
-        """The numbers int [num] of the images of the view's seed that are the most similar to its picture, in order."""
-        return nearest(self._first(view, CANDIDATES), self.picture(view.picture))[: view.num]
+    def similar(self, view: View) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers int [num], and the images, of the view's seed that are the most similar to its picture, in order.
+
+        Raises:
+          InputError: there is no picture, or the run cannot draw images without one.
+        """
+        picture, images = self.picture(view.picture), self._first(view, CANDIDATES)
+        numbers = nearest(images, picture)[: view.num]
+        return numbers, images[numbers]
 
     def picture(self, name: str) -> np.ndarray:
         """A picture at the run's size, uint8 [H, W, C].

@@ -148,10 +148,9 @@ def draw_with(runs: Runs) -> Callable[[Request], Any]:
 
 def _drawn(runs: Runs, name: str, view: View) -> Response:
     drawer = runs.drawer(name)
-    images = drawer.images(view)
-    headers = {"X-Code": json.dumps(code_of(runs.uploads.named(view), drawer.path))}
-    if view.kind == "similar":
-        headers["X-Numbers"] = json.dumps(drawer.similar(view).tolist())
+    numbers, images = drawer.similar(view) if view.kind == "similar" else (np.arange(view.num), drawer.images(view))
+    code = json.dumps(code_of(runs.uploads.named(view), drawer.path))
+    headers = {"X-Code": code, "X-Numbers": json.dumps(numbers.tolist())}
     if view.kind in FILMS:
         return Response(animation(images, is_loop=True), media_type="image/gif", headers=headers)
     return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers=headers)

@@ -102,9 +102,9 @@ const showWall = latest(async (isNew) => {
   tiles = new Map(Array.from({ length: NUM }, (_, place) => {
     const canvas = Object.assign(document.createElement("canvas"), { width, height: sheet.height });
     canvas.getContext("2d").drawImage(sheet, -place * width, 0);
-    return [numbers ? numbers[place] : place, canvas];
+    return [numbers[place], canvas];
   }));
-  if (isNew && numbers) corners = numbers.slice(0, 4);
+  if (isNew) corners = numbers.slice(0, 4);
   liked = new Set();
   at("wall").replaceChildren(...[...tiles].map(([number, canvas]) => tile(canvas, number)));
   if (picture) tiles.set(PICTURE, picture);
