@@ -1,10 +1,10 @@
 """Emoji from captions, by flow matching in latents.  python experiments/text_to_emoji_flow.py --data <folder>
 
-The folder has a metadata.jsonl.  First a VAE learns to encode emoji of 64x64 as maps of 16x16.  Then a transformer with a
-text encoder of its own learns the flow from noise to such maps: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.
-Classifier-free guidance strengthens the caption: Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.  A tenth of
-the captions is held out, and some are drawn at the end.  With --matcher it ends with the retrieval accuracy of the
-caption among ten.  Afterwards
+The folder has a metadata.jsonl.  First a VAE learns to encode emoji of 64x64 as maps of 16x16.  Then a transformer
+with a text encoder of its own learns the flow from noise to such maps: Rombach et al. (2022),
+https://arxiv.org/abs/2112.10752.  Classifier-free guidance strengthens the caption: Ho and Salimans (2022),
+https://arxiv.org/abs/2207.12598.  A tenth of the captions is held out, and some are drawn at the end.  With --matcher
+it ends with the retrieval accuracy of the caption among ten.  Afterwards
 
     python -m jaxgen sample runs/text_to_emoji_flow --text "red heart" --num 16 --out hearts.png
 """

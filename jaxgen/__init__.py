@@ -7,6 +7,7 @@
     types       Update, Loss, Game, Sampler, Networks, Variables, Context, Aux, TrainState, Batch, Array, PyTree
     images      ImageSpec, to_float, to_uint8
     errors      InputError, OutsideError
+    a run       load: the sampler of a finished run, `jaxgen.load("runs/gan_mnist").sample(16, seed=0)`
 
 The parts of updates are in `jaxgen.losses`, `jaxgen.nets` and `jaxgen.models`, those of whole runs in `jaxgen.data`,
 `jaxgen.training`, `jaxgen.evaluation` and `jaxgen.export`.
@@ -20,6 +21,7 @@ from jaxgen.core.sampler import Sampler
 from jaxgen.core.step import init_state, make_step, scan_steps
 from jaxgen.core.types import Array, Aux, Batch, Context, Game, Loss, Networks, PyTree, TrainState, Update, Variables
 from jaxgen.core.update import chain, ema, every, minimize, phases, simultaneous, until, when
+from jaxgen.export.sampler import load
 from jaxgen.io.errors import InputError, OutsideError
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "every",
     "init_state",
     "lazily",
+    "load",
     "make_mesh",
     "make_step",
     "mean",

@@ -13,6 +13,7 @@ import tyro
 from safetensors.numpy import save
 
 from jaxgen.cli.arguments import require_run, writing
+from jaxgen.cli.space import SPACE_HEAD, add_page
 from jaxgen.explore.watched import describe
 from jaxgen.export import ExportedSampler, load_sampler, save_grid
 from jaxgen.io.errors import InputError, refuse_damage
@@ -21,6 +22,7 @@ from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.checkpoint import Checkpoints, read_networks
 from jaxgen.training.manifest import find_damage
+from jaxgen.training.run_directory import read_record
 
 MACHINE = ("out", "data_dir", "start_from", "inception", "matcher", "offline", "resume", "distributed")
 """Options that name places or habits of one machine, which are not shared."""
@@ -40,6 +42,8 @@ class Card:
     """The licence of the weights, as the Hub names it: apache-2.0, cc-by-4.0, ...; it may depend on the data's."""
     title: str = ""
     """The model's name; by default that of the run directory."""
+    space: bool = False
+    """Add what makes the folder a Space of the Hugging Face Hub, with the page of `explore`."""
 
 
 def write_card(options: Card) -> None:
@@ -74,8 +78,12 @@ def _fill(folder: Path, options: Card, facts: Mapping[str, Any], sampler: Export
     for name in sorted(path.parent.name for path in options.run.glob("*/signature.json")):
         shutil.copytree(options.run / name, folder / name)
     shared = {name: _without_folders(value) for name, value in facts["config"].items() if name not in MACHINE}
-    content = {"experiment": facts["experiment"], "config": shared, "versions": facts["versions"]}
-    write_whole(folder / "config.json", json.dumps(content, indent=2) + "\n")
+    write_whole(folder / "config.json", json.dumps(_record(options.run, shared), indent=2) + "\n")
+    metrics = options.run / "metrics.jsonl"
+    if metrics.is_file():
+        shutil.copyfile(metrics, folder / metrics.name)
+    if options.space:
+        add_page(folder)
     weights = _weights(options.run)
     if weights:
         write_whole(folder / "model.safetensors", save(weights))
@@ -83,6 +91,17 @@ def _fill(folder: Path, options: Card, facts: Mapping[str, Any], sampler: Export
     if has_picture:
         save_grid(folder / "samples.png", sampler.draw(0, SHOWN))
     write_whole(folder / "README.md", _card(options, facts, shared, sampler, has_picture=has_picture))
+
+
+def _record(run: Path, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's record with the options that are shared: the verbs that draw from runs read the folder as one."""
+    record = read_record(run / "config.json")
+    data = {**record["data"], "source": _without_folders(str(record["data"]["source"]))}
+    sessions = [
+        {name: session[name] for name in ("versions", "devices") if name in session} for session in record["sessions"]
+    ]
+    kept = {name: record[name] for name in ("format", "experiment", "recipe") if name in record}
+    return {**kept, "config": dict(shared), "data": data, "sessions": sessions}
 
 
 def _weights(run: Path) -> dict[str, np.ndarray]:
@@ -105,8 +124,11 @@ def _card(
     spec = sampler.spec
     licence = f"license: {options.license}" if options.license else "# license: to be chosen; mind the data's"
     kind = "text-to-image" if "text" in sampler.conditions else "unconditional-image-generation"
+    head = (
+        SPACE_HEAD.format(title=json.dumps(title)) if options.space else f"library_name: jaxgen\npipeline_tag: {kind}"
+    )
     parts = [
-        f"---\nlibrary_name: jaxgen\npipeline_tag: {kind}\n{licence}\ntags: [jax, jaxgen]\n---",
+        f"---\n{head}\n{licence}\ntags: [jax, jaxgen]\n---",
         f"# {title}",
         f"Images of {spec.height}x{spec.width}x{spec.channels}, drawn by `{facts['experiment']}` of jaxgen after "
         f"{facts['step']:,} steps.",
@@ -147,17 +169,16 @@ def _without_folders(value: Any) -> Any:
 
 
 def _usage(sampler: ExportedSampler) -> str:
-    classes = sampler.conditions["label"].classes if "label" in sampler.conditions else 0
-    fields = {"label": f', fields={{"label": np.arange(16) % {classes}}}', "text": ', text=["a red heart"] * 16'}
-    given = "".join(words for name, words in fields.items() if name in sampler.conditions)
+    given = {"label": ", label=0", "text": ', text="a red heart"'}
+    words = "".join(words for name, words in given.items() if name in sampler.conditions)
     return "\n".join(
         [
             "```python",
-            *(["import numpy as np"] if "label" in sampler.conditions else []),
-            "from jaxgen.export import load_sampler, save_grid",
+            "import jaxgen",
+            "from jaxgen.export import save_grid",
             "",
-            'sampler = load_sampler("sampler")',
-            f'save_grid("drawn.png", sampler.draw(0, 16{given}))',
+            'model = jaxgen.load(".")  # this folder',
+            f'save_grid("drawn.png", model.sample(16, seed=0{words}))',
             "```",
         ]
     )

@@ -27,6 +27,9 @@ class Explore:
     has the printed address can draw from the runs."""
     port: Annotated[int, Bounds(least=0, most=65_535)] = 0
     """The port; 0 for a free one."""
+    public: bool = False
+    """Answer whoever asks, without the token of the printed address: for a page that anybody may see.  Nobody can
+    change a run; pictures that are sent are kept in memory alone."""
     open: bool = True
     """Open the page in the browser."""
 
@@ -53,8 +56,10 @@ def explore(options: Explore) -> None:
     # A browser leaves port 80 out.
     ports = [f":{port}", ""] if port == 80 else [f":{port}"]
     hosts = None if is_anywhere else frozenset(name + part for name in {host, HERE, "localhost"} for part in ports)
-    app = make_app(options.folder, token, hosts)
-    address = f"http://{socket.gethostname() if is_anywhere else host}:{port}/?token={token}"
+    app = make_app(options.folder, None if options.public else token, hosts)
+    address = f"http://{socket.gethostname() if is_anywhere else host}:{port}/" + (
+        "" if options.public else f"?token={token}"
+    )
     say(f"Runs of {options.folder}: {address}  (Ctrl-C ends it)")
     if options.open:
         open_browser(address)

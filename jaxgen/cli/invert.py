@@ -39,8 +39,8 @@ def invert(options: Invert) -> None:
     """Finds codes and writes them and the picture.
 
     Raises:
-      InputError: an option is out of range, the images or the run cannot be used, the codes diverge, or a file cannot be
-        written.
+      InputError: an option is out of range, the images or the run cannot be used, the codes diverge, or a file cannot
+        be written.
     """
     require_bounds(options)
     exported = read_controls(options.run, options.out)

@@ -16,10 +16,11 @@ TOKEN = "x-token"
 class Access:
     """Refuses requests to /api without the token, and all requests with another Host or Origin.
 
-    Without `hosts` any Host will do: a machine may have names that it does not know.
+    Without `hosts` any Host will do: a machine may have names that it does not know.  Without a token none is
+    asked for.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str] | None):
+    def __init__(self, app: ASGIApp, token: str | None, hosts: frozenset[str] | None):
         self.app, self.token, self.hosts = app, token, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,7 +37,7 @@ class Access:
             return "This server answers at the address that it printed."
         if origin is not None and origin.partition("://")[2] != host:
             return "This server answers its own page alone."
-        if not scope["path"].startswith("/api/"):
+        if self.token is None or not scope["path"].startswith("/api/"):
             return ""
         given = headers.get(TOKEN, "").encode("latin-1", "replace")
         return "" if hmac.compare_digest(given, self.token.encode()) else "The token of the printed address is missing."

@@ -130,23 +130,17 @@ class Drawer:
         Raises:
           InputError: the run cannot draw it.
         """
-        match view.kind:
-            case "wall":
-                return self._wall(view)
-            case "point":
-                return self.codes.images(self.codes.between(view, np.array([(view.across, view.down)])), view)
-            case "film":
-                return self.codes.images(self.codes.between(view, around(view.frames)), view)[:, None]
-            case "mixture":
-                return self.codes.images(self.codes.mixture(view), view)
-            case "trajectory":
-                return self._trajectory(view)
-            case "similar":
-                return self.similar(view)[1]
-            case "restored":
-                return self._restored(view)
-            case "stylised":
-                return self._stylised(view)
+        draw = {
+            "wall": self._wall,
+            "point": self._point,
+            "film": self._film,
+            "mixture": lambda view: self.codes.images(self.codes.mixture(view), view),
+            "trajectory": self._trajectory,
+            "similar": lambda view: self.similar(view)[1],
+            "restored": self._restored,
+            "stylised": self._stylised,
+        }
+        return draw[view.kind](view)
 
     def similar(self, view: View) -> tuple[np.ndarray, np.ndarray]:
         """The numbers int [num], and the images, of the view's seed that are the most similar to its picture, in order.
@@ -171,8 +165,9 @@ class Drawer:
         return np.repeat(image, spec.channels // image.shape[-1], axis=-1)
 
     def _restored(self, view: View) -> np.ndarray:
-        by = self.restorer or self.denoiser
-        if by is None or (by is self.denoiser and self.denoiser.conditions):
+        is_free = self.denoiser is not None and not self.denoiser.conditions
+        by = self.restorer or (self.denoiser if is_free else None)
+        if by is None:
             raise InputError("Pictures are restored by image-to-image runs, and diffusion runs without conditions.")
         picture = self.picture(view.picture)
         size, known = picture.shape[:2], np.ones((*picture.shape[:2], 1), bool)
@@ -208,6 +203,12 @@ class Drawer:
         if not view.rounds and view.truncation == 1:
             return self._first(view, view.num)
         return self.codes.wall(view, fields)
+
+    def _point(self, view: View) -> np.ndarray:
+        return self.codes.images(self.codes.between(view, np.array([(view.across, view.down)])), view)
+
+    def _film(self, view: View) -> np.ndarray:
+        return self.codes.images(self.codes.between(view, around(view.frames)), view)[:, None]
 
     def _trajectory(self, view: View) -> np.ndarray:
         if self.denoiser is None:

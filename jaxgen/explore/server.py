@@ -31,8 +31,11 @@ MOST_BYTES = 100_000
 """Of a request."""
 
 
-def make_app(root: Path, token: str, hosts: frozenset[str] | None = None) -> Starlette:
-    """The application for a run, or for the runs in a folder; `hosts` are the names that it answers to, with ports."""
+def make_app(root: Path, token: str | None, hosts: frozenset[str] | None = None) -> Starlette:
+    """The application for a run, or for the runs in a folder; `hosts` are the names that it answers to, with ports.
+
+    Without a token it answers whoever asks.
+    """
     runs = Runs(root)
     routes = [
         Route("/", lambda _: FileResponse(PAGE / "index.html")),

@@ -20,8 +20,10 @@ from jaxgen.core.image import ImageSpec, to_uint8
 from jaxgen.core.map_rows import RowMap, map_rows, rows_per_device
 from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Networks
+from jaxgen.data.class_names import label_of
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export.stored import (
+    SIGNATURE,
     ConditionSpec,
     Export,
     ExportInfo,
@@ -34,7 +36,7 @@ from jaxgen.export.stored import (
     save_functions,
 )
 from jaxgen.io.errors import InputError
-from jaxgen.io.files import AnyPath
+from jaxgen.io.files import AnyPath, expanded
 from jaxgen.io.system import installed_memory
 
 NAME = "sampler"
@@ -78,6 +80,31 @@ class ExportedSampler(NamedTuple):
         index = start + np.arange(num, dtype=np.int32)
         rows, size = (index, self._complete(index, fields)), rows_per_device(BATCH)
         return self.call(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
+
+    def sample(
+        self,
+        num: int = 16,
+        *,
+        seed: int = 0,
+        label: int | str | Sequence[int | str] | None = None,
+        text: str | Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """Images 0 to `num` of a seed, uint8 [num, H, W, C], for labels and captions that are taken in turn.
+
+        A label is a number or the name of a class; without one, all classes are drawn in turn.
+
+        Raises:
+          InputError: a label or a caption is missing, unknown, or belongs to no condition.
+        """
+        fields, captions = {}, None
+        if label is not None:
+            words = [label] if isinstance(label, int | str) else label
+            names = self.conditions["label"].class_names if "label" in self.conditions else ()
+            fields["label"] = np.resize([label_of(str(word), names) for word in words], num)
+        if text is not None:
+            captions = [text] if isinstance(text, str) else list(text)
+            captions = [captions[number % len(captions)] for number in range(num)]
+        return self.draw(seed, num, fields=fields, text=captions)
 
     def require_memory(self, num: int) -> None:
         """Refuses more images than fit into the memory of this machine.
@@ -141,6 +168,16 @@ def export_sampler(sampler: Sampler) -> Export:
         save_functions(folder, {NAME: (function, arguments)}, info, inputs=inputs, output=output)
 
     return write
+
+
+def load(folder: AnyPath) -> ExportedSampler:
+    """The sampler of a run directory, or of a folder that `python -m jaxgen card` wrote; its own folder will do too.
+
+    Raises:
+      InputError: there is none, it is damaged, or this JAX cannot read it.
+    """
+    path = expanded(folder)
+    return load_sampler(path if (path / SIGNATURE).is_file() else path / NAME)
 
 
 def load_sampler(folder: AnyPath) -> ExportedSampler:

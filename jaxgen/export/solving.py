@@ -65,7 +65,7 @@ def draw_by_solver(
 
     The noise of image i is that of the run's sampler for the same seed, so that solvers can be compared.
     """
-    return _draw(denoiser, how, seed, num, fields, solve_from_noise)
+    return _draw(denoiser, how, seed, num, fields, from_noise=solve_from_noise)
 
 
 def draw_trajectories(
@@ -81,7 +81,7 @@ def draw_trajectories(
         shown = images / jnp.sqrt(1 + jnp.square(times))[:, None, None, None, None]
         return jnp.moveaxis(to_uint8(jnp.clip(shown, -1, 1)), 0, 1)
 
-    return _draw(denoiser, how, seed, num, fields, draw)
+    return _draw(denoiser, how, seed, num, fields, from_noise=draw)
 
 
 def solve_from_noise(denoise: At, spec: ImageSpec, keys: Array, how: Solving) -> Array:
@@ -107,6 +107,7 @@ def _draw(
     seed: int,
     num: int,
     fields: Mapping[str, np.ndarray],
+    *,
     from_noise: Callable[[At, ImageSpec, Array, Solving], Array],
 ) -> np.ndarray:
     guided = _guided(denoiser, how.guidance)

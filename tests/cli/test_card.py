@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file
 
 from jaxgen import Aux, init_state, minimize
 from jaxgen.cli import main as jaxgen
+from jaxgen.cli import read
 from jaxgen.data.image_file import read_image
 from jaxgen.export import load_sampler, save_grid
 from jaxgen.training.checkpoint import Checkpoints
@@ -57,6 +59,26 @@ def test_a_card_names_no_place_of_this_machine(run, tmp_path, monkeypatch):
         assert "/home" not in text
         assert str(tmp_path) not in text
     assert json.loads((tmp_path / "card" / "config.json").read_text())["config"]["data"] == "pictures"
+
+
+def test_a_space_shows_its_own_page_by_what_is_in_the_folder(run, tmp_path, monkeypatch):
+    testclient, server = pytest.importorskip("starlette.testclient"), pytest.importorskip("jaxgen.explore.server")
+    out = tmp_path / "card"
+    assert run_here(monkeypatch, jaxgen, "card", run, "--out", out, "--title", 'My "toy"', "--space") == 0
+    assert (out / "README.md").read_text().startswith('---\ntitle: "My \\"toy\\""\nsdk: docker\napp_port: 7860\n')
+    assert {"jax", "numpy", "starlette", "uvicorn"} <= {
+        line.split("==")[0] for line in (out / "requirements.txt").read_text().split()
+    }
+    # The package in the folder is this one; the options in the Dockerfile are those of the verb.
+    assert (out / "jaxgen" / "__main__.py").read_bytes() == (
+        Path(server.__file__).parents[1] / "__main__.py"
+    ).read_bytes()
+    words = json.loads((out / "Dockerfile").read_text().rsplit("CMD ", 1)[1])
+    assert read(words[3:]).public
+    public = testclient.TestClient(server.make_app(out, None))
+    (found,) = public.get("/api/runs").json()["runs"].values()
+    assert (found["experiment"], found["step"], found["exports"]) == ("toy", 2_500, ["sampler", "controls"])
+    assert public.post("/api/draw", json={"run": ".", "view": {"num": 2}}).status_code == 200
 
 
 @pytest.mark.parametrize(

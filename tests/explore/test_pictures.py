@@ -185,7 +185,9 @@ def test_pixels_that_are_known_stay_and_the_others_are_drawn_or_restored():
 
 def test_a_picture_is_drawn_in_the_style_of_another():
     def blend(content, style, strength, mask):
-        return (content + (style.mean((1, 2), keepdims=True) - content) * strength[:, None, None, None]).astype(np.uint8)
+        return (content + (style.mean((1, 2), keepdims=True) - content) * strength[:, None, None, None]).astype(
+            np.uint8
+        )
 
     drawer = fake(stylizer=ExportedStylizer(3, blend))
     (image,) = drawer.images(View(kind="stylised", picture="photo", style="mask", strength=0.0))
