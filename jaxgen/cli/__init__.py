@@ -19,6 +19,7 @@ from jaxgen.cli.restore import Restore, restore
 from jaxgen.cli.saliency import Saliency, draw_saliency
 from jaxgen.cli.sample import Sample, sample
 from jaxgen.cli.stylize import Stylize, stylize
+from jaxgen.cli.tensorboard import TensorBoard, write_events
 from jaxgen.cli.truncate import Truncate, draw_truncations
 
 __all__ = ["main"]
@@ -37,6 +38,7 @@ VERBS = {
     "restore": (Restore, restore),
     "stylize": (Stylize, stylize),
     "card": (Card, write_card),
+    "tensorboard": (TensorBoard, write_events),
     "pack": (Pack, pack_images),
     "describe": (Describe, write_features),
     "embed": (Embed, embed),

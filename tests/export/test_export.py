@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxgen
 from jaxgen import ImageSpec, InputError, Sampler
+from jaxgen.data import train_tokenizer
 from jaxgen.export import (
     BATCH,
     SIGNATURE,
@@ -18,6 +20,7 @@ from jaxgen.export import (
     load_stylizer,
     seeded,
 )
+from jaxgen.models import labels, text
 
 SPEC = ImageSpec(5, 4, 3)
 FUNCTION = "sampler.stablehlo"
@@ -62,6 +65,28 @@ def test_an_image_depends_on_seed_and_index_alone(folder):
     np.testing.assert_array_equal(sampler.draw(7, 5), images[:5])
     np.testing.assert_array_equal(sampler.draw(7, 40, start=BATCH - 20), images[BATCH - 20 : BATCH + 20])
     assert (sampler.draw(8, 5) != images[:5]).any(axis=(1, 2, 3)).all()
+
+
+def test_a_run_is_loaded_and_draws_labels_and_captions_in_turn(tmp_path):
+    tokenizer = train_tokenizer(["cat", "emu", "emu"], length=1, size=9)
+    conditions = {**labels(3), **text(1)}
+
+    def shade(networks, keys, fields):
+        level = fields["label"] + 10.0 * fields["text"][:, 0]
+        return level[:, None, None, None] / 127.5 - 1 + jnp.zeros((1, *SPEC))
+
+    info = ExportInfo(SPEC, tokenizer=tokenizer, class_names=("red", "green", "blue"))
+    export_sampler(Sampler(shade, conditions))(tmp_path / "run" / "sampler", {}, info)
+    of = {word: 10 * int(tokenizer.encode([word])[0, 0]) for word in ("cat", "emu")}
+    for folder in (tmp_path / "run", tmp_path / "run" / "sampler"):
+        model = jaxgen.load(folder)
+        shades = model.sample(4, label=["blue", 1], text=["cat", "emu", "cat"])[:, 0, 0, 0]
+        np.testing.assert_array_equal(shades, np.add([2, 1, 2, 1], [of["cat"], of["emu"], of["cat"], of["cat"]]))
+        np.testing.assert_array_equal(model.sample(4, text="emu")[:, 0, 0, 0], np.add([0, 1, 2, 0], of["emu"]))
+    with pytest.raises(InputError, match="red, green, blue"):
+        model.sample(1, label="grey", text="emu")
+    with pytest.raises(InputError, match="sampler"):
+        jaxgen.load(tmp_path)
 
 
 def test_images_of_different_indices_differ(folder):

@@ -5,8 +5,8 @@ schedules     linear, cosine, variance_exploding; times: uniform_times, logit_no
               log_uniform_times
 predictions   velocity, noise, clean, karras; with_boundary
 weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weight, signal_to_noise
-solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; solve and trajectory run any on a
-              Process
+solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; on a Process: solve,
+              trajectory
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
