@@ -40,7 +40,7 @@ class Dataset:
     @property
     def pixels(self) -> np.ndarray:
         """The images uint8 [N, H, W, C], or the clips uint8 [N, T, H, W, C]."""
-        return self.arrays[_pixels(self.arrays)]
+        return self.arrays[pixel_field(self.arrays)]
 
     @property
     def size(self) -> int:
@@ -92,12 +92,12 @@ class StreamedDataset:
     @property
     def spec(self) -> ImageSpec:
         """The size of an image, or of a frame of a clip."""
-        return ImageSpec(*self.fields[_pixels(self.fields)][0][-3:])
+        return ImageSpec(*self.fields[pixel_field(self.fields)][0][-3:])
 
     @property
     def num_bytes(self) -> int:
         """The memory that all images or clips would take."""
-        return self.size * prod(self.fields[_pixels(self.fields)][0])
+        return self.size * prod(self.fields[pixel_field(self.fields)][0])
 
 
 def make_dataset(
@@ -192,7 +192,7 @@ def shrink_images(images: np.ndarray, side: int, source: str) -> np.ndarray:
     return np.round(blocks.mean((2, 4))).astype(np.uint8)
 
 
-def _pixels(fields: Mapping[str, object]) -> str:
+def pixel_field(fields: Mapping[str, object]) -> str:
     """The name of the field of images or clips."""
     return CLIP if CLIP in fields else "image"
 

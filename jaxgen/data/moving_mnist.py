@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxgen.data.dataset import Dataset, StreamedDataset
+from jaxgen.data.dataset import Dataset, StreamedDataset, in_memory, read_arrays
 from jaxgen.io.errors import InputError
 
 STEP = 0.1
@@ -91,6 +91,23 @@ def trajectories(start: np.ndarray, velocity: np.ndarray, frames: int) -> np.nda
 
 
 def moving_mnist(
+    digits: Dataset,
+    *,
+    num: int | None = None,
+    frames: int = FRAMES,
+    size: tuple[int, int] = SIZE,
+    num_digits: int = NUM_DIGITS,
+) -> Dataset:
+    """Clips of moving digits in memory, as `stream_moving_mnist` draws them.
+
+    Raises:
+      InputError: as `stream_moving_mnist`.
+    """
+    streamed = stream_moving_mnist(digits, num=num, frames=frames, size=size, num_digits=num_digits)
+    return in_memory(streamed, read_arrays(streamed))
+
+
+def stream_moving_mnist(
     digits: Dataset,
     *,
     num: int | None = None,

@@ -19,7 +19,7 @@ from jaxgen.data.digits import read_digits
 from jaxgen.data.hub import HUB, open_hub
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.mnist_files import download_files, find_files, read_files
-from jaxgen.data.moving_mnist import SIZE, moving_mnist
+from jaxgen.data.moving_mnist import SIZE, stream_moving_mnist
 from jaxgen.data.paths import EXPECTED, is_data, is_listed, load_path, stream_path
 from jaxgen.data.prepared import default_folders, find_prepared, read_prepared, stream_prepared
 from jaxgen.data.random_access import as_dataset
@@ -133,7 +133,7 @@ def _clips(
     name: str, digits: Callable[[], Dataset], frames: int, *, announce: Announce, option: str, images: ImageOptions
 ) -> StreamedDataset:
     if name == MOVING_MNIST:
-        return moving_mnist(digits(), frames=frames, size=images.size or SIZE)
+        return stream_moving_mnist(digits(), frames=frames, size=images.size or SIZE)
     path = expanded(name)
     if name in NAMES or not is_listed(path):
         raise InputError(

@@ -12,7 +12,6 @@ import numpy as np
 from jaxgen.core.image import ImageSpec
 from jaxgen.evaluation.classifiers import DIGIT_CLASSIFIER, classifier_network
 from jaxgen.evaluation.estimate import Estimate, mean_of
-from jaxgen.evaluation.network import FeatureNetwork
 from jaxgen.evaluation.video import require_clips
 from jaxgen.io.errors import InputError
 
@@ -43,13 +42,15 @@ def compare_motion(
     the side of the crop around the digit's centre of mass that is classified, resized to 28 pixels by `resize`.
 
     Raises:
-      InputError: no grey clips, or shapes that do not go together.
+      InputError: no grey clips, or shapes that do not match.
     """
     require_clips(known, predicted, truth)
     frames = [(len(clips), *clips.shape[2:]) for clips in (known, predicted, truth)]
     if len(set(frames)) > 1 or predicted.shape != truth.shape or known.shape[1] < 2 or known.shape[-1] != 1:
         shapes = ", ".join(str(list(clips.shape)) for clips in (known, predicted, truth))
         raise InputError(f"Clips of {shapes}; expected [N, K, H, W, 1] with K from 2 on, and twice [N, T, H, W, 1].")
+    if labels.shape != known.shape[:1]:
+        raise InputError(f"Labels of {list(labels.shape)}; expected [{len(known)}], that of the digit of each clip.")
     before, paths = known.shape[1], [centres(np.concatenate([known, clips], axis=1)) for clips in (predicted, truth)]
     ours, true = (np.diff(path[:, before - 1 :], axis=1) for path in paths)
     turns = bounces(*paths, known=before)
@@ -76,14 +77,15 @@ def centres(clips: np.ndarray) -> np.ndarray:
 def recognised(clips: np.ndarray, labels: np.ndarray, digit_size: int) -> np.ndarray:
     """Whether the digit of each frame of clips uint8 [N, T, H, W, 1] is classified as its label, bool [N, T]."""
     num, frames = clips.shape[:2]
-    corners = np.rint(centres(clips) - (digit_size - 1) / 2).astype(int) + digit_size
+    corners = np.rint(centres(clips) - digit_size / 2).astype(int) + digit_size  # MNIST's centres are at pixel 14 of 28
     padded = np.pad(clips, [(0, 0), (0, 0), (digit_size, digit_size), (digit_size, digit_size), (0, 0)])
     crops = [
         frame[top : top + digit_size, left : left + digit_size]
         for clip, places in zip(padded, corners, strict=True)
         for frame, (top, left) in zip(clip, places, strict=True)
     ]
-    probabilities = _network(digit_size).extract(np.stack(crops)).probabilities
+    network = classifier_network(DIGIT_CLASSIFIER, ImageSpec(digit_size, digit_size, 1))
+    probabilities = network.extract(np.stack(crops)).probabilities
     assert probabilities is not None
     return probabilities.argmax(axis=-1).reshape(num, frames) == labels[:, np.newaxis]
 
@@ -112,7 +114,3 @@ def _legs(path: np.ndarray, known: int) -> list[tuple[int, int]]:
     moves = np.flatnonzero(np.abs(steps) > 0.5).tolist()  # a digit moves by whole pixels
     turns = [after for before, after in pairwise(moves) if steps[before] * steps[after] < 0]
     return [leg for leg in pairwise([*turns, len(path) - 1]) if leg[0] >= known - 1]
-
-
-def _network(digit_size: int) -> FeatureNetwork:
-    return classifier_network(DIGIT_CLASSIFIER, ImageSpec(digit_size, digit_size, 1))
