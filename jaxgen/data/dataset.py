@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -264,24 +265,12 @@ def sample_of(streamed: StreamedDataset, num: int, seed: int) -> Dataset:
 
 def in_memory(streamed: StreamedDataset, arrays: dict[str, np.ndarray]) -> Dataset:
     """A streamed data set whose arrays [N, ...] by name have been read."""
+    described: dict[str, Any] = {
+        name: getattr(streamed, name) for name in ("captions", "class_names", "source", "split")
+    }
     if CLIP in arrays:
-        return make_clips(
-            arrays[CLIP],
-            arrays.get("label"),
-            captions=streamed.captions,
-            class_names=streamed.class_names,
-            source=streamed.source,
-            split=streamed.split,
-        )
-    return make_dataset(
-        arrays["image"],
-        arrays.get("label"),
-        features=arrays.get("features"),
-        captions=streamed.captions,
-        class_names=streamed.class_names,
-        source=streamed.source,
-        split=streamed.split,
-    )
+        return make_clips(arrays[CLIP], arrays.get("label"), **described)
+    return make_dataset(arrays["image"], arrays.get("label"), features=arrays.get("features"), **described)
 
 
 def as_streamed(dataset: Dataset) -> StreamedDataset:

@@ -4,18 +4,24 @@ import json
 import zipfile
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
 from jaxgen import InputError
-from jaxgen.data import Dataset, load, load_clips, make_clips
+from jaxgen.core.image import to_float
+from jaxgen.core.sampler import Sampler
+from jaxgen.core.types import Aux
+from jaxgen.core.update import chain, minimize
+from jaxgen.data import load, load_clips, make_clips
 from jaxgen.data.clip_file import MAX_PIXELS
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.io.pictures import save_animation
-from jaxgen.training import RunConfig
-from jaxgen.training.dispatch import feed_from
+from jaxgen.training import Recipe, RunConfig, run
 from jaxgen.training.prepare import load_split
+from jaxgen.training.run import best_networks
 
 RNG = np.random.default_rng(0)
 
@@ -201,11 +207,33 @@ class Config(RunConfig):
     frames: int = 3
 
 
-def test_training_reads_clips_where_the_config_has_frames_and_gathers_their_batches(tmp_path):
+def mean_of_clips(config, spec):
+    """A recipe whose network becomes the mean of a batch in one step, and is drawn as its frames side by side."""
+    shape = (config.frames, *spec)
+
+    def loss(networks, context):
+        errors = networks["mean"]["params"] - to_float(context.batch["clip"])
+        return jnp.square(errors).sum() / 2 / len(errors), Aux(metrics={}, changes={})
+
+    def draw(networks, keys, _):
+        film = jnp.concatenate(list(networks["mean"]["params"]), axis=1)
+        return jnp.broadcast_to(film, (keys.shape[0], *film.shape))
+
+    return Recipe(
+        networks=lambda _: {"mean": {"params": jnp.zeros(shape)}},
+        update=chain(mean=minimize(loss, optax.sgd(1.0), wrt="mean")),
+        sampler=Sampler(draw),
+    )
+
+
+@pytest.mark.parametrize("memory_gib", [4.0, 1e-6])
+def test_a_run_trains_on_clips_where_its_config_has_frames(tmp_path, memory_gib):
     for name in "abcd":
-        save_animation(tmp_path / f"{name}.webp", random_clip(4)[:, None], is_loop=True)
-    dataset = load_split(Config(data=str(tmp_path)), "train")
-    assert isinstance(dataset, Dataset)
-    assert dataset.arrays["clip"].shape[1] == 3
-    feed, index = feed_from(dataset, seed=0, batch_size=2), np.array([3, 1])
-    np.testing.assert_array_equal(feed.select(feed.shared, index)["clip"], dataset.arrays["clip"][index])
+        save_animation(tmp_path / "clips" / f"{name}.webp", random_clip(4)[:, None], is_loop=True)
+    options = {"steps": 1, "batch_size": 4, "log_every": 1, "memory_gib": memory_gib}
+    config = Config(data=str(tmp_path / "clips"), out=tmp_path / "run", **options)
+    clips = load_split(config, "train")
+    assert clips.arrays["clip"].shape[:2] == (4, 3)
+    networks = best_networks(config, mean_of_clips, run(config, mean_of_clips, name="toy"), clips.spec)
+    expected = (clips.arrays["clip"] / 127.5 - 1).mean(axis=0)
+    np.testing.assert_allclose(networks["mean"]["params"], expected, atol=8 * 2**-24)  # a sum of 4 values below 1, each rounded
