@@ -1,8 +1,8 @@
 """One clip: an animated GIF, WEBP or PNG, or the files of its frames.
 
-Frames are read as viewers show them: each composed of those before it, on a background where it is transparent.  Each
-stored frame counts once, however long it is shown: encoders may store equal frames in a row as one that is shown for
-longer.
+Frames are read as viewers show them: each composed with those before it, turned by the EXIF orientation, and on a
+background where it is transparent.  Each stored frame counts once, however long it is shown: encoders may store equal
+frames in a row as one that is shown for longer.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,11 @@ from PIL import Image
 
 from jaxgen.data.image_file import decode, from_pillow, opened, read_header
 from jaxgen.data.image_options import GREY_MODES, MAX_PIXELS, ImageOptions
+from jaxgen.data.orientation import orientation_tag, swaps_sides
 from jaxgen.io.errors import InputError
 
+ANIMATED = ("GIF", "WEBP", "PNG")
+"""Formats of animations."""
 Files = Sequence[tuple[Path, Callable[[], BinaryIO]]]
 """The file of an animation, or the files of the frames of a clip: their paths, for errors, and what opens them."""
 
@@ -83,7 +86,8 @@ def _of_animation(files: Files) -> ClipHeader:
     with open_file() as file, opened(file, path) as image:
         # Pillow gives the first frame of a GIF in colours of a palette, or grey, and the others in colour.
         is_grey = image.format != "GIF" and image.mode in GREY_MODES
-        return ClipHeader(_num_frames(image), image.height, image.width, 1 if is_grey else 3)
+        width, height = image.size[::-1] if swaps_sides(orientation_tag(image)) else image.size
+        return ClipHeader(_num_frames(image), height, width, 1 if is_grey else 3)
 
 
 def _of_frames(files: Files, frames: int | None) -> ClipHeader:
@@ -118,4 +122,5 @@ def _first(image: Image.Image) -> int:
 
 
 def _num_frames(image: Image.Image) -> int:
-    return getattr(image, "n_frames", 1) - _first(image)
+    # Other formats have pages, and those of cameras views of one scene.
+    return getattr(image, "n_frames", 1) - _first(image) if image.format in ANIMATED else 1

@@ -75,6 +75,18 @@ def test_the_still_that_stands_for_an_animation_is_no_frame_of_it(tmp_path):
     np.testing.assert_array_equal(load_clips(tmp_path).arrays["clip"][0], clip[1:])
 
 
+def test_clips_are_turned_by_their_orientation_and_a_photograph_of_two_views_is_one_frame(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    clip = random_clip()
+    write(tmp_path / "turned" / "a.webp", clip, lossless=True, exif=exif)
+    turned = load_clips(tmp_path / "turned").arrays["clip"][0]
+    np.testing.assert_array_equal(turned, np.rot90(clip, -1, axes=(1, 2)))
+    for number in range(2):
+        write(tmp_path / "views" / "a" / f"{number}.jpg", random_clip(2), format="MPO")
+    assert load_clips(tmp_path / "views").arrays["clip"].shape == (1, 2, 8, 10, 3)
+
+
 def test_folders_of_frames_are_clips_in_natural_order_in_a_folder_and_in_an_archive(tmp_path):
     clips = {"cat/b": random_clip(), "dog/a": random_clip()}
     for name, clip in clips.items():
@@ -236,4 +248,6 @@ def test_a_run_trains_on_clips_where_its_config_has_frames(tmp_path, memory_gib)
     assert clips.arrays["clip"].shape[:2] == (4, 3)
     networks = best_networks(config, mean_of_clips, run(config, mean_of_clips, name="toy"), clips.spec)
     expected = (clips.arrays["clip"] / 127.5 - 1).mean(axis=0)
-    np.testing.assert_allclose(networks["mean"]["params"], expected, atol=8 * 2**-24)  # a sum of 4 values below 1, each rounded
+    np.testing.assert_allclose(
+        networks["mean"]["params"], expected, atol=8 * 2**-24
+    )  # a sum of 4 values below 1, each rounded
