@@ -1,8 +1,8 @@
 """Examples in the devices' memory: arrays [N, ...] from which a step gathers its batch by index.
 
-An image lies as a row of bytes, filled up with zeros to a multiple of 128, the width of a TPU's vector registers.
-Compiled for a TPU v5e, a program copies 50,000 images [32, 32, 3] at every dispatch (614 MB, 7.7 million cycles) and
-60,000 rows of 784 bytes too (47 MB, 0.7 million), but neither rows of 3,072 nor of 896.
+An image or a clip lies as a row of bytes, filled up with zeros to a multiple of 128, the width of a TPU's vector
+registers.  Compiled for a TPU v5e, a program copies 50,000 images [32, 32, 3] at every dispatch (614 MB, 7.7 million
+cycles) and 60,000 rows of 784 bytes too (47 MB, 0.7 million), but neither rows of 3,072 nor of 896.
 """
 
 import math
@@ -18,20 +18,20 @@ from jax.sharding import Sharding
 from jaxgen.core.types import Array
 
 LANES = 128
-"""Bytes of which a row of an image is a multiple."""
+"""Bytes of which a row of an image or a clip is a multiple."""
 
 CHUNK = 2**24
 """Bytes that are put on a device at a time, so that the host never holds the rows of a large array twice."""
 
 
 def row_shape(shape: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:
-    """The shape in which an example lies: images uint8 [H, W, C] are flat, others are as they are.
+    """The shape in which an example lies: images uint8 [H, W, C] and clips [T, H, W, C] are flat, others as they are.
 
     >>> row_shape((28, 28, 1), np.dtype(np.uint8)), row_shape((12,), np.dtype(np.int32))
     ((896,), (12,))
     """
-    is_image = dtype == np.uint8 and len(shape) == 3
-    return (-(-math.prod(shape) // LANES) * LANES,) if is_image else shape
+    is_flat = dtype == np.uint8 and len(shape) in (3, 4)
+    return (-(-math.prod(shape) // LANES) * LANES,) if is_flat else shape
 
 
 def stored_bytes(array: np.ndarray) -> int:

@@ -9,7 +9,9 @@ from jaxgen.data.captions import (
     hold_out,
     with_text,
 )
-from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset, shrink, subset, with_field
+from jaxgen.data.clips import load_clips
+from jaxgen.data.dataset import Dataset, StreamedDataset, make_clips, make_dataset, shrink, subset, with_field
+from jaxgen.data.moving_mnist import MovingDigits, draw_clips, moving_mnist
 from jaxgen.data.random_access import RandomAccess, as_dataset
 from jaxgen.data.sampling import batch_indices
 from jaxgen.data.sources import load
@@ -21,6 +23,7 @@ __all__ = [
     "CIFAR10",
     "DIGITS",
     "Dataset",
+    "MovingDigits",
     "RandomAccess",
     "Sentences",
     "StreamedDataset",
@@ -29,10 +32,14 @@ __all__ = [
     "as_dataset",
     "batch_indices",
     "caption_labels",
+    "draw_clips",
     "hold_out",
     "load",
+    "load_clips",
     "load_sentences",
+    "make_clips",
     "make_dataset",
+    "moving_mnist",
     "read_features",
     "shrink",
     "stream_batches",

@@ -1,9 +1,10 @@
 """A data set: its arrays in memory, or a function that reads one example from disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from jaxgen.data.threads import by_threads
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.io.errors import InputError
 
+CLIP = "clip"
+"""The field that a data set of clips has in the place of `image`."""
 FieldTypes = dict[str, tuple[tuple[int, ...], np.dtype]]
 """Shape and dtype of one example, by name."""
 
@@ -19,6 +22,8 @@ FieldTypes = dict[str, tuple[tuple[int, ...], np.dtype]]
 @dataclass(frozen=True)
 class Dataset:
     """Examples as arrays with TFDS's names (`image` uint8 [N, H, W, C]; `label` int32 [N]), and their source.
+
+    In the place of `image` there may be `clip` uint8 [N, T, H, W, C], clips of T frames.
 
     `digest` is the SHA-256 of the arrays' names, shapes and bytes; captions change it only once they are encoded.
     `captions` are N texts, or empty; `tokenizer` is the one that encoded them as `text` int32 [N, T], if any.
@@ -34,9 +39,14 @@ class Dataset:
     class_names: tuple[str, ...] = ()
 
     @property
+    def pixels(self) -> np.ndarray:
+        """The images uint8 [N, H, W, C], or the clips uint8 [N, T, H, W, C]."""
+        return self.arrays[pixel_field(self.arrays)]
+
+    @property
     def size(self) -> int:
         """The number of examples, N."""
-        return len(self.arrays["image"])
+        return len(self.pixels)
 
     @property
     def classes(self) -> int | None:
@@ -46,8 +56,8 @@ class Dataset:
 
     @property
     def spec(self) -> ImageSpec:
-        """The size of an image."""
-        return ImageSpec(*self.arrays["image"].shape[1:])
+        """The size of an image, or of a frame of a clip."""
+        return ImageSpec(*self.pixels.shape[-3:])
 
     @property
     def fields(self) -> FieldTypes:
@@ -82,13 +92,13 @@ class StreamedDataset:
 
     @property
     def spec(self) -> ImageSpec:
-        """The size of an image."""
-        return ImageSpec(*self.fields["image"][0])
+        """The size of an image, or of a frame of a clip."""
+        return ImageSpec(*self.fields[pixel_field(self.fields)][0][-3:])
 
     @property
     def num_bytes(self) -> int:
-        """The memory that all images would take."""
-        return self.size * prod(self.spec)
+        """The memory that all images or clips would take."""
+        return self.size * prod(self.fields[pixel_field(self.fields)][0])
 
 
 def make_dataset(
@@ -119,6 +129,31 @@ def make_dataset(
         arrays["label"] = as_labels(label, len(image), source)
     if features is not None:
         arrays["features"] = as_features(features, len(image), source)
+    return Dataset(arrays, source, split, _digest(arrays), captions, class_names=class_names)
+
+
+def make_clips(
+    clip: np.ndarray,
+    label: np.ndarray | None = None,
+    *,
+    captions: tuple[str, ...] = (),
+    class_names: tuple[str, ...] = (),
+    source: str,
+    split: str,
+) -> Dataset:
+    """Makes a data set of clips uint8 [N, T, H, W, C], perhaps with N labels or captions.
+
+    Raises:
+      InputError: not uint8, another rank, not 1 or 3 channels, fewer than 2 frames, empty, or labels that do not fit.
+    """
+    if clip.dtype != np.uint8 or clip.ndim != 5 or clip.shape[-1] not in (1, 3) or clip.shape[1] < 2 or not clip.size:
+        raise InputError(
+            f"{source}: the clips are {clip.dtype}{list(clip.shape)}; expected uint8[N, T, H, W, C] with T from 2 on "
+            "and C = 1 or 3."
+        )
+    arrays = {CLIP: np.ascontiguousarray(clip)}
+    if label is not None:
+        arrays["label"] = as_labels(label, len(clip), source)
     return Dataset(arrays, source, split, _digest(arrays), captions, class_names=class_names)
 
 
@@ -156,6 +191,11 @@ def shrink_images(images: np.ndarray, side: int, source: str) -> np.ndarray:
         raise InputError(f"{source}: images of {height}x{width}; expected squares of a multiple of {side}.")
     blocks = images.reshape(num, side, height // side, side, width // side, channels)
     return np.round(blocks.mean((2, 4))).astype(np.uint8)
+
+
+def pixel_field(fields: Mapping[str, object]) -> str:
+    """The name of the field of images or clips."""
+    return CLIP if CLIP in fields else "image"
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:
@@ -207,7 +247,8 @@ def read_arrays(dataset: StreamedDataset) -> dict[str, np.ndarray]:
         for name, array in arrays.items():
             array[index] = example[name]
 
-    by_threads(read, range(dataset.size), f"Reading {dataset.size:,} images")
+    kind = "clips" if CLIP in arrays else "images"
+    by_threads(read, range(dataset.size), f"Reading {dataset.size:,} {kind}")
     return arrays
 
 
@@ -224,15 +265,12 @@ def sample_of(streamed: StreamedDataset, num: int, seed: int) -> Dataset:
 
 def in_memory(streamed: StreamedDataset, arrays: dict[str, np.ndarray]) -> Dataset:
     """A streamed data set whose arrays [N, ...] by name have been read."""
-    return make_dataset(
-        arrays["image"],
-        arrays.get("label"),
-        features=arrays.get("features"),
-        captions=streamed.captions,
-        class_names=streamed.class_names,
-        source=streamed.source,
-        split=streamed.split,
-    )
+    described: dict[str, Any] = {
+        name: getattr(streamed, name) for name in ("captions", "class_names", "source", "split")
+    }
+    if CLIP in arrays:
+        return make_clips(arrays[CLIP], arrays.get("label"), **described)
+    return make_dataset(arrays["image"], arrays.get("label"), features=arrays.get("features"), **described)
 
 
 def as_streamed(dataset: Dataset) -> StreamedDataset:

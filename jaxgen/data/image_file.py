@@ -18,7 +18,7 @@ from jaxgen.data.orientation import KEEPS_TAG, orientation_of, orientation_tag, 
 from jaxgen.io.errors import InputError, refuse_damage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (".apng", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # one long text is no reason to refuse an image
 
@@ -53,7 +53,7 @@ def decode(file: BinaryIO, name: object, options: ImageOptions = AS_STORED) -> n
     Raises:
       InputError: as `read_image`, or its shape is far from that of the options.
     """
-    with _opened(file, name) as image:
+    with opened(file, name) as image:
         return _decoded(image, file, name, options)
 
 
@@ -63,7 +63,7 @@ def decode_with_header(file: BinaryIO, name: object, options: ImageOptions) -> t
     Raises:
       InputError: as `decode`.
     """
-    with _opened(file, name) as image:
+    with opened(file, name) as image:
         if image.format in KEEPS_TAG:
             return _header(image, file), _decoded(image, file, name, options)
     return read_header(file, name), decode(file, name, options)  # the header of other formats may load the pixels
@@ -93,7 +93,7 @@ def read_header(file: BinaryIO, name: object) -> Header:
     Raises:
       InputError: as `read_image`, where the header shows it.
     """
-    with _opened(file, name) as image:
+    with opened(file, name) as image:
         return _header(image, file)
 
 
@@ -134,7 +134,12 @@ def _array(image: Image.Image) -> np.ndarray:
 
 
 @contextmanager
-def _opened(file: BinaryIO, name: object) -> Iterator[Image.Image]:
+def opened(file: BinaryIO, name: object) -> Iterator[Image.Image]:
+    """An open file as a Pillow image whose pixels have not been read.
+
+    Raises:
+      InputError: as `read_image`, or an exception in the context.
+    """
     with refuse_damage(name, "an image"):
         try:
             image = Image.open(file, formats=FORMATS)

@@ -1,4 +1,4 @@
-"""Data sets whose images are arrays, brought to the size and the colours that `ImageOptions` ask for."""
+"""Data sets whose images or clips are arrays, brought to the size and the colours that `ImageOptions` ask for."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -7,7 +7,7 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
-from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed, read_arrays, with_field
+from jaxgen.data.dataset import CLIP, Dataset, StreamedDataset, as_streamed, pixel_field, read_arrays, with_field
 from jaxgen.data.image_file import from_pillow
 from jaxgen.data.image_options import ImageOptions
 
@@ -21,7 +21,7 @@ def resized(dataset: StreamedDataset, options: ImageOptions) -> StreamedDataset:
 
 
 def resized(dataset: Dataset | StreamedDataset, options: ImageOptions) -> Dataset | StreamedDataset:
-    """The data set with its images at the size of the options, and grey if they say so; arrays are never transparent.
+    """The data set with images or frames at the size of the options, grey if they say so; arrays are not transparent.
 
     Raises:
       InputError: the shape of the images is far from that of the options.
@@ -31,8 +31,8 @@ def resized(dataset: Dataset | StreamedDataset, options: ImageOptions) -> Datase
     if isinstance(dataset, StreamedDataset):
         return _resized(dataset, options)
     streamed = _resized(as_streamed(dataset), options)
-    images = read_arrays(replace(streamed, fields={"image": streamed.fields["image"]}))["image"]
-    return with_field(dataset, image=images)
+    field = pixel_field(dataset.fields)
+    return with_field(dataset, **read_arrays(replace(streamed, fields={field: streamed.fields[field]})))
 
 
 def resized_image(image: np.ndarray, name: object, options: ImageOptions) -> np.ndarray:
@@ -45,11 +45,14 @@ def resized_image(image: np.ndarray, name: object, options: ImageOptions) -> np.
 
 
 def _resized(dataset: StreamedDataset, options: ImageOptions) -> StreamedDataset:
+    field = pixel_field(dataset.fields)
+
     def read(index: int) -> dict[str, np.ndarray]:
         example = dataset.read(index)
-        name = f"Image {index} of {dataset.source}"
-        return {**example, "image": resized_image(example["image"], name, options)}
+        name, pixels = f"{field.capitalize()} {index} of {dataset.source}", example[field]
+        frames = [resized_image(frame, name, options) for frame in (pixels if field == CLIP else pixels[np.newaxis])]
+        return {**example, field: np.stack(frames) if field == CLIP else frames[0]}
 
     digest = sha256(f"{dataset.digest}{tuple(options)}".encode()).hexdigest()
-    fields = dataset.fields | {"image": (read(0)["image"].shape, np.dtype(np.uint8))}
+    fields = dataset.fields | {field: (read(0)[field].shape, np.dtype(np.uint8))}
     return replace(dataset, read=read, fields=fields, digest=digest)

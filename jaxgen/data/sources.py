@@ -1,22 +1,26 @@
 """Where a data set comes from.
 
 `mnist` and `fashion_mnist`: prepared TFDS, the four IDX files, a download or, for `mnist`, the embedded digits,
-whichever is found first.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path.
+whichever is found first.  `cifar10`: prepared TFDS.  `binarized_mnist`: its files.  Anything else is a path.  Clips are
+read where `frames` are asked for: `moving_mnist`, drawn from the digits of `mnist`, or a path.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, overload
 
 from jaxgen.data.binarized import ARCHIVE, SOURCE, find_binarized, read_binarized
 from jaxgen.data.class_names import CLASS_NAMES
-from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed
+from jaxgen.data.clips import stream_clips
+from jaxgen.data.dataset import Dataset, StreamedDataset, as_streamed, in_memory, read_arrays
 from jaxgen.data.digits import read_digits
 from jaxgen.data.hub import HUB, open_hub
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.mnist_files import download_files, find_files, read_files
-from jaxgen.data.paths import EXPECTED, is_data, load_path, stream_path
+from jaxgen.data.moving_mnist import SIZE, stream_moving_mnist
+from jaxgen.data.paths import EXPECTED, is_data, is_listed, load_path, stream_path
 from jaxgen.data.prepared import default_folders, find_prepared, read_prepared, stream_prepared
 from jaxgen.data.random_access import as_dataset
 from jaxgen.data.resize import resized
@@ -24,6 +28,7 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, cache_folder, expanded
 from jaxgen.io.terminal import say
 
+MOVING_MNIST = "moving_mnist"
 BINARIZED_SIZE = (28, 28)
 NAMES = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
 SPLITS = ("train", "validation", "test")
@@ -42,6 +47,7 @@ def load(
     most_bytes: None = ...,
     option: str = ...,
     images: ImageOptions = ...,
+    frames: int | None = ...,
 ) -> Dataset: ...
 
 
@@ -56,6 +62,7 @@ def load(
     most_bytes: int | None,
     option: str = ...,
     images: ImageOptions = ...,
+    frames: int | None = ...,
 ) -> Dataset | StreamedDataset: ...
 
 
@@ -69,6 +76,7 @@ def load(
     most_bytes: int | None = None,
     option: str = "--data",
     images: ImageOptions = AS_STORED,
+    frames: int | None = None,
 ) -> Dataset | StreamedDataset:
     """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an archive by path.
 
@@ -79,14 +87,25 @@ def load(
     would take more than `most_bytes` is streamed from disk instead of read into memory, if it is a folder or an archive
     of images, shards or a prepared set; by default, nothing is.
     `option` is the option of the command line that gave the name, which error messages cite.  `images` says which size
-    and colours the images are brought to.
+    and colours the images are brought to.  With `frames` the data are clips of as many frames, `clip` uint8
+    [N, T, H, W, C], of `moving_mnist` or of animations or folders of frames at a path (`load_clips`).
 
     Raises:
-      InputError: the name is unknown, or the data are missing or damaged.
+      InputError: the name is unknown, or the data are missing or damaged, or are clips where images are expected, or
+        the other way round.
     """
     images.check()
     if split not in SPLITS:
         raise InputError(f"The split {split!r} is unknown: expected {', '.join(SPLITS)}.")
+    if frames is not None:
+        digits = partial(load, "mnist", split=split, data_dir=data_dir, offline=offline, announce=announce)
+        clips = _clips(name, digits, frames, announce=announce, option=option, images=images)
+        if most_bytes is None or clips.num_bytes <= most_bytes:
+            return in_memory(clips, read_arrays(clips))
+        announce(f"{clips.size:,} clips of {clips.num_bytes / 1e9:,.1f} GB are not kept in memory")
+        return clips
+    if name == MOVING_MNIST:
+        raise InputError(f"{option} {name} holds clips, not images: expected {', '.join(NAMES)}, {EXPECTED}.")
     if name not in NAMES:
         if data_dir is not None:
             raise InputError(
@@ -108,6 +127,20 @@ def load(
         )
     files = _from_files(name, split, places, data_dir, offline=offline, announce=announce)
     return _with_names(name, resized(files, images))
+
+
+def _clips(
+    name: str, digits: Callable[[], Dataset], frames: int, *, announce: Announce, option: str, images: ImageOptions
+) -> StreamedDataset:
+    if name == MOVING_MNIST:
+        return stream_moving_mnist(digits(), frames=frames, size=images.size or SIZE)
+    path = expanded(name)
+    if name in NAMES or not is_listed(path):
+        raise InputError(
+            f"{option} {name} holds no clips: expected {MOVING_MNIST}, or a folder or an archive of animated GIF, WEBP "
+            "or PNG files, or of folders of frames."
+        )
+    return stream_clips(path, frames=frames, images=images, announce=announce)
 
 
 def stream(

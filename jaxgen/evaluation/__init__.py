@@ -8,6 +8,7 @@ memorisation      memorization  training_neighbours  neighbour_grid
 classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
+clips             compare_clips  repeat_last  extrapolate  compare_motion
 colour            colourfulness
 likelihood        negative_log_likelihood(s)  measure_bound  measure_flow  bits_per_dim  bits_of
 latents           count_active_units  mutual_information_gap
@@ -45,6 +46,7 @@ from jaxgen.evaluation.likelihood import bits_of, bits_per_dim
 from jaxgen.evaluation.matcher import Matcher, load_matcher, save_matcher
 from jaxgen.evaluation.memorization import memorization
 from jaxgen.evaluation.metric import Evaluated, Measures, Metric, Reference
+from jaxgen.evaluation.moving_digits import DigitMotion, compare_motion
 from jaxgen.evaluation.neighbours import Manifold, compare_manifolds
 from jaxgen.evaluation.network import FeatureNetwork, Features, feature_network
 from jaxgen.evaluation.parts import images_to_test, in_parts
@@ -56,15 +58,18 @@ from jaxgen.evaluation.results import Results, write_results
 from jaxgen.evaluation.similarity import diversity, multi_scale_similarity, structural_similarity
 from jaxgen.evaluation.text_to_image import evaluate_captions, hold_out_captions, with_embeddings
 from jaxgen.evaluation.training_neighbours import TrainingNeighbours, neighbour_grid, training_neighbours
+from jaxgen.evaluation.video import FrameErrors, compare_clips, extrapolate, repeat_last
 
 __all__ = [
     "BOUND",
     "METRICS",
     "Classes",
+    "DigitMotion",
     "Estimate",
     "Evaluated",
     "FeatureNetwork",
     "Features",
+    "FrameErrors",
     "Gaussian",
     "Kind",
     "Manifold",
@@ -82,7 +87,9 @@ __all__ = [
     "cifar10_network",
     "class_score",
     "colourfulness",
+    "compare_clips",
     "compare_manifolds",
+    "compare_motion",
     "compare_pairs",
     "count_active_units",
     "count_classes",
@@ -93,6 +100,7 @@ __all__ = [
     "diversity",
     "evaluate",
     "evaluate_captions",
+    "extrapolate",
     "feature_network",
     "fit_gaussian",
     "frechet_distance",
@@ -119,6 +127,7 @@ __all__ = [
     "packaged_network",
     "provenance",
     "relative_distance",
+    "repeat_last",
     "report_restoration",
     "require_metrics",
     "resize",

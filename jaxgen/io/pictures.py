@@ -2,6 +2,7 @@
 
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -55,15 +56,20 @@ def png(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def animation(frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = False) -> bytes:
-    """Frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF: a loop, or forwards and backwards."""
+def animation(frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = False, kind: str = "GIF") -> bytes:
+    """Frames uint8 [T, N, H, W, C], a grid of N images each, as an animation: a loop, or forwards and backwards.
+
+    `kind` is "GIF", which has 256 colours, or "WEBP" or "PNG", which keep all.
+    """
     there = [picture(images, None) for images in frames]
     first, *others = there if is_loop else [*there, *there[-2:0:-1]]
     file = io.BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    first.save(file, kind, save_all=True, append_images=others, duration=milliseconds, loop=0, **options)
     return file.getvalue()
 
 
-def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80) -> None:
-    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as a GIF that plays forwards and backwards."""
-    write_whole(path, animation(frames, milliseconds=milliseconds))
+def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = False) -> None:
+    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as `animation` does: a .webp, a .png or a GIF."""
+    kind = {".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}.get(Path(path).suffix.lower(), "GIF")
+    write_whole(path, animation(frames, milliseconds=milliseconds, is_loop=is_loop, kind=kind))

@@ -12,6 +12,7 @@ from jaxgen.core.condition import Conditions
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Networks
 from jaxgen.data import Dataset, StreamedDataset, batch_indices
+from jaxgen.data.dataset import pixel_field
 from jaxgen.export import seeded
 from jaxgen.io.pictures import save_grid
 from jaxgen.training.processes import Host
@@ -35,7 +36,7 @@ def grid_drawer(recipe: Recipe, dataset: Dataset | StreamedDataset, seed: int, h
     draw = drawer(recipe.sampler, seed)
     # Among fewer real images than drawn ones, the nearest neighbours would be further away.
     is_comparable = host.is_first and dataset.size >= num
-    real = diversity(some_examples(dataset, num, seed)["image"]) if is_comparable else 0.0
+    real = diversity(some_examples(dataset, num, seed)[pixel_field(dataset.fields)]) if is_comparable else 0.0
 
     def draw_grid(path: Path, networks: Networks) -> dict[str, float]:
         ratio = np.float32(np.nan)

@@ -135,7 +135,7 @@ def _images(count: int) -> str:
 
 
 def load_data(config: RunConfig, data: Source | None, announce: Callable[[str], None]) -> Dataset | StreamedDataset:
-    """The data set that a run reads: `data` if it is given, else what `--data` names.
+    """The data set that a run reads: `data` if it is given, else what `--data` names; clips if there is a `--frames`.
 
     Raises:
       InputError: the data cannot be used.
@@ -151,6 +151,7 @@ def load_data(config: RunConfig, data: Source | None, announce: Callable[[str], 
         announce=announce,
         most_bytes=most_bytes,
         images=images,
+        frames=vars(config).get("frames"),
     )
 
 
@@ -160,9 +161,14 @@ def load_split(config: RunConfig, split: str, announce: Callable[[str], None] = 
     Raises:
       InputError: there is no such split, or it cannot be read.
     """
-    images = image_options(vars(config))
     return load(
-        config.data, split=split, data_dir=config.data_dir, offline=config.offline, announce=announce, images=images
+        config.data,
+        split=split,
+        data_dir=config.data_dir,
+        offline=config.offline,
+        announce=announce,
+        images=image_options(vars(config)),
+        frames=vars(config).get("frames"),
     )
 
 
@@ -187,7 +193,7 @@ def require_different(dataset: Dataset | StreamedDataset) -> None:
     Raises:
       InputError: naming the data.
     """
-    images = dataset.arrays["image"] if isinstance(dataset, Dataset) else ()
+    images = dataset.pixels if isinstance(dataset, Dataset) else ()
     if len(images) > 1 and all((image == images[0]).all() for image in images[1:]):
         raise InputError(
             f"All {len(images):,} images of {dataset.source} are equal: there is nothing to learn from them."

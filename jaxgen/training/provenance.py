@@ -16,7 +16,7 @@ from jax.extend.core import ClosedJaxpr
 from jaxgen.core.step import make_step
 from jaxgen.core.types import TrainState
 from jaxgen.data import Dataset, StreamedDataset
-from jaxgen.data.sources import NAMES
+from jaxgen.data.sources import MOVING_MNIST, NAMES
 from jaxgen.io.files import expanded
 from jaxgen.training.config import RunConfig
 from jaxgen.training.manifest import PACKAGES
@@ -86,7 +86,7 @@ def recorded_conditions(recipe: Recipe, dataset: Dataset | StreamedDataset) -> d
 def places(options: Mapping[str, Any]) -> dict[str, str]:
     """The absolute paths of the options that are paths, by name; the name of a known data set is not a path."""
     paths = {name: value for name, value in options.items() if isinstance(value, Path)}
-    if options["data"] is not None and options["data"] not in NAMES:
+    if options["data"] is not None and options["data"] not in (*NAMES, MOVING_MNIST):
         paths["data"] = expanded(options["data"])
     return {name: str(path.resolve()) for name, path in paths.items()}
 

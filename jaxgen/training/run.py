@@ -17,6 +17,7 @@ import jax
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Networks, TrainState
 from jaxgen.data.class_names import listed
+from jaxgen.data.dataset import pixel_field
 from jaxgen.io.errors import InputError, enough_memory, lacks_memory
 from jaxgen.io.files import cache_folder
 from jaxgen.io.interruption import Interruption
@@ -125,7 +126,9 @@ def begin(run: Run, earlier: Mapping[str, Any] | None, step: int) -> None:
 def announce(run: Run, step: int) -> None:
     """Prints what is trained on which data and devices."""
     dataset, count, kind = run.dataset, run.strategy.devices, jax.devices()[0].device_kind
-    run.display.say(f"{dataset.size:,} images {'x'.join(map(str, dataset.spec))}: {dataset.source}")
+    field = pixel_field(dataset.fields)
+    shape = "x".join(map(str, dataset.fields[field][0]))
+    run.display.say(f"{dataset.size:,} {field}s {shape}: {dataset.source}")
     counts = parameter_counts(run.shapes.networks)
     run.display.say(f"Parameters: {counts}; about {run.needed / GIB:.1f} GiB of memory for training")
     devices = f"{count} x {kind}" if count > 1 else kind

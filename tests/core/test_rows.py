@@ -12,6 +12,7 @@ ARRAYS = {
     "odd": RANDOM.integers(0, 256, (SIZE, 5, 7, 3), np.uint8),
     "a row": RANDOM.integers(0, 256, (SIZE, 16, 8, 1), np.uint8),
     "every other": RANDOM.integers(0, 256, (2 * SIZE, 9, 4, 3), np.uint8)[::2],
+    "clip": RANDOM.integers(0, 256, (SIZE, 4, 5, 7, 3), np.uint8),
     "label": RANDOM.integers(0, 9, SIZE, np.int32),
     "text": RANDOM.integers(0, 99, (SIZE, 12), np.int32),
     "features": RANDOM.random((SIZE, 6), np.float32),
@@ -27,7 +28,7 @@ def test_what_is_taken_from_rows_is_what_was_put(chunk, monkeypatch):
         np.testing.assert_array_equal(take_rows(put[name], index, array.shape[1:]), array[index], err_msg=name)
 
 
-def test_only_images_are_flat_in_whole_lanes():
+def test_only_images_and_clips_are_flat_in_whole_lanes():
     for name, array in ARRAYS.items():
         row = row_shape(array.shape[1:], array.dtype)
         if array.dtype == np.uint8:
