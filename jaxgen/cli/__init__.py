@@ -10,6 +10,7 @@ from jaxgen.cli.directions import Directions, draw_directions
 from jaxgen.cli.embed import Embed, embed
 from jaxgen.cli.evaluate import Evaluate, evaluate_images
 from jaxgen.cli.explore import Explore, explore
+from jaxgen.cli.film import Film, draw_film
 from jaxgen.cli.inspect import Inspect, inspect
 from jaxgen.cli.interpolate import Interpolate, draw_interpolations
 from jaxgen.cli.invert import Invert, invert
@@ -30,6 +31,7 @@ VERBS = {
     "sample": (Sample, sample),
     "evaluate": (Evaluate, evaluate_images),
     "interpolate": (Interpolate, draw_interpolations),
+    "film": (Film, draw_film),
     "truncate": (Truncate, draw_truncations),
     "mix": (Mix, draw_mixtures),
     "directions": (Directions, draw_directions),

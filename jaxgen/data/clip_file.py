@@ -6,6 +6,7 @@ frames in a row as one that is shown for longer.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -15,7 +16,7 @@ from PIL import Image
 from jaxgen.data.image_file import decode, from_pillow, opened, read_header
 from jaxgen.data.image_options import GREY_MODES, MAX_PIXELS, ImageOptions
 from jaxgen.data.orientation import orientation_tag, swaps_sides
-from jaxgen.io.errors import InputError
+from jaxgen.io.errors import InputError, refuse_damage
 
 ANIMATED = ("GIF", "WEBP", "PNG")
 """Formats of animations."""
@@ -30,6 +31,19 @@ class ClipHeader(NamedTuple):
     height: int
     width: int
     channels: int
+
+
+def read_clip(path: Path, options: ImageOptions) -> np.ndarray:
+    """All frames of an animated file, uint8 [T, H, W, C] at the size of the options.
+
+    Raises:
+      InputError: it cannot be read, or has one frame, or too many pixels.
+    """
+    with refuse_damage(path, "a clip"):
+        path.stat()
+    files = [(path, partial(path.open, "rb"))]
+    header = read_clip_header(files, path, None)
+    return decode_clip(files, header.frames, 1 if options.grey else header.channels, options)
 
 
 def is_animation(file: BinaryIO, name: object) -> bool:

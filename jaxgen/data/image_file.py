@@ -36,15 +36,15 @@ class Header(NamedTuple):
     format: str
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, options: ImageOptions = AS_STORED) -> np.ndarray:
     """One image file, uint8 [H, W, C].
 
     Raises:
-      InputError: no readable image of an allowed format, values without a known range, or more pixels than
-        `MAX_PIXELS`.
+      InputError: no readable image of an allowed format, values without a known range, more pixels than `MAX_PIXELS`,
+        or a shape that is far from that of the options.
     """
     with refuse_damage(path, "an image"), path.open("rb") as file:
-        return decode(file, path)
+        return decode(file, path, options)
 
 
 def decode(file: BinaryIO, name: object, options: ImageOptions = AS_STORED) -> np.ndarray:

@@ -26,7 +26,7 @@ def resized(dataset: Dataset | StreamedDataset, options: ImageOptions) -> Datase
     Raises:
       InputError: the shape of the images is far from that of the options.
     """
-    if options.size is None and not options.grey:
+    if options.size in (None, dataset.spec[:2]) and (not options.grey or dataset.spec.channels == 1):
         return dataset
     if isinstance(dataset, StreamedDataset):
         return _resized(dataset, options)

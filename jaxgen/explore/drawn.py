@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.image_file import decode
+from jaxgen.data.image_file import read_image
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
@@ -51,11 +51,7 @@ def read_file(name: str, options: ImageOptions) -> np.ndarray:
     Raises:
       InputError: there is none, or it cannot be read as the options say.
     """
-    path = expanded(name)
-    if not path.is_file():
-        raise InputError(f"{path} is no file.")
-    with path.open("rb") as file:
-        return decode(file, path, options)
+    return read_image(expanded(name), options)
 
 
 class Drawer:

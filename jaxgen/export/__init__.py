@@ -3,6 +3,7 @@
 An `Export` writes one kind of function; `Recipe.exports` says which a run exports.
 
     sampler     export_sampler  load_sampler  ExportedSampler  seeded  BATCH
+    clips       load_clip_sampler  draw_films; export_sampler writes it too
     controls    export_controls  load_controls  ExportedControls
     denoiser    export_denoiser  load_denoiser  ExportedDenoiser
                 draw_by_solver, in `export.solving`, and draw_restorations, in `export.restorations`, need models
@@ -14,6 +15,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
 
 from jaxgen.export.controls import ExportedControls, export_controls, load_controls
 from jaxgen.export.denoiser import ExportedDenoiser, export_denoiser, load_denoiser
+from jaxgen.export.films import draw_films, load_clip_sampler
 from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, load_restorer
 from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
 from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, Export, ExportInfo, exportable
@@ -35,12 +37,14 @@ __all__ = [
     "ExportedStylizer",
     "Restorer",
     "Stylizer",
+    "draw_films",
     "export_controls",
     "export_denoiser",
     "export_restorer",
     "export_sampler",
     "export_stylizer",
     "exportable",
+    "load_clip_sampler",
     "load_controls",
     "load_denoiser",
     "load_restorer",

@@ -163,7 +163,7 @@ def export_sampler(sampler: Sampler) -> Export:
         )
         inputs = {"seed": "uint32 []", "index": "int32 [B]", **described(conditions)}
         function = positional(seeded(sampler, exportable(networks)), conditions)
-        output = f"uint8 [B, {', '.join(map(str, info.spec))}]"
+        output = f"uint8 [{', '.join(map(str, jax.eval_shape(function, *arguments).shape))}]"
         info = info._replace(conditions=conditions)
         save_functions(folder, {NAME: (function, arguments)}, info, inputs=inputs, output=output)
 

@@ -53,8 +53,11 @@ class ConditionSpec(NamedTuple):
 
     @property
     def null(self) -> int | None:
-        """`Condition.null`: what a field is filled with for the null condition of guidance; None for images."""
-        return None if self.dtype == "uint8" else -1 if self.classes else 0
+        """`Condition.null`: what a field is filled with for the null condition of guidance; None for images.
+
+        Labels and known frames, which 0 means something to, have -1.
+        """
+        return None if self.dtype == "uint8" else -1 if self.classes or self.dtype == "int16" else 0
 
 
 class Stored(NamedTuple):

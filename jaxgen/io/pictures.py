@@ -56,12 +56,19 @@ def png(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def animation(frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = False, kind: str = "GIF") -> bytes:
+def animation(
+    frames: np.ndarray,
+    *,
+    columns: int | None = None,
+    milliseconds: int = 80,
+    is_loop: bool = False,
+    kind: str = "GIF",
+) -> bytes:
     """Frames uint8 [T, N, H, W, C], a grid of N images each, as an animation: a loop, or forwards and backwards.
 
     `kind` is "GIF", which has 256 colours, or "WEBP" or "PNG", which keep all.
     """
-    there = [picture(images, None) for images in frames]
+    there = [picture(images, columns) for images in frames]
     first, *others = there if is_loop else [*there, *there[-2:0:-1]]
     file = io.BytesIO()
     options = {"lossless": True} if kind == "WEBP" else {}
@@ -69,7 +76,15 @@ def animation(frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = Fal
     return file.getvalue()
 
 
-def save_animation(path: AnyPath, frames: np.ndarray, *, milliseconds: int = 80, is_loop: bool = False) -> None:
+def save_animation(
+    path: AnyPath,
+    frames: np.ndarray,
+    *,
+    columns: int | None = None,
+    milliseconds: int = 80,
+    is_loop: bool = False,
+) -> None:
     """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as `animation` does: a .webp, a .png or a GIF."""
     kind = {".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}.get(Path(path).suffix.lower(), "GIF")
-    write_whole(path, animation(frames, milliseconds=milliseconds, is_loop=is_loop, kind=kind))
+    made = animation(frames, columns=columns, milliseconds=milliseconds, is_loop=is_loop, kind=kind)
+    write_whole(path, made)

@@ -11,10 +11,20 @@ time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
 latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
+clips         known_frames, hide_frames; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
 likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
 """
 
 from jaxgen.models.diffusion.added_noise import added_noise
+from jaxgen.models.diffusion.clips import (
+    channels_of,
+    clip_sampler,
+    film_strip,
+    hide_frames,
+    known_frames,
+    mark_known,
+    strip_sampler,
+)
 from jaxgen.models.diffusion.consistency import (
     NoiseMapping,
     consistency_function,
@@ -101,9 +111,11 @@ __all__ = [
     "at_time",
     "autoguidance",
     "average_velocity",
+    "channels_of",
     "churn",
     "classifier_free",
     "clean",
+    "clip_sampler",
     "consistency_function",
     "consistency_tuning_loss",
     "cosine",
@@ -113,21 +125,25 @@ __all__ = [
     "denoising_loss",
     "dpm_solver_2m",
     "euler",
+    "film_strip",
     "flow_likelihood",
     "flow_log_density",
     "flow_matching_weight",
     "follow_moments",
     "heun",
+    "hide_frames",
     "isotropic",
     "karras",
     "karras_by_time",
     "karras_grid",
     "karras_weight",
+    "known_frames",
     "linear",
     "log_normal_times",
     "log_snr_grid",
     "log_uniform_times",
     "logit_normal_times",
+    "mark_known",
     "mean_flow_loss",
     "mean_flow_sampler",
     "min_snr_weight",
@@ -145,6 +161,7 @@ __all__ = [
     "sigmoid_weight",
     "signal_to_noise",
     "solve",
+    "strip_sampler",
     "trajectory",
     "tweedie",
     "unguided",

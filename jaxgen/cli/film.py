@@ -1,0 +1,92 @@
+"""`python -m jaxgen film`: films by a run of clips, from nothing, from a past, or between two frames."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from jaxgen.cli.arguments import require_run, require_suffix, writing
+from jaxgen.core.image import ImageSpec
+from jaxgen.data.clip_file import read_clip
+from jaxgen.data.image_file import read_image
+from jaxgen.data.image_options import ImageOptions
+from jaxgen.export.films import draw_films, load_clip_sampler
+from jaxgen.io.archive import save_archive
+from jaxgen.io.errors import InputError
+from jaxgen.io.pictures import save_animation
+from jaxgen.io.program import UserPath
+from jaxgen.io.terminal import say
+from jaxgen.training.config import Bounds, Seed, require_bounds
+
+
+@dataclass(frozen=True)
+class Film:
+    """Draw films with a run that was trained on clips: whole ones, the future of a past, or what lies between two
+    frames.  Each of several films is another plausible one.
+    """
+
+    run: Annotated[UserPath, tyro.conf.Positional]
+    """Run directory."""
+    past: UserPath | None = None
+    """An animated GIF, WEBP or PNG whose last frames the films begin with: half as many as a clip of the run has."""
+    first: UserPath | None = None
+    """A picture that the films begin with."""
+    last: UserPath | None = None
+    """A picture that the films end with, as long as a clip of the run."""
+    num: Annotated[int, Bounds(least=1, most=100)] = 4
+    """Films, side by side."""
+    frames: Annotated[int, Bounds(least=0, most=10_000)] = 0
+    """Frames of a film; more than a clip of the run has are drawn block by block.  0 for those of a clip."""
+    seed: Seed = 0
+    """Other seeds draw other films."""
+    milliseconds: Annotated[int, Bounds(least=20, most=10_000)] = 80
+    """For which a frame is shown."""
+    out: UserPath = Path("film.gif")
+    """An animated .gif, .webp or .png, or an .npz with `arr_0` uint8 [N, T, H, W, C]."""
+
+
+def draw_film(options: Film) -> None:
+    """Draws films and writes them.
+
+    Raises:
+      InputError: an option is out of range, a picture or the run cannot be used, or the file cannot be written.
+    """
+    require_bounds(options)
+    require_suffix(options.out, ".gif", ".webp", ".png", ".npz")
+    require_run(options.run)
+    sampler = load_clip_sampler(options.run / "clips")
+    clip, *size = sampler.conditions["known"].shape
+    length = options.frames or clip
+    if options.last and length != clip:
+        raise InputError(f"--frames {options.frames} with --last: the last frame is that of a clip, number {clip}.")
+    films = draw_films(sampler, options.seed, options.num, length, _known(options, clip, ImageSpec(*size)))
+    with writing(options.out):
+        if options.out.suffix == ".npz":
+            save_archive(options.out, films)
+        else:
+            frames = np.moveaxis(films, 0, 1)
+            save_animation(options.out, frames, milliseconds=options.milliseconds, is_loop=True)
+    say(f"{options.num:,} films of {length:,} frames in {options.out}")
+
+
+def _known(options: Film, clip: int, spec: ImageSpec) -> dict[int, np.ndarray]:
+    """The known frames by place.
+
+    Raises:
+      InputError: a past and a first frame, or one that cannot be read.
+    """
+    how = ImageOptions(size=(spec.height, spec.width), grey=spec.channels == 1)
+    if options.past and options.first:
+        raise InputError(f"--first {options.first} with --past {options.past}: a film has one beginning.")
+    known = dict(enumerate(_coloured(read_clip(options.past, how), spec)[-(clip // 2) :])) if options.past else {}
+    for path, place in ((options.first, 0), (options.last, clip - 1)):
+        if path is not None:
+            known[place] = _coloured(read_image(path, how)[None], spec)[0]
+    return known
+
+
+def _coloured(frames: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """Frames [T, H, W, C] with the channels of the run."""
+    return np.repeat(frames, spec.channels // frames.shape[-1], axis=-1)

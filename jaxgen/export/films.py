@@ -1,0 +1,61 @@
+"""Films of any length by an exported sampler of clips, which is conditioned on the frames that are known."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxgen.export.sampler import ExportedSampler, load_sampler
+from jaxgen.io.errors import InputError
+from jaxgen.io.files import AnyPath
+
+KNOWN, UNKNOWN = "known", -1
+"""The field of the known frames int16 [N, T, H, W, C], and the value of those that are not known."""
+
+
+def load_clip_sampler(folder: AnyPath) -> ExportedSampler:
+    """The sampler of clips in a folder, which takes known frames.
+
+    Raises:
+      InputError: there is none, it is damaged, or it draws images.
+    """
+    sampler = load_sampler(folder)
+    if KNOWN not in sampler.conditions:
+        raise InputError(f"{folder} draws images; expected a sampler of clips.")
+    return sampler
+
+
+def draw_films(
+    sampler: ExportedSampler,
+    seed: int,
+    num: int,
+    length: int,
+    known: Mapping[int, np.ndarray] = {},
+    *,
+    fields: Mapping[str, np.ndarray] = {},
+) -> np.ndarray:
+    """Films uint8 [num, length, H, W, C] of any length around known frames uint8 [H, W, C], by their places.
+
+    Each block of T frames continues the one before: it knows half of its frames, the last ones of the film so far.
+    `fields` [num, ...] are those of further conditions.
+
+    Raises:
+      InputError: a known frame is beyond the first block, or of another size; a field is missing.
+    """
+    frames, *size = sampler.conditions[KNOWN].shape
+    given = np.full((frames, *size), UNKNOWN, np.int16)
+    for place, frame in known.items():
+        if not 0 <= place < frames or frame.shape != tuple(size):
+            raise InputError(
+                f"A known frame {list(frame.shape)} was given for place {place}; expected {size} and a place below "
+                f"{frames}."
+            )
+        given[place] = frame
+    given = np.broadcast_to(given, (num, *given.shape))
+    films, block, kept = np.zeros((num, 0, *size), np.uint8), 0, 0
+    while films.shape[1] < length:
+        drawn = sampler.draw(seed, num, start=block * num, fields={**fields, KNOWN: given})
+        films = np.concatenate([films, drawn[:, kept:]], axis=1)
+        block, kept = block + 1, frames // 2
+        given = np.full((num, frames, *size), UNKNOWN, np.int16)
+        given[:, :kept] = films[:, -kept:]
+    return films[:, :length]

@@ -1,0 +1,77 @@
+"""`film`, as typed: films around known frames."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen import ImageSpec, Sampler
+from jaxgen.cli import main as jaxgen
+from jaxgen.data.clip_file import read_clip
+from jaxgen.data.image_options import ImageOptions
+from jaxgen.export import ExportInfo, export_sampler, save_animation, save_image
+from jaxgen.models.diffusion import known_frames
+from tests.programs import run_here
+
+SPEC, FRAMES = ImageSpec(6, 8, 1), 4
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run whose unknown frames are white, and whose known ones stay."""
+
+    def draw(networks, keys, fields):
+        known = fields["known"]
+        return jnp.where(known < 0, 255, known) / 127.5 - 1
+
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "config.json").write_text("{}")
+    export_sampler(Sampler(draw, known_frames(SPEC, FRAMES)))(folder / "clips", {}, ExportInfo(SPEC))
+    return folder
+
+
+def film(monkeypatch, run, *options):
+    return run_here(monkeypatch, jaxgen, "film", run, *options)
+
+
+def shades(path):
+    with np.load(path) as archive:
+        return archive["arr_0"][:, :, 0, 0, 0].tolist()
+
+
+def test_films_begin_with_a_past_and_go_on_block_by_block(run, tmp_path, monkeypatch):
+    frames = np.broadcast_to(np.array([10, 20, 30], np.uint8)[:, None, None, None, None], (3, 1, *SPEC))
+    save_animation(tmp_path / "past.webp", frames, is_loop=True)
+    options = ("--past", tmp_path / "past.webp", "--num", 2, "--frames", 7, "--out", tmp_path / "films.npz")
+    assert film(monkeypatch, run, *options) == 0
+    assert shades(tmp_path / "films.npz") == [[20, 30, *[255] * 5]] * 2  # the last half of a clip of the past
+
+
+def test_films_lie_between_two_pictures_and_are_animations(run, tmp_path, monkeypatch):
+    for name, shade in (("a", 1), ("b", 2)):
+        save_image(tmp_path / f"{name}.png", np.full((12, 16, 3), 60 * shade, np.uint8))
+    pictures = ("--first", tmp_path / "a.png", "--last", tmp_path / "b.png", "--num", 1)
+    assert film(monkeypatch, run, *pictures, "--out", tmp_path / "film.npz") == 0
+    assert shades(tmp_path / "film.npz") == [[60, 255, 255, 120]]
+    assert film(monkeypatch, run, *pictures, "--out", tmp_path / "film.webp") == 0
+    clip = read_clip(tmp_path / "film.webp", ImageOptions(grey=True))
+    assert clip[:, 30, 30, 0].tolist() == [60, 255, 120]  # equal frames in a row are one that is shown longer
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--past", "nowhere.gif"), "nowhere.gif cannot be read"),
+        (("--first", "nowhere.png"), "nowhere.png cannot be read"),
+        (("--last", "b.png", "--frames", 9), "--frames 9 with --last"),
+        (("--past", "a.gif", "--first", "a.png"), "a film has one beginning"),
+        (("--out", "film.jpg"), "film.jpg"),
+        (("--num", 0), "--num 0"),
+    ],
+)
+def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert film(monkeypatch, run, *options) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,127 @@
+"""Clips whose frames are channels, and of which any may be known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgen import Aux, ImageSpec, init_state, make_step, minimize, to_float
+from jaxgen.core.condition import conditioning
+from jaxgen.export import ExportInfo, draw_films, export_sampler, load_clip_sampler
+from jaxgen.io.errors import InputError
+from jaxgen.models import Diffusion
+from jaxgen.models.diffusion import (
+    channels_of,
+    clean,
+    clip_sampler,
+    film_strip,
+    hide_frames,
+    known_frames,
+    mark_known,
+    strip_sampler,
+    uniform_grid,
+)
+from jaxgen.models.diffusion.clips import KNOWN, UNKNOWN, as_channels, as_frames
+from jaxgen.models.diffusion.model import LATENT
+
+SPEC, FRAMES = ImageSpec(4, 5, 3), 6
+CLIPS = jax.random.randint(jax.random.key(0), (7, FRAMES, *SPEC), 0, 256).astype(jnp.uint8)
+
+
+class Guess:
+    """A network that predicts each frame as the mean of the known ones, or as its own number if none is known."""
+
+    def init_with_output(self, key, image, known, *, train, noise_level):
+        return self.apply({}, image, known)
+
+    def apply(self, variables, image, known, **_):
+        parts = as_frames(known, FRAMES)
+        frames, is_known = parts[..., :-1], parts[..., -1:]
+        count = is_known.sum(1, keepdims=True)
+        own = jnp.linspace(-1, 1, FRAMES)[:, None, None, None]
+        guess = jnp.where(count > 0, frames.sum(1, keepdims=True) / jnp.maximum(count, 1), own)
+        return as_channels(jnp.broadcast_to(guess, frames.shape)), {}
+
+
+def model():
+    return Diffusion(
+        Guess(),
+        channels_of(SPEC, FRAMES),
+        prediction=clean,
+        conditions=known_frames(SPEC, FRAMES),
+        grid=uniform_grid(3),
+    )
+
+
+def test_frames_as_channels_and_back_are_the_clip():
+    image = as_channels(CLIPS)
+    assert image.shape[1:] == channels_of(SPEC, FRAMES)
+    np.testing.assert_array_equal(as_frames(image, FRAMES), CLIPS)
+    np.testing.assert_array_equal(image[..., 2 * 3 : 3 * 3], CLIPS[:, 2])
+    np.testing.assert_array_equal(film_strip(CLIPS)[:, :, 2 * 5 : 3 * 5], CLIPS[:, 2])
+
+
+def test_the_encoding_has_the_known_frames_and_says_which_they_are():
+    is_known = jnp.arange(FRAMES) == 2
+    known = mark_known(CLIPS, jnp.broadcast_to(is_known, (7, FRAMES)))
+    (encoded,) = conditioning(known_frames(SPEC, FRAMES), {KNOWN: known})
+    parts = as_frames(encoded, FRAMES)
+    np.testing.assert_array_equal(parts[:, 2, ..., :-1], to_float(CLIPS[:, 2]))
+    np.testing.assert_array_equal(parts[..., -1], np.broadcast_to(is_known[:, None, None], parts.shape[:-1]))
+    (null,) = conditioning(known_frames(SPEC, FRAMES), {KNOWN: jnp.full_like(known, UNKNOWN)})
+    assert not null.any()  # that of classifier-free guidance
+
+
+def test_training_hides_the_frames_of_each_pattern_equally_often():
+    patterns = [range(3), [0, FRAMES - 1], []]
+
+    batch = {"clip": jnp.tile(CLIPS, (300, 1, 1, 1, 1))}
+    seen = {}
+
+    def spy(networks, context):
+        seen["batch"] = context.batch
+        return networks["net"]["params"].sum(), Aux()
+
+    update = minimize(hide_frames(spy, patterns), optax.sgd(0.1), wrt="net")
+    state = init_state(update, {"net": {"params": jnp.ones(())}}, jax.random.key(0))
+    with jax.disable_jit():
+        make_step(update)(state, batch)
+    known, image = np.asarray(seen["batch"][KNOWN]), seen["batch"][LATENT]
+    np.testing.assert_array_equal(image, as_channels(to_float(batch["clip"])))
+    is_known = (known != UNKNOWN).all((2, 3, 4))
+    assert ((known == UNKNOWN) | (known == np.asarray(batch["clip"]))).all()
+    masks = [np.isin(np.arange(FRAMES), [*pattern]) for pattern in patterns]
+    counts = np.array([(is_known == mask).all(1).sum() for mask in masks])
+    assert counts.sum() == 2_100
+    assert abs(counts - 700).max() < 5 * (2_100 * 2 / 9) ** 0.5  # five standard deviations
+
+
+def test_one_network_predicts_fills_in_and_generates():
+    sampler, keys = clip_sampler(model()), jax.random.split(jax.random.key(1), 7)
+    networks = {"denoiser": {}}
+    for places in ([0, 1, 2], [0, FRAMES - 1]):
+        known = mark_known(CLIPS, jnp.broadcast_to(jnp.isin(jnp.arange(FRAMES), jnp.array(places)), (7, FRAMES)))
+        drawn = sampler(networks, keys, known=known)
+        np.testing.assert_array_equal(drawn[:, jnp.array(places)], to_float(CLIPS[:, jnp.array(places)]))
+        mean = to_float(CLIPS[:, jnp.array(places)]).mean(1)
+        np.testing.assert_allclose(drawn[:, 3], mean, atol=1e-5)  # the denoised clip is the drawn one: it is constant
+    strip = strip_sampler(model())(networks, keys)
+    np.testing.assert_allclose(strip[:, :, 5:10], -1 + 2 / (FRAMES - 1), atol=1e-5)
+
+
+def test_an_exported_film_continues_its_past_block_by_block(tmp_path):
+    export_sampler(clip_sampler(model()))(tmp_path / "clips", {"denoiser": {}}, ExportInfo(SPEC))
+    sampler = load_clip_sampler(tmp_path / "clips")
+    past = {place: np.asarray(CLIPS[0, place]) for place in range(3)}
+    films = draw_films(sampler, 0, 2, 16, past)
+    assert films.shape == (2, 16, *SPEC)
+    np.testing.assert_array_equal(films[:, :3], np.broadcast_to(CLIPS[0, :3], (2, 3, *SPEC)))
+    mean = np.asarray(CLIPS[0, :3], np.float64).mean(0)
+    # Each block repeats the mean of what it knows; a rounding of half a level in each of four blocks.
+    np.testing.assert_allclose(films[:, 3:], np.broadcast_to(mean, (2, 13, *SPEC)), atol=2.5)
+    np.testing.assert_array_equal(films[:, :FRAMES], draw_films(sampler, 0, 2, FRAMES, past))
+    with pytest.raises(InputError, match="place 6"):
+        draw_films(sampler, 0, 1, 6, {6: past[0]})
+    signature = (tmp_path / "clips" / "signature.json").read_text()
+    assert '"output": "uint8 [B, 6, 4, 5, 3]"' in signature
