@@ -20,6 +20,7 @@ from jaxgen.core.types import Array
 from jaxgen.nets.diffusion.embedding import sinusoids
 from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.dropout import Dropout
+from jaxgen.nets.layers.padding import NO_WRAP, Wrap
 from jaxgen.nets.layers.resized_conv import UpsampleConv
 from jaxgen.nets.layers.resizing import require_multiple
 
@@ -33,11 +34,12 @@ class Block(nn.Module):
     features: int
     dropout: float
     train: bool
+    wrap: Wrap
     dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, image: Array, embedding: Array) -> Array:
-        conv = partial(Conv, self.features, (3, 3), dtype=self.dtype)
+        conv = partial(Conv, self.features, (3, 3), wrap=self.wrap, dtype=self.dtype)
         hidden = conv()(jax.nn.silu(group_norm(image, self.dtype)))
         modulation = nn.Dense(2 * self.features, dtype=self.dtype, kernel_init=ZEROS)(embedding)
         a, b = jnp.split(modulation[:, None, None], 2, axis=-1)
@@ -70,7 +72,9 @@ class DiffusionUNet(nn.Module):
 
     The maps of level i have `width * multipliers[i]` channels and half the sides of the level before; on each level
     there are `blocks` blocks on the way down and one more on the way up, each with a skip connection.  Maps with sides
-    of at most `attended` pixels have self-attention.  `dropout` acts inside the blocks.
+    of at most `attended` pixels have self-attention.  `dropout` acts inside the blocks.  On the axes of `wrap`, (rows,
+    columns), images wrap around: the network commutes with circular shifts by 2^(levels - 1).  Variables fit any `wrap`
+    and any size of images.
 
     Raises:
       InputError: a side is no multiple of 2^(levels - 1).
@@ -81,6 +85,7 @@ class DiffusionUNet(nn.Module):
     blocks: int = 1
     attended: int = 8
     dropout: float = 0.0
+    wrap: Wrap = NO_WRAP
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -94,15 +99,16 @@ class DiffusionUNet(nn.Module):
         embedding = jax.nn.silu(embedding)
 
         def block(hidden: Array, features: int) -> Array:
-            hidden = Block(features, self.dropout, train, self.dtype)(hidden, embedding)
+            hidden = Block(features, self.dropout, train, self.wrap, self.dtype)(hidden, embedding)
             return Attention(self.dtype)(hidden) if max(hidden.shape[1:3]) <= self.attended else hidden
 
         widths = [self.width * multiplier for multiplier in self.multipliers]
-        hidden = Conv(self.width, (3, 3), dtype=self.dtype)(image)
+        conv = partial(Conv, kernel_size=(3, 3), wrap=self.wrap, dtype=self.dtype)
+        hidden = conv(self.width)(image)
         seen = [hidden]
         for level, features in enumerate(widths):
             if level:
-                hidden = Conv(hidden.shape[-1], (3, 3), (2, 2), dtype=self.dtype)(hidden)
+                hidden = conv(hidden.shape[-1], strides=(2, 2))(hidden)
                 seen.append(hidden)
             for _ in range(self.blocks):
                 hidden = block(hidden, features)
@@ -112,8 +118,8 @@ class DiffusionUNet(nn.Module):
             for _ in range(self.blocks + 1):
                 hidden = block(jnp.concatenate([hidden, seen.pop()], axis=-1), features)
             if level:
-                hidden = UpsampleConv(features, (3, 3), dtype=self.dtype)(hidden)
-        last = Conv(channels, (3, 3), dtype=self.dtype, kernel_init=ZEROS)
+                hidden = UpsampleConv(features, (3, 3), wrap=self.wrap, dtype=self.dtype)(hidden)
+        last = conv(channels, kernel_init=ZEROS)
         return last(jax.nn.silu(group_norm(hidden, self.dtype))).astype(jnp.float32)
 
 
