@@ -8,6 +8,7 @@ weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weigh
 solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; solve runs any on a Process
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
+panoramas     panorama, from the denoiser of Windows; in_batches
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
 latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
 likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
@@ -36,6 +37,7 @@ from jaxgen.models.diffusion.latent import (
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.diffusion.panorama import Windows, in_batches, panorama
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity, with_boundary
 from jaxgen.models.diffusion.probability_flow import (
     FlowLikelihood,
@@ -95,6 +97,7 @@ __all__ = [
     "Times",
     "VariationalBound",
     "Weight",
+    "Windows",
     "added_noise",
     "ancestral",
     "at_time",
@@ -117,6 +120,7 @@ __all__ = [
     "flow_matching_weight",
     "follow_moments",
     "heun",
+    "in_batches",
     "isotropic",
     "karras",
     "karras_by_time",
@@ -136,6 +140,7 @@ __all__ = [
     "null_space",
     "observe",
     "on_latents",
+    "panorama",
     "posterior",
     "posterior_sampling",
     "random_signs",
