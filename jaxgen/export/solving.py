@@ -62,7 +62,7 @@ def draw_by_solver(
 
     The noise of image i is that of the run's sampler for the same seed, so that solvers can be compared.
     """
-    guided = _guided(denoiser, how.guidance)
+    guided = with_guidance(denoiser, how.guidance)
 
     def draw(seed: Array, rows: tuple[Array, Mapping[str, Array]]) -> Array:
         index, given = rows
@@ -85,7 +85,7 @@ def solve_from_noise(denoise: Callable[[Array, Array], Array], spec: ImageSpec, 
     return to_uint8(solve(SOLVERS[how.solver], process, times[0] * noise, times, pairs[:, 1]))
 
 
-def _guided(denoiser: ExportedDenoiser, scale: float) -> Denoiser:
+def with_guidance(denoiser: ExportedDenoiser, scale: float) -> Denoiser:
     """The denoiser of images, sigma [B] and the fields of its conditions in order, with classifier-free guidance."""
 
     def denoise(x: Array, sigma: Array, *arrays: Array) -> Array:

@@ -58,7 +58,7 @@ class Windows(NamedTuple):
         """The weights float32 [K, size], which add up to 1 at each of `side` pixels."""
         pixels, rising = self.pixels(side), np.arange(1.0, self.size + 1)
         tent = np.broadcast_to(np.minimum(rising, rising[::-1]), pixels.shape)
-        return np.float32(tent / np.bincount(pixels.ravel(), tent.ravel())[pixels])
+        return (tent / np.bincount(pixels.ravel(), tent.ravel())[pixels]).astype(np.float32)
 
 
 def panorama(rows: Windows, columns: Windows) -> Guidance:
@@ -80,9 +80,9 @@ def panorama(rows: Windows, columns: Windows) -> Guidance:
             count = len(vertical) * len(horizontal)
             denoised = denoiser(places, *(jnp.repeat(array, count, axis=0) for array in (t, *condition)))
             denoised = denoised.reshape(batch, len(vertical), len(horizontal), *places.shape[1:])
-            strips = _added(horizontal * denoised.transpose(0, 1, 3, 2, 4, 5), columns, width)
+            strips = _added(denoised.transpose(0, 1, 3, 2, 4, 5) * horizontal, columns, width)
             strips = strips.reshape(batch, len(vertical), rows.size, width * channels)
-            return _added(vertical * strips, rows, height).reshape(x.shape)
+            return _added(strips * vertical, rows, height).reshape(x.shape)
 
         return denoise
 
