@@ -9,6 +9,7 @@ from jaxgen.data.captions import (
     hold_out,
     with_text,
 )
+from jaxgen.data.crops import crops_of_picture
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset, shrink, subset, with_field
 from jaxgen.data.random_access import RandomAccess, as_dataset
 from jaxgen.data.sampling import batch_indices
@@ -29,6 +30,7 @@ __all__ = [
     "as_dataset",
     "batch_indices",
     "caption_labels",
+    "crops_of_picture",
     "hold_out",
     "load",
     "load_sentences",
