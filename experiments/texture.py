@@ -5,7 +5,7 @@ Its network is convolutional and sees a neighbourhood rather than the whole crop
 https://arxiv.org/abs/2211.12445.  Afterwards the same weights draw a larger image on a torus, by convolutions with
 circular padding: tile.png repeats without a seam, and tiles.png is two by two of it.
 
-    python -m jaxgen panorama runs/texture --width 1024 --height 256 --tile --out wide.png
+    python -m jaxgen panorama runs/texture --width 960 --height 192 --tile --out wide.png
 
 draws tiles of other sizes from the windows that the network was trained on.
 """
@@ -48,11 +48,11 @@ class Config(RunConfig):
 
     data: str = "picture.jpg"
     """A picture."""
-    side: Count = 256
+    side: Count = 192
     """Pixels of the picture's shorter side, which it is resized to: the more, the less of it a crop shows."""
-    size: UserSize = (64, 64)
+    size: UserSize = (48, 48)
     """Height and width of the crops, multiples of 8."""
-    tile: Annotated[int, Bounds(least=8, most=4_096)] = 256
+    tile: Annotated[int, Bounds(least=8, most=4_096)] = 192
     """Sides of the tile that is drawn, a multiple of 8."""
     max_minutes: Positive = 12.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
@@ -61,8 +61,8 @@ class Config(RunConfig):
     sample_every: Count = 2_000
     """Steps between sample grids."""
     width: Count = 32
-    """Channels of the U-Net's largest map."""
-    learning_rate: Positive = 1e-3
+    """Channels of the U-Net's largest map, of half the image's sides."""
+    learning_rate: Positive = 2e-3
     """Adam's; it decays as lr / (1 + step / 4,000)."""
 
 
@@ -70,7 +70,7 @@ def make_model(config: Config, spec: ImageSpec, *, is_torus: bool = False) -> Di
     """The model of crops, or that of images which wrap around, with the same weights."""
     wrap = is_torus, is_torus
     return Diffusion(
-        DiffusionUNet(config.width, (1, 2, 2, 2), attended=0, wrap=wrap, dtype=config.dtype),
+        DiffusionUNet(config.width, (1, 2, 2), attended=0, folded=True, wrap=wrap, dtype=config.dtype),
         spec,
         schedule=variance_exploding(),
         prediction=karras(),

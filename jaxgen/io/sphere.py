@@ -3,15 +3,11 @@
 In the equirectangular projection columns are longitudes, and rows are colatitudes from 0 at the upper pole to pi.
 """
 
-import io
-
 import numpy as np
-from PIL import Image, PngImagePlugin
 
 from jaxgen.io.files import AnyPath, write_whole
+from jaxgen.io.pictures import png
 
-XMP = "XML:com.adobe.xmp"
-"""The keyword of a PNG's text that holds its XMP."""
 GPANO = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:GPano="http://ns.google.com/photos/1.0/panorama/"
 GPano:ProjectionType="equirectangular" GPano:UsePanoramaViewer="True"
@@ -37,11 +33,8 @@ def whole_sphere(band: np.ndarray) -> np.ndarray:
 
 def save_sphere(path: AnyPath, image: np.ndarray) -> None:
     """Writes a picture of a whole sphere uint8 [W / 2, W, C] as PNG, with the metadata by which viewers know it."""
-    height, width, channels = image.shape
-    text, file = PngImagePlugin.PngInfo(), io.BytesIO()
-    text.add_itxt(XMP, GPANO.format(width=width, height=height))
-    Image.fromarray(image[..., 0] if channels == 1 else image).save(file, "PNG", pnginfo=text)
-    write_whole(path, file.getvalue())
+    height, width, _ = image.shape
+    write_whole(path, png(image, GPANO.format(width=width, height=height)))
 
 
 def _cap(edge: np.ndarray, rows: int) -> np.ndarray:

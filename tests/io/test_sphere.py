@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from jaxgen.data.image_file import read_image
-from jaxgen.io.sphere import XMP, save_sphere, whole_sphere
+from jaxgen.io.pictures import XMP
+from jaxgen.io.sphere import save_sphere, whole_sphere
 
 GPANO = "{http://ns.google.com/photos/1.0/panorama/}"
 
@@ -46,7 +47,7 @@ def test_viewers_read_the_projection_and_pixels_stay(tmp_path):
         np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
         with Image.open(tmp_path / "a.png") as opened:
             opened.load()
-            (description,) = ElementTree.fromstring(opened.text[XMP])[0]  # pyright: ignore[reportAttributeAccessIssue]
+            (description,) = ElementTree.fromstring(opened.text[XMP])[0]
         tags = {name.removeprefix(GPANO): value for name, value in description.items() if name.startswith(GPANO)}
         assert tags.pop("ProjectionType") == "equirectangular"
         assert tags.pop("UsePanoramaViewer") == "True"

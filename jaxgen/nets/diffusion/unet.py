@@ -22,7 +22,7 @@ from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.dropout import Dropout
 from jaxgen.nets.layers.padding import NO_WRAP, Wrap
 from jaxgen.nets.layers.resized_conv import UpsampleConv
-from jaxgen.nets.layers.resizing import require_multiple
+from jaxgen.nets.layers.resizing import enlarge, fold, require_multiple
 
 HEAD_SIZE = 64
 ZEROS = nn.initializers.zeros
@@ -72,12 +72,13 @@ class DiffusionUNet(nn.Module):
 
     The maps of level i have `width * multipliers[i]` channels and half the sides of the level before; on each level
     there are `blocks` blocks on the way down and one more on the way up, each with a skip connection.  Maps with sides
-    of at most `attended` pixels have self-attention.  `dropout` acts inside the blocks.  On the axes of `wrap`, (rows,
-    columns), images wrap around: the network commutes with circular shifts by 2^(levels - 1).  Variables fit any `wrap`
-    and any size of images.
+    of at most `attended` pixels have self-attention.  `dropout` acts inside the blocks.  `folded` applies the network
+    to blocks of 2x2 pixels as channels, which saves time; sides are then multiples of 2^levels.  On the axes of `wrap`,
+    (rows, columns), images wrap around, and the network commutes with circular shifts by what sides are multiples of.
+    Without attention its variables fit images of any size, whether they wrap around or not.
 
     Raises:
-      InputError: a side is no multiple of 2^(levels - 1).
+      InputError: a side is no multiple of 2^(levels - 1), or 2^levels if `folded`.
     """
 
     width: int = 64
@@ -85,13 +86,14 @@ class DiffusionUNet(nn.Module):
     blocks: int = 1
     attended: int = 8
     dropout: float = 0.0
+    folded: bool = False
     wrap: Wrap = NO_WRAP
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: Array, condition: Array | None = None, *, train: bool, noise_level: Array) -> Array:
-        channels, levels = image.shape[-1], len(self.multipliers)
-        require_multiple(image.shape[1:3], 2 ** (levels - 1))
+        require_multiple(image.shape[1:3], 2 ** (len(self.multipliers) - 1 + self.folded))
+        image = fold(image) if self.folded else image
         dense = partial(nn.Dense, 4 * self.width, dtype=self.dtype)
         embedding = dense()(jax.nn.silu(dense()(sinusoids(noise_level, 2 * self.width))))
         if condition is not None:
@@ -119,8 +121,9 @@ class DiffusionUNet(nn.Module):
                 hidden = block(jnp.concatenate([hidden, seen.pop()], axis=-1), features)
             if level:
                 hidden = UpsampleConv(features, (3, 3), wrap=self.wrap, dtype=self.dtype)(hidden)
-        last = conv(channels, kernel_init=ZEROS)
-        return last(jax.nn.silu(group_norm(hidden, self.dtype))).astype(jnp.float32)
+        last = conv(image.shape[-1], kernel_init=ZEROS)
+        output = last(jax.nn.silu(group_norm(hidden, self.dtype))).astype(jnp.float32)
+        return enlarge(output) if self.folded else output
 
 
 def group_norm(image: Array, dtype: jnp.dtype) -> Array:
