@@ -19,7 +19,7 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, Networks, chain, ema, minimize, to_uint8
+from jaxgen import ImageSpec, InputError, Networks, chain, ema, minimize, to_uint8
 from jaxgen.data import crops_of_picture
 from jaxgen.export import export_denoiser, save_image
 from jaxgen.models import Diffusion, denoising_loss, ema_networks, ema_warmup, use_ema
@@ -38,8 +38,8 @@ from jaxgen.training import (
     run,
 )
 
-CROPS, STEPS = 4_096, 24
-"""Crops of the picture, and steps of the solver."""
+CROPS, STEPS, MULTIPLE = 4_096, 24, 8
+"""Crops of the picture, steps of the solver, and what the sides of the network's images are multiples of."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ def draw_tile(config: Config, networks: Networks, channels: int) -> np.ndarray:
 def main() -> None:
     """Trains and draws as the command line says."""
     config = tyro.cli(Config)
+    if config.tile % MULTIPLE:
+        raise InputError(f"--tile {config.tile}: expected a multiple of {MULTIPLE}.")
     data = crops_of_picture(config.data, config.size, CROPS, side=config.side, seed=config.seed)
 
     def draw(directory: RunDirectory) -> None:
