@@ -69,12 +69,10 @@ def write_panorama(options: Panorama) -> None:
     _require_one(options, denoiser)
     with enough_memory(f"--width {size[1]}"):
         picture = draw_panorama(denoiser, how, size, windows, fields, seed=options.seed)
+    picture, save = (whole_sphere(picture), save_sphere) if options.equirectangular else (picture, save_image)
     with writing(options.out):
-        if options.equirectangular:
-            save_sphere(options.out, whole_sphere(picture))
-        else:
-            save_image(options.out, picture)
-    say(f"{size[0]}x{size[1]} (height x width) in {options.out}")
+        save(options.out, picture)
+    say(f"{picture.shape[0]}x{picture.shape[1]} (height x width) in {options.out}")
 
 
 def _fitted(options: Panorama, spec: ImageSpec) -> tuple[tuple[int, int], tuple[Windows, Windows]]:
