@@ -6,9 +6,10 @@ import pytest
 
 from jaxgen import ImageSpec
 from jaxgen.cli import main
+from jaxgen.data import train_tokenizer
 from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, export_denoiser
-from jaxgen.models import labels
+from jaxgen.models import labels, text
 from jaxgen.models.diffusion import added_noise, linear
 from tests.models.exact_diffusion import exact_model, gaussian_denoiser
 from tests.programs import run_here
@@ -18,7 +19,7 @@ SPEC = ImageSpec(4, 8, 1)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of stationary images, narrow enough that none is clipped, and one whose images are grey by their label."""
+    """A run of stationary images, narrow enough that none is clipped, and two whose grey is a label or a caption."""
     folder = tmp_path_factory.mktemp("run")
     row, column = (index.ravel() for index in np.indices(SPEC[:2]))
     distance = np.hypot(row[:, None] - row, column[:, None] - column)
@@ -31,6 +32,13 @@ def run(tmp_path_factory):
 
     info = ExportInfo(SPEC, labels(3))
     export_denoiser(lambda networks: grey)(folder / "labelled" / "denoiser", {}, info)
+
+    def counted(x, sigma, words):
+        return 0 * x - 1 + 0.5 * (words > 0).sum(-1)[:, None, None, None]
+
+    tokenizer = train_tokenizer(["a red heart"], length=4, size=8)
+    info = ExportInfo(SPEC, text(4), tokenizer)
+    export_denoiser(lambda networks: counted)(folder / "captioned" / "denoiser", {}, info)
     return folder
 
 
@@ -72,6 +80,12 @@ def test_a_sphere_has_the_band_at_its_equator(run, tmp_path, monkeypatch):
     np.testing.assert_array_equal(sphere[4:8], band)
 
 
+def test_a_caption_conditions_every_window(run, tmp_path, monkeypatch):
+    out = tmp_path / "a.png"
+    assert typed(run / "captioned", monkeypatch, out, "--width", 16, "--text", "red heart") == 0
+    assert abs(read_image(out).astype(int) - 127.5).max() <= 1  # of two words: -1 + 2 / 2
+
+
 def test_the_label_and_its_guidance_condition_every_window(run, tmp_path, monkeypatch):
     out = tmp_path / "a.png"
     # The null condition encodes to zeros, whose largest is the first: guidance goes from 0 to twice the label's grey.
@@ -97,6 +111,8 @@ def test_the_label_and_its_guidance_condition_every_window(run, tmp_path, monkey
         ("labelled", ("--width", 32, "--label", 1, 2), "--label 1 2: a panorama has one label; got 2"),
         ("labelled", (), "--label: a panorama has one label; got 0"),
         ("labelled", ("--width", 32, "--label", 3), "--label 3"),
+        ("captioned", ("--text", "red", "heart"), "--text red heart: a panorama has one text; got 2"),
+        ("captioned", (), "--text is missing"),
         ("denoiser", (), "denoiser is no diffusion run, or exports no denoiser"),
         ("nothing", (), "nothing is no diffusion run, or exports no denoiser"),
     ],
