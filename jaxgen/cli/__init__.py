@@ -16,6 +16,7 @@ from jaxgen.cli.interpolate import Interpolate, draw_interpolations
 from jaxgen.cli.invert import Invert, invert
 from jaxgen.cli.mix import Mix, draw_mixtures
 from jaxgen.cli.pack import Pack, pack_images
+from jaxgen.cli.panorama import Panorama, write_panorama
 from jaxgen.cli.restore import Restore, restore
 from jaxgen.cli.saliency import Saliency, draw_saliency
 from jaxgen.cli.sample import Sample, sample
@@ -38,6 +39,7 @@ VERBS = {
     "invert": (Invert, invert),
     "saliency": (Saliency, draw_saliency),
     "restore": (Restore, restore),
+    "panorama": (Panorama, write_panorama),
     "stylize": (Stylize, stylize),
     "card": (Card, write_card),
     "tensorboard": (TensorBoard, write_events),

@@ -14,7 +14,7 @@ from jaxgen.data.arrays import read_features
 from jaxgen.data.captions import require_characters
 from jaxgen.data.class_names import label_of
 from jaxgen.data.tokenizer import Tokenizer
-from jaxgen.export import ConditionSpec, ExportedControls, ExportedSampler
+from jaxgen.export import ConditionSpec, ExportedControls, ExportedDenoiser, ExportedSampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
@@ -41,7 +41,11 @@ class DrawOptions:
 
 
 def fields_from_options(
-    options: DrawOptions, exported: ExportedSampler | ExportedControls, num: int, *, images: str = ""
+    options: DrawOptions,
+    exported: ExportedSampler | ExportedControls | ExportedDenoiser,
+    num: int,
+    *,
+    images: str = "",
 ) -> dict[str, np.ndarray]:
     """The fields [num, ...] of a run's conditions by name, from the options in turn; labels are by default all classes.
 

@@ -10,6 +10,7 @@ from jaxgen.data.captions import (
     with_text,
 )
 from jaxgen.data.clips import load_clips
+from jaxgen.data.crops import crops_of_picture
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_clips, make_dataset, shrink, subset, with_field
 from jaxgen.data.moving_mnist import MovingDigits, draw_clips, moving_mnist
 from jaxgen.data.random_access import RandomAccess, as_dataset
@@ -32,6 +33,7 @@ __all__ = [
     "as_dataset",
     "batch_indices",
     "caption_labels",
+    "crops_of_picture",
     "draw_clips",
     "hold_out",
     "load",

@@ -6,7 +6,8 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
     clips       load_clip_sampler  draw_films; export_sampler writes it too
     controls    export_controls  load_controls  ExportedControls
     denoiser    export_denoiser  load_denoiser  ExportedDenoiser
-                draw_by_solver, in `export.solving`, and draw_restorations, in `export.restorations`, need models
+                draw_by_solver, in `export.solving`, draw_restorations, in `export.restorations`, and draw_panorama, in
+                `export.panoramas`, need models
     restorer    export_restorer  load_restorer  ExportedRestorer  Restorer
     stylizer    export_stylizer  load_stylizer  ExportedStylizer  Stylizer
     all         Export  ExportInfo  ConditionSpec  exportable  FUNCTION_SUFFIX  SIGNATURE

@@ -17,6 +17,7 @@ from jax import export
 from jaxgen.core.condition import conditioning
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array, Networks
+from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export.stored import (
     ConditionSpec,
     Export,
@@ -35,7 +36,7 @@ NAME = "denoiser"
 
 
 class ExportedDenoiser(NamedTuple):
-    """A denoiser read from a folder, the size of its images and its conditions by field.
+    """A denoiser read from a folder, the size of its images, its conditions by field, and a tokenizer.
 
     `call` takes images with noise float32 [B, H, W, C], sigma float32 [B] and the fields [B, ...] by name.
     """
@@ -43,6 +44,7 @@ class ExportedDenoiser(NamedTuple):
     spec: ImageSpec
     call: Callable[[Array, Array, Mapping[str, Array]], Array]
     conditions: Mapping[str, ConditionSpec] = {}
+    tokenizer: Tokenizer | None = None
 
 
 def export_denoiser(denoiser: Callable[[Networks], Callable[..., Array]]) -> Export:
@@ -74,5 +76,5 @@ def load_denoiser(folder: AnyPath) -> ExportedDenoiser:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, conditions, _ = load_functions(folder, NAME, NAME)
-    return ExportedDenoiser(spec, by_field(functions[NAME], conditions), conditions)
+    functions, spec, conditions, tokenizer = load_functions(folder, NAME, NAME)
+    return ExportedDenoiser(spec, by_field(functions[NAME], conditions), conditions, tokenizer)

@@ -110,7 +110,7 @@ def _draw(
     *,
     from_noise: Callable[[At, ImageSpec, Array, Solving], Array],
 ) -> np.ndarray:
-    guided = _guided(denoiser, how.guidance)
+    guided = with_guidance(denoiser, how.guidance)
 
     def draw(seed: Array, rows: tuple[Array, Mapping[str, Array]]) -> Array:
         index, given = rows
@@ -121,7 +121,7 @@ def _draw(
     return map_rows(draw)(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
 
 
-def _guided(denoiser: ExportedDenoiser, scale: float) -> Denoiser:
+def with_guidance(denoiser: ExportedDenoiser, scale: float) -> Denoiser:
     """The denoiser of images, sigma [B] and the fields of its conditions in order, with classifier-free guidance."""
 
     def denoise(x: Array, sigma: Array, *arrays: Array) -> Array:

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from jaxgen.io.files import AnyPath, write_whole
 
@@ -13,6 +13,8 @@ GAP = 2
 MIN_SIDE = 56
 EMPTY = 64
 """The grey level where a grid has no image."""
+XMP = "XML:com.adobe.xmp"
+"""The keyword of the text in a PNG that is its XMP."""
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
@@ -49,10 +51,12 @@ def save_image(path: AnyPath, image: np.ndarray) -> None:
     write_whole(path, png(image))
 
 
-def png(image: np.ndarray) -> bytes:
-    """An image uint8 [H, W, C] as a PNG, at its own size."""
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
+def png(image: np.ndarray, xmp: str = "") -> bytes:
+    """An image uint8 [H, W, C] as a PNG, at its own size, perhaps with metadata in XMP."""
+    file, text = io.BytesIO(), PngImagePlugin.PngInfo()
+    if xmp:
+        text.add_itxt(XMP, xmp)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", pnginfo=text)
     return file.getvalue()
 
 

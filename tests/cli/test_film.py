@@ -35,7 +35,7 @@ def film(monkeypatch, run, *options):
 
 def shades(path):
     with np.load(path) as archive:
-        return archive["arr_0"][:, :, 0, 0, 0].tolist()
+        return archive["arr_0"][:, :, 3, 4, 0].tolist()
 
 
 def test_films_begin_with_a_past_and_go_on_block_by_block(run, tmp_path, monkeypatch):

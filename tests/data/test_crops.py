@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from jaxgen import InputError
 from jaxgen.cli import main
-from jaxgen.data import load
+from jaxgen.data import crops_of_picture, load
 from jaxgen.data.crops import LARGEST, random_crop
 from jaxgen.data.image_options import ImageOptions
 from tests.prepared import png
@@ -60,3 +61,30 @@ def test_crops_are_packed_with_the_labels_of_their_images(tmp_path, monkeypatch,
     options = "--crops", 5, "--size", 8, "--out", tmp_path / "other"
     assert run_here(monkeypatch, main, "pack", tmp_path / "a.npz", *options) == 2
     assert "a.npz is no folder of image files" in capsys.readouterr().err
+
+
+def test_crops_of_a_picture_are_parts_of_it_at_one_scale(tmp_path):
+    picture = places(30, 50)
+    (tmp_path / "a.png").write_bytes(png(picture))
+    crops = crops_of_picture(tmp_path / "a.png", (8, 12), 200, side=30, seed=3).arrays["image"]
+    tops, lefts = crops[:, 0, 0, 0].astype(int), crops[:, 0, 0, 1].astype(int)
+    expected = [picture[top : top + 8, left : left + 12] for top, left in zip(tops, lefts, strict=True)]
+    np.testing.assert_array_equal(crops, expected)
+    assert {0, 22} <= set(tops)  # from edge to edge
+    assert (lefts.min() < 4, lefts.max() > 34) == (True, True)
+    again = crops_of_picture(str(tmp_path / "a.png"), (8, 12), 200, side=30, seed=3).arrays["image"]
+    np.testing.assert_array_equal(again, crops)
+    # Half as large, a step is of two places.
+    small = crops_of_picture(tmp_path / "a.png", (8, 12), 50, side=15).arrays["image"].astype(int)
+    assert np.median(np.diff(small[..., 0], axis=1)) == np.median(np.diff(small[..., 1], axis=2)) == 2
+    (tmp_path / "grey.png").write_bytes(png(picture[..., 0]))
+    assert crops_of_picture(tmp_path / "grey.png", (8, 8), 5, side=8).spec == (8, 8, 1)
+
+
+def test_crops_larger_than_the_picture_and_what_is_no_picture_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(places(30, 50)))
+    with pytest.raises(InputError, match=r"Crops of 16 are larger than .*a.png, which has 15x25 pixels here"):
+        crops_of_picture(tmp_path / "a.png", (16, 16), 5, side=15)
+    for path in (tmp_path, tmp_path / "b.png"):
+        with pytest.raises(InputError, match="cannot be read as an image"):
+            crops_of_picture(path, (16, 16), 5, side=15)

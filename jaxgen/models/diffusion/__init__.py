@@ -9,6 +9,7 @@ solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_c
               trajectory
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
+panoramas     panorama, from the denoiser of Windows; in_batches
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
 latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
 clips         known_frames, hide_frames; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
@@ -47,6 +48,7 @@ from jaxgen.models.diffusion.latent import (
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.diffusion.panorama import Windows, in_batches, panorama
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity, with_boundary
 from jaxgen.models.diffusion.probability_flow import (
     FlowLikelihood,
@@ -106,6 +108,7 @@ __all__ = [
     "Times",
     "VariationalBound",
     "Weight",
+    "Windows",
     "added_noise",
     "ancestral",
     "at_time",
@@ -132,6 +135,7 @@ __all__ = [
     "follow_moments",
     "heun",
     "hide_frames",
+    "in_batches",
     "isotropic",
     "karras",
     "karras_by_time",
@@ -153,6 +157,7 @@ __all__ = [
     "null_space",
     "observe",
     "on_latents",
+    "panorama",
     "posterior",
     "posterior_sampling",
     "random_signs",

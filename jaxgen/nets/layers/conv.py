@@ -27,12 +27,19 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxgen.core.types import Array
-
-Padding = str | Sequence[tuple[int, int]]
-"""'SAME', 'VALID', or ((top, bottom), (left, right)) in pixels."""
-
-Pair = tuple[int, int]
-Pads = tuple[Pair, ...]
+from jaxgen.nets.layers.padding import (
+    NO_WRAP,
+    Padding,
+    Pads,
+    Pair,
+    Wrap,
+    enlarged,
+    is_empty,
+    reduced,
+    transposed_pads,
+    wrapped,
+    wrapped_transpose,
+)
 
 Operation = Callable[[Array, Array], Array]
 """An image and a kernel to an image."""
@@ -41,9 +48,15 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def conv(
-    image: Array, kernel: Array, strides: Pair = (1, 1), padding: Padding = "SAME", kernel_dilation: Pair = (1, 1)
+    image: Array,
+    kernel: Array,
+    strides: Pair = (1, 1),
+    padding: Padding = "SAME",
+    kernel_dilation: Pair = (1, 1),
+    *,
+    wrap: Wrap = NO_WRAP,
 ) -> Array:
-    """`jax.lax.conv_general_dilated` of [B, H, W, C] with [h, w, C, D].
+    """`jax.lax.conv_general_dilated` of [B, H, W, C] with [h, w, C, D], its padding circular on the axes of `wrap`.
 
     A dilated kernel with strides takes the native operation everywhere.
 
@@ -55,6 +68,8 @@ def conv(
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(image.shape[1:3], extent, strides, padding)
     pads = tuple((low, high) for low, high in padding)
+    if any(wrap):
+        image, pads = wrapped(image, extent, strides, pads, wrap)
 
     def native(image, kernel):
         return lax.conv_general_dilated(
@@ -62,15 +77,17 @@ def conv(
         )
 
     is_both = max(kernel_dilation) > 1 and max(strides) > 1
-    if is_both or _is_empty(_reduced(image.shape[1:3], extent, strides, pads)):
+    if is_both or is_empty(reduced(image.shape[1:3], extent, strides, pads)):
         return native(image, kernel)
     options = {"strides": strides, "pads": pads, "dilation": tuple(kernel_dilation)}
     product = partial(_in_float32, partial(_conv_product, **options))
     return lax.platform_dependent(image, kernel, cpu=product, default=native)
 
 
-def conv_transpose(image: Array, kernel: Array, strides: Pair = (1, 1), padding: Padding = "SAME") -> Array:
-    """`jax.lax.conv_transpose` of [B, H, W, C] with [h, w, C, D], the kernel not flipped.
+def conv_transpose(
+    image: Array, kernel: Array, strides: Pair = (1, 1), padding: Padding = "SAME", *, wrap: Wrap = NO_WRAP
+) -> Array:
+    """`jax.lax.conv_transpose` of [B, H, W, C] with [h, w, C, D], the kernel not flipped, circular as `conv` is.
 
     An explicit padding is, as there, that of the image after `strides - 1` zeros were put between its pixels.
 
@@ -79,13 +96,15 @@ def conv_transpose(image: Array, kernel: Array, strides: Pair = (1, 1), padding:
     """
     _require_fit(image, kernel, strides, padding)
     if isinstance(padding, str):
-        padding = [_transposed_pads(k, s, padding) for k, s in zip(kernel.shape[:2], strides, strict=True)]
+        padding = [transposed_pads(k, s, padding) for k, s in zip(kernel.shape[:2], strides, strict=True)]
     pads = tuple((low, high) for low, high in padding)
+    if any(wrap):
+        image, pads = wrapped_transpose(image, kernel.shape[:2], strides, pads, wrap)
 
     def native(image, kernel):
         return lax.conv_transpose(image, kernel, strides, pads, dimension_numbers=LAYOUT)
 
-    if _is_empty(_enlarged(image.shape[1:3], kernel.shape[:2], strides, pads)):
+    if is_empty(enlarged(image.shape[1:3], kernel.shape[:2], strides, pads)):
         return native(image, kernel)
     product = partial(_in_float32, partial(_conv_transpose_product, strides=strides, pads=pads))
     default = _with_strided_gradient(native, strides, pads) if max(strides) > 1 else native
@@ -117,7 +136,7 @@ def _kernel_by_image(image: Array, kernel: Array, strides: Pair, pads: Pads) -> 
     """
     sides, taps = image.shape[1:3], kernel.shape[:2]
     starts = [s * (n - 1) - (k - 1 - low) for n, k, s, (low, _) in zip(sides, taps, strides, pads, strict=True)]
-    ends = [size - low for size, (low, _) in zip(_enlarged(sides, taps, strides, pads), pads, strict=True)]
+    ends = [size - low for size, (low, _) in zip(enlarged(sides, taps, strides, pads), pads, strict=True)]
     edges = [(start, end - 1) for start, end in zip(starts, ends, strict=True)]
     weights, kernel = lax.rev(image, (1, 2)), lax.rev(kernel, (0, 1))
     return lax.conv_general_dilated(
@@ -128,7 +147,7 @@ def _kernel_by_image(image: Array, kernel: Array, strides: Pair, pads: Pads) -> 
 def _conv_product(image: Array, kernel: Array, *, strides: Pair, pads: Pads, dilation: Pair) -> Array:
     (s, t), (h, w, channels, features), ((top, _), (left, _)) = strides, kernel.shape, pads
     extent = (h - 1) * dilation[0] + 1, (w - 1) * dilation[1] + 1
-    batch, (rows, columns) = image.shape[0], _reduced(image.shape[1:3], extent, strides, pads)
+    batch, (rows, columns) = image.shape[0], reduced(image.shape[1:3], extent, strides, pads)
     blocks = {(i * dilation[0], j * dilation[1]): block for (i, j), block in _blocks(kernel, strides).items()}
     a, b = list(blocks)[-1]
     image = _placed(image, (top, left), ((rows + a) * s, (columns + b) * t))
@@ -155,7 +174,7 @@ def _conv_transpose_product(image: Array, kernel: Array, *, strides: Pair, pads:
         placed.append(jnp.pad(product.reshape(batch, rows, columns, *within, features), edges))
     image = reduce(jnp.add, placed).transpose(0, 1, 3, 2, 4, 5)
     image = image.reshape(batch, (rows + a) * s, (columns + b) * t, features)
-    height, width = _enlarged((rows, columns), (h, w), strides, pads)
+    height, width = enlarged((rows, columns), (h, w), strides, pads)
     return _placed(image, (top - h + 1, left - w + 1), (height, width))
 
 
@@ -198,29 +217,6 @@ def _in_float32(operation, image: Array, kernel: Array) -> Array:
     return operation(image.astype(dtype), kernel.astype(dtype)).astype(image.dtype)
 
 
-def _reduced(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads) -> list[int]:
-    """The height and width that a convolution makes of `size`."""
-    return [(n + low + high - k) // s + 1 for n, k, s, (low, high) in zip(size, taps, strides, pads, strict=True)]
-
-
-def _enlarged(size: Sequence[int], taps: Sequence[int], strides: Pair, pads: Pads) -> list[int]:
-    """The height and width that a transposed convolution makes of `size`."""
-    return [(n - 1) * s + low + high - k + 2 for n, k, s, (low, high) in zip(size, taps, strides, pads, strict=True)]
-
-
-def _is_empty(size: Sequence[int]) -> bool:
-    # One side after the other: sizes that an exported program leaves open cannot be compared.
-    return any(side < 1 for side in size)
-
-
-def _transposed_pads(k: int, s: int, padding: str) -> Pair:
-    """The padding that makes n pixels n s ('SAME') or (n - 1) s + max(k, s) ('VALID'), as `jax.lax` splits it."""
-    if padding == "VALID":
-        return k - 1, max(k, s) - 1
-    low = k - 1 if s > k - 1 else -(-(k + s - 2) // 2)
-    return low, k + s - 2 - low
-
-
 def _require_fit(image: Array, kernel: Array, strides: Pair, padding: Padding, dilation: Pair = (1, 1)) -> None:
     given = f"an image {image.dtype}{list(image.shape)} and a kernel {kernel.dtype}{list(kernel.shape)}"
     if image.ndim != 4 or kernel.ndim != 4 or image.shape[-1] != kernel.shape[2]:
@@ -245,13 +241,17 @@ def _are_pads(padding) -> bool:
 
 
 class Conv(nn.Module):
-    """A convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features]."""
+    """A convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features].
+
+    On the axes of `wrap`, (rows, columns), its padding is circular.
+    """
 
     features: int
     kernel_size: Pair
     strides: Pair = (1, 1)
     padding: Padding = "SAME"
     kernel_dilation: Pair = (1, 1)
+    wrap: Wrap = NO_WRAP
     use_bias: bool = True
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
@@ -259,17 +259,21 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
-        options = {"strides": self.strides, "padding": self.padding, "kernel_dilation": self.kernel_dilation}
-        return convolution_layer(self, image, partial(conv, **options))
+        fields = "strides", "padding", "kernel_dilation", "wrap"
+        return convolution_layer(self, image, partial(conv, **{name: getattr(self, name) for name in fields}))
 
 
 class ConvTranspose(nn.Module):
-    """A transposed convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features]."""
+    """A transposed convolution layer with Linen's argument names: [B, H, W, C] to [B, H', W', features].
+
+    On the axes of `wrap`, (rows, columns), its padding is circular.
+    """
 
     features: int
     kernel_size: Pair
     strides: Pair = (1, 1)
     padding: Padding = "SAME"
+    wrap: Wrap = NO_WRAP
     use_bias: bool = True
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
@@ -277,7 +281,8 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
-        return convolution_layer(self, image, partial(conv_transpose, strides=self.strides, padding=self.padding))
+        options = {"strides": self.strides, "padding": self.padding, "wrap": self.wrap}
+        return convolution_layer(self, image, partial(conv_transpose, **options))
 
 
 def convolution_layer(layer: Any, image: Array, operation: Operation) -> Array:

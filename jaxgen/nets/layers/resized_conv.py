@@ -18,22 +18,23 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
-from jaxgen.nets.layers.conv import Pair, conv, conv_transpose, convolution_layer
+from jaxgen.nets.layers.conv import conv, conv_transpose, convolution_layer
+from jaxgen.nets.layers.padding import NO_WRAP, Pair, Wrap
 
 
-def upsample_conv(image: Array, kernel: Array) -> Array:
-    """(2), of [B, H, W, C] with [h, w, C, D], h and w odd: [B, 2H, 2W, D]."""
+def upsample_conv(image: Array, kernel: Array, wrap: Wrap = NO_WRAP) -> Array:
+    """(2), of [B, H, W, C] with [h, w, C, D], h and w odd: [B, 2H, 2W, D]; circular as `conv` is."""
     pads = [(side // 2 + 1, side // 2 + 1) for side in kernel.shape[:2]]
-    return conv_transpose(image, stretched(kernel), (2, 2), pads)
+    return conv_transpose(image, stretched(kernel), (2, 2), pads, wrap=wrap)
 
 
-def conv_mean_pool(image: Array, kernel: Array) -> Array:
-    """(3), of [B, H, W, C] with [h, w, C, D], h and w odd: [B, H // 2, W // 2, D].
+def conv_mean_pool(image: Array, kernel: Array, wrap: Wrap = NO_WRAP) -> Array:
+    """(3), of [B, H, W, C] with [h, w, C, D], h and w odd: [B, H // 2, W // 2, D]; circular as `conv` is.
 
     A last odd row or column is dropped.
     """
     pads = [(side // 2, side // 2) for side in kernel.shape[:2]]
-    return conv(image, stretched(kernel) / 4, (2, 2), pads)
+    return conv(image, stretched(kernel) / 4, (2, 2), pads, wrap=wrap)
 
 
 def stretched(kernel: Array) -> Array:
@@ -48,9 +49,10 @@ def stretched(kernel: Array) -> Array:
 class ResizedConv(nn.Module):
     """A layer of one of these operations, with the fields and the parameters of `Conv`."""
 
-    operation: Callable[[Array, Array], Array]
+    operation: Callable[..., Array]
     features: int
     kernel_size: Pair
+    wrap: Wrap = NO_WRAP
     use_bias: bool = True
     dtype: jnp.dtype = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
@@ -58,7 +60,7 @@ class ResizedConv(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array) -> Array:
-        return convolution_layer(self, image, self.operation)
+        return convolution_layer(self, image, partial(self.operation, wrap=self.wrap))
 
 
 UpsampleConv = partial(ResizedConv, upsample_conv)

@@ -1,0 +1,98 @@
+"""`python -m jaxgen panorama`: a picture wider than a run's images, which wraps around."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from jaxgen.cli.arguments import require_suffix, writing
+from jaxgen.cli.conditions import DrawOptions, fields_from_options
+from jaxgen.core.image import ImageSpec
+from jaxgen.export import ExportedDenoiser, load_denoiser
+from jaxgen.export.panoramas import draw_panorama
+from jaxgen.export.solving import SolverName, Solving, require_solving
+from jaxgen.io.errors import InputError, enough_memory
+from jaxgen.io.pictures import save_image
+from jaxgen.io.program import UserPath
+from jaxgen.io.sphere import save_sphere, whole_sphere
+from jaxgen.io.terminal import say
+from jaxgen.models.diffusion.panorama import Windows
+from jaxgen.training.config import Bounds, require_bounds
+
+Side = Annotated[int, Bounds(least=1, most=2**16)]
+
+
+@dataclass(frozen=True)
+class Panorama(DrawOptions):
+    """Draw one wide picture whose right edge continues at its left one, with a diffusion run: overlapping windows of
+    the size of the run's images are denoised together.
+    """
+
+    width: Side | None = None
+    """Width of the picture, by default 16 times that of the run's images: a multiple of the pixels from one window to
+    the next."""
+    height: Side | None = None
+    """Height of the picture; by default that of the run's images."""
+    overlap: Annotated[int, Bounds(least=0)] | None = None
+    """Pixels by which neighbouring windows overlap; by default half of their sides.  Fewer are faster and sharper, more
+    agree better."""
+    tile: bool = False
+    """The lower edge continues at the upper one too: copies of the picture cover a plane without seams."""
+    equirectangular: bool = False
+    """Write the picture as a band around the equator of a sphere, which viewers of 360-degree panoramas show; smooth
+    caps fill it up to twice as wide as high."""
+    solver: SolverName = Solving().solver
+    """The solver."""
+    steps: Annotated[int, Bounds(least=1, most=10_000)] = Solving().steps
+    """The solver's steps; heun evaluates the network twice in each."""
+    guidance: Annotated[float, Bounds(least=0)] = Solving().guidance
+    """For a run with conditions: the scale of classifier-free guidance; 0 ignores the condition, 1 follows it, more
+    strengthens it.  Training must have dropped the condition now and then."""
+    out: UserPath = Path("panorama.png")
+    """A .png."""
+
+
+def write_panorama(options: Panorama) -> None:
+    """Draws a panorama and writes it.
+
+    Raises:
+      InputError: an option is out of range, the run is no diffusion run, windows do not fit, or the file cannot be
+        written.
+    """
+    require_bounds(options)
+    require_suffix(options.out, ".png")
+    if not (options.run / "denoiser").is_dir():
+        raise InputError(f"{options.run} is no diffusion run, or exports no denoiser.")
+    denoiser, how = load_denoiser(options.run / "denoiser"), Solving(options.solver, options.steps, options.guidance)
+    require_solving(how, denoiser)
+    size, windows = _fitted(options, denoiser.spec)
+    fields = fields_from_options(options, denoiser, 1)
+    _require_one(options, denoiser)
+    with enough_memory(f"--width {size[1]}"):
+        picture = draw_panorama(denoiser, how, size, windows, fields, seed=options.seed)
+    picture, save = (whole_sphere(picture), save_sphere) if options.equirectangular else (picture, save_image)
+    with writing(options.out):
+        save(options.out, picture)
+    say(f"{picture.shape[0]}x{picture.shape[1]} (height x width) in {options.out}")
+
+
+def _fitted(options: Panorama, spec: ImageSpec) -> tuple[tuple[int, int], tuple[Windows, Windows]]:
+    """The size [H, W] of the picture, and the windows of its rows and columns."""
+    size = options.height or spec.height, options.width or 16 * spec.width
+    rows, columns = (
+        Windows(side, side // 2 if options.overlap is None else options.overlap, wraps)
+        for side, wraps in zip(spec[:2], (options.tile, True), strict=True)
+    )
+    rows.starts(size[0], f"--height {size[0]}")
+    columns.starts(size[1], f"--width {size[1]}")
+    if options.equirectangular and (size[1] % 2 or 2 * size[0] > size[1]):
+        raise InputError(f"--equirectangular: a sphere is twice as wide as high; {size[1]} by {size[0]} do not fit.")
+    if options.equirectangular and options.tile:
+        raise InputError("--equirectangular --tile: the poles of a sphere do not meet; leave one out.")
+    return size, (rows, columns)
+
+
+def _require_one(options: Panorama, denoiser: ExportedDenoiser) -> None:
+    """Refuses several labels or captions, of which a picture has one, and no label, where that would be the first."""
+    for name, values in (("label", options.label), ("text", options.text)):
+        if name in denoiser.conditions and len(values) != 1:
+            raise InputError(f"--{' '.join((name, *values))}: a panorama has one {name}; got {len(values)}.")
