@@ -83,6 +83,12 @@ class Config(RunConfig):
     """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the caption."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, two evaluations of the network each, four with guidance."""
+    autoencoder_width: Count = 64
+    """Channels of the autoencoder's hidden layers."""
+    width: Count = 256
+    """Features of a token."""
+    blocks: Count = 6
+    """Transformer blocks."""
     learning_rate: Positive = 1e-3
     """Adam's; the autoencoder's ends at 0 as a cosine, the transformer's decays as lr / (1 + step / 20,000)."""
     matcher: UserPath | None = None
@@ -91,14 +97,14 @@ class Config(RunConfig):
 
 def make_models(config: Config, spec: ImageSpec) -> tuple[VAE, Diffusion]:
     """The autoencoder, and the flow of its latent maps."""
-    maps = ImageSpec(spec.height // 4, spec.width // 4, 4)
+    maps, width = ImageSpec(spec.height // 4, spec.width // 4, 4), config.autoencoder_width
     vae = VAE(
-        encoder=MapPosterior(MapEncoder(2 * maps.channels, dtype=config.dtype)),
-        decoder=FromMap(MapDecoder(spec, dtype=config.dtype), maps),
+        encoder=MapPosterior(MapEncoder(2 * maps.channels, width, dtype=config.dtype)),
+        decoder=FromMap(MapDecoder(spec, width, dtype=config.dtype), maps),
         likelihood=gaussian(0.05),
         latent_size=maps.height * maps.width * maps.channels,
     )
-    transformer = DiT(patch=4, width=256, blocks=6, dtype=config.dtype)
+    transformer = DiT(4, config.width, config.blocks, dtype=config.dtype)
     flow = Diffusion(
         network=WithText(transformer, TextEncoder(config.vocabulary, dtype=config.dtype)),
         spec=maps,

@@ -20,7 +20,7 @@ import tyro
 from jaxgen import ImageSpec, chain, ema, minimize
 from jaxgen.data import Dataset, load, moving_mnist
 from jaxgen.evaluation import compare_clips, compare_motion, extrapolate, repeat_last, write_results
-from jaxgen.export import export_sampler, load_clip_sampler, save_animation
+from jaxgen.export import draw_films, export_sampler, load_clip_sampler, save_animation
 from jaxgen.models import Diffusion, denoising_loss, power_decay, use_ema
 from jaxgen.models.diffusion import (
     channels_of,
@@ -38,7 +38,8 @@ from jaxgen.nets import DiffusionUNet, WithMaps
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserSize, command, run
 
 DIGITS = "moving_mnist"
-SHOWN = 8
+FUTURE, SHOWN = 10, 8
+"""Frames that the test predicts, after as many known ones; clips in its picture."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,15 @@ class Config(RunConfig):
     """Bring all frames to this size."""
     digits: Count = 1
     """Digits in a clip of moving_mnist."""
-    frames: Annotated[int, Bounds(least=2)] = 20
-    """Frames of a clip; the first half is the past in predictions."""
+    frames: Annotated[int, Bounds(least=2)] = 10
+    """Frames of a clip; the first half is the past in predictions.  Longer films are drawn block by block."""
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
     """Clips per step, over all devices."""
-    width: Count = 32
-    """Channels of the U-Net's largest map."""
-    levels: Annotated[int, Bounds(least=1, most=6)] = 3
+    width: Count = 48
+    """Channels of the U-Net's largest map, which has half the sides of a frame."""
+    levels: Annotated[int, Bounds(least=1, most=6)] = 2
     """Levels of the U-Net, each of half the size of the one before."""
     sample_steps: Annotated[int, Bounds(least=2)] = 10
     """Steps of Heun's method for a clip, two evaluations of the network each."""
@@ -76,7 +77,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     frames, past = config.frames, config.frames // 2
     multipliers = (1, *[2] * (config.levels - 1))
     model = Diffusion(
-        network=WithMaps(DiffusionUNet(config.width, multipliers, 1, dtype=config.dtype)),
+        network=WithMaps(DiffusionUNet(config.width, multipliers, folded=True, dtype=config.dtype)),
         spec=channels_of(spec, frames),
         schedule=linear(logit_normal_times()),
         prediction=clean,
@@ -98,20 +99,19 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
 
 
-def digits_in(config: Config, split: str, num: int | None = None) -> Dataset:
+def digits_in(config: Config, split: str, frames: int, num: int | None = None) -> Dataset:
     """Clips of moving digits of a split."""
     digits = load("mnist", split=split, data_dir=config.data_dir, offline=config.offline)
-    return moving_mnist(digits, num=num, frames=config.frames, size=config.size or (32, 32), num_digits=config.digits)
+    return moving_mnist(digits, num=num, frames=frames, size=config.size or (32, 32), num_digits=config.digits)
 
 
 def test_digits(directory: RunDirectory, config: Config) -> None:
-    """Predicts the second halves of test clips, and measures them beside predictions that need no network."""
-    test, past = digits_in(config, "test", config.test_clips), config.frames // 2
-    known, truth = test.pixels[:, :past], test.pixels[:, past:]
-    sampler, unknown = load_clip_sampler(directory.path / "clips"), np.full(truth.shape, -1, np.int16)
-    drawn = sampler.draw(config.seed, len(known), fields={"known": np.concatenate([known, unknown], axis=1)})[:, past:]
-    frames = config.frames - past
-    ways = {"diffusion": drawn, "extrapolated": extrapolate(known, frames), "repeated": repeat_last(known, frames)}
+    """Predicts frames 11 to 20 of test clips, and measures them beside predictions that need no network."""
+    test, past = digits_in(config, "test", 2 * FUTURE, config.test_clips), config.frames // 2
+    known, truth = test.pixels[:, :FUTURE], test.pixels[:, FUTURE:]
+    sampler = load_clip_sampler(directory.path / "clips")
+    drawn = draw_films(sampler, config.seed, len(known), past + FUTURE, known[:, FUTURE - past :])[:, past:]
+    ways = {"diffusion": drawn, "extrapolated": extrapolate(known, FUTURE), "repeated": repeat_last(known, FUTURE)}
     results = {name: compare_clips(way, truth)[0]._asdict() for name, way in ways.items()}
     if config.digits == 1:
         side = min(28, min(test.spec[:2]) // 2)
@@ -130,7 +130,13 @@ def main() -> None:
     config = tyro.cli(Config)
     is_digits = config.data == DIGITS
     test = partial(test_digits, config=config) if is_digits and config.test_clips else None
-    run(config, build, name="video", data=digits_in(config, "train") if is_digits else None, afterwards=test)
+    run(
+        config,
+        build,
+        name="video",
+        data=digits_in(config, "train", config.frames) if is_digits else None,
+        afterwards=test,
+    )
 
 
 if __name__ == "__main__":

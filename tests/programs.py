@@ -15,7 +15,7 @@ from jaxgen.io.program import command
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
-ONE_KIND = {"binarized", "colorize"}  # of one data set, or of colours alone
+ONE_KIND = {"binarized", "colorize", "video"}  # of one data set, of colours alone, of clips
 ANY_DATA = [path for path in EXPERIMENTS if not ONE_KIND & set(path.stem.split("_"))]
 TINY = (
     "--width",

@@ -12,7 +12,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_file import read_image
 from jaxgen.data.image_options import ImageOptions
-from jaxgen.export.films import draw_films, load_clip_sampler
+from jaxgen.export.films import UNKNOWN, draw_films, load_clip_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
@@ -71,8 +71,8 @@ def draw_film(options: Film) -> None:
     say(f"{options.num:,} films of {length:,} frames in {options.out}")
 
 
-def _known(options: Film, clip: int, spec: ImageSpec) -> dict[int, np.ndarray]:
-    """The known frames by place.
+def _known(options: Film, clip: int, spec: ImageSpec) -> np.ndarray:
+    """The known frames int16 [T, H, W, C], -1 where there is none.
 
     Raises:
       InputError: a past and a first frame, or one that cannot be read.
@@ -80,13 +80,16 @@ def _known(options: Film, clip: int, spec: ImageSpec) -> dict[int, np.ndarray]:
     how = ImageOptions(size=(spec.height, spec.width), grey=spec.channels == 1)
     if options.past and options.first:
         raise InputError(f"--first {options.first} with --past {options.past}: a film has one beginning.")
-    known = dict(enumerate(_coloured(read_clip(options.past, how), spec)[-(clip // 2) :])) if options.past else {}
-    for path, place in ((options.first, 0), (options.last, clip - 1)):
+    known = np.full((clip, *spec), UNKNOWN, np.int16)
+    if options.past:
+        past = _coloured(read_clip(options.past, how), spec)[-(clip // 2) :]
+        known[: len(past)] = past
+    for path, place in ((options.first, 0), (options.last, -1)):
         if path is not None:
-            known[place] = _coloured(read_image(path, how)[None], spec)[0]
+            known[place] = _coloured(read_image(path, how), spec)
     return known
 
 
 def _coloured(frames: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """Frames [T, H, W, C] with the channels of the run."""
+    """Frames [..., H, W, C] with the channels of the run."""
     return np.repeat(frames, spec.channels // frames.shape[-1], axis=-1)

@@ -29,28 +29,25 @@ def draw_films(
     seed: int,
     num: int,
     length: int,
-    known: Mapping[int, np.ndarray] = {},
+    known: np.ndarray | None = None,
     *,
     fields: Mapping[str, np.ndarray] = {},
 ) -> np.ndarray:
-    """Films uint8 [num, length, H, W, C] of any length around known frames uint8 [H, W, C], by their places.
+    """Films uint8 [num, length, H, W, C] of any length, around known frames.
 
-    Each block of T frames continues the one before: it knows half of its frames, the last ones of the film so far.
-    `fields` [num, ...] are those of further conditions.
+    `known` are int [K, H, W, C] for all films, or [num, K, H, W, C]: the first K frames, at most those of a clip, where
+    -1 is unknown.  Each block of T frames continues the one before: it knows half of its frames, the last ones of the
+    film so far.  `fields` [num, ...] are those of further conditions.
 
     Raises:
-      InputError: a known frame is beyond the first block, or of another size; a field is missing.
+      InputError: the known frames are too many, or of another size; a field is missing.
     """
     frames, *size = sampler.conditions[KNOWN].shape
-    given = np.full((frames, *size), UNKNOWN, np.int16)
-    for place, frame in known.items():
-        if not 0 <= place < frames or frame.shape != tuple(size):
-            raise InputError(
-                f"A known frame {list(frame.shape)} was given for place {place}; expected {size} and a place below "
-                f"{frames}."
-            )
-        given[place] = frame
-    given = np.broadcast_to(given, (num, *given.shape))
+    known = np.zeros((0, *size), np.int16) if known is None else known
+    if known.shape[-3:] != tuple(size) or known.ndim not in (4, 5) or known.shape[-4] > frames:
+        raise InputError(f"The known frames are {list(known.shape)}; expected at most {frames} of {size}.")
+    given = np.full((num, frames, *size), UNKNOWN, np.int16)
+    given[:, : known.shape[-4]] = known
     films, block, kept = np.zeros((num, 0, *size), np.uint8), 0, 0
     while films.shape[1] < length:
         drawn = sampler.draw(seed, num, start=block * num, fields={**fields, KNOWN: given})

@@ -76,8 +76,22 @@ def test_a_run_with_embeddings_is_evaluated_by_its_captions(folder, matcher, tmp
 
 @pytest.mark.long
 def test_a_flow_of_larger_images_is_evaluated_by_its_captions_too(folder, matcher, tmp_path, monkeypatch):
-    small = ("--width", 8, "--blocks", 1, "--patch", 32, "--batch-size", 4, "--words", 3, "--vocabulary", 64)
-    options = (*small, "--data", folder, "--steps", 2, "--sample-every", 100, "--sample-steps", 2)
+    small = ("--width", 8, "--blocks", 1, "--batch-size", 4, "--words", 3, "--vocabulary", 64)
+    options = (
+        *small,
+        "--autoencoder-width",
+        4,
+        "--autoencoder-steps",
+        1,
+        "--data",
+        folder,
+        "--steps",
+        2,
+        "--sample-every",
+        100,
+        "--sample-steps",
+        2,
+    )
     assert run_here(monkeypatch, flow.main, *options, "--matcher", matcher, "--out", tmp_path / "run") == 0
     results = json.loads((tmp_path / "run" / "alignment.json").read_text())
     assert list(results) == ["train, drawn", "train, real", "held out, drawn", "held out, real", "candidates"]

@@ -113,7 +113,7 @@ def test_one_network_predicts_fills_in_and_generates():
 def test_an_exported_film_continues_its_past_block_by_block(tmp_path):
     export_sampler(clip_sampler(model()))(tmp_path / "clips", {"denoiser": {}}, ExportInfo(SPEC))
     sampler = load_clip_sampler(tmp_path / "clips")
-    past = {place: np.asarray(CLIPS[0, place]) for place in range(3)}
+    past = np.asarray(CLIPS[0, :3])
     films = draw_films(sampler, 0, 2, 16, past)
     assert films.shape == (2, 16, *SPEC)
     np.testing.assert_array_equal(films[:, :3], np.broadcast_to(CLIPS[0, :3], (2, 3, *SPEC)))
@@ -121,7 +121,7 @@ def test_an_exported_film_continues_its_past_block_by_block(tmp_path):
     # Each block repeats the mean of what it knows; a rounding of half a level in each of four blocks.
     np.testing.assert_allclose(films[:, 3:], np.broadcast_to(mean, (2, 13, *SPEC)), atol=2.5)
     np.testing.assert_array_equal(films[:, :FRAMES], draw_films(sampler, 0, 2, FRAMES, past))
-    with pytest.raises(InputError, match="place 6"):
-        draw_films(sampler, 0, 1, 6, {6: past[0]})
+    with pytest.raises(InputError, match="at most 6"):
+        draw_films(sampler, 0, 1, 6, np.asarray(CLIPS[0, [0, *range(FRAMES)]]))
     signature = (tmp_path / "clips" / "signature.json").read_text()
     assert '"output": "uint8 [B, 6, 4, 5, 3]"' in signature

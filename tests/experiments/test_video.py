@@ -1,0 +1,60 @@
+"""Films by diffusion, from the command line."""
+
+import json
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen import ImageSpec, make_step
+from jaxgen.data.clip_file import read_clip
+from jaxgen.data.image_options import AS_STORED
+from jaxgen.export import load_clip_sampler, load_sampler, save_animation
+from jaxgen.training import first_state
+from tests.programs import ROOT, load_program, run_here
+
+program = load_program(ROOT / "experiments" / "video.py")
+TINY = ("--width", 4, "--batch-size", 4, "--steps", 2, "--log-every", 1, "--sample-every", 10, "--sample-steps", 2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_step_keeps_the_types_of_the_state_and_the_sampler_draws_strips(channels):
+    config, spec = (
+        program.Config(width=2, batch_size=4, frames=6, dtype=jnp.dtype("bfloat16")),
+        ImageSpec(8, 12, channels),
+    )
+    recipe = program.build(config, spec)
+    state = jax.eval_shape(lambda: first_state(config, recipe))
+    batch = {"clip": jax.ShapeDtypeStruct((4, 6, *spec), jnp.uint8)}
+    after, metrics = jax.eval_shape(make_step(recipe.update), state, batch)
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
+    assert all(metric.dtype == jnp.float32 for metric in jax.tree.leaves(metrics))
+    (number,) = jax.export.symbolic_shape("B")
+    keys = jax.ShapeDtypeStruct((number,), jax.random.key(0).dtype)
+    strips = jax.eval_shape(recipe.sampler, state.networks, keys)
+    assert (strips.shape, strips.dtype) == ((number, 8, 6 * 12, channels), jnp.float32)
+
+
+@pytest.mark.long
+def test_a_run_on_a_folder_of_clips_draws_films(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for name in "abcde":
+        save_animation(
+            tmp_path / "clips" / f"{name}.webp", rng.integers(0, 256, (6, 1, 8, 8, 3), np.uint8), is_loop=True
+        )
+    options = ("--data", tmp_path / "clips", "--size", 8, "--frames", 6, "--out", tmp_path / "run")
+    assert run_here(monkeypatch, program.main, *TINY, *options) == 0
+    assert load_sampler(tmp_path / "run" / "sampler").draw(0, 2).shape == (2, 8, 6 * 8, 3)
+    clips = load_clip_sampler(tmp_path / "run" / "clips")
+    assert clips.conditions["known"].shape == (6, 8, 8, 3)
+
+
+@pytest.mark.long
+def test_a_run_on_moving_digits_ends_with_a_test(tmp_path, monkeypatch):
+    assert run_here(monkeypatch, program.main, *TINY, "--offline", "--test-clips", 4, "--out", tmp_path / "run") == 0
+    results = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert {"diffusion", "extrapolated", "repeated"} <= results.keys()
+    assert results["repeated"]["speed_error"]["value"] > 0
+    assert len(read_clip(tmp_path / "run" / "predicted.gif", AS_STORED)) > 10
