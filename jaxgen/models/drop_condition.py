@@ -12,8 +12,12 @@ from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
 
 
-def drop_condition(loss: Loss, conditions: Conditions, probability: float = 0.1) -> Loss:
-    """The loss with all conditions of an example replaced by the null condition, with a probability.
+def drop_condition(
+    loss: Loss, conditions: Conditions, probability: float = 0.1, *, independently: bool = False
+) -> Loss:
+    """The loss with the conditions of an example replaced by the null condition, with a probability.
+
+    All are dropped together, or each by itself if `independently`, for guidance with a scale for each.
 
     Raises:
       ValueError: no conditions, one that has no null condition, or a probability outside [0, 1].
@@ -25,14 +29,14 @@ def drop_condition(loss: Loss, conditions: Conditions, probability: float = 0.1)
         raise ValueError(f"drop_condition was given a probability of {probability}; expected one from 0 to 1.")
 
     def dropped(networks: Networks, context: Context) -> tuple[Array, Aux]:
-        size = context.batch["image"].shape[:1]
-        key = stream(context, "untold").key  # the name decides the draws, so it stays
-        drop = draw_batch(lambda key, shape: jax.random.bernoulli(key, probability, shape), key, size)
-
-        def replace(field: Array, null: int) -> Array:
+        def replace(name: str, null: int) -> Array:
+            # The name decides the draws, so it stays.
+            key = stream(context, f"untold {name}" if independently else "untold").key
+            field = context.batch[name]
+            drop = draw_batch(lambda key, shape: jax.random.bernoulli(key, probability, shape), key, field.shape[:1])
             return jnp.where(drop.reshape(-1, *[1] * (field.ndim - 1)), jnp.full_like(field, null), field)
 
-        fields = {name: replace(context.batch[name], null) for name, null in nulls.items()}
+        fields = {name: replace(name, null) for name, null in nulls.items()}
         return loss(networks, context._replace(batch={**context.batch, **fields}))
 
     return dropped

@@ -13,6 +13,7 @@ from jaxgen.models.diffusion import (
     autoguidance,
     churn,
     classifier_free,
+    classifier_free_each,
     clean,
     dpm_solver_2m,
     euler,
@@ -81,6 +82,20 @@ def test_guidance_extrapolates_within_its_interval_and_away_from_a_negative_cond
     np.testing.assert_allclose(negative, by_away + 2.5 * (to - by_away), **close)
 
 
+def test_each_condition_has_its_own_scale():
+    parts = jnp.array([1.0, 10.0, 100.0])  # what nothing, the first and the second condition add
+
+    def denoise(x, t, first, second):
+        return x * (parts[0] + parts[1] * first + parts[2] * first * second)[:, None, None, None]
+
+    condition = jnp.ones(3), jnp.ones(3)
+    for scales in ((1.0, 1.0), (0.0, 0.0), (2.0, 0.5)):
+        expected = X * (parts[0] + scales[0] * parts[1] + scales[1] * parts[2])
+        np.testing.assert_allclose(classifier_free_each(*scales)(denoise)(X, TIMES, *condition), expected, rtol=1e-5)
+    both = classifier_free(3.0)(denoise)(X, TIMES, *condition)
+    np.testing.assert_allclose(classifier_free_each(3.0, 3.0)(denoise)(X, TIMES, *condition), both, rtol=1e-5)
+
+
 def test_guidance_of_gaussians_of_one_deviation_samples_the_gaussian_of_the_extrapolated_mean():
     model = GAUSSIAN._replace(conditions=features(1), guidance=classifier_free(2.0), grid=uniform_grid(128))
     condition = jnp.full((3, 1), 0.4)
@@ -147,6 +162,13 @@ def test_controls_draw_the_images_of_the_sampler_and_encode_them_back():
     ("make", "error", "message"),
     [
         (lambda: classifier_free(float("nan")), ValueError, "scale of nan"),
+        (lambda: classifier_free_each(2.0, -1.0), ValueError, "scale of -1"),
+        (lambda: classifier_free_each(), ValueError, "no scales"),
+        (
+            lambda: classifier_free_each(2.0)(lambda *_: X)(X, TIMES, LABEL, LABEL),
+            TypeError,
+            "1 scales were given for 2",
+        ),
         (lambda: autoguidance(exact_denoiser(GAUSSIAN.schedule), -1.0), ValueError, "scale of -1.0"),
         (lambda: classifier_free(2.0, interval=(0.8, 0.2)), ValueError, "lower end first"),
         (

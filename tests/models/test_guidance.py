@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen import Context, ImageSpec
-from jaxgen.core.condition import images, labels, text
+from jaxgen import Aux, Context, ImageSpec
+from jaxgen.core.condition import features, images, labels, text
 from jaxgen.losses import bernoulli
 from jaxgen.models import CodePrior, PixelCNN, draw_naively, drop_condition, guided, pixelcnn_loss
 from jaxgen.models.autoregressive.incremental import draw_incrementally
@@ -64,6 +64,22 @@ def test_the_condition_of_a_share_of_the_batch_is_dropped():
     assert always == null
     share = (some - conditional) / (null - conditional)
     assert abs(share - 0.3) < 0.15
+
+
+def test_each_condition_is_dropped_by_itself():
+    batch = {"label": jnp.zeros(4_000, jnp.int32), "features": jnp.ones((4_000, 1))}
+    seen = {}
+
+    def loss(networks, context):
+        seen.update(context.batch)
+        return jnp.zeros(()), Aux()
+
+    context = Context(batch, jax.random.key(4), jnp.int32(0))
+    for independently, both in ((False, 0.3), (True, 0.09)):
+        drop_condition(loss, {**LABELS, **features(1)}, 0.3, independently=independently)({}, context)
+        label, feature = seen["label"] == LABELS["label"].null, seen["features"][:, 0] == 0
+        for dropped, share in ((label, 0.3), (feature, 0.3), (label & feature, both)):
+            assert abs(dropped.mean() - share) < 4 * (share * (1 - share) / 4_000) ** 0.5
 
 
 def test_codes_are_drawn_for_captions_incrementally_as_naively():

@@ -8,7 +8,8 @@ weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weigh
 solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; on a Process: solve,
               trajectory
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
-guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
+guidance      classifier_free, classifier_free_each, autoguidance, unguided; at_time gives a Process a denoiser and its
+              condition
 panoramas     panorama, from the denoiser of Windows; in_batches
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
 latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
@@ -35,7 +36,15 @@ from jaxgen.models.diffusion.consistency import (
     sigmoid_mapping,
 )
 from jaxgen.models.diffusion.grid import Grid, karras_grid, log_snr_grid, uniform_grid
-from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, autoguidance, classifier_free, unguided
+from jaxgen.models.diffusion.guidance import (
+    Denoiser,
+    Guidance,
+    at_time,
+    autoguidance,
+    classifier_free,
+    classifier_free_each,
+    unguided,
+)
 from jaxgen.models.diffusion.latent import (
     Autoencoder,
     decoded,
@@ -117,6 +126,7 @@ __all__ = [
     "channels_of",
     "churn",
     "classifier_free",
+    "classifier_free_each",
     "clean",
     "clip_sampler",
     "consistency_function",

@@ -68,6 +68,43 @@ def classifier_free(
     return guide
 
 
+def classifier_free_each(*scales: float) -> Guidance:
+    """Classifier-free guidance with a scale for each conditioning input c_1, ..., c_n, in the network's order.
+
+    (2) D_w = D_0 + sum_k w_k (D_k - D_(k-1)), where D_k has c_1 to c_k and the null condition for the others
+
+    Brooks et al. (2023), https://arxiv.org/abs/2211.09800, equation (3), for n = 2.  Networks take maps, then tokens,
+    then one vector; labels and features, which are one vector, share its scale.  Equal scales are `classifier_free`'s.
+    Training has dropped each condition by itself: `drop_condition(..., independently=True)`.
+
+    Raises:
+      ValueError: no scales, or one that is not a finite number of at least 0.
+      TypeError: when it denoises, if there is another number of conditioning inputs.
+    """
+    if not scales:
+        raise ValueError("classifier_free_each was given no scales; expected one for each conditioning input.")
+    for scale in scales:
+        _require_scale("classifier_free_each", scale)
+
+    def guide(denoiser: Denoiser) -> Denoiser:
+        def denoise(x: Array, t: Array, *condition: Array) -> Array:
+            if len(condition) != len(scales):
+                raise TypeError(f"{len(scales)} scales were given for {len(condition)} conditioning inputs.")
+            count = len(scales) + 1
+            inputs = [
+                jnp.concatenate([jnp.where(known > number, one, jnp.zeros_like(one)) for known in range(count)])
+                for number, one in enumerate(condition)
+            ]
+            denoised = denoiser(jnp.tile(x, (count, 1, 1, 1)), jnp.tile(t, count), *inputs)
+            none, *more = jnp.split(denoised, count)
+            steps = zip(scales, more, [none, *more], strict=False)
+            return none + sum(scale * (after - before) for scale, after, before in steps)
+
+        return denoise
+
+    return guide
+
+
 def autoguidance(worse: Denoiser, scale: float) -> Guidance:
     """(1) from a worse denoiser, such as a smaller or less trained one, with the same condition.
 
