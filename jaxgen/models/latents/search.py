@@ -1,0 +1,192 @@
+"""Search: the best images that a generator draws, by a reward.
+
+    best of n    the images of a seed, each by itself
+    evolution    sep-CMA-ES over latents: Ros and Hansen (2008), https://doi.org/10.1007/978-3-540-87700-4_30
+    gradient     Adam over codes, whose norm stays what it was when they were drawn
+
+A method scores images round by round, at most a budget of them in all.  A search keeps the best that it has seen.
+
+In high dimensions the norm of a normal latent hardly varies, and a generator knows no latents of other norms; along the
+sphere all latents are equally likely.  Codes that are not latents are standardised by the mean and the deviation of
+many, each value by itself, and then treated alike.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxgen.core.condition import Fields
+from jaxgen.core.controls import Controls
+from jaxgen.core.image import to_float, to_uint8
+from jaxgen.core.reward import Reward, Score, Scores
+from jaxgen.core.types import Array
+from jaxgen.io.errors import InputError, package
+from jaxgen.io.terminal import progress
+
+AT_ONCE = 64
+"""Images that best of n scores together."""
+
+STARTS, LEARNING_RATE, SAMPLES = 4, 0.1, 500
+"""Images that gradients start from, Adam's learning rate, and the codes that others are standardised by."""
+
+
+class Round(NamedTuple):
+    """Images that were scored together, and what draws them again: arrays [N, ...] by name, and `images` uint8.
+
+    Of images of one `origin` only the best is kept.  A round of `spent` scores that are not of images has none.
+    """
+
+    scores: Scores
+    origin: np.ndarray
+    found: Mapping[str, np.ndarray]
+    spent: int
+
+
+class Method(NamedTuple):
+    """At most so many rounds, each computed when it is asked for."""
+
+    rounds: Iterator[Round]
+    most: int
+
+
+class Search(NamedTuple):
+    """What a search has seen: the best reward after each score [M], and the best images with their rewards [K].
+
+    The best come first; `failure` says why the search ended early, if it did.
+    """
+
+    curve: np.ndarray = np.empty(0, np.float32)
+    rewards: np.ndarray = np.empty(0, np.float32)
+    origin: np.ndarray = np.empty(0, np.int32)
+    found: Mapping[str, np.ndarray] = {}
+    failure: str = ""
+
+    def after(self, seen: Round, num: int) -> "Search":
+        """The search with another round, of whose images with finite rewards the best `num` in all are kept."""
+        finite = np.isfinite(seen.scores.rewards)
+        new = seen.scores.rewards[finite]
+        before = self.curve[-1] if len(self.curve) else np.float32(-np.inf)
+        own = np.maximum.accumulate(np.append(before, new))[1:] if len(new) else np.empty(0, np.float32)
+        curve = np.concatenate([self.curve, own, np.full(0 if len(seen.scores.rewards) else seen.spent, before)])
+        if not len(new):
+            return self._replace(curve=curve, failure=seen.scores.failure)
+        rewards, origin = np.append(self.rewards, new), np.append(self.origin, seen.origin[finite])
+        order = np.argsort(-rewards, kind="stable")
+        _, first = np.unique(origin[order], return_index=True)
+        kept = order[np.sort(first)][:num]
+        found = {
+            name: np.concatenate([*([self.found[name]] if self.found else []), array[finite]])[kept]
+            for name, array in seen.found.items()
+        }
+        return Search(curve, rewards[kept], origin[kept], found, seen.scores.failure)
+
+
+def search(method: Method, num: int) -> Search:
+    """Carries out a method and keeps the `num` best images; Ctrl-C and a failure end it with what it has."""
+    result = Search()
+
+    def advance(_: int) -> None:
+        nonlocal result
+        if not result.failure and (seen := next(method.rounds, None)) is not None:
+            result = result.after(seen, num)
+
+    progress(advance, range(method.most), "Searching", may_stop=True)
+    return result
+
+
+def best_of(draw: Callable[[int, int], np.ndarray], score: Score, *, budget: int) -> Method:
+    """Best of n: `draw` takes the first number and how many to images uint8 [N, H, W, C] of a seed."""
+
+    def rounds() -> Iterator[Round]:
+        for start in range(0, budget, AT_ONCE):
+            num = min(AT_ONCE, budget - start)
+            images, number = draw(start, num), np.arange(start, start + num, dtype=np.int32)
+            scores = score(to_float(jnp.asarray(images)))
+            yield Round(scores, number, {"images": images, "number": number}, num)
+
+    return Method(rounds(), -(-budget // AT_ONCE))
+
+
+def evolve(controls: Controls, score: Score, fields: Fields, *, seed: int, budget: int) -> Method:
+    """Evolution of latents for one set of conditions [1, ...]; the first generation are the first images of the seed.
+
+    Raises:
+      OutsideError: the package cmaes is not installed.
+      InputError: latents of a single dimension.
+    """
+    cmaes = package("cmaes", "searches by evolution")
+    size = controls.draw(jnp.uint32(seed), jnp.arange(1)).shape[1]
+    if size < 2:
+        raise InputError("Evolution needs latents of at least two dimensions; this run has one.")
+    optimizer = cmaes.SepCMA(mean=np.zeros(size), sigma=1.0, seed=seed)
+    num = optimizer.population_size
+
+    @jax.jit
+    def generate(latents: Array) -> tuple[Array, Array]:
+        given = _repeated(fields, num)
+        codes = controls.codes(latents, given)
+        return codes, to_uint8(controls.generate(codes, latents, given))
+
+    def rounds() -> Iterator[Round]:
+        first = np.asarray(controls.draw(jnp.uint32(seed), jnp.arange(num, dtype=jnp.int32)))
+        for start in range(0, budget, num):
+            latents = np.stack([optimizer.ask() for _ in range(num)]).astype(np.float32) if start else first
+            left = min(num, budget - start)
+            codes, images = (np.asarray(array)[:left] for array in generate(jnp.asarray(latents)))
+            scores = score(to_float(jnp.asarray(images)))
+            found = {"images": images, "codes": codes, "latents": latents[:left]}
+            yield Round(scores, np.arange(start, start + left, dtype=np.int32), found, left)
+            if left == num:
+                optimizer.tell(list(zip(latents.astype(np.float64), -scores.rewards, strict=True)))
+
+    return Method(rounds(), -(-budget // num))
+
+
+def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, budget: int) -> Method:
+    """Gradients of a reward by codes, for one set of conditions [1, ...], from the first images of the seed.
+
+    Rewards are those of the images before they are rounded to grey levels.
+    """
+    num = min(STARTS, budget)
+    latents, given = controls.draw(jnp.uint32(seed), jnp.arange(num, dtype=jnp.int32)), _repeated(fields, num)
+    samples = controls.draw(jnp.uint32((seed + 1) % 2**32), jnp.arange(SAMPLES, dtype=jnp.int32))
+    many = controls.codes(samples, _repeated(fields, SAMPLES))
+    mean, deviation = many.mean(0), jnp.maximum(many.std(0), 1e-6)
+    adam = optax.adam(LEARNING_RATE)
+
+    def cost(standard: Array) -> tuple[Array, tuple[Array, ...]]:
+        codes = mean + deviation * standard
+        images = jnp.clip(controls.generate(codes, latents, given), -1, 1)
+        rewards = reward(images)
+        return -rewards.sum(), (rewards, codes, to_uint8(images))
+
+    @jax.jit
+    def step(standard: Array, state: optax.OptState) -> tuple[Array, optax.OptState, tuple[Array, ...]]:
+        gradient, seen = jax.grad(cost, has_aux=True)(standard)
+        change, state = adam.update(gradient, state)
+        moved = standard + change
+        return moved * _norm(standard) / jnp.maximum(_norm(moved), 1e-6), state, seen
+
+    def rounds() -> Iterator[Round]:
+        standard = (controls.codes(latents, given) - mean) / deviation
+        state = adam.init(standard)
+        for _ in range(budget // num):
+            standard, state, seen = step(standard, state)
+            rewards, codes, images = map(np.asarray, seen)
+            failure = "" if np.isfinite(rewards).all() else "a reward is not finite"
+            found = {"images": images, "codes": codes, "latents": np.asarray(latents)}
+            yield Round(Scores(rewards, failure), np.arange(num, dtype=np.int32), found, num)
+
+    return Method(rounds(), budget // num)
+
+
+def _norm(codes: Array) -> Array:
+    return jnp.linalg.norm(codes.reshape(len(codes), -1), axis=1)[:, None, None]
+
+
+def _repeated(fields: Fields, num: int) -> Fields:
+    return {name: jnp.repeat(jnp.asarray(array), num, axis=0) for name, array in fields.items()}
