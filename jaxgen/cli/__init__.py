@@ -18,6 +18,7 @@ from jaxgen.cli.pack import Pack, pack_images
 from jaxgen.cli.restore import Restore, restore
 from jaxgen.cli.saliency import Saliency, draw_saliency
 from jaxgen.cli.sample import Sample, sample
+from jaxgen.cli.search import Search, search
 from jaxgen.cli.stylize import Stylize, stylize
 from jaxgen.cli.truncate import Truncate, draw_truncations
 
@@ -33,6 +34,7 @@ VERBS = {
     "mix": (Mix, draw_mixtures),
     "directions": (Directions, draw_directions),
     "invert": (Invert, invert),
+    "search": (Search, search),
     "saliency": (Saliency, draw_saliency),
     "restore": (Restore, restore),
     "stylize": (Stylize, stylize),
@@ -49,7 +51,7 @@ def read(arguments: Sequence[str] | None = None) -> object:
         {verb: options for verb, (options, _) in VERBS.items()},
         prog="python -m jaxgen",
         args=arguments,
-        description="Inspect images; draw from a finished run, evaluate it, explore its latents; prepare features.",
+        description="Inspect images; draw from a finished run, evaluate it, search and explore it; prepare features.",
     )
 
 

@@ -13,12 +13,13 @@ pixel has a colour of the palette, and every colour is that of a pixel.  All but
 """
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxgen.core.condition import require_labels
 from jaxgen.core.image import ImageSpec, to_float
@@ -26,7 +27,7 @@ from jaxgen.core.precision import at_precision
 from jaxgen.core.reward import Reward, Score, Scores
 from jaxgen.core.types import Array
 from jaxgen.data.class_names import CLASS_NAMES, label_of
-from jaxgen.evaluation.classifiers import Classifier, classify, packaged_classifier
+from jaxgen.evaluation.classifiers import Classifier, classify
 from jaxgen.evaluation.matcher import SPEC, Matcher
 from jaxgen.io.errors import InputError, first_line, lacks_memory
 from jaxgen.nets import Matching, forward
@@ -117,9 +118,9 @@ def own_reward(name: str) -> Reward:
     try:
         function = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # of whatever kind: it is code of the user
-        raise InputError(f"{name} cannot be imported: {first_line(error)}") from error
+        raise InputError(f"it is no reward that can be imported ({first_line(error)})") from error
     if not callable(function):
-        raise InputError(f"{name} is no function: expected one of images float32 [N, H, W, C] in [-1, 1].")
+        raise InputError("it is no function of images")
 
     def reward(images: Array) -> Array:
         try:
@@ -127,7 +128,7 @@ def own_reward(name: str) -> Reward:
         except Exception as error:
             if lacks_memory(error):
                 raise
-            how = "cannot be differentiated by JAX" if isinstance(images, jax.core.Tracer) else "failed"
+            how = "cannot be differentiated by JAX" if isinstance(images, Tracer) else "failed"
             raise InputError(f"{name} {how} ({type(error).__name__}: {first_line(error)})") from error
 
     return reward
@@ -155,7 +156,7 @@ def score_by(goals: Sequence[Goal]) -> Score:
             try:
                 values = np.asarray(_values(goal, images))
             except InputError as error:
-                return Scores(np.full(len(images), np.nan, np.float32), str(error))
+                return Scores(np.full(len(images), np.nan, np.float32), str(error).removesuffix("."))
             total += np.float32(goal.weight) * values
             if not np.isfinite(total).all():
                 bad = values[~np.isfinite(total)]
@@ -169,7 +170,7 @@ def _values(goal: Goal, images: Array) -> Array:
     values = goal.reward(images)
     if values.shape != images.shape[:1]:
         shapes = f"{list(values.shape)} for {len(images)} images"
-        raise InputError(f"{goal.name} gives rewards of shape {shapes}: expected one for each.")
+        raise InputError(f"{goal.name} gives rewards of shape {shapes}; expected one for each")
     return values
 
 

@@ -9,6 +9,7 @@ diffusion        Diffusion, denoising_loss; schedules, predictions, solvers, gui
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals, children (of latents that somebody liked)
+search           best_of, evolve, ascend, by a reward; carry_out
 averages         ema_warmup, power_decay, use_ema; of any length after training: post_hoc_weights, post_hoc_average
 augmentation     augment, crop, jitter_colour, mirror, shift, turn
 """
@@ -94,6 +95,7 @@ from jaxgen.models.latents.directions import (
     principal_directions,
     saliency,
 )
+from jaxgen.models.latents.search import ascend, best_of, carry_out, evolve
 from jaxgen.models.latents.selection import children
 from jaxgen.models.latents.traversals import (
     find_directions,
@@ -171,8 +173,11 @@ __all__ = [
     "adaptive_instance_norm",
     "adversarial_game",
     "along",
+    "ascend",
     "augment",
     "augmentation_probability",
+    "best_of",
+    "carry_out",
     "change_colour",
     "children",
     "clip_weights",
@@ -199,6 +204,7 @@ __all__ = [
     "elbo_loss",
     "ema_networks",
     "ema_warmup",
+    "evolve",
     "features",
     "find_directions",
     "fixed_mask",

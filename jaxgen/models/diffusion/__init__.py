@@ -8,6 +8,7 @@ weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weigh
 solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; solve runs any on a Process
 time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, autoguidance, unguided; at_time gives a Process a denoiser and its condition
+steering      steer, resample, solve_round, round_times: particles that follow a reward
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
 latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
 likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
@@ -67,6 +68,7 @@ from jaxgen.models.diffusion.schedule import (
     variance_exploding,
 )
 from jaxgen.models.diffusion.solver import Process, Solver, ddim, dpm_solver_2m, euler, heun, solve
+from jaxgen.models.diffusion.steering import Particles, resample, round_times, solve_round, steer
 from jaxgen.models.diffusion.stochastic import ancestral, churn, restart
 from jaxgen.models.diffusion.variational_bound import VariationalBound, variational_bound
 from jaxgen.models.diffusion.weight import (
@@ -87,6 +89,7 @@ __all__ = [
     "Guidance",
     "NoiseMapping",
     "Observation",
+    "Particles",
     "Prediction",
     "Process",
     "Scaling",
@@ -139,11 +142,15 @@ __all__ = [
     "posterior",
     "posterior_sampling",
     "random_signs",
+    "resample",
     "restart",
+    "round_times",
     "sigmoid_mapping",
     "sigmoid_weight",
     "signal_to_noise",
     "solve",
+    "solve_round",
+    "steer",
     "tweedie",
     "unguided",
     "uniform_grid",

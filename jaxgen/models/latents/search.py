@@ -35,26 +35,26 @@ STARTS, LEARNING_RATE, SAMPLES = 4, 0.1, 500
 
 
 class Round(NamedTuple):
-    """Images that were scored together, and what draws them again: arrays [N, ...] by name, and `images` uint8.
+    """Images that were scored together: arrays [N, ...] by name, `images` uint8 and what draws them again.
 
-    Of images of one `origin` only the best is kept.  A round of `spent` scores that are not of images has none.
+    Of images of one `origin` only the best is kept.  A round of `spent` scores that are not of images has no arrays.
     """
 
     scores: Scores
     origin: np.ndarray
-    found: Mapping[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray]
     spent: int
 
 
 class Method(NamedTuple):
-    """At most so many rounds, each computed when it is asked for."""
+    """So many rounds at `most`, each computed when it is asked for; after a failure there may be no other."""
 
     rounds: Iterator[Round]
     most: int
 
 
-class Search(NamedTuple):
-    """What a search has seen: the best reward after each score [M], and the best images with their rewards [K].
+class Found(NamedTuple):
+    """What a search found: the best reward after each score [M], and the best images, with their rewards [K].
 
     The best come first; `failure` says why the search ended early, if it did.
     """
@@ -62,40 +62,40 @@ class Search(NamedTuple):
     curve: np.ndarray = np.empty(0, np.float32)
     rewards: np.ndarray = np.empty(0, np.float32)
     origin: np.ndarray = np.empty(0, np.int32)
-    found: Mapping[str, np.ndarray] = {}
+    arrays: Mapping[str, np.ndarray] = {}
     failure: str = ""
 
-    def after(self, seen: Round, num: int) -> "Search":
-        """The search with another round, of whose images with finite rewards the best `num` in all are kept."""
+    def after(self, seen: Round, num: int) -> "Found":
+        """With another round: of the images with finite rewards the best `num` in all are kept."""
         finite = np.isfinite(seen.scores.rewards)
         new = seen.scores.rewards[finite]
-        before = self.curve[-1] if len(self.curve) else np.float32(-np.inf)
-        own = np.maximum.accumulate(np.append(before, new))[1:] if len(new) else np.empty(0, np.float32)
-        curve = np.concatenate([self.curve, own, np.full(0 if len(seen.scores.rewards) else seen.spent, before)])
+        before = self.curve[-1:] if len(self.curve) else np.full(1, -np.inf, np.float32)
+        best = np.maximum.accumulate(np.append(before, new))[1:] if seen.arrays else np.repeat(before, seen.spent)
+        after = self._replace(curve=np.append(self.curve, best), failure=seen.scores.failure)
         if not len(new):
-            return self._replace(curve=curve, failure=seen.scores.failure)
+            return after
         rewards, origin = np.append(self.rewards, new), np.append(self.origin, seen.origin[finite])
         order = np.argsort(-rewards, kind="stable")
         _, first = np.unique(origin[order], return_index=True)
         kept = order[np.sort(first)][:num]
-        found = {
-            name: np.concatenate([*([self.found[name]] if self.found else []), array[finite]])[kept]
-            for name, array in seen.found.items()
-        }
-        return Search(curve, rewards[kept], origin[kept], found, seen.scores.failure)
+        arrays = {name: array[finite] for name, array in seen.arrays.items()}
+        if self.arrays:
+            arrays = {name: np.concatenate([self.arrays[name], array]) for name, array in arrays.items()}
+        arrays = {name: array[kept] for name, array in arrays.items()}
+        return after._replace(rewards=rewards[kept], origin=origin[kept], arrays=arrays)
 
 
-def search(method: Method, num: int) -> Search:
+def carry_out(method: Method, num: int) -> Found:
     """Carries out a method and keeps the `num` best images; Ctrl-C and a failure end it with what it has."""
-    result = Search()
+    found = Found()
 
     def advance(_: int) -> None:
-        nonlocal result
-        if not result.failure and (seen := next(method.rounds, None)) is not None:
-            result = result.after(seen, num)
+        nonlocal found
+        if not found.failure:
+            found = found.after(next(method.rounds), num)
 
     progress(advance, range(method.most), "Searching", may_stop=True)
-    return result
+    return found
 
 
 def best_of(draw: Callable[[int, int], np.ndarray], score: Score, *, budget: int) -> Method:
@@ -138,8 +138,8 @@ def evolve(controls: Controls, score: Score, fields: Fields, *, seed: int, budge
             left = min(num, budget - start)
             codes, images = (np.asarray(array)[:left] for array in generate(jnp.asarray(latents)))
             scores = score(to_float(jnp.asarray(images)))
-            found = {"images": images, "codes": codes, "latents": latents[:left]}
-            yield Round(scores, np.arange(start, start + left, dtype=np.int32), found, left)
+            arrays = {"images": images, "codes": codes, "latents": latents[:left]}
+            yield Round(scores, np.arange(start, start + left, dtype=np.int32), arrays, left)
             if left == num:
                 optimizer.tell(list(zip(latents.astype(np.float64), -scores.rewards, strict=True)))
 
@@ -168,7 +168,7 @@ def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, bud
     def step(standard: Array, state: optax.OptState) -> tuple[Array, optax.OptState, tuple[Array, ...]]:
         gradient, seen = jax.grad(cost, has_aux=True)(standard)
         change, state = adam.update(gradient, state)
-        moved = standard + change
+        moved = jnp.asarray(optax.apply_updates(standard, change))
         return moved * _norm(standard) / jnp.maximum(_norm(moved), 1e-6), state, seen
 
     def rounds() -> Iterator[Round]:
@@ -178,8 +178,8 @@ def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, bud
             standard, state, seen = step(standard, state)
             rewards, codes, images = map(np.asarray, seen)
             failure = "" if np.isfinite(rewards).all() else "a reward is not finite"
-            found = {"images": images, "codes": codes, "latents": np.asarray(latents)}
-            yield Round(Scores(rewards, failure), np.arange(num, dtype=np.int32), found, num)
+            arrays = {"images": images, "codes": codes, "latents": np.asarray(latents)}
+            yield Round(Scores(rewards, failure), np.arange(num, dtype=np.int32), arrays, num)
 
     return Method(rounds(), budget // num)
 
