@@ -128,8 +128,10 @@ def own_reward(name: str) -> Reward:
         except Exception as error:
             if lacks_memory(error):
                 raise
-            how = "cannot be differentiated by JAX" if isinstance(images, Tracer) else "failed"
-            raise InputError(f"{name} {how} ({type(error).__name__}: {first_line(error)})") from error
+            why = f"{type(error).__name__}: {first_line(error)}"
+            if isinstance(images, Tracer):
+                raise InputError(f"{name} cannot be differentiated by JAX: take another method ({why})") from error
+            raise InputError(f"{name} failed ({why})") from error
 
     return reward
 

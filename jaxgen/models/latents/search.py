@@ -30,8 +30,13 @@ from jaxgen.io.terminal import progress
 AT_ONCE = 64
 """Images that best of n scores together."""
 
-STARTS, LEARNING_RATE, SAMPLES = 4, 0.1, 500
-"""Images that gradients start from, Adam's learning rate, and the codes that others are standardised by."""
+STEP_SIZE = 0.5
+"""The first deviation of evolution: of 0.5 and 1, the better one for 30 pictures and a GAN of digits."""
+
+STARTS, LEARNING_RATE, SAMPLES = 2, 0.1, 500
+"""Images that gradients start from, Adam's learning rate, and the codes that others are standardised by.
+
+Two starts out of half the budget found better images than four or eight out of none, for the same pictures."""
 
 
 class Round(NamedTuple):
@@ -119,10 +124,10 @@ def evolve(controls: Controls, score: Score, fields: Fields, *, seed: int, budge
       InputError: latents of a single dimension.
     """
     cmaes = package("cmaes", "searches by evolution")
-    size = controls.draw(jnp.uint32(seed), jnp.arange(1)).shape[1]
+    size = _draw(controls, seed, 0, 1).shape[1]
     if size < 2:
         raise InputError("Evolution needs latents of at least two dimensions; this run has one.")
-    optimizer = cmaes.SepCMA(mean=np.zeros(size), sigma=1.0, seed=seed)
+    optimizer = cmaes.SepCMA(mean=np.zeros(size), sigma=STEP_SIZE, seed=seed)
     num = optimizer.population_size
 
     @jax.jit
@@ -132,7 +137,7 @@ def evolve(controls: Controls, score: Score, fields: Fields, *, seed: int, budge
         return codes, to_uint8(controls.generate(codes, latents, given))
 
     def rounds() -> Iterator[Round]:
-        first = np.asarray(controls.draw(jnp.uint32(seed), jnp.arange(num, dtype=jnp.int32)))
+        first = np.asarray(_draw(controls, seed, 0, num))
         for start in range(0, budget, num):
             latents = np.stack([optimizer.ask() for _ in range(num)]).astype(np.float32) if start else first
             left = min(num, budget - start)
@@ -147,41 +152,67 @@ def evolve(controls: Controls, score: Score, fields: Fields, *, seed: int, budge
 
 
 def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, budget: int) -> Method:
-    """Gradients of a reward by codes, for one set of conditions [1, ...], from the first images of the seed.
+    """Gradients of a reward by codes, for one set of conditions [1, ...], from the best of the seed's first images.
 
-    Rewards are those of the images before they are rounded to grey levels.
+    These take half of the budget.  Rewards are those of images before they are rounded to grey levels.
+
+    Raises:
+      InputError: the reward cannot be differentiated.
     """
-    num = min(STARTS, budget)
-    latents, given = controls.draw(jnp.uint32(seed), jnp.arange(num, dtype=jnp.int32)), _repeated(fields, num)
-    samples = controls.draw(jnp.uint32((seed + 1) % 2**32), jnp.arange(SAMPLES, dtype=jnp.int32))
-    many = controls.codes(samples, _repeated(fields, SAMPLES))
+    drawn = (budget + 1) // 2
+    num = min(STARTS, drawn, max(1, budget - drawn))
+    many = controls.codes(_draw(controls, (seed + 1) % 2**32, 0, SAMPLES), _repeated(fields, SAMPLES))
     mean, deviation = many.mean(0), jnp.maximum(many.std(0), 1e-6)
     adam = optax.adam(LEARNING_RATE)
 
-    def cost(standard: Array) -> tuple[Array, tuple[Array, ...]]:
+    @jax.jit
+    def generate(codes: Array, latents: Array) -> Array:
+        return jnp.clip(controls.generate(codes, latents, _repeated(fields, len(codes))), -1, 1)
+
+    def cost(standard: Array, latents: Array) -> tuple[Array, tuple[Array, ...]]:
         codes = mean + deviation * standard
-        images = jnp.clip(controls.generate(codes, latents, given), -1, 1)
+        images = generate(codes, latents)
         rewards = reward(images)
-        return -rewards.sum(), (rewards, codes, to_uint8(images))
+        return -rewards.sum(), (rewards, to_uint8(images), codes, latents)
 
     @jax.jit
-    def step(standard: Array, state: optax.OptState) -> tuple[Array, optax.OptState, tuple[Array, ...]]:
-        gradient, seen = jax.grad(cost, has_aux=True)(standard)
+    def step(standard: Array, state: optax.OptState, latents: Array) -> tuple[Array, optax.OptState, tuple[Array, ...]]:
+        gradient, seen = jax.grad(cost, has_aux=True)(standard, latents)
         change, state = adam.update(gradient, state)
         moved = jnp.asarray(optax.apply_updates(standard, change))
         return moved * _norm(standard) / jnp.maximum(_norm(moved), 1e-6), state, seen
 
     def rounds() -> Iterator[Round]:
-        standard = (controls.codes(latents, given) - mean) / deviation
+        best = Found()
+        for start in range(0, drawn, AT_ONCE):
+            origin = np.arange(start, min(start + AT_ONCE, drawn), dtype=np.int32)
+            latents = _draw(controls, seed, start, len(origin))
+            codes = controls.codes(latents, _repeated(fields, len(origin)))
+            images = generate(codes, latents)
+            seen = _round(reward(images), to_uint8(images), codes, latents, origin=origin)
+            best = best.after(seen, num)
+            yield seen
+        latents = jnp.asarray(best.arrays["latents"])
+        standard = (jnp.asarray(best.arrays["codes"]) - mean) / deviation
         state = adam.init(standard)
-        for _ in range(budget // num):
-            standard, state, seen = step(standard, state)
-            rewards, codes, images = map(np.asarray, seen)
-            failure = "" if np.isfinite(rewards).all() else "a reward is not finite"
-            arrays = {"images": images, "codes": codes, "latents": np.asarray(latents)}
-            yield Round(Scores(rewards, failure), np.arange(num, dtype=np.int32), arrays, num)
+        for _ in range((budget - drawn) // num):
+            standard, state, seen = step(standard, state, latents)
+            yield _round(*seen, origin=best.origin)
 
-    return Method(rounds(), budget // num)
+    example = jnp.broadcast_to(mean, (num, *mean.shape))
+    jax.eval_shape(step, example, adam.init(example), _draw(controls, seed, 0, num))  # refused now, not halfway
+    return Method(rounds(), -(-drawn // AT_ONCE) + (budget - drawn) // num)
+
+
+def _round(rewards: Array, images: Array, codes: Array, latents: Array, *, origin: np.ndarray) -> Round:
+    rewards = np.asarray(rewards)
+    failure = "" if np.isfinite(rewards).all() else "a reward is not finite"
+    arrays = {"images": np.asarray(images), "codes": np.asarray(codes), "latents": np.asarray(latents)}
+    return Round(Scores(rewards, failure), origin, arrays, len(rewards))
+
+
+def _draw(controls: Controls, seed: int, start: int, num: int) -> Array:
+    return controls.draw(jnp.uint32(seed), jnp.arange(start, start + num, dtype=jnp.int32))
 
 
 def _norm(codes: Array) -> Array:
