@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.cli.conditions import fields_from_options
 from jaxgen.cli.goals import GoalOptions, read_goals
 from jaxgen.core.condition import Fields
-from jaxgen.core.image import to_float
+from jaxgen.core.reward import Score
 from jaxgen.evaluation.rewards import Goal, score_by, weighted_sum
 from jaxgen.export import ExportedControls, ExportedSampler, load_controls, load_denoiser, load_sampler
 from jaxgen.export.steered import steered
@@ -70,7 +71,7 @@ def search(options: Search) -> None:
     if not len(found.rewards):
         raise InputError(f"{found.failure or 'the search was stopped'}: nothing was found.")
     _write(options, found)
-    _report(options, found, _first(options, sampler, goals, found))
+    _report(options, found)
     if found.failure:
         scored = f"after {len(found.curve)} of {options.budget} images"
         raise InputError(f"{found.failure}: the search ended {scored}; {options.out} has the best of them.")
@@ -79,19 +80,16 @@ def search(options: Search) -> None:
 def _method(options: Search, sampler: ExportedSampler, goals: list[Goal]) -> Method:
     score, seed, budget = score_by(goals), options.seed, options.budget
     if options.method == "best":
-        rows = fields_from_options(options, sampler, budget)
-
-        def draw(start: int, num: int) -> np.ndarray:
-            fields = {name: array[start : start + num] for name, array in rows.items()}
-            return sampler.draw(seed, num, start=start, fields=fields)
-
-        return best_of(draw, score, budget=budget)
+        return _random(options, sampler, score, budget)
     if options.method == "particles":
         if not (options.run / "denoiser").is_dir():
             raise InputError(f"--method particles: {options.run} is no diffusion run, or exports no denoiser.")
-        denoiser = load_denoiser(options.run / "denoiser")
-        fields = _one_condition(options, sampler)
-        return steered(denoiser, score, fields, seed=seed, budget=budget, strength=options.strength)
+        denoiser, fields = load_denoiser(options.run / "denoiser"), _one_condition(options, sampler)
+        first = _random(options, sampler, score, 1)
+        if budget == 1:
+            return first
+        steering = steered(denoiser, score, fields, seed=seed, budget=budget - 1, strength=options.strength)
+        return Method(chain(first.rounds, steering.rounds), first.most + steering.most)
     if not (options.run / "controls").is_dir():
         raise InputError(f"--method {options.method}: {options.run} exports no controls; best draws from any run.")
     exported = load_controls(options.run / "controls")
@@ -101,6 +99,17 @@ def _method(options: Search, sampler: ExportedSampler, goals: list[Goal]) -> Met
     return ascend(exported.controls, weighted_sum(goals), fields, seed=seed, budget=budget)
 
 
+def _random(options: Search, sampler: ExportedSampler, score: Score, num: int) -> Method:
+    """The first images of the seed."""
+    rows = fields_from_options(options, sampler, num)
+
+    def draw(start: int, num: int) -> np.ndarray:
+        fields = {name: array[start : start + num] for name, array in rows.items()}
+        return sampler.draw(options.seed, num, start=start, fields=fields)
+
+    return best_of(draw, score, budget=num)
+
+
 def _one_condition(options: Search, exported: ExportedSampler | ExportedControls) -> Fields:
     """The fields [1, ...] of the only conditions that the options name."""
     rows = fields_from_options(options, exported, ROWS)
@@ -108,14 +117,6 @@ def _one_condition(options: Search, exported: ExportedSampler | ExportedControls
         if (array != array[:1]).any():
             raise InputError(f"--method {options.method} searches under one condition: give one --{name}.")
     return {name: jnp.asarray(array[:1]) for name, array in rows.items()}
-
-
-def _first(options: Search, sampler: ExportedSampler, goals: list[Goal], found: Found) -> float:
-    """The reward of image 0 of the seed; particles do not draw it."""
-    if options.method != "particles":
-        return float(found.curve[0])
-    image = sampler.draw(options.seed, 1, fields=fields_from_options(options, sampler, 1))
-    return float(score_by(goals)(to_float(jnp.asarray(image))).rewards[0])
 
 
 def _write(options: Search, found: Found) -> None:
@@ -128,20 +129,18 @@ def _write(options: Search, found: Found) -> None:
         plot_search(curve, found.curve)
 
 
-def _report(options: Search, found: Found, first: float) -> None:
-    """One line: the best reward, that of a random image, and how the best image is drawn again."""
-    if "number" in found.arrays:
-        number = int(found.arrays["number"][0])
+def _report(options: Search, found: Found) -> None:
+    """One line: the best reward, that of image 0, which every method scores first, and how to draw the best again."""
+    again = "by the same command"
+    if "codes" in found.arrays:
+        again = f"controls.generate of codes and latents in {options.out.with_suffix('.npz')}"
+    elif (number := int(found.arrays["number"][0])) >= 0:
         words = ["sample", str(options.run), "--seed", str(options.seed), "--num", str(number + 1)]
         for name in ("label", "features", "text"):
             given = getattr(options, name)
             words += [f"--{name}", *([str(given)] if isinstance(given, Path) else given)] if given else []
         again = f"image {number}, the last of python -m jaxgen {shlex.join(words)} --out again.npz"
-    elif "codes" in found.arrays:
-        again = f"controls.generate of codes and latents in {options.out.with_suffix('.npz')}"
-    else:
-        again = "by the same command"
     say(
         f"Best reward {found.rewards[0]:.4g} of {len(found.curve):,} images; image 0 of seed {options.seed} has "
-        f"{first:.4g}.  {options.out} has the best {len(found.rewards)}; the first is drawn again: {again}"
+        f"{found.curve[0]:.4g}.  {options.out} has the best {len(found.rewards)}; the first is drawn again: {again}"
     )

@@ -14,7 +14,6 @@ from jaxgen.core.sampler import image_keys
 from jaxgen.core.types import Array
 from jaxgen.export.denoiser import ExportedDenoiser
 from jaxgen.export.sampler import BATCH
-from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.guidance import at_time
 from jaxgen.models.diffusion.schedule import variance_exploding
 from jaxgen.models.diffusion.solver import Process, fold_in, heun
@@ -41,9 +40,9 @@ def steered(
     scale.  The estimates E[x_0 | x_t] that are scored on the way count, but are not images that the search could find.
     """
     rounds = max(1, min(MOST_ROUNDS, budget // LEAST_PARTICLES))
-    num, schedule = budget // rounds, variance_exploding()
-    times, nothing, latest = karras_grid(STEPS)(schedule), Scores(np.zeros(0, np.float32)), []
-    advance = _advance(denoiser, fields, round_times(schedule, times, rounds), num, seed)
+    num, latest = budget // rounds, []
+    times = round_times(variance_exploding(), rounds, STEPS // rounds)
+    advance, none = _advance(denoiser, fields, times, num, seed), Scores(np.zeros(0, np.float32))
 
     def reward(denoised: Array) -> Array:
         latest.append(score(to_float(to_uint8(denoised))))
@@ -51,35 +50,37 @@ def steered(
 
     def scored() -> Iterator[Round]:
         noise = jax.vmap(lambda key: jax.random.normal(key, denoiser.spec))(_keys(seed, jnp.arange(num), 0))
-        key = jax.random.fold_in(jax.random.key(seed), 0)
-        particles = steer(advance, reward, times[0] * noise, rounds=rounds, strength=strength, key=key)
-        for number, seen in enumerate(particles, start=1):
-            if number < rounds:
-                yield Round(nothing._replace(failure=latest[-1].failure), np.zeros(0, np.int32), {}, num)
+        key, x = jax.random.fold_in(jax.random.key(seed), 0), times[0, 0] * noise
+        particles = steer(advance, reward, x, rounds=rounds, strength=strength, key=key)
+        number = -1 - np.arange(num, dtype=np.int32)  # of no image of the seed
+        for done, seen in enumerate(particles, start=1):
+            if done < rounds:
+                yield Round(none._replace(failure=latest[-1].failure), number[:0], {}, num)
             else:
-                images = np.asarray(to_uint8(seen.x))
-                yield Round(latest[-1], np.arange(num, dtype=np.int32), {"images": images}, num)
+                yield Round(latest[-1], number, {"images": np.asarray(to_uint8(seen.x)), "number": number}, num)
 
     return Method(scored(), rounds)
 
 
-def _advance(denoiser: ExportedDenoiser, fields: Fields, times: list[Array], num: int, seed: int) -> Advance:
+def _advance(denoiser: ExportedDenoiser, fields: Fields, times: Array, num: int, seed: int) -> Advance:
     given = {name: np.repeat(np.asarray(array), num, axis=0) for name, array in fields.items()}
-    place = np.arange(num, dtype=np.int32)
+    place, size = np.arange(num, dtype=np.int32), min(num, rows_per_device(BATCH))
+
+    def move(shared: tuple[Array, Array, Array], rows: tuple[Array, Array, Mapping[str, Array]]) -> tuple[Array, Array]:
+        (seed, times, number), (x, place, given) = shared, rows
+        process = Process(variance_exploding(), at_time(lambda x, t: denoiser.call(x, t, given)), STEPS)
+        return solve_round(churn(heun, 40.0), process, x, times, _keys(seed, place, number))
+
+    mapped = map_rows(move)
 
     def advance(x: Array, number: int) -> tuple[Array, Array]:
-        def move(seed: Array, rows: tuple[Array, Array, Mapping[str, Array]]) -> tuple[Array, Array]:
-            x, place, given = rows
-            process = Process(variance_exploding(), at_time(lambda x, t: denoiser.call(x, t, given)), STEPS)
-            return solve_round(churn(heun, 40.0), process, x, times[number], _keys(seed, place, number + 1))
-
-        rows, size = (np.asarray(x), place, given), min(num, rows_per_device(BATCH))
-        moved = map_rows(move)(jnp.uint32(seed), rows, size=size, what=f"Moving {num:,} particles")
+        shared, rows = (jnp.uint32(seed), times[number], jnp.int32(number + 1)), (np.asarray(x), place, given)
+        moved = mapped(shared, rows, size=size, what=f"Moving {num:,} particles")
         return tuple(map(jnp.asarray, moved))  # pyright: ignore[reportReturnType]
 
     return advance
 
 
-def _keys(seed: Array | int, place: Array, number: int) -> Array:
+def _keys(seed: Array | int, place: Array, number: Array | int) -> Array:
     """The keys [K] of a round by the particles' places: a copy has another than its original."""
     return fold_in(image_keys(jnp.uint32(seed), place), number)

@@ -126,14 +126,19 @@ def test_what_latents_and_codes_found_is_drawn_again_by_the_controls(runs, monke
 def test_particles_are_brighter_than_the_model_and_again_the_same(runs, monkeypatch):
     options = ("--for", "mine:bright", "--method", "particles", "--budget", 64, "--num", 16)
     found = searched(monkeypatch, runs / "flow", *options)
-    # All 16 particles are above the mean of the model, of which half are.
-    assert found["rewards"].min() > 0.3
-    assert len(found["rewards"]) == 16
-    assert len(found["curve"]) == 64
+    # Image 0, then 15 particles that are scored four times; these are all above the mean of the model.
+    particles = found["number"] < 0
+    assert (particles.sum(), len(found["curve"])) == (15, 61)
+    assert found["rewards"][particles].min() > 0.3
+    image = load_sampler(runs / "flow" / "sampler").draw(0, 1)
+    np.testing.assert_array_equal(found["images"][~particles], image)
+    np.testing.assert_allclose(found["curve"][0], image.mean() / 127.5 - 1, atol=1e-6)
     again = searched(monkeypatch, runs / "flow", *options)
     np.testing.assert_array_equal(found["images"], again["images"])
     labelled = searched(monkeypatch, runs / "labelled", *options, "--label", 1)
     np.testing.assert_array_equal(found["images"], labelled["images"])
+    alone = searched(monkeypatch, runs / "flow", *options[:4], "--budget", 1)
+    np.testing.assert_array_equal(alone["images"], image)
 
 
 def test_a_reward_that_fails_ends_the_search_with_what_it_has(runs, monkeypatch, capsys):

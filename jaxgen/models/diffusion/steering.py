@@ -20,6 +20,7 @@ import numpy as np
 
 from jaxgen.core.reward import Reward
 from jaxgen.core.types import Array
+from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.solver import Process, Solver, solve
 
@@ -80,18 +81,18 @@ def solve_round(solver: Solver, process: Process, x: Array, times: Array, keys: 
     return x, jax.lax.cond(times[-1] > 0, lambda x: process.denoise(x, times[-1]), lambda x: x, x)
 
 
-def round_times(schedule: Schedule, times: Array, rounds: int) -> list[Array]:
-    """The time grid [N + 1] cut into rounds; each starts with the last time of the one before.
+def round_times(schedule: Schedule, rounds: int, steps: int, *, most: float = 80.0, rho: float = 7.0) -> Array:
+    """The times [rounds, steps + 1] of rounds from noise to images; each starts where the one before ends.
 
-    The cuts are evenly spaced in sigma / (alpha + sigma), the time of the linear schedule: at much noise E[x_0 | x_t]
-    hardly depends on x_t, and at little noise copies of a particle hardly part.
+    Rounds end at values of sigma / (alpha + sigma) that are evenly spaced: at much noise E[x_0 | x_t] hardly depends on
+    x_t, and at little noise copies of a particle hardly part.  A round has equal steps of (sigma / alpha)^(1 / rho); a
+    single one is `karras_grid`.
 
     Raises:
-      ValueError: the grid is too coarse for so many rounds.
+      ValueError: fewer than two steps.
     """
-    share = 1 - 1 / (1 + np.asarray(schedule.ratio(times)))
-    cuts = [int((share > 1 - number / rounds).sum()) for number in range(rounds)]
-    cuts = [0, *cuts[1:], len(times) - 1]
-    if min(np.diff(cuts)) < 1:
-        raise ValueError(f"A grid of {len(times) - 1} steps cannot be cut into {rounds} rounds.")
-    return [times[first : last + 1] for first, last in pairwise(cuts)]
+    last = karras_grid(steps, most=1 / (rounds - 1) if rounds > 1 else most, rho=rho)(schedule)
+    shares = 1 - np.arange(rounds) / rounds
+    ends = [most, *(shares[1:] / (1 - shares[1:]))]
+    others = [schedule.time(jnp.linspace(a ** (1 / rho), b ** (1 / rho), steps + 1) ** rho) for a, b in pairwise(ends)]
+    return jnp.stack([*others, last])
