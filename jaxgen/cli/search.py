@@ -27,7 +27,7 @@ from jaxgen.training.config import Bounds, Positive, require_bounds
 from jaxgen.training.plot import plot_search
 
 ROWS = 1_000
-"""Rows of conditions among which more than one is looked for."""
+"""Rows of conditions that must all be equal where a method takes a single one."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def plot_search(path: AnyPath, curve: np.ndarray) -> None:
     """Plots the best reward [M] against the number of images that were scored as PNG; -inf, before any, is left out."""
     figure = _figure(1)
     axis = figure.subplots()
-    axis.step(np.arange(1, len(curve) + 1), np.where(np.isfinite(curve), curve, np.nan), where="post", marker=".")
+    axis.step(np.arange(1, len(curve) + 1), np.where(np.isfinite(curve), curve, np.nan), where="post")
     axis.set_xlabel("images scored")
     axis.set_ylabel("best reward")
     axis.grid(alpha=0.3)
