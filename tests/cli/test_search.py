@@ -141,9 +141,11 @@ def test_particles_are_brighter_than_the_model_and_again_the_same(runs, monkeypa
     np.testing.assert_array_equal(alone["images"], image)
 
 
-def test_a_reward_that_fails_ends_the_search_with_what_it_has(runs, monkeypatch, capsys):
-    assert run_here(monkeypatch, main, "search", runs / "gan", "--for", "mine:tires", "--budget", 200) == 2
-    line = "error: mine:tires failed (RuntimeError: tired): the search ended after 128 of 200 images; found.png has"
+@pytest.mark.parametrize(("method", "scored"), [("best", 128), ("gradient", 64)])  # which traces the reward first
+def test_a_reward_that_fails_ends_the_search_with_what_it_has(runs, monkeypatch, capsys, method, scored):
+    options = ("--for", "mine:tires", "--budget", 300, "--method", method)
+    assert run_here(monkeypatch, main, "search", runs / "gan", *options) == 2
+    line = f"mine:tires failed (RuntimeError: tired): the search ended after {scored} of 300 images; found.png has"
     assert line in capsys.readouterr().err
     assert len(loaded("found.npz")["rewards"]) == 8
 

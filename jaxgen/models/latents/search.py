@@ -96,8 +96,12 @@ def carry_out(method: Method, num: int) -> Found:
 
     def advance(_: int) -> None:
         nonlocal found
-        if not found.failure:
+        if found.failure:
+            return
+        try:
             found = found.after(next(method.rounds), num)
+        except InputError as error:  # of a reward that is not computed by a `Score`
+            found = found._replace(failure=str(error).removesuffix("."))
 
     progress(advance, range(method.most), "Searching", may_stop=True)
     return found
