@@ -209,10 +209,10 @@ def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, bud
 
 
 def _round(rewards: Array, images: Array, codes: Array, latents: Array, *, origin: np.ndarray) -> Round:
-    rewards = np.asarray(rewards)
-    failure = "" if np.isfinite(rewards).all() else "a reward is not finite"
+    values = np.asarray(rewards)
+    failure = "" if np.isfinite(values).all() else "a reward is not finite"
     arrays = {"images": np.asarray(images), "codes": np.asarray(codes), "latents": np.asarray(latents)}
-    return Round(Scores(rewards, failure), origin, arrays, len(rewards))
+    return Round(Scores(values, failure), origin, arrays, len(values))
 
 
 def _draw(controls: Controls, seed: int, start: int, num: int) -> Array:
