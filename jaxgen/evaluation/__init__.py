@@ -15,6 +15,8 @@ latents           count_active_units  mutual_information_gap
 text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
 restoration       degraded  report_restoration
 image features    describe  with_features  relative_distance
+rewards           Goal  class_reward  picture_reward  pixel_reward  palette_reward  words_reward  own_reward
+                  weighted_sum  score_by
 networks          packaged_network  digit_network  cifar10_network  inception_network  feature_network
                   cached_features  vgg_features  resize
 results           Estimate  mean_of  write_results  images_to_test  in_parts
@@ -55,6 +57,17 @@ from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
 from jaxgen.evaluation.resize import resize
 from jaxgen.evaluation.restoration import degraded, report_restoration
 from jaxgen.evaluation.results import Results, write_results
+from jaxgen.evaluation.rewards import (
+    Goal,
+    class_reward,
+    own_reward,
+    palette_reward,
+    picture_reward,
+    pixel_reward,
+    score_by,
+    weighted_sum,
+    words_reward,
+)
 from jaxgen.evaluation.similarity import diversity, multi_scale_similarity, structural_similarity
 from jaxgen.evaluation.text_to_image import evaluate_captions, hold_out_captions, with_embeddings
 from jaxgen.evaluation.training_neighbours import TrainingNeighbours, neighbour_grid, training_neighbours
@@ -71,6 +84,7 @@ __all__ = [
     "Features",
     "FrameErrors",
     "Gaussian",
+    "Goal",
     "Kind",
     "Manifold",
     "Matcher",
@@ -85,6 +99,7 @@ __all__ = [
     "cached_features",
     "choose_network",
     "cifar10_network",
+    "class_reward",
     "class_score",
     "colourfulness",
     "compare_clips",
@@ -124,7 +139,11 @@ __all__ = [
     "negative_log_likelihood",
     "negative_log_likelihoods",
     "neighbour_grid",
+    "own_reward",
     "packaged_network",
+    "palette_reward",
+    "picture_reward",
+    "pixel_reward",
     "provenance",
     "relative_distance",
     "repeat_last",
@@ -133,10 +152,13 @@ __all__ = [
     "resize",
     "retrieval_accuracy",
     "save_matcher",
+    "score_by",
     "structural_similarity",
     "training_neighbours",
     "vgg_features",
+    "weighted_sum",
     "with_embeddings",
     "with_features",
+    "words_reward",
     "write_results",
 ]

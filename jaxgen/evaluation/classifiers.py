@@ -78,12 +78,12 @@ def classifier_network(classifier: Classifier, spec: ImageSpec | None = None) ->
     Raises:
       InputError: the weights cannot be read, are damaged, or belong to another network.
     """
-    classify, spec = _classify(classifier), spec or classifier.spec
+    network, spec = classify(classifier), spec or classifier.spec
 
     def extract(image: Array) -> tuple[Array, Array]:
         if spec != classifier.spec:
             image = resize(image, classifier.spec)
-        features, logits = classify(to_float(image))
+        features, logits = network(to_float(image))
         return features, jax.nn.softmax(logits)
 
     return FeatureNetwork(
@@ -99,7 +99,12 @@ def classifier_network(classifier: Classifier, spec: ImageSpec | None = None) ->
 @cache
 def packaged_network(spec: ImageSpec) -> FeatureNetwork:
     """The packaged classifier for images of this size: of digits for 28x28x1, else of CIFAR-10, resized to 32x32x3."""
-    return classifier_network(DIGIT_CLASSIFIER if spec == DIGIT_CLASSIFIER.spec else CIFAR10_CLASSIFIER, spec)
+    return classifier_network(packaged_classifier(spec), spec)
+
+
+def packaged_classifier(spec: ImageSpec) -> Classifier:
+    """The packaged classifier for images of this size: of digits for 28x28x1, else of CIFAR-10."""
+    return DIGIT_CLASSIFIER if spec == DIGIT_CLASSIFIER.spec else CIFAR10_CLASSIFIER
 
 
 def digit_features(weights: AnyPath = DIGIT_CLASSIFIER.weights) -> Callable[[Array], Array]:
@@ -108,19 +113,25 @@ def digit_features(weights: AnyPath = DIGIT_CLASSIFIER.weights) -> Callable[[Arr
     Raises:
       InputError: the weights cannot be read, are damaged, or belong to another network.
     """
-    classify = _classify(DIGIT_CLASSIFIER._replace(weights=Path(weights)))
-    return lambda image: classify(image)[0]
+    network = classify(DIGIT_CLASSIFIER._replace(weights=Path(weights)))
+    return lambda image: network(image)[0]
 
 
-def _classify(classifier: Classifier) -> Callable[[Array], tuple[Array, Array]]:
+def classify(classifier: Classifier) -> Callable[[Array], tuple[Array, Array]]:
+    """The differentiable function from images float32 [B, *spec] in [-1, 1] to features [B, F] and logits [B, K].
+
+    Raises:
+      InputError: the weights cannot be read, are damaged, or belong to another network; when it is called, the images
+        have another size.
+    """
     module, example = classifier.module, jnp.zeros((1, *classifier.spec))
     template = jax.eval_shape(lambda: module.init(jax.random.key(0), example, train=False))
     variables = read_weights(classifier.weights, template)
 
-    def classify(image: Array) -> tuple[Array, Array]:
+    def network(image: Array) -> tuple[Array, Array]:
         if image.shape[1:] != classifier.spec:
             expected, shape = ("x".join(map(str, spec)) for spec in (classifier.spec, image.shape[1:]))
             raise InputError(f"The {classifier.name} takes images of {expected}; these are {shape}.")
         return forward(module, variables, image, train=False)[0]
 
-    return classify
+    return network

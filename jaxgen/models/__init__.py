@@ -9,6 +9,7 @@ diffusion        Diffusion, denoising_loss; schedules, predictions, solvers, gui
 image_to_image   ImageToImage, tasks, translation_game
 style_transfer   StyleTransfer
 latents          Controls, directions, traversals, children (of latents that somebody liked)
+search           best_of, evolve, ascend, by a reward; carry_out
 averages         ema_warmup, power_decay, use_ema; of any length after training: post_hoc_weights, post_hoc_average
 augmentation     augment, crop, jitter_colour, mirror, shift, turn
 """
@@ -95,6 +96,7 @@ from jaxgen.models.latents.directions import (
     saliency,
 )
 from jaxgen.models.latents.inversion import find_codes
+from jaxgen.models.latents.search import ascend, best_of, carry_out, evolve
 from jaxgen.models.latents.selection import children
 from jaxgen.models.latents.traversals import (
     find_directions,
@@ -172,8 +174,11 @@ __all__ = [
     "adaptive_instance_norm",
     "adversarial_game",
     "along",
+    "ascend",
     "augment",
     "augmentation_probability",
+    "best_of",
+    "carry_out",
     "change_colour",
     "children",
     "clip_weights",
@@ -200,6 +205,7 @@ __all__ = [
     "elbo_loss",
     "ema_networks",
     "ema_warmup",
+    "evolve",
     "features",
     "find_codes",
     "find_directions",

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxgen.io.files import AnyPath, cache_folder, write_whole
 from jaxgen.io.system import has_home
 
@@ -19,13 +21,8 @@ def plot_metrics(path: AnyPath, rows: Sequence[dict[str, Any]], *, mark: int | N
     The kind of `discriminator/adversarial/real_logit` is `logit`, the last word of its name.  Values that are not
     finite may be None.  A dashed line marks the step `mark`.
     """
-    if not has_home():  # where Matplotlib would keep its cache
-        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     panels = panels_of(rows)
-    figure = Figure(figsize=(WIDTH, ROW_HEIGHT * max(1, len(panels))), layout="constrained")
+    figure = _figure(max(1, len(panels)))
     axes = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (kind, names) in zip(axes, panels.items(), strict=False):
         for name in names:
@@ -37,6 +34,31 @@ def plot_metrics(path: AnyPath, rows: Sequence[dict[str, Any]], *, mark: int | N
         axis.legend(loc="best", fontsize="small", frameon=False)
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("step")
+    _write(path, figure)
+
+
+def plot_search(path: AnyPath, curve: np.ndarray) -> None:
+    """Plots the best reward [M] against the number of images that were scored as PNG; -inf, before any, is left out."""
+    figure = _figure(1)
+    axis = figure.subplots()
+    axis.step(np.arange(1, len(curve) + 1), np.where(np.isfinite(curve), curve, np.nan), where="post")
+    axis.set_xlabel("images scored")
+    axis.set_ylabel("best reward")
+    axis.grid(alpha=0.3)
+    _write(path, figure)
+
+
+def _figure(rows: int) -> Any:
+    if not has_home():  # where Matplotlib would keep its cache
+        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH, ROW_HEIGHT * rows), layout="constrained")
+
+
+def _write(path: AnyPath, figure: Any) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     file = io.BytesIO()
     FigureCanvasAgg(figure).print_png(file)
     write_whole(path, file.getvalue())

@@ -163,7 +163,7 @@ def test_controls_draw_the_images_of_the_sampler_and_encode_them_back():
     [
         (lambda: classifier_free(float("nan")), ValueError, "scale of nan"),
         (lambda: classifier_free_each(2.0, -1.0), ValueError, "scale of -1"),
-        (lambda: classifier_free_each(), ValueError, "no scales"),
+        (classifier_free_each, ValueError, "no scales"),
         (
             lambda: classifier_free_each(2.0)(lambda *_: X)(X, TIMES, LABEL, LABEL),
             TypeError,

@@ -11,6 +11,7 @@ time grids    uniform_grid, karras_grid, log_snr_grid, noise_levels
 guidance      classifier_free, classifier_free_each, autoguidance, unguided; at_time gives a Process a denoiser and its
               condition
 panoramas     panorama, from the denoiser of Windows; in_batches
+steering      steer, resample, solve_round, round_times: particles that follow a reward
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
 latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
 clips         known_frames, hide_frames; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
@@ -89,6 +90,7 @@ from jaxgen.models.diffusion.schedule import (
     variance_exploding,
 )
 from jaxgen.models.diffusion.solver import Process, Solver, ddim, dpm_solver_2m, euler, heun, solve, trajectory
+from jaxgen.models.diffusion.steering import Particles, resample, round_times, solve_round, steer
 from jaxgen.models.diffusion.stochastic import ancestral, churn, restart
 from jaxgen.models.diffusion.variational_bound import VariationalBound, variational_bound
 from jaxgen.models.diffusion.weight import (
@@ -109,6 +111,7 @@ __all__ = [
     "Guidance",
     "NoiseMapping",
     "Observation",
+    "Particles",
     "Prediction",
     "Process",
     "Scaling",
@@ -171,11 +174,15 @@ __all__ = [
     "posterior",
     "posterior_sampling",
     "random_signs",
+    "resample",
     "restart",
+    "round_times",
     "sigmoid_mapping",
     "sigmoid_weight",
     "signal_to_noise",
     "solve",
+    "solve_round",
+    "steer",
     "strip_sampler",
     "trajectory",
     "tweedie",
