@@ -1,6 +1,7 @@
 """Pictures that a run's exported functions draw, for the views of the page."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,27 @@ from jaxgen.data.image_file import read_image
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
-from jaxgen.explore.views import View, fields_of
+from jaxgen.explore.views import FILMS, View, fields_of
 from jaxgen.export import (
     ExportedControls,
     ExportedDenoiser,
     ExportedRestorer,
     ExportedSampler,
     ExportedStylizer,
+    draw_films,
+    load_clip_sampler,
     load_controls,
     load_denoiser,
     load_restorer,
     load_sampler,
     load_stylizer,
 )
+from jaxgen.export.panoramas import draw_panorama
 from jaxgen.export.solving import SOLVERS, Solving, draw_by_solver, draw_trajectories, require_solving
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, expanded, write_whole
 from jaxgen.io.pictures import animation, save_grid
-
-FILMS = ("film", "trajectory")
-"""Kinds of views whose images move."""
+from jaxgen.models.diffusion.panorama import Windows
 
 CANDIDATES = 500
 """Images of a seed among which those that are similar to a picture are found."""
@@ -86,6 +88,11 @@ class Drawer:
         return load_stylizer(self.path / "stylizer") if (self.path / "stylizer").is_dir() else None
 
     @cached_property
+    def clips(self) -> ExportedSampler | None:
+        """The exported sampler of clips."""
+        return load_clip_sampler(self.path / "clips") if (self.path / "clips").is_dir() else None
+
+    @cached_property
     def codes(self) -> Codes:
         """The codes of the run's images.
 
@@ -118,6 +125,7 @@ class Drawer:
             "layers": self.codes.num_layers if has_controls else 1,
             "restores": self.restorer is not None or (self.denoiser is not None and not self.denoiser.conditions),
             "stylises": self.stylizer is not None,
+            "draws_clips": self.clips is not None,
         }
 
     def images(self, view: View) -> np.ndarray:
@@ -132,6 +140,8 @@ class Drawer:
             "film": self._film,
             "mixture": lambda view: self.codes.images(self.codes.mixture(view), view),
             "trajectory": self._trajectory,
+            "clips": self._clips,
+            "panorama": self._panorama,
             "similar": lambda view: self.similar(view)[1],
             "restored": self._restored,
             "stylised": self._stylised,
@@ -214,6 +224,23 @@ class Drawer:
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
         frames = np.moveaxis(draw_trajectories(self.denoiser, how, view.seed, view.num, fields), 1, 0)
         return np.concatenate([frames, frames[-1:].repeat(HOLD, axis=0)])
+
+    def _clips(self, view: View) -> np.ndarray:
+        if self.clips is None:
+            raise InputError("This run was not trained on clips.")
+        return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames), 1, 0)
+
+    def _panorama(self, view: View) -> np.ndarray:
+        if self.denoiser is None:
+            raise InputError("Only a diffusion run that exports its denoiser draws panoramas.")
+        height, width, _ = self.denoiser.spec
+        windows = Windows(height), Windows(width, width // 2, wraps=True)
+        label = view.label or ("0" if "label" in self.denoiser.conditions else "")
+        fields = fields_of(replace(view, label=label), self.denoiser.conditions, self.sampler.tokenizer, 1)
+        how = self._solving(view) or Solving()
+        require_solving(how, self.denoiser)
+        size = height, view.num * width
+        return draw_panorama(self.denoiser, how, size, windows, fields, seed=view.seed)[None]
 
     def _solving(self, view: View) -> Solving | None:
         """How the view says that images are drawn; None if it says nothing."""

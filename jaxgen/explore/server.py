@@ -18,10 +18,10 @@ from starlette.staticfiles import StaticFiles
 
 from jaxgen.explore.access import Access
 from jaxgen.explore.code import code_of
-from jaxgen.explore.drawn import FILMS, Drawer
+from jaxgen.explore.drawn import Drawer
 from jaxgen.explore.uploads import MOST_BYTES as MOST_UPLOAD
 from jaxgen.explore.uploads import Uploads
-from jaxgen.explore.views import View, read_view
+from jaxgen.explore.views import FILMS, View, read_view
 from jaxgen.explore.watched import EXPORTS, Curves, describe, find_runs
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.pictures import animation, png

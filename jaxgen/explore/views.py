@@ -19,7 +19,10 @@ from jaxgen.io.errors import InputError
 MOST_IMAGES, MOST_FRAMES, MOST_STEPS = 100, 120, 1_000
 
 
-Kind = Literal["wall", "point", "film", "mixture", "trajectory", "restored", "similar", "stylised"]
+Kind = Literal["wall", "point", "film", "mixture", "trajectory", "clips", "panorama", "restored", "similar", "stylised"]
+FILMS = ("film", "trajectory", "clips")
+"""Kinds of views whose images move."""
+
 PICTURE = -1
 """The corner that is the picture."""
 
@@ -34,6 +37,8 @@ class View:
         mixture     the first corner's content in the second corner's style: from `layer` on, a style-based generator
                     takes the second one's code
         trajectory  how images come out of noise, of a diffusion run
+        clips       films of a run of clips, of `frames` frames
+        panorama    a picture that is `num` times as wide as the run's images and wraps around, of a diffusion run
         restored    a picture, whose pixels are unknown where the mask is black
         similar     images of the seed, the most similar to a picture first
         stylised    a picture in the style of another

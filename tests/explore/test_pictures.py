@@ -12,8 +12,16 @@ from PIL import Image
 
 from jaxgen import ImageSpec, to_uint8
 from jaxgen.explore import Drawer, View
+from jaxgen.explore.code import code_of
 from jaxgen.explore.drawn import HOLD
-from jaxgen.export import ExportedControls, ExportedDenoiser, ExportedRestorer, ExportedSampler, ExportedStylizer
+from jaxgen.export import (
+    ConditionSpec,
+    ExportedControls,
+    ExportedDenoiser,
+    ExportedRestorer,
+    ExportedSampler,
+    ExportedStylizer,
+)
 from jaxgen.export.solving import Solving, draw_by_solver
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import png, save_image
@@ -119,6 +127,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(client):
         ({"kind": "restored", "picture": "x"}, "image-to-image runs"),
         ({"kind": "stylised"}, "exports no style transfer"),
         ({"kind": "trajectory"}, "Only a diffusion run"),
+        ({"kind": "panorama"}, "Only a diffusion run"),
         ({"kind": "mixture"}, "no style-based generator"),
         ({"strength": 2.0}, "strength is 2.0; expected 0 to 1"),
     ],
@@ -145,7 +154,7 @@ def gaussian_denoiser(spec):
 def fake(**exports):
     """A drawer whose functions are given instead of read."""
     drawer = Drawer(Path("none"), lambda name, _: PICTURES[name])
-    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer"):
+    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer", "clips"):
         setattr(drawer, name, exports.get(name))
     return drawer
 
@@ -165,6 +174,33 @@ def test_a_trajectory_starts_in_noise_and_ends_in_the_solvers_images():
     np.testing.assert_array_equal(frames[9:], np.broadcast_to(images, (1 + HOLD, *images.shape)))
     # At the first time, sigma = 80, x_t / sqrt(1 + sigma^2) is the standard normal noise: its sign at most pixels.
     assert abs(frames[0].astype(int) - 127.5).mean() > 60
+
+
+def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
+    spec = ImageSpec(4, 4, 1)
+    (wide,) = (drawer := fake(denoiser=gaussian_denoiser(spec), sampler=ExportedSampler(spec, None))).images(
+        View(kind="panorama", num=5, steps=3)
+    )
+    assert wide.shape == (4, 20, 1)
+    with pytest.raises(InputError, match="not trained on clips"):
+        drawer.images(View(kind="clips"))
+    conditions = {"known": ConditionSpec((4, *spec), "int16", 0)}
+
+    def call(seed, rows, *, size, what):
+        index, known = rows[0], rows[1]["known"]
+        return np.where(known < 0, index[:, None, None, None, None], known).astype(np.uint8)
+
+    drawer.clips = ExportedSampler(spec, call, conditions)
+    films = drawer.images(View(kind="clips", num=2, frames=7))
+    assert films.shape == (7, 2, *spec)
+    assert films[:, 1, 0, 0, 0].tolist() == [1, 1, 1, 1, 3, 3, 5]  # numbers of clips go on with each block
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"), [("film", "gif"), ("trajectory", "gif"), ("clips", "gif"), ("point", "png")]
+)
+def test_code_writes_films_as_animations(kind, ending):
+    assert f"save_view('view.{ending}'" in code_of(View(kind=kind), Path("run"))
 
 
 def test_pixels_that_are_known_stay_and_the_others_are_drawn_or_restored():

@@ -3,10 +3,10 @@ import { draw, get, latest, say } from "./api.js";
 import { offerPictures } from "./yours.js";
 
 const at = (id) => document.getElementById(id);
-const NUM = 24, IN_FILM = 16, STEP = 0.04, PICTURE = -1;
+const NUM = 24, IN_FILM = 16, FRAMES = 40, WIDTH = 16, STEP = 0.04, PICTURE = -1;
 let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], liked = new Set(), rounds = [], code = { wall: "", point: "" };
 // The wall's canvases by the numbers of their images; the picture that is a corner, and the one that the wall is like.
-let tiles = new Map(), cornerPicture = "", similarTo = "";
+let tiles = new Map(), cornerPicture = "", similarTo = "", turned = 0;
 
 export async function showRun(theName, run, isNew) {
   const now = run.exports.join();  // a run that ends exports while the page is open
@@ -37,8 +37,9 @@ function offer() {
   at("solving").hidden = !about.is_diffusion;
   at("solver").replaceChildren(new Option("as exported", ""), ...(about.solvers ?? []).map((solver) => new Option(solver, solver)));
   at("playing").hidden = at("conditions").hidden = about.others.length > 0;
-  at("noise").hidden = !about.is_diffusion;
-  at("trajectory").hidden = at("save-trajectory").hidden = true;
+  at("make-trajectory").hidden = at("make-panorama").hidden = !about.is_diffusion;
+  at("make-clips").hidden = !about.draws_clips;
+  for (const id of ["trajectory", "save-trajectory", "panorama", "save-panorama"]) at(id).hidden = true;
   at("mixing").hidden = about.layers < 2;
   [at("layer").max, at("layer").value] = [about.layers, Math.min(2, about.layers)];
   offerPictures(name, about, { view, tell, useAsCorner, showSimilar });
@@ -199,10 +200,10 @@ const showMixture = latest(async () => {
   if (asked === name) at("mixture").src = at("save-mixture").href = URL.createObjectURL(blob);
 });
 
-const showTrajectory = latest(async () => {
+const showTrajectory = latest(async (asks) => {
   say("Drawing the film …");
   const asked = name;
-  const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...solving(), num: IN_FILM, kind: "trajectory" });
+  const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...asks });
   if (asked !== name) return;
   at("trajectory").src = at("save-trajectory").href = URL.createObjectURL(blob);
   at("trajectory").hidden = at("save-trajectory").hidden = false;
@@ -224,6 +225,24 @@ const showFilm = latest(async (corners) => {
 function tell(kind, shown) {
   code[kind] = shown;
   at("code").textContent = [code.wall, kind === "wall" ? code.point : shown].filter(Boolean).join("\n\n");
+}
+
+const showPanorama = latest(async () => {
+  say("Drawing the panorama …");
+  const asked = name;
+  const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...solving(), num: WIDTH, kind: "panorama" });
+  if (asked !== name) return;
+  const url = URL.createObjectURL(blob);
+  at("save-panorama").href = url;
+  at("panorama").style.backgroundImage = `url(${url})`;
+  at("panorama").hidden = at("save-panorama").hidden = false;
+  tell("film", shown);
+});
+
+// To look around: the picture repeats to both sides.
+function turn(pixels) {
+  turned += pixels;
+  at("panorama").style.backgroundPositionX = `${turned}px`;
 }
 
 // Other images: the search begins anew.
@@ -252,7 +271,17 @@ for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "gui
 }
 at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; restart(); showWall(); });
 at("layer").addEventListener("input", showMixture);
-at("make-trajectory").addEventListener("click", showTrajectory);
+at("make-trajectory").addEventListener("click", () => showTrajectory({ ...solving(), num: IN_FILM, kind: "trajectory" }));
+at("make-clips").addEventListener("click", () => showTrajectory({ num: IN_FILM, frames: FRAMES, kind: "clips" }));
+at("make-panorama").addEventListener("click", () => showPanorama());
+at("panorama").addEventListener("pointerdown", (event) => at("panorama").setPointerCapture(event.pointerId));
+at("panorama").addEventListener("pointermove", (event) => { if (event.buttons) turn(event.movementX); });
+at("panorama").addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: 20, ArrowRight: -20 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  turn(step);
+});
 at("nearer").addEventListener("click", () => search([...rounds, [...liked].sort((a, b) => a - b)]));
 at("back").addEventListener("click", () => search(rounds.slice(0, -1)));
 at("conditions").addEventListener("submit", (event) => { event.preventDefault(); showWall(); });
