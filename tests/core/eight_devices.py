@@ -34,12 +34,13 @@ from jaxgen.models import (
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, MLPDecoder, MLPEncoder
 from jaxgen.training.dispatch import many_steps
 from jaxgen.training.run import first_state
-from tests.programs import ANY_DATA, load_program, raw
+from tests.programs import ANY_DATA, ROOT, load_program, raw
 
 STEPS, BATCH, SPEC = 3, 32, ImageSpec(28, 28, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, *SPEC), dtype=np.uint8)
 TEXT = np.random.default_rng(2).integers(0, 64, (50, 10), dtype=np.int32)
 DATA = {"image": IMAGES, "label": np.arange(50, dtype=np.int32) % 10, "text": TEXT}
+DATA["clip"] = np.random.default_rng(4).integers(0, 256, (50, 4, *SPEC), dtype=np.uint8)
 DATA["features"] = np.random.default_rng(3).random((50, 14 * 14), dtype=np.float32)
 INDICES = np.random.default_rng(1).integers(0, 50, (STEPS, BATCH), dtype=np.int32)
 
@@ -78,7 +79,7 @@ def experiment(path):
     program = load_program(path)
     config = program.Config(width=4, batch_size=BATCH)
     # A likelihood as narrow as in training would throw plain descent off; deep networks compile for minutes.
-    smaller = {"words": TEXT.shape[1], "variance": 5.0, "levels": 2, "blocks": 1, "autoencoder_steps": 1}
+    smaller = {"words": TEXT.shape[1], "variance": 5.0, "levels": 2, "blocks": 1, "autoencoder_steps": 1, "frames": 4}
     config = replace(config, **{name: value for name, value in smaller.items() if hasattr(config, name)})
     recipe = program.build(config, SPEC)
     return recipe.update, first_state(config, recipe)
@@ -109,7 +110,9 @@ BOUNDS = {
     "total_correlation": partial(total_correlation_loss, beta=3.0, dataset_size=1_000),
 }
 RECIPES = {"normalised": normalised} | {name: partial(bound, loss) for name, loss in BOUNDS.items()}
-RECIPES |= {path.stem: lambda path=path: experiment(path) for path in ANY_DATA}
+# The crops of a texture have other sides; its network is that of diffusion_cifar10.
+EXPERIMENTS = [*(path for path in ANY_DATA if path.stem != "texture"), ROOT / "experiments" / "video.py"]
+RECIPES |= {path.stem: lambda path=path: experiment(path) for path in EXPERIMENTS}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
