@@ -8,11 +8,12 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
+from jaxgen.core.condition import KNOWN, UNKNOWN
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_file import read_image
 from jaxgen.data.image_options import ImageOptions
-from jaxgen.export.films import UNKNOWN, draw_films, load_clip_sampler
+from jaxgen.export.films import draw_films, load_clip_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
@@ -57,7 +58,7 @@ def draw_film(options: Film) -> None:
     require_suffix(options.out, ".gif", ".webp", ".png", ".npz")
     require_run(options.run)
     sampler = load_clip_sampler(options.run / "clips")
-    clip, *size = sampler.conditions["known"].shape
+    clip, *size = sampler.conditions[KNOWN].shape
     length = options.frames or clip
     if options.last and length != clip:
         raise InputError(f"--frames {options.frames} with --last: the last frame is that of a clip, number {clip}.")

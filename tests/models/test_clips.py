@@ -6,11 +6,11 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen import Aux, ImageSpec, init_state, make_step, minimize, to_float
-from jaxgen.core.condition import conditioning
+from jaxgen import Aux, ImageSpec, Sampler, init_state, make_step, minimize, to_float
+from jaxgen.core.condition import KNOWN, UNKNOWN, conditioning
 from jaxgen.export import ExportInfo, draw_films, export_sampler, load_clip_sampler
 from jaxgen.io.errors import InputError
-from jaxgen.models import Diffusion
+from jaxgen.models import Diffusion, labels
 from jaxgen.models.diffusion import (
     channels_of,
     clean,
@@ -22,7 +22,7 @@ from jaxgen.models.diffusion import (
     strip_sampler,
     uniform_grid,
 )
-from jaxgen.models.diffusion.clips import KNOWN, UNKNOWN, as_channels, as_frames
+from jaxgen.models.diffusion.clips import as_channels, as_frames
 from jaxgen.models.diffusion.model import LATENT
 
 SPEC, FRAMES = ImageSpec(4, 5, 3), 6
@@ -125,3 +125,17 @@ def test_an_exported_film_continues_its_past_block_by_block(tmp_path):
         draw_films(sampler, 0, 1, 6, np.asarray(CLIPS[0, [0, *range(FRAMES)]]))
     signature = (tmp_path / "clips" / "signature.json").read_text()
     assert '"output": "uint8 [B, 6, 4, 5, 3]"' in signature
+
+
+def test_a_film_depends_on_its_number_and_keeps_its_label_in_all_blocks(tmp_path):
+    def shade(networks, keys, fields):
+        noise = jax.vmap(lambda key: jax.random.uniform(key, (FRAMES, *SPEC), maxval=0.1))(keys)
+        return noise + 0.5 * (fields["label"] - 1)[:, None, None, None, None]
+
+    conditions = known_frames(SPEC, FRAMES) | labels(3)
+    export_sampler(Sampler(shade, conditions))(tmp_path / "clips", {}, ExportInfo(SPEC))
+    sampler = load_clip_sampler(tmp_path / "clips")
+    films = draw_films(sampler, 0, 4, 14)
+    np.testing.assert_array_equal(films[:2], draw_films(sampler, 0, 2, 14))
+    # Noise of up to a tenth of 127.5 on the shade of each label.
+    np.testing.assert_allclose(films.mean((2, 3, 4)), np.array([[70], [134], [198], [70]]).repeat(14, 1), atol=7)

@@ -18,17 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.batch import draw_batch
-from jaxgen.core.condition import Condition, Fields
+from jaxgen.core.condition import KNOWN, UNKNOWN, Condition, Fields
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
 from jaxgen.models.diffusion.model import LATENT, Diffusion
-
-KNOWN = "known"
-"""The field of the known frames int16 [B, T, H, W, C], of 0 to 255, or UNKNOWN."""
-
-UNKNOWN = -1
 
 
 def as_channels(clips: Array) -> Array:
