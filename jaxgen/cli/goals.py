@@ -11,7 +11,7 @@ from PIL import ImageColor
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.reward import Reward
-from jaxgen.data.image_file import read_image
+from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.evaluation.classifiers import packaged_classifier
 from jaxgen.evaluation.matcher import load_matcher
@@ -94,8 +94,7 @@ def _read(goal: str, options: GoalOptions, spec: ImageSpec) -> Reward:
 
 def _picture(path: Path, spec: ImageSpec) -> np.ndarray:
     """A picture uint8 [H, W, C], whose centre is brought to the size and the channels of the run's images."""
-    image = read_image(path, ImageOptions(size=spec[:2], grey=spec.channels == 1))
-    return np.repeat(image, spec.channels // image.shape[-1], axis=-1)
+    return with_channels(read_image(path, ImageOptions(size=spec[:2], grey=spec.channels == 1)), spec.channels)
 
 
 def _colour(name: str) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.image_file import read_image
+from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
@@ -157,8 +157,7 @@ class Drawer:
         if not name:
             raise InputError("Choose a picture first.")
         spec = self.sampler.spec
-        image = self.read(name, ImageOptions(size=spec[:2], grey=spec.channels == 1))
-        return np.repeat(image, spec.channels // image.shape[-1], axis=-1)
+        return with_channels(self.read(name, ImageOptions(size=spec[:2], grey=spec.channels == 1)), spec.channels)
 
     def _restored(self, view: View) -> np.ndarray:
         is_free = self.denoiser is not None and not self.denoiser.conditions

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxgen.data.image_file import with_channels
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.export import ExportedDenoiser, ExportedRestorer, ExportedStylizer
 from jaxgen.export.restorations import draw_restorations
@@ -45,5 +46,5 @@ def fitted(height: int, width: int, *, is_grey: bool) -> ImageOptions:
 
 def stylised(by: ExportedStylizer, content: np.ndarray, style: np.ndarray, strength: float) -> np.ndarray:
     """The content [H, W, C] in the style of another picture [V, U, C]: [1, H, W, C]; a grey one is repeated."""
-    content, style = (np.repeat(image, by.channels // image.shape[-1], axis=-1) for image in (content, style))
+    content, style = (with_channels(image, by.channels) for image in (content, style))
     return by.stylize(content, style, strength)[None]
