@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from jaxgen.explore.views import View
+from jaxgen.explore.views import FILMS, View
 
 SOLVING = ("solver", "steps", "guidance")
 
@@ -29,7 +29,7 @@ def _sample(view: View, run: Path) -> str:
 
 def _python(view: View, run: Path) -> str:
     shown = ", ".join(f"{name}={value!r}" for name, value in vars(view).items() if value != getattr(View, name))
-    ending = "gif" if view.kind == "film" else "png"
+    ending = "gif" if view.kind in FILMS else "png"
     return "\n".join(
         [
             "from pathlib import Path",

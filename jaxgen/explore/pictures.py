@@ -1,7 +1,9 @@
 """Pictures that somebody brings: what a run makes of them."""
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.image import to_float
 from jaxgen.data.image_file import with_channels
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.export import ExportedDenoiser, ExportedRestorer, ExportedStylizer
@@ -33,7 +35,7 @@ def restored(
         return by.restore(picture[None], np.where(known, np.uint8(255), np.uint8(0)))
     if known.all():
         raise InputError("Paint what is to be filled in first.")
-    degraded = picture.astype(np.float32)[None] / 127.5 - 1
+    degraded = np.asarray(to_float(jnp.asarray(picture[None])))
     return draw_restorations(by, inpaint(random_block()), degraded, known[None], num=num, steps=steps, seed=seed)[0]
 
 

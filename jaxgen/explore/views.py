@@ -18,8 +18,10 @@ from jaxgen.io.errors import InputError
 
 MOST_IMAGES, MOST_FRAMES, MOST_STEPS = 100, 120, 1_000
 
-
 Kind = Literal["wall", "point", "film", "mixture", "trajectory", "restored", "similar", "stylised"]
+FILMS = ("film", "trajectory")
+"""Kinds of views whose images move."""
+
 PICTURE = -1
 """The corner that is the picture."""
 
