@@ -66,6 +66,10 @@ def read_goals(options: GoalOptions, spec: ImageSpec) -> list[Goal]:
         raise InputError(f"--weights {given}: expected a finite number for each of the {len(typed)} goals.")
     if options.matcher and not any(goal.startswith("words:") for goal in typed):
         raise InputError(f"--matcher {options.matcher} belongs to --for words:..., which is not there.")
+    if options.classifier and not any(goal.startswith(("class:", "picture:")) for goal in typed):
+        raise InputError(
+            f"--classifier {options.classifier} belongs to --for class:... or picture:..., neither is there."
+        )
     return [Goal(goal, _read(goal, options, spec), weight) for goal, weight in zip(typed, weights, strict=True)]
 
 
