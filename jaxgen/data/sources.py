@@ -97,6 +97,9 @@ def load(
     images.check()
     if split not in SPLITS:
         raise InputError(f"The split {split!r} is unknown: expected {', '.join(SPLITS)}.")
+    if data_dir is not None and name not in (*NAMES, MOVING_MNIST):
+        names = ", ".join((*NAMES, MOVING_MNIST))
+        raise InputError(f"--data-dir {data_dir} goes with {names}; {option} {name} is a path of its own.")
     if frames is not None:
         digits = partial(load, "mnist", split=split, data_dir=data_dir, offline=offline, announce=announce)
         clips = _clips(name, digits, frames, announce=announce, option=option, images=images)
@@ -107,10 +110,6 @@ def load(
     if name == MOVING_MNIST:
         raise InputError(f"{option} {name} holds clips, not images: expected {', '.join(NAMES)}, {EXPECTED}.")
     if name not in NAMES:
-        if data_dir is not None:
-            raise InputError(
-                f"--data-dir {data_dir} goes with {', '.join(NAMES)}; {option} {name} is a path of its own."
-            )
         return _from_path(name, split, announce=announce, most_bytes=most_bytes, option=option, images=images)
     places = _places(data_dir)
     if name == "binarized_mnist":
