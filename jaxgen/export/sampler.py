@@ -95,15 +95,14 @@ class ExportedSampler(NamedTuple):
 
         Raises:
           InputError: a label or a caption is missing, unknown, or belongs to no condition.
+          MemoryError: the images do not fit into memory.
         """
         fields, captions = {}, None
         if label is not None:
-            words = [label] if isinstance(label, int | str) else label
             names = self.conditions["label"].class_names if "label" in self.conditions else ()
-            fields["label"] = np.resize([label_of(str(word), names) for word in words], num)
+            fields["label"] = np.resize([label_of(str(word), names) for word in _several("label", label)], num)
         if text is not None:
-            captions = [text] if isinstance(text, str) else list(text)
-            captions = [captions[number % len(captions)] for number in range(num)]
+            captions = np.resize(_several("text", text), num).tolist()
         return self.draw(seed, num, fields=fields, text=captions)
 
     def require_memory(self, num: int) -> None:
@@ -139,6 +138,14 @@ class ExportedSampler(NamedTuple):
                 require_labels(field, condition.classes, "the classes of the run")
             complete[name] = field.astype(condition.dtype)
         return complete
+
+
+def _several(name: str, given: int | str | Sequence[int | str]) -> np.ndarray:
+    """One value or several as an array [K]."""
+    values = np.atleast_1d(np.asarray(given))
+    if not len(values):
+        raise InputError(f"{name} is an empty list: give one or several, or leave it out.")
+    return values
 
 
 def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
