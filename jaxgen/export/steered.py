@@ -38,6 +38,7 @@ def steered(
 
     `strength` is in units of one over the standard deviation of the first rewards, so that it suits rewards of any
     scale.  The estimates E[x_0 | x_t] that are scored on the way count, but are not images that the search could find.
+    Conditions are followed without guidance.
     """
     rounds = max(1, min(MOST_ROUNDS, budget // LEAST_PARTICLES))
     num, latest = budget // rounds, []
