@@ -158,7 +158,7 @@ def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
 
 
 def export_sampler(sampler: Sampler) -> Export:
-    """Exports the sampler, with the conditions that it carries."""
+    """Exports the sampler, with its conditions, and the size of its images or of the frames of its clips."""
 
     def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
         (batch,) = export.symbolic_shape("B")
@@ -170,8 +170,9 @@ def export_sampler(sampler: Sampler) -> Export:
         )
         inputs = {"seed": "uint32 []", "index": "int32 [B]", **described(conditions)}
         function = positional(seeded(sampler, exportable(networks)), conditions)
-        output = f"uint8 [{', '.join(map(str, jax.eval_shape(function, *arguments).shape))}]"
-        info = info._replace(conditions=conditions)
+        shape = jax.eval_shape(function, *arguments).shape
+        info = info._replace(conditions=conditions, spec=ImageSpec(*shape[-3:]))
+        output = f"uint8 [{', '.join(map(str, shape))}]"
         save_functions(folder, {NAME: (function, arguments)}, info, inputs=inputs, output=output)
 
     return write

@@ -8,7 +8,7 @@ import pytest
 
 from jaxgen import Aux, Context, ImageSpec, Sampler, init_state, make_step, minimize, to_float
 from jaxgen.core.condition import KNOWN, UNKNOWN, conditioning
-from jaxgen.export import ExportInfo, draw_films, export_sampler, load_clip_sampler
+from jaxgen.export import ExportInfo, draw_films, export_sampler, load_clip_sampler, load_sampler
 from jaxgen.io.errors import InputError
 from jaxgen.models import Diffusion, labels
 from jaxgen.models.diffusion import (
@@ -134,6 +134,9 @@ def test_an_exported_film_continues_its_past_block_by_block(tmp_path):
             draw_films(sampler, 0, 1, 6, wrong)
     signature = (tmp_path / "clips" / "signature.json").read_text()
     assert '"output": "uint8 [B, 6, 4, 5, 3]"' in signature
+    assert sampler.spec == SPEC
+    export_sampler(strip_sampler(model()))(tmp_path / "strips", {"denoiser": {}}, ExportInfo(SPEC))
+    assert load_sampler(tmp_path / "strips").spec == (4, FRAMES * 5, 3)  # of the images, not of the data
 
 
 def test_a_film_depends_on_its_number_and_keeps_its_label_in_all_blocks(tmp_path):
