@@ -12,7 +12,7 @@ draws tiles of other sizes from the windows that the network was trained on.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax
 import numpy as np
@@ -45,6 +45,8 @@ CROPS, STEPS, MULTIPLE = 4_096, 24, 8
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Learn a texture from a picture, and draw a tile of it."""
+
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"tile"}
 
     data: str = "picture.jpg"
     """A picture."""

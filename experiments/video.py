@@ -105,12 +105,13 @@ def digits_in(config: Config, split: str, frames: int, num: int | None = None) -
     return moving_mnist(digits, num=num, frames=frames, size=config.size or (32, 32), num_digits=config.digits)
 
 
-def test_digits(directory: RunDirectory, config: Config) -> None:
+def test_digits(directory: RunDirectory, config: Config, test: Dataset) -> None:
     """Predicts frames 11 to 20 of test clips, and measures them beside predictions that need no network."""
-    test, past = digits_in(config, "test", 2 * FUTURE, config.test_clips), config.frames // 2
+    past = config.frames // 2
     known, truth = test.pixels[:, :FUTURE], test.pixels[:, FUTURE:]
     sampler = load_clip_sampler(directory.path / "clips")
-    drawn = draw_films(sampler, config.seed, len(known), past + FUTURE, known[:, FUTURE - past :])[:, past:]
+    seen = known[:, -past:]
+    drawn = draw_films(sampler, config.seed, len(known), seen.shape[1] + FUTURE, seen)[:, seen.shape[1] :]
     ways = {"diffusion": drawn, "extrapolated": extrapolate(known, FUTURE), "repeated": repeat_last(known, FUTURE)}
     results = {name: compare_clips(way, truth)[0]._asdict() for name, way in ways.items()}
     if config.digits == 1:
@@ -128,8 +129,10 @@ def test_digits(directory: RunDirectory, config: Config) -> None:
 def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
-    is_digits = config.data == DIGITS
-    test = partial(test_digits, config=config) if is_digits and config.test_clips else None
+    is_digits, test = config.data == DIGITS, None
+    if is_digits and config.test_clips:  # read now: no run should end without its test
+        clips = digits_in(config, "test", 2 * FUTURE, config.test_clips)
+        test = partial(test_digits, config=config, test=clips)
     run(
         config,
         build,

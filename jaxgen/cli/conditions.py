@@ -13,6 +13,7 @@ from jaxgen.core.condition import require_labels
 from jaxgen.data.arrays import read_features
 from jaxgen.data.captions import require_characters
 from jaxgen.data.class_names import label_of
+from jaxgen.data.image_file import with_channels
 from jaxgen.data.tokenizer import Tokenizer
 from jaxgen.export import ConditionSpec, ExportedControls, ExportedDenoiser, ExportedSampler
 from jaxgen.io.errors import InputError
@@ -118,7 +119,7 @@ def _images(run: Path, path: str, condition: ConditionSpec) -> np.ndarray:
     data = read_images(path, images=images_of(run))
     images, (height, width, channels) = data.arrays["image"], condition.shape
     if data.spec == (height, width, 1):
-        return np.repeat(images, channels, axis=-1)  # a grey image is a colour image too
+        return with_channels(images, channels)  # a grey image is a colour image too
     if data.spec != condition.shape:
         size, expected = ("x".join(map(str, shape)) for shape in (data.spec, condition.shape))
         raise InputError(f"--images {path} are {size}; {run} takes {expected}.")

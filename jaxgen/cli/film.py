@@ -8,11 +8,12 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
+from jaxgen.core.condition import KNOWN, UNKNOWN
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
-from jaxgen.data.image_file import read_image
+from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import ImageOptions
-from jaxgen.export.films import UNKNOWN, draw_films, load_clip_sampler
+from jaxgen.export.films import draw_films, load_clip_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
@@ -57,7 +58,7 @@ def draw_film(options: Film) -> None:
     require_suffix(options.out, ".gif", ".webp", ".png", ".npz")
     require_run(options.run)
     sampler = load_clip_sampler(options.run / "clips")
-    clip, *size = sampler.conditions["known"].shape
+    clip, *size = sampler.conditions[KNOWN].shape
     length = options.frames or clip
     if options.last and length != clip:
         raise InputError(f"--frames {options.frames} with --last: the last frame is that of a clip, number {clip}.")
@@ -77,19 +78,14 @@ def _known(options: Film, clip: int, spec: ImageSpec) -> np.ndarray:
     Raises:
       InputError: a past and a first frame, or one that cannot be read.
     """
-    how = ImageOptions(size=(spec.height, spec.width), grey=spec.channels == 1)
+    how = ImageOptions(size=spec[:2], grey=spec.channels == 1)
     if options.past and options.first:
         raise InputError(f"--first {options.first} with --past {options.past}: a film has one beginning.")
     known = np.full((clip, *spec), UNKNOWN, np.int16)
     if options.past:
-        past = _coloured(read_clip(options.past, how), spec)[-(clip // 2) :]
+        past = with_channels(read_clip(options.past, how), spec.channels)[-(clip // 2) :]
         known[: len(past)] = past
     for path, place in ((options.first, 0), (options.last, -1)):
         if path is not None:
-            known[place] = _coloured(read_image(path, how), spec)
+            known[place] = with_channels(read_image(path, how), spec.channels)
     return known
-
-
-def _coloured(frames: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """Frames [..., H, W, C] with the channels of the run."""
-    return np.repeat(frames, spec.channels // frames.shape[-1], axis=-1)

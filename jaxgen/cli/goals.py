@@ -11,7 +11,7 @@ from PIL import ImageColor
 from jaxgen.cli.conditions import DrawOptions
 from jaxgen.core.image import ImageSpec
 from jaxgen.core.reward import Reward
-from jaxgen.data.image_file import read_image
+from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.evaluation.classifiers import packaged_classifier
 from jaxgen.evaluation.matcher import load_matcher
@@ -66,6 +66,10 @@ def read_goals(options: GoalOptions, spec: ImageSpec) -> list[Goal]:
         raise InputError(f"--weights {given}: expected a finite number for each of the {len(typed)} goals.")
     if options.matcher and not any(goal.startswith("words:") for goal in typed):
         raise InputError(f"--matcher {options.matcher} belongs to --for words:..., which is not there.")
+    if options.classifier and not any(goal.startswith(("class:", "picture:")) for goal in typed):
+        raise InputError(
+            f"--classifier {options.classifier} belongs to --for class:... or picture:..., neither is there."
+        )
     return [Goal(goal, _read(goal, options, spec), weight) for goal, weight in zip(typed, weights, strict=True)]
 
 
@@ -94,8 +98,7 @@ def _read(goal: str, options: GoalOptions, spec: ImageSpec) -> Reward:
 
 def _picture(path: Path, spec: ImageSpec) -> np.ndarray:
     """A picture uint8 [H, W, C], whose centre is brought to the size and the channels of the run's images."""
-    image = read_image(path, ImageOptions(size=spec[:2], grey=spec.channels == 1))
-    return np.repeat(image, spec.channels // image.shape[-1], axis=-1)
+    return with_channels(read_image(path, ImageOptions(size=spec[:2], grey=spec.channels == 1)), spec.channels)
 
 
 def _colour(name: str) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ import tyro
 from jaxgen.cli.arguments import read_images, require_run, require_suffix, writing
 from jaxgen.cli.task_names import read_task
 from jaxgen.core.image import ImageSpec, to_float
-from jaxgen.data.image_file import read_image
+from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.masks import read_mask
 from jaxgen.data.paths import is_data
 from jaxgen.export import load_restorer
@@ -136,5 +136,4 @@ def _fitted(options: Restore, images: np.ndarray, spec: ImageSpec, factor: int |
         size, expected = ("x".join(map(str, shape)) for shape in (images.shape[1:], spec))
         whose = f"{options.run} takes {expected}" + (f", or {factor} times smaller" if (factor or 1) > 1 else "")
         raise InputError(f"--images {options.images} are {size}; {whose}.")
-    images = np.repeat(images, spec.channels // channels, axis=-1)
-    return images.repeat(smaller, axis=1).repeat(smaller, axis=2)
+    return with_channels(images, spec.channels).repeat(smaller, axis=1).repeat(smaller, axis=2)

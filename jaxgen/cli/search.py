@@ -37,7 +37,8 @@ class Search(GoalOptions):
     method: Literal["best", "evolution", "gradient", "particles"] = "best"
     """best: the best of the images of the seed.  evolution: sep-CMA-ES over latents; needs `pip install cmaes`.
     gradient: Adam over codes, from the best of half the budget, for rewards that JAX can differentiate.  particles: for
-    diffusion runs, images that are drawn together, of which those with a high reward are multiplied on the way."""
+    diffusion runs, images that are drawn together, without guidance, of which those with a high reward are multiplied
+    on the way."""
     budget: Annotated[int, Bounds(least=1, most=1_000_000)] = 64
     """How many images are scored at most."""
     num: Annotated[int, Bounds(least=1, most=10_000)] = 8

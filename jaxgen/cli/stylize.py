@@ -8,7 +8,7 @@ import numpy as np
 import tyro
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
-from jaxgen.data.image_file import read_image
+from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.masks import read_mask
 from jaxgen.export import ExportedStylizer, load_stylizer
 from jaxgen.io.errors import InputError
@@ -69,4 +69,4 @@ def _read(name: str, path: Path, stylizer: ExportedStylizer) -> np.ndarray:
         raise InputError(f"--{name} {path} has {height * width:,} pixels; expected at most {MOST_PIXELS:,}: shrink it.")
     if channels > stylizer.channels:
         raise InputError(f"--{name} {path} is in colour, and the run was trained on grey images: make it grey.")
-    return np.repeat(image, stylizer.channels // channels, axis=2)
+    return with_channels(image, stylizer.channels)

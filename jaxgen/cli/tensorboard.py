@@ -67,7 +67,7 @@ def write_events(options: TensorBoard) -> None:
 
 
 class Events:
-    """What was written of one run."""
+    """What was written of one run: up to which step its rows and its grids."""
 
     def __init__(self, run: RunDirectory, writer: "SummaryWriter"):
         self.run, self.writer, self.step, self.drawn = run, writer, 0, 0
@@ -85,6 +85,8 @@ class Events:
             if step > self.drawn:
                 self.writer.add_image("samples", read_image(grid), step, dataformats="HWC")
                 self.drawn = step
-        self.step = max((row["step"] for row in rows), default=0)
-        self.drawn = min(self.drawn, self.step)
+        step = max((row["step"] for row in rows), default=0)
+        if step < self.step:
+            self.drawn = min(self.drawn, step)
+        self.step = step
         self.writer.flush()

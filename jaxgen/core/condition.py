@@ -45,6 +45,9 @@ Conditions = Mapping[str, Condition]
 Fields = Mapping[str, Array]
 """The fields [N, ...] of the conditions by name; empty for an unconditional network."""
 
+KNOWN, UNKNOWN = "known", -1
+"""The field of the known frames of clips, int16 [B, T, H, W, C] of 0 to 255, and the value where none is known."""
+
 
 def labels(classes: int) -> dict[str, Condition]:
     """Class labels: the batch's `label` int32 [B] from 0 to `classes` - 1, encoded one-hot.

@@ -1,4 +1,4 @@
-"""Rewards: how far an image is what somebody searches for, as values."""
+"""Rewards: how well images fit a goal, as values."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -87,6 +87,17 @@ def from_pillow(image: Image.Image, name: object, options: ImageOptions = AS_STO
         return _pixels(image, orientation_tag(image), name, options)
 
 
+def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Images [..., C] with as many channels: those of grey images are repeated.
+
+    Raises:
+      ValueError: images in colour, of which one channel is asked.
+    """
+    if images.shape[-1] not in (1, channels):
+        raise ValueError(f"Images of {images.shape[-1]} channels; expected 1 or {channels}.")
+    return np.repeat(images, channels // images.shape[-1], axis=-1)
+
+
 def read_header(file: BinaryIO, name: object) -> Header:
     """What `decode` would give of an image as stored, without reading the pixels of most formats.
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxgen.data.captions import require_characters
 from jaxgen.data.dataset import Dataset, StreamedDataset, as_features, as_labels, in_memory, read_arrays
-from jaxgen.data.image_file import decode, from_pillow
+from jaxgen.data.image_file import decode, from_pillow, with_channels
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.resize import resized, resized_image
 from jaxgen.io.errors import InputError, first_line
@@ -139,7 +139,7 @@ def _read(source: RandomAccess, index: int, images: ImageOptions, model: _Exampl
     if is_array and images != AS_STORED:
         image = resized_image(image, where, images)
     if model is not None and image.shape[-1] < model.arrays["image"].shape[-1]:
-        image = np.repeat(image, 3, axis=-1)
+        image = with_channels(image, 3)
     arrays = {"image": image}
     for name, check in (("label", as_labels), ("features", as_features)):
         if example.get(name) is not None:

@@ -83,9 +83,9 @@ def load(
     A path has no splits: all its images are read, whatever `split` is, except where an `.npz` has those of several.
 
     `data_dir` names the one folder to look in; without it TFDS's default folder, the cache and the network are tried.
-    `announce` gets a line where reading takes long, or falls back on other data.  What
-    would take more than `most_bytes` is streamed from disk instead of read into memory, if it is a folder or an archive
-    of images, shards or a prepared set; by default, nothing is.
+    `announce` gets a line where reading takes long, or falls back on other data.  What would take more than
+    `most_bytes` is read one example at a time instead of into memory, if it is a folder or an archive of images or
+    clips, shards, a prepared set or `moving_mnist`; by default, nothing is.
     `option` is the option of the command line that gave the name, which error messages cite.  `images` says which size
     and colours the images are brought to.  With `frames` the data are clips of as many frames, `clip` uint8
     [N, T, H, W, C], of `moving_mnist` or of animations or folders of frames at a path (`load_clips`).
@@ -97,6 +97,9 @@ def load(
     images.check()
     if split not in SPLITS:
         raise InputError(f"The split {split!r} is unknown: expected {', '.join(SPLITS)}.")
+    if data_dir is not None and name not in (*NAMES, MOVING_MNIST):
+        names = ", ".join((*NAMES, MOVING_MNIST))
+        raise InputError(f"--data-dir {data_dir} goes with {names}; {option} {name} is a path of its own.")
     if frames is not None:
         digits = partial(load, "mnist", split=split, data_dir=data_dir, offline=offline, announce=announce)
         clips = _clips(name, digits, frames, announce=announce, option=option, images=images)
@@ -107,10 +110,6 @@ def load(
     if name == MOVING_MNIST:
         raise InputError(f"{option} {name} holds clips, not images: expected {', '.join(NAMES)}, {EXPECTED}.")
     if name not in NAMES:
-        if data_dir is not None:
-            raise InputError(
-                f"--data-dir {data_dir} goes with {', '.join(NAMES)}; {option} {name} is a path of its own."
-            )
         return _from_path(name, split, announce=announce, most_bytes=most_bytes, option=option, images=images)
     places = _places(data_dir)
     if name == "binarized_mnist":

@@ -16,6 +16,7 @@ from PIL import Image
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.dataset import Dataset, shrink, with_field
+from jaxgen.data.image_file import with_channels
 from jaxgen.evaluation.classifiers import packaged_network
 from jaxgen.evaluation.order import content_order
 from jaxgen.evaluation.require import require_features
@@ -74,7 +75,7 @@ def relative_distance(target: np.ndarray, drawn: np.ndarray, *, seed: int = 0) -
 
 def _palette(image: np.ndarray) -> np.ndarray:
     """The palette [24] of one image [H, W, C]; an image of fewer colours has zeros at the end."""
-    picture = Image.fromarray(np.repeat(image, 3 // image.shape[-1], axis=2))
+    picture = Image.fromarray(with_channels(image, 3))
     few = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     colours = np.asarray(few.getpalette(), np.float32).reshape(-1, 3) / 127.5 - 1
     used, counts = np.unique(np.asarray(few), return_counts=True)

@@ -17,16 +17,15 @@ from jaxgen.io.errors import InputError
 
 FAINT = 64
 """Values below this are background."""
-DIGIT_MEANINGS = {
-    "identity": "share of frames whose digit is classified as its label",
-    "speed_error": "pixels a frame between the motion of the digit and of the true one",
-    "bounces": "share of turns at a wall after which the digit comes back at least half as far as the true one",
-}
-"""How to read each measure of moving digits."""
 
 
 class DigitMotion(NamedTuple):
-    """What is kept of moving digits, with standard errors over clips; `bounces` is None if no true digit turns."""
+    """What is kept of moving digits, with standard errors over clips.
+
+    `identity` is the share of frames whose digit is classified as its label, `speed_error` the distance in pixels a
+    frame between its motion and the true one, `bounces` the share of turns at a wall after which it comes back at least
+    half as far as the true digit, None if no true digit turns.
+    """
 
     identity: Estimate
     speed_error: Estimate

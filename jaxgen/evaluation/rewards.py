@@ -150,20 +150,23 @@ def weighted_sum(goals: Sequence[Goal]) -> Reward:
 
 
 def score_by(goals: Sequence[Goal]) -> Score:
-    """The weighted sum on the host; a reward that raises an `InputError` or is not finite is the failure, by name."""
+    """The weighted sum on the host; a reward that raises an `InputError` or is not finite is the failure, by name.
+
+    Where the sum is finite it is that of all goals.
+    """
 
     def score(images: Array) -> Scores:
-        total = np.zeros(len(images), np.float32)
+        total, failure = np.zeros(len(images), np.float32), ""
         for goal in goals:
             try:
                 values = np.asarray(_values(goal, images))
             except InputError as error:
                 return Scores(np.full(len(images), np.nan, np.float32), str(error).removesuffix("."))
             total += np.float32(goal.weight) * values
-            if not np.isfinite(total).all():
+            if not failure and not np.isfinite(total).all():
                 bad = values[~np.isfinite(total)]
-                return Scores(total, f"{goal.name} is {bad[0]} for {len(bad)} of {len(images)} images")
-        return Scores(total)
+                failure = f"{goal.name} is {bad[0]} for {len(bad)} of {len(images)} images"
+        return Scores(total, failure)
 
     return score
 

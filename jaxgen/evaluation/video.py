@@ -19,13 +19,6 @@ from jaxgen.evaluation.network import chunk_of
 from jaxgen.evaluation.similarity import structural_similarity
 from jaxgen.io.errors import InputError
 
-FRAME_MEANINGS = {
-    "squared_error": "summed over the pixels of a frame, of values 0 to 1",
-    "mse": "mean squared error of values 0 to 255",
-    "ssim": "1 for equal frames",
-}
-"""How to read each measure of frames."""
-
 
 class FrameErrors(NamedTuple):
     """The measures (1), (2) and (3), with standard errors over clips."""

@@ -4,8 +4,9 @@ server    make_app: the page and its requests, as a Starlette application
 access    who may ask: a token, and pages of this server alone
 watched   what a run directory tells: its record, its curves, its grids
 views     what the page asks for
-drawn     pictures that a run's exported functions draw: codes, of images of a seed and of pictures; pictures, that
-          somebody brings
+drawn     pictures that a run's exported functions draw
+codes     the codes of images: of a seed, between four of them, along directions, of a picture
+pictures  what a run makes of pictures that somebody brings
 uploads   pictures that the page sends, in memory
 code      the command line or the lines of Python that draw the same picture
 page/     the page: HTML, CSS and JavaScript without a build step

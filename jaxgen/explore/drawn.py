@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.image_file import read_image
+from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
@@ -112,12 +112,13 @@ class Drawer:
         conditions = self.sampler.conditions
         label = conditions.get("label")
         names = list(label.class_names or map(str, range(label.classes))) if label else []
-        has_controls = self.controls is not None and "image" not in conditions
+        others = [name for name in conditions if name not in ("label", "text")]
+        has_controls = self.controls is not None and not others
         return {
             "spec": list(self.sampler.spec),
             "labels": names,
             "takes_text": "text" in conditions,
-            "others": [name for name in conditions if name not in ("label", "text")],
+            "others": others,
             "has_controls": has_controls,
             "is_diffusion": self.denoiser is not None,
             "solvers": list(SOLVERS),
@@ -149,12 +150,14 @@ class Drawer:
         return draw[view.kind](view)
 
     def similar(self, view: View) -> tuple[np.ndarray, np.ndarray]:
-        """The numbers int [num], and the images, of the view's seed that are the most similar to its picture, in order.
+        """The numbers int [num], and the images, of the view's wall that are the most similar to its picture, in order.
 
         Raises:
-          InputError: there is no picture, or the run cannot draw images without one.
+          InputError: there is no picture, the view has rounds, or the run cannot draw its wall.
         """
-        picture, images = self.picture(view.picture), self._first(view, CANDIDATES)
+        if view.rounds:
+            raise InputError("Rounds have no more than their own images: go back to those of the seed.")
+        picture, images = self.picture(view.picture), self._wall(replace(view, num=CANDIDATES))
         numbers = nearest(images, picture)[: view.num]
         return numbers, images[numbers]
 
@@ -167,8 +170,7 @@ class Drawer:
         if not name:
             raise InputError("Choose a picture first.")
         spec = self.sampler.spec
-        image = self.read(name, ImageOptions(size=spec[:2], grey=spec.channels == 1))
-        return np.repeat(image, spec.channels // image.shape[-1], axis=-1)
+        return with_channels(self.read(name, ImageOptions(size=spec[:2], grey=spec.channels == 1)), spec.channels)
 
     def _restored(self, view: View) -> np.ndarray:
         is_free = self.denoiser is not None and not self.denoiser.conditions
@@ -193,11 +195,6 @@ class Drawer:
         height, width, _ = self.read(name, AS_STORED).shape
         return self.read(name, fitted(height, width, is_grey=is_grey))
 
-    def _first(self, view: View, num: int) -> np.ndarray:
-        """Images 0 to `num` of the view's seed and conditions."""
-        fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, num)
-        return self.sampler.draw(view.seed, num, fields=fields)
-
     def _wall(self, view: View) -> np.ndarray:
         how = self._solving(view)
         if how and (view.rounds or view.truncation != 1):
@@ -207,7 +204,7 @@ class Drawer:
         if how and self.denoiser is not None:
             return draw_by_solver(self.denoiser, how, view.seed, view.num, fields)
         if not view.rounds and view.truncation == 1:
-            return self._first(view, view.num)
+            return self.sampler.draw(view.seed, view.num, fields=fields)
         return self.codes.wall(view, fields)
 
     def _point(self, view: View) -> np.ndarray:
@@ -219,6 +216,8 @@ class Drawer:
     def _trajectory(self, view: View) -> np.ndarray:
         if self.denoiser is None:
             raise InputError("Only a diffusion run that exports its denoiser shows how images come out of noise.")
+        if view.rounds or view.truncation != 1:
+            raise InputError("A film out of noise shows the images of a seed, without rounds and truncation.")
         how = self._solving(view) or Solving()
         require_solving(how, self.denoiser)
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)

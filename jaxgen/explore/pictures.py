@@ -1,7 +1,10 @@
 """Pictures that somebody brings: what a run makes of them."""
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.image import to_float
+from jaxgen.data.image_file import with_channels
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.export import ExportedDenoiser, ExportedRestorer, ExportedStylizer
 from jaxgen.export.restorations import draw_restorations
@@ -32,7 +35,7 @@ def restored(
         return by.restore(picture[None], np.where(known, np.uint8(255), np.uint8(0)))
     if known.all():
         raise InputError("Paint what is to be filled in first.")
-    degraded = picture.astype(np.float32)[None] / 127.5 - 1
+    degraded = np.asarray(to_float(jnp.asarray(picture[None])))
     return draw_restorations(by, inpaint(random_block()), degraded, known[None], num=num, steps=steps, seed=seed)[0]
 
 
@@ -45,5 +48,5 @@ def fitted(height: int, width: int, *, is_grey: bool) -> ImageOptions:
 
 def stylised(by: ExportedStylizer, content: np.ndarray, style: np.ndarray, strength: float) -> np.ndarray:
     """The content [H, W, C] in the style of another picture [V, U, C]: [1, H, W, C]; a grey one is repeated."""
-    content, style = (np.repeat(image, by.channels // image.shape[-1], axis=-1) for image in (content, style))
+    content, style = (with_channels(image, by.channels) for image in (content, style))
     return by.stylize(content, style, strength)[None]

@@ -160,12 +160,17 @@ def _drawn(runs: Runs, name: str, view: View) -> Response:
 
 
 def keep_in(uploads: Uploads) -> Callable[[Request], Any]:
-    """The request to keep a picture, whose bytes are its body: to {"picture": the name that views call it by}."""
+    """The request to keep a picture, whose bytes are its body: to {"picture": the name that views call it by}.
+
+    One picture is read at a time: its pixels take far more memory than its bytes.
+    """
+    one_at_a_time = anyio.CapacityLimiter(1)
 
     async def keep(request: Request) -> Response:
         try:
             content, name = await _body(request, MOST_UPLOAD), request.query_params.get("name", "")
-            return as_json({"picture": await run_in_threadpool(uploads.keep, content, name)})
+            async with one_at_a_time:
+                return as_json({"picture": await run_in_threadpool(uploads.keep, content, name)})
         except InputError as error:
             return PlainTextResponse(first_line(error) + "\n", 400)
 

@@ -37,8 +37,8 @@ class Uploads:
         decode(io.BytesIO(content), shown, AS_STORED)
         digest = hashlib.sha256(content).hexdigest()[:16]
         with self._lock:
-            self._kept.pop(digest, None)
-            self._kept = dict([*self._kept.items(), (digest, (shown, content))][-MOST_PICTURES:])
+            others = [(kept, file) for kept, file in self._kept.items() if kept != digest]
+            self._kept = dict([*others, (digest, (shown, content))][-MOST_PICTURES:])
         return digest
 
     def read(self, picture: str, options: ImageOptions) -> np.ndarray:
@@ -47,9 +47,10 @@ class Uploads:
         Raises:
           InputError: it is not kept, or it cannot be read as the options say.
         """
-        if picture not in self._kept:
+        kept = self._kept.get(picture)
+        if kept is None:
             raise InputError("The picture is no longer here: choose it again.")
-        name, content = self._kept[picture]
+        name, content = kept
         return decode(io.BytesIO(content), name, options)
 
     def named(self, view: View) -> View:

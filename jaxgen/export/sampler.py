@@ -95,15 +95,14 @@ class ExportedSampler(NamedTuple):
 
         Raises:
           InputError: a label or a caption is missing, unknown, or belongs to no condition.
+          MemoryError: the images do not fit into memory.
         """
         fields, captions = {}, None
         if label is not None:
-            words = [label] if isinstance(label, int | str) else label
             names = self.conditions["label"].class_names if "label" in self.conditions else ()
-            fields["label"] = np.resize([label_of(str(word), names) for word in words], num)
+            fields["label"] = np.resize([label_of(str(word), names) for word in _several("label", label)], num)
         if text is not None:
-            captions = [text] if isinstance(text, str) else list(text)
-            captions = [captions[number % len(captions)] for number in range(num)]
+            captions = np.resize(_several("text", text), num).tolist()
         return self.draw(seed, num, fields=fields, text=captions)
 
     def require_memory(self, num: int) -> None:
@@ -141,6 +140,14 @@ class ExportedSampler(NamedTuple):
         return complete
 
 
+def _several(name: str, given: int | str | Sequence[int | str]) -> np.ndarray:
+    """One value or several as an array [K]."""
+    values = np.atleast_1d(np.asarray(given))
+    if not len(values):
+        raise InputError(f"{name} is an empty list: give one or several, or leave it out.")
+    return values
+
+
 def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
     """The function (seed uint32 [], index int32 [B], fields={}) -> image uint8 [B, H, W, C] of a sampler."""
 
@@ -151,7 +158,7 @@ def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
 
 
 def export_sampler(sampler: Sampler) -> Export:
-    """Exports the sampler, with the conditions that it carries."""
+    """Exports the sampler, with its conditions, and the size of its images or of the frames of its clips."""
 
     def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
         (batch,) = export.symbolic_shape("B")
@@ -163,8 +170,9 @@ def export_sampler(sampler: Sampler) -> Export:
         )
         inputs = {"seed": "uint32 []", "index": "int32 [B]", **described(conditions)}
         function = positional(seeded(sampler, exportable(networks)), conditions)
-        output = f"uint8 [{', '.join(map(str, jax.eval_shape(function, *arguments).shape))}]"
-        info = info._replace(conditions=conditions)
+        shape = jax.eval_shape(function, *arguments).shape
+        info = info._replace(conditions=conditions, spec=ImageSpec(*shape[-3:]))
+        output = f"uint8 [{', '.join(map(str, shape))}]"
         save_functions(folder, {NAME: (function, arguments)}, info, inputs=inputs, output=output)
 
     return write

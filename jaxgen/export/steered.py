@@ -38,6 +38,7 @@ def steered(
 
     `strength` is in units of one over the standard deviation of the first rewards, so that it suits rewards of any
     scale.  The estimates E[x_0 | x_t] that are scored on the way count, but are not images that the search could find.
+    Conditions are followed without guidance.
     """
     rounds = max(1, min(MOST_ROUNDS, budget // LEAST_PARTICLES))
     num, latest = budget // rounds, []
@@ -50,7 +51,7 @@ def steered(
 
     def scored() -> Iterator[Round]:
         noise = jax.vmap(lambda key: jax.random.normal(key, denoiser.spec))(_keys(seed, jnp.arange(num), 0))
-        key, x = jax.random.fold_in(jax.random.key(seed), 0), times[0, 0] * noise
+        key, x = jax.random.fold_in(jax.random.key(seed), num), times[0, 0] * noise  # the key of no particle
         particles = steer(advance, reward, x, rounds=rounds, strength=strength, key=key)
         number = -1 - np.arange(num, dtype=np.int32)  # of no image of the seed
         for done, seen in enumerate(particles, start=1):

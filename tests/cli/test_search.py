@@ -163,6 +163,7 @@ def test_a_reward_that_fails_ends_the_search_with_what_it_has(runs, monkeypatch,
         ("gan", ("--for", "words:a heart"), "--matcher is missing"),
         ("gan", ("--for", "words:a heart", "--matcher", "nowhere"), "nowhere holds no matching network"),
         ("gan", ("--for", "mine:bright", "--matcher", "nowhere"), "--matcher nowhere belongs to --for words"),
+        ("gan", ("--for", "pixels:a.png", "--classifier", "a"), "--classifier a belongs to --for class:... or picture"),
         ("gan", ("--for", "mine:nothing"), "mine:nothing is nan for 64 of 64 images: nothing was found"),
         (
             "gan",

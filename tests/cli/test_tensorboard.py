@@ -2,6 +2,7 @@
 
 import json
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,8 +40,8 @@ def test_event_files_have_the_rows_and_the_grids(tmp_path, monkeypatch):
 
 
 def test_a_run_that_goes_on_is_read_on(tmp_path):
-    run, written = write_run(tmp_path / "toy", exported=False, rows=ROWS), []
-    writer = type("Writer", (), {"flush": lambda self: None, "add_image": lambda self, *_, **__: None})()
+    run, written, grids = write_run(tmp_path / "toy", exported=False, rows=ROWS), [], []
+    writer = SimpleNamespace(flush=lambda: None, add_image=lambda name, image, step, **_: grids.append(step))
     writer.add_scalar = lambda name, value, step: written.append((step, value))
     events = Events(RunDirectory(run), writer)
     events.read_on()
@@ -48,6 +49,7 @@ def test_a_run_that_goes_on_is_read_on(tmp_path):
         file.write(json.dumps({"step": 30, "generator/loss": 0.125}) + "\n")
     events.read_on()
     assert written == [(10, 0.5), (20, 0.25), (30, 0.125)]
+    assert grids == [1_000, 2_000]  # once, though no row is as far
     RunDirectory(run).rewind(10)  # a resumed run goes back, and writes a step again
     events.read_on()
     with (run / "metrics.jsonl").open("a") as file:

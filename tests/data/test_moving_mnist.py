@@ -100,6 +100,7 @@ def test_digits_that_cannot_be_drawn_are_one_line(digits, options, message):
         ("moving_mnist", None, "--data moving_mnist holds clips, not images: expected mnist"),
         ("moving_mnist", 1, "--frames 1: a clip has at least 2"),
         ("mnist", 4, "--data mnist holds no clips: expected moving_mnist, or a folder"),
+        ("clips", 4, "--data-dir .* goes with mnist, .*, moving_mnist; --data clips is a path of its own"),
     ],
 )
 def test_clips_are_not_taken_for_images_nor_images_for_clips(tmp_path, name, frames, message):

@@ -127,6 +127,14 @@ def test_a_reward_that_fails_is_named(own, name, failure):
     assert re.fullmatch(failure, scores.failure)
 
 
+def test_images_without_a_failure_have_the_rewards_of_all_goals(own):
+    images = jnp.ones((2, 4, 4, 1)).at[1].set(-1)
+    goals = [Goal(name, own_reward(f"own_rewards:{name}"), 2.0) for name in ("sometimes", "first")]
+    scores = score_by(goals)(images)
+    np.testing.assert_array_equal(scores.rewards, [4, np.nan])
+    assert scores.failure == "sometimes is nan for 1 of 2 images"
+
+
 @pytest.mark.parametrize("name", ["own_rewards:nothing", "own_rewards:seven", "nowhere:first", ":first"])
 def test_what_is_no_reward_cannot_be_imported(own, name):
     with pytest.raises(InputError, match="it is no"):

@@ -13,6 +13,7 @@ from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_options import AS_STORED
 from jaxgen.export import load_clip_sampler, load_sampler, save_animation
 from jaxgen.training import first_state
+from tests.prepared import write_mnist
 from tests.programs import ROOT, load_program, run_here
 
 program = load_program(ROOT / "experiments" / "video.py")
@@ -53,8 +54,18 @@ def test_a_run_on_a_folder_of_clips_draws_films(tmp_path, monkeypatch):
 
 @pytest.mark.long
 def test_a_run_on_moving_digits_ends_with_a_test(tmp_path, monkeypatch):
-    assert run_here(monkeypatch, program.main, *TINY, "--offline", "--test-clips", 4, "--out", tmp_path / "run") == 0
+    digits = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
+    write_mnist(tmp_path, train=digits, test=digits)
+    # The past of a clip of 24 frames, 12, is longer than the 10 known ones of the test.
+    options = ("--data-dir", tmp_path, "--frames", 24, "--test-clips", 4, "--out", tmp_path / "run")
+    assert run_here(monkeypatch, program.main, *TINY, *options) == 0
     results = json.loads((tmp_path / "run" / "test.json").read_text())
     assert {"diffusion", "extrapolated", "repeated"} <= results.keys()
     assert results["repeated"]["speed_error"]["value"] > 0
     assert len(read_clip(tmp_path / "run" / "predicted.gif", AS_STORED)) > 10
+
+
+def test_a_run_without_test_digits_is_refused_before_it_trains(tmp_path, monkeypatch, capsys):
+    assert run_here(monkeypatch, program.main, *TINY, "--offline", "--out", tmp_path / "run") == 2
+    assert "mnist (test) was not found" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

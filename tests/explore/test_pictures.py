@@ -85,16 +85,18 @@ def test_the_most_similar_image_to_one_of_the_seed_is_itself(client):
     np.testing.assert_allclose(sheet, np.concatenate([own(number) for number in numbers], axis=1), atol=1)
     errors = [np.square(own(number).astype(float) - own(123)).mean() for number in numbers]
     assert errors == sorted(errors)
+    truncated, headers = drawn(client, kind="similar", picture=picture, num=1, truncation=0.0)
+    assert json.loads(headers["X-Numbers"]) == [0]  # all images are the same
+    assert abs(truncated.astype(int) - own(123)).mean() > 6
 
 
-def test_a_picture_of_any_size_and_colour_is_cut_to_the_runs(client):
+def test_a_picture_of_any_size_and_colour_is_cut_to_the_runs(tmp_path):
     grey = np.full((40, 90), 200, np.uint8)
     grey[:, :30] = grey[:, 60:] = 0  # what is cut off
-    picture = send(client, png(grey[..., None])).json()["picture"]
-    drawer = Drawer(Path("none"), lambda name, options: np.full((*options.size, 1), 200, np.uint8))
+    save_image(tmp_path / "grey.png", grey[..., None])
+    drawer = Drawer(Path("none"))
     drawer.sampler = SimpleNamespace(spec=SPEC)
-    assert (drawer.picture("any") == np.full(SPEC, 200)).all()
-    assert drawn(client, kind="similar", picture=picture, num=1)[0].shape == SPEC
+    np.testing.assert_array_equal(drawer.picture(str(tmp_path / "grey.png")), np.full(SPEC, 200))
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(client):
     [
         ({"kind": "similar"}, "Choose a picture first"),
         ({"kind": "similar", "picture": "/etc/passwd"}, "no longer here"),
+        ({"kind": "similar", "rounds": [[1]]}, "Rounds have no more than their own images"),
         ({"kind": "point", "corners": [-1, 0, 1, 2]}, "A corner is the picture, and there is none"),
         ({"kind": "restored", "picture": "x"}, "image-to-image runs"),
         ({"kind": "stylised"}, "exports no style transfer"),
@@ -174,6 +177,9 @@ def test_a_trajectory_starts_in_noise_and_ends_in_the_solvers_images():
     np.testing.assert_array_equal(frames[9:], np.broadcast_to(images, (1 + HOLD, *images.shape)))
     # At the first time, sigma = 80, x_t / sqrt(1 + sigma^2) is the standard normal noise: its sign at most pixels.
     assert abs(frames[0].astype(int) - 127.5).mean() > 60
+    with pytest.raises(InputError, match="without rounds and truncation"):
+        drawer.images(View(kind="trajectory", truncation=0.5))
+    assert "save_view('view.gif'" in code_of(View(kind="trajectory"), Path("run"))
 
 
 def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
@@ -246,3 +252,10 @@ def test_a_mixture_has_the_first_layers_of_the_first_corner():
     assert drawer.about()["layers"] == 3
     with pytest.raises(InputError, match="this run has 3 layers"):
         drawer.images(View(kind="mixture", layer=4))
+
+
+def test_a_run_that_is_conditioned_on_features_offers_no_codes():
+    conditions = {"features": ConditionSpec((4,), "float32", 0)}
+    controls = ExportedControls(CONTROLS, SPEC, conditions)
+    about = fake(controls=controls, sampler=SimpleNamespace(spec=SPEC, conditions=conditions)).about()
+    assert (about["others"], about["has_controls"], about["layers"]) == (["features"], False, 1)

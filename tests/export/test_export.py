@@ -83,8 +83,12 @@ def test_a_run_is_loaded_and_draws_labels_and_captions_in_turn(tmp_path):
         shades = model.sample(4, label=["blue", 1], text=["cat", "emu", "cat"])[:, 0, 0, 0]
         np.testing.assert_array_equal(shades, np.add([2, 1, 2, 1], [of["cat"], of["emu"], of["cat"], of["cat"]]))
         np.testing.assert_array_equal(model.sample(4, text="emu")[:, 0, 0, 0], np.add([0, 1, 2, 0], of["emu"]))
+        assert model.sample(1, label=np.arange(3)[1], text="emu")[0, 0, 0, 0] == 1 + of["emu"]
     with pytest.raises(InputError, match="red, green, blue"):
         model.sample(1, label="grey", text="emu")
+    for empty in ({"label": [], "text": "emu"}, {"text": []}):
+        with pytest.raises(InputError, match="is an empty list"):
+            model.sample(1, **empty)
     with pytest.raises(InputError, match="sampler"):
         jaxgen.load(tmp_path)
 

@@ -6,11 +6,11 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen import Aux, ImageSpec, init_state, make_step, minimize, to_float
-from jaxgen.core.condition import conditioning
-from jaxgen.export import ExportInfo, draw_films, export_sampler, load_clip_sampler
+from jaxgen import Aux, Context, ImageSpec, Sampler, init_state, make_step, minimize, to_float
+from jaxgen.core.condition import KNOWN, UNKNOWN, conditioning
+from jaxgen.export import ExportInfo, draw_films, export_sampler, load_clip_sampler, load_sampler
 from jaxgen.io.errors import InputError
-from jaxgen.models import Diffusion
+from jaxgen.models import Diffusion, labels
 from jaxgen.models.diffusion import (
     channels_of,
     clean,
@@ -22,7 +22,7 @@ from jaxgen.models.diffusion import (
     strip_sampler,
     uniform_grid,
 )
-from jaxgen.models.diffusion.clips import KNOWN, UNKNOWN, as_channels, as_frames
+from jaxgen.models.diffusion.clips import as_channels, as_frames
 from jaxgen.models.diffusion.model import LATENT
 
 SPEC, FRAMES = ImageSpec(4, 5, 3), 6
@@ -97,6 +97,12 @@ def test_training_hides_the_frames_of_each_pattern_equally_often():
     assert abs(counts - 700).max() < 5 * (2_100 * 2 / 9) ** 0.5  # five standard deviations
 
 
+@pytest.mark.parametrize(("patterns", "message"), [([], "no patterns"), ([[0, -1]], "frame -1; the clips' are 0 to 5")])
+def test_patterns_of_frames_that_clips_have_not_are_refused(patterns, message):
+    with pytest.raises(ValueError, match=message):
+        hide_frames(lambda *_: None, patterns)({}, Context({"clip": CLIPS}, jax.random.key(0), jnp.int32(0)))
+
+
 def test_one_network_predicts_fills_in_and_generates():
     sampler, keys = clip_sampler(model()), jax.random.split(jax.random.key(1), 7)
     networks = {"denoiser": {}}
@@ -123,5 +129,25 @@ def test_an_exported_film_continues_its_past_block_by_block(tmp_path):
     np.testing.assert_array_equal(films[:, :FRAMES], draw_films(sampler, 0, 2, FRAMES, past))
     with pytest.raises(InputError, match="at most 6"):
         draw_films(sampler, 0, 1, 6, np.asarray(CLIPS[0, [0, *range(FRAMES)]]))
+    for wrong in (past / 127.5 - 1, past.astype(int) + 256):
+        with pytest.raises(InputError, match="expected integers of 0 to 255"):
+            draw_films(sampler, 0, 1, 6, wrong)
     signature = (tmp_path / "clips" / "signature.json").read_text()
     assert '"output": "uint8 [B, 6, 4, 5, 3]"' in signature
+    assert sampler.spec == SPEC
+    export_sampler(strip_sampler(model()))(tmp_path / "strips", {"denoiser": {}}, ExportInfo(SPEC))
+    assert load_sampler(tmp_path / "strips").spec == (4, FRAMES * 5, 3)  # of the images, not of the data
+
+
+def test_a_film_depends_on_its_number_and_keeps_its_label_in_all_blocks(tmp_path):
+    def shade(networks, keys, fields):
+        noise = jax.vmap(lambda key: jax.random.uniform(key, (FRAMES, *SPEC), maxval=0.1))(keys)
+        return noise + 0.5 * (fields["label"] - 1)[:, None, None, None, None]
+
+    conditions = known_frames(SPEC, FRAMES) | labels(3)
+    export_sampler(Sampler(shade, conditions))(tmp_path / "clips", {}, ExportInfo(SPEC))
+    sampler = load_clip_sampler(tmp_path / "clips")
+    films = draw_films(sampler, 0, 4, 14)
+    np.testing.assert_array_equal(films[:2], draw_films(sampler, 0, 2, 14))
+    # Noise of up to a tenth of 127.5 on the shade of each label.
+    np.testing.assert_allclose(films.mean((2, 3, 4)), np.array([[70], [134], [198], [70]]).repeat(14, 1), atol=7)

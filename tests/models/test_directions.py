@@ -8,9 +8,11 @@ import pytest
 from scipy import linalg
 
 from jaxgen import ImageSpec, InputError, init_state, make_step, minimize, to_uint8
+from jaxgen.core.controls import Controls
 from jaxgen.models import (
     along,
     closed_form_directions,
+    find_codes,
     interpolate,
     inversion_loss,
     latent_network,
@@ -101,3 +103,15 @@ def test_pixels_that_move_the_logit_are_salient():
     expected = np.zeros((4, 4))
     expected[1, 2], expected[0, 0] = 1, 1 / 3
     np.testing.assert_allclose(found, [expected] * 2, rtol=1e-5, atol=1e-7)
+
+
+def test_a_start_that_diverged_is_not_the_code_of_an_image():
+    controls = Controls(
+        draw=lambda seed, index: 1.0 - 2.0 * index[:, None],  # the root of the second start's latent is not a number
+        codes=lambda latents, _: latents[:, None],
+        generate=lambda codes, latents, _: codes[..., None] + 0 * jnp.sqrt(latents)[:, None, None],
+        first_layer=lambda codes: codes[:, 0],
+    )
+    codes, drawn = find_codes(controls, jnp.zeros((1, 1, 1, 1), jnp.uint8), steps=3, starts=2)
+    np.testing.assert_allclose(codes, 0.7, atol=0.01)  # three steps of Adam, each of about its learning rate
+    np.testing.assert_allclose(drawn, to_uint8(codes[..., None]))

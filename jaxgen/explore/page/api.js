@@ -50,6 +50,13 @@ export async function send(blob, name) {
   return (await (await ask(`/api/picture?${new URLSearchParams({ name })}`, { method: "POST", body: blob })).json()).picture;
 }
 
+// Shows a picture in an image and behind its link, in the place of the one before, whose memory is freed.
+export function show(image, link, blob) {
+  URL.revokeObjectURL(image.src);
+  image.src = link.href = URL.createObjectURL(blob);
+  image.hidden = link.hidden = false;
+}
+
 // Calls of an asynchronous function of which the latest wins: one runs, one waits, those between are dropped.
 export function latest(work) {
   let running = false, waiting = null;

@@ -1,5 +1,5 @@
 // Play with what a run has learnt: a wall of images, the plane between four of them, directions, films.
-import { draw, get, latest, say } from "./api.js";
+import { draw, get, latest, say, show } from "./api.js";
 import { offerPictures } from "./yours.js";
 
 const at = (id) => document.getElementById(id);
@@ -184,11 +184,8 @@ const showPoint = latest(async () => {
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...pointView(), kind: "point" });
   if (asked !== name) return;
-  const image = at("point"), url = URL.createObjectURL(blob);
-  URL.revokeObjectURL(image.src);
-  [image.src, image.hidden] = [url, false];
-  image.dataset.count = 1 + +(image.dataset.count ?? 0);
-  at("save").href = url;
+  show(at("point"), at("save"), blob);
+  at("point").dataset.count = 1 + +(at("point").dataset.count ?? 0);
   tell("point", shown);
   if (about.layers > 1) showMixture();
 });
@@ -197,7 +194,7 @@ const showMixture = latest(async () => {
   at("layer-shown").textContent = at("layer").value;
   const asked = name;
   const { blob } = await draw(name, { ...pointView(), across: 0, down: 0, moves: [], kind: "mixture", layer: +at("layer").value });
-  if (asked === name) at("mixture").src = at("save-mixture").href = URL.createObjectURL(blob);
+  if (asked === name) show(at("mixture"), at("save-mixture"), blob);
 });
 
 const showTrajectory = latest(async (asks) => {
@@ -205,8 +202,7 @@ const showTrajectory = latest(async (asks) => {
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...asks });
   if (asked !== name) return;
-  at("trajectory").src = at("save-trajectory").href = URL.createObjectURL(blob);
-  at("trajectory").hidden = at("save-trajectory").hidden = false;
+  show(at("trajectory"), at("save-trajectory"), blob);
   tell("film", shown);
 });
 
@@ -215,10 +211,7 @@ const showFilm = latest(async (corners) => {
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...pointView(), corners, across: 0, down: 0, kind: "film", frames: 48 });
   if (asked !== name) return;
-  const url = URL.createObjectURL(blob);
-  at("film").src = url;
-  at("save-film").href = url;
-  at("film").hidden = at("save-film").hidden = false;
+  show(at("film"), at("save-film"), blob);
   tell("film", shown);
 });
 

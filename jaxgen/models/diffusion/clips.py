@@ -18,17 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.batch import draw_batch
-from jaxgen.core.condition import Condition, Fields
+from jaxgen.core.condition import KNOWN, UNKNOWN, Condition, Fields
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
 from jaxgen.models.diffusion.model import LATENT, Diffusion
-
-KNOWN = "known"
-"""The field of the known frames int16 [B, T, H, W, C], of 0 to 255, or UNKNOWN."""
-
-UNKNOWN = -1
 
 
 def as_channels(clips: Array) -> Array:
@@ -58,14 +53,17 @@ def hide_frames(loss: Loss, patterns: Sequence[Iterable[int]]) -> Loss:
     """A loss of the batch's `clip` uint8 [B, T, H, W, C], of which the frames of a random one of `patterns` are known.
 
     Raises:
-      ValueError: no patterns.
+      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1.
     """
     if not patterns:
         raise ValueError("hide_frames was given no patterns of known frames.")
+    frames = [frozenset(pattern) for pattern in patterns]
 
     def hidden(networks: Networks, context: Context) -> tuple[Array, Aux]:
         clip = context.batch["clip"]
-        is_known = np.array([[frame in set(pattern) for frame in range(clip.shape[1])] for pattern in patterns])
+        if outside := frozenset().union(*frames).difference(range(clip.shape[1])):
+            raise ValueError(f"hide_frames was given frame {min(outside)}; the clips' are 0 to {clip.shape[1] - 1}.")
+        is_known = np.array([[frame in known for frame in range(clip.shape[1])] for known in frames])
         chosen = draw_batch(
             lambda key, shape: jax.random.randint(key, shape, 0, len(patterns)),
             stream(context, "patterns").key,

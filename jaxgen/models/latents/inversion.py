@@ -29,7 +29,8 @@ def find_codes(
     """The best codes [N, L, W] found for images uint8 [N, H, W, C], and the images uint8 that they generate.
 
     Adam takes `steps` from each of `starts` codes of an image; the result with the least squared error is kept.  With
-    an encoder its code is one of the starts.  `weight` is that of `inversion_loss`.
+    an encoder its code is one of the starts.  `weight` is that of `inversion_loss`.  Where all starts of an image
+    diverged, its codes are not finite.
     """
     count = len(images)
     latents = controls.draw(jnp.uint32(seed % 2**32), jnp.arange(starts * count, dtype=jnp.int32))
@@ -53,7 +54,8 @@ def find_codes(
     codes = state.networks["latent"]["params"]
     drawn = to_uint8(generate({}, codes))
     errors = jnp.square(to_float(drawn) - to_float(targets)).mean((1, 2, 3)).reshape(starts, count)
-    best = jnp.nan_to_num(errors, nan=jnp.inf).argmin(0) * count + jnp.arange(count)
+    is_finite = jnp.isfinite(codes).all((1, 2)).reshape(starts, count)  # uint8 shows no NaN
+    best = jnp.where(is_finite, errors, jnp.inf).argmin(0) * count + jnp.arange(count)
     return codes[best], drawn[best]
 
 

@@ -42,7 +42,8 @@ Two starts out of half the budget found better images than four or eight out of 
 class Round(NamedTuple):
     """Images that were scored together: arrays [N, ...] by name, `images` uint8 and what draws them again.
 
-    Of images of one `origin` only the best is kept.  A round of `spent` scores that are not of images has no arrays.
+    `origin` [N] numbers what an image was made from: of one origin a search keeps the best image alone.  `spent` is the
+    number of scores that it took; without arrays they were those of estimates on the way, not of images.
     """
 
     scores: Scores
@@ -52,7 +53,7 @@ class Round(NamedTuple):
 
 
 class Method(NamedTuple):
-    """So many rounds at `most`, each computed when it is asked for; after a failure there may be no other."""
+    """Rounds, each computed when it is asked for, and how many there are at `most`; a failure may end them earlier."""
 
     rounds: Iterator[Round]
     most: int

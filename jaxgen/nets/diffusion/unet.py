@@ -74,8 +74,9 @@ class DiffusionUNet(nn.Module):
     there are `blocks` blocks on the way down and one more on the way up, each with a skip connection.  Maps with sides
     of at most `attended` pixels have self-attention.  `dropout` acts inside the blocks.  `folded` applies the network
     to blocks of 2x2 pixels as channels, which saves time; sides are then multiples of 2^levels.  On the axes of `wrap`,
-    (rows, columns), images wrap around, and the network commutes with circular shifts by what sides are multiples of.
-    Without attention its variables fit images of any size, whether they wrap around or not.
+    (rows, columns), images wrap around, and the network commutes with circular shifts by multiples of the power of 2
+    that sides are multiples of.  Without attention it draws images of any size, also such that wrap around, with the
+    same variables.
 
     Raises:
       InputError: a side is no multiple of 2^(levels - 1), or 2^levels if `folded`.
