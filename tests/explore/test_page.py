@@ -130,7 +130,7 @@ def test_the_address_forgets_the_token(page):
 def test_every_control_changes_the_picture(page):
     explore(page)
     changes(page, lambda: page.click("#next-seed"), "#wall canvas")
-    changes(page, lambda: page.click(".tile:nth-child(9) .image"))  # the last corner; the others move up
+    changes(page, lambda: page.click(".tile:nth-child(9) .image"))  # the first corner
     changes(page, lambda: page.press("#pad", "ArrowRight"))
     changes(page, lambda: page.press("#pad", "ArrowDown"))
     changes(page, lambda: page.locator("#moves input").first.fill("2"))
@@ -199,7 +199,7 @@ def test_the_keyboard_is_enough(page):
     page.wait_for_selector("#wall .image")
     page.focus(".tile:nth-child(5) .image")
     page.keyboard.press("Enter")
-    assert page.get_attribute(".tile:nth-child(5) .image", "data-corner") == "4"
+    assert page.get_attribute(".tile:nth-child(5) .image", "data-corner") == "1"
     is_unnamed = "one.offsetParent && !one.labels?.length && !one.ariaLabel && !one.textContent.trim()"
     script = f"all => all.filter(one => {is_unnamed}).length"
     assert page.eval_on_selector_all("button, input, select", script) == 0

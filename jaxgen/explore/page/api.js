@@ -7,6 +7,7 @@ if (address.searchParams.has("token")) {
   history.replaceState(null, "", address);
 }
 
+const SLOW = 400, DRAWING = "Drawing …";
 const SILENT = "The server does not answer. Is it still running?";
 
 export function say(message) {
@@ -39,7 +40,9 @@ export async function picture(path, query) {
 }
 
 export async function draw(run, view) {
-  const response = await ask("/api/draw", { method: "POST", body: JSON.stringify({ run, view }) });
+  const slow = setTimeout(() => say(DRAWING), SLOW);
+  let response;
+  try { response = await ask("/api/draw", { method: "POST", body: JSON.stringify({ run, view }) }); } finally { clearTimeout(slow); }
   say("");
   const told = (header) => JSON.parse(response.headers.get(header));
   return { blob: await response.blob(), code: told("X-Code"), numbers: told("X-Numbers") };

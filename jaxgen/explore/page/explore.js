@@ -1,10 +1,11 @@
 // Play with what a run has learnt: a wall of images, the plane between four of them, directions, films.
 import { draw, get, latest, say, show } from "./api.js";
+import { showCode } from "./code.js";
 import { offerPictures } from "./yours.js";
 
 const at = (id) => document.getElementById(id);
 const NUM = 24, IN_FILM = 16, FRAMES = 40, WIDTH = 16, STEP = 0.04, PICTURE = -1;
-let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], liked = new Set(), rounds = [], code = { wall: "", point: "" };
+let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], liked = new Set(), rounds = [], code = {}, nextCorner = 0;
 // The wall's canvases by the numbers of their images; the picture that is a corner, and the one that the wall is like.
 let tiles = new Map(), cornerPicture = "", similarTo = "", turned = 0;
 
@@ -17,6 +18,7 @@ export async function showRun(theName, run, isNew) {
     say("This run has not exported its sampler yet: it does at its end.");
     return;
   }
+  say(`Loading ${theName} …`);
   let answer;
   try { answer = await get("about", { run: name }); } catch { return; }
   if (theName !== name) return;
@@ -39,7 +41,7 @@ function offer() {
   at("playing").hidden = at("conditions").hidden = about.others.length > 0;
   at("make-trajectory").hidden = at("make-panorama").hidden = !about.is_diffusion;
   at("make-clips").hidden = !about.draws_clips;
-  for (const id of ["trajectory", "save-trajectory", "panorama", "save-panorama"]) at(id).hidden = true;
+  for (const id of ["trajectory", "save-trajectory", "panorama", "panorama-hint", "save-panorama"]) at(id).hidden = true;
   at("mixing").hidden = about.layers < 2;
   [at("layer").max, at("layer").value] = [about.layers, Math.min(2, about.layers)];
   offerPictures(name, about, { view, tell, useAsCorner, showSimilar });
@@ -47,11 +49,13 @@ function offer() {
   at("search").hidden = !about.has_controls;
   at("spherical").checked = about.is_diffusion;
   at("point").hidden = true;
+  at("wall").replaceChildren();
+  at("pad").querySelectorAll(".corner").forEach((image) => image.removeAttribute("src"));
   at("film").hidden = at("save-film").hidden = true;
-  code = { wall: "", point: "" };
+  code = {};
   at("moves").replaceChildren(...Array.from({ length: about.directions }, (_, number) => slider(number)));
-  at("code").textContent = "";
-  [corners, place, rounds, cornerPicture, similarTo] = [[0, 1, 2, 3], [0, 0], [], "", ""];
+  showCode();
+  [corners, nextCorner, place, rounds, cornerPicture, similarTo] = [[0, 1, 2, 3], 0, [0, 0], [], "", ""];
   allow();
 }
 
@@ -67,6 +71,8 @@ function slider(number) {
 function allow() {
   at("steps").disabled = at("guidance").disabled = !at("solver").value;
   at("guidance").parentElement.hidden = !about.labels.length && !about.takes_text;
+  at("truncation-shown").textContent = at("truncation").value;
+  at("make-panorama").textContent = about.labels.length && !at("label").value ? `Panorama (class ${about.labels[0]})` : "Panorama";
 }
 
 function view() {
@@ -96,6 +102,11 @@ function solving() {
 }
 
 const showWall = latest(async (isNew) => {
+  for (const id of ["wall", "code"]) at(id).classList.add("busy");
+  try { await drawWall(isNew); } finally { for (const id of ["wall", "code"]) at(id).classList.remove("busy"); }
+});
+
+async function drawWall(isNew) {
   const asked = name, like = similarTo ? { kind: "similar", picture: similarTo } : { kind: "wall", ...solving() };
   const { blob, code: shown, numbers } = await draw(name, { ...view(), ...like });
   if (asked !== name) return;
@@ -112,8 +123,8 @@ const showWall = latest(async (isNew) => {
   countLiked();
   tell("wall", shown);
   mark();
-  if (about.has_controls) showPoint();
-});
+  if (about.has_controls) showPoint(true);
+}
 
 function tile(canvas, number) {
   const image = Object.assign(document.createElement("button"), { type: "button", className: "image", title: `Image ${number}` });
@@ -121,7 +132,8 @@ function tile(canvas, number) {
   image.dataset.number = number;
   image.append(canvas);
   image.addEventListener("click", () => {
-    corners = [...corners.slice(1), number];
+    corners[nextCorner] = number;
+    nextCorner = (nextCorner + 1) % 4;
     mark();
     showPoint();
   });
@@ -176,17 +188,18 @@ function pointView() {
   return { ...view(), ...picture, label, corners, across, down, moves: moves.some(Boolean) ? moves : [], spherical: at("spherical").checked };
 }
 
-const showPoint = latest(async () => {
+const showPoint = latest(async (isOfWall) => {
   at("dot").style.left = `${100 * place[0]}%`;
   at("dot").style.top = `${100 * place[1]}%`;
   if (!about?.has_controls) return;
-  at("between-class").textContent = about.labels.length && !at("label").value ? `, all as class ${about.labels[0]}` : "";
+  const notes = [about.labels.length && !at("label").value && `all as class ${about.labels[0]}`, at("solver").value && "drawn as exported"];
+  at("between-class").textContent = notes.filter(Boolean).map((note) => `, ${note}`).join("");
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...pointView(), kind: "point" });
   if (asked !== name) return;
   show(at("point"), at("save"), blob);
   at("point").dataset.count = 1 + +(at("point").dataset.count ?? 0);
-  tell("point", shown);
+  if (isOfWall !== true || !code.film) tell("point", shown);  // a film that was made meanwhile is what one looks at
   if (about.layers > 1) showMixture();
 });
 
@@ -198,7 +211,6 @@ const showMixture = latest(async () => {
 });
 
 const showTrajectory = latest(async (asks) => {
-  say("Drawing the film …");
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...asks });
   if (asked !== name) return;
@@ -207,28 +219,29 @@ const showTrajectory = latest(async (asks) => {
 });
 
 const showFilm = latest(async (corners) => {
-  say("Drawing the film …");
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...pointView(), corners, across: 0, down: 0, kind: "film", frames: 48 });
   if (asked !== name) return;
   show(at("film"), at("save-film"), blob);
+  at("save-film").scrollIntoView({ block: "nearest" });
   tell("film", shown);
 });
 
+// The code of the wall, and of what was drawn last beside it.
 function tell(kind, shown) {
+  if (kind === "point") code.film = "";
   code[kind] = shown;
-  at("code").textContent = [code.wall, kind === "wall" ? code.point : shown].filter(Boolean).join("\n\n");
+  showCode(code.wall, code.film || code.point);
 }
 
 const showPanorama = latest(async () => {
-  say("Drawing the panorama …");
   const asked = name;
   const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...solving(), num: WIDTH, kind: "panorama" });
   if (asked !== name) return;
   const url = URL.createObjectURL(blob);
   at("save-panorama").href = url;
   at("panorama").style.backgroundImage = `url(${url})`;
-  at("panorama").hidden = at("save-panorama").hidden = false;
+  at("panorama").hidden = at("panorama-hint").hidden = at("save-panorama").hidden = false;
   tell("film", shown);
 });
 
@@ -263,6 +276,7 @@ for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "gui
   at(id).addEventListener("change", () => { restart(); allow(); showWall(); });
 }
 at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; restart(); showWall(); });
+at("truncation").addEventListener("input", () => { at("truncation-shown").textContent = at("truncation").value; });
 at("layer").addEventListener("input", showMixture);
 at("make-trajectory").addEventListener("click", () => showTrajectory({ ...solving(), num: IN_FILM, kind: "trajectory" }));
 at("make-clips").addEventListener("click", () => showTrajectory({ num: IN_FILM, frames: FRAMES, kind: "clips" }));
@@ -282,7 +296,3 @@ at("spherical").addEventListener("change", showPoint);
 at("make-film").addEventListener("click", () => showFilm(corners));
 // Around a rectangle whose left corners are 1 and whose right ones are 2: the film pauses at both.
 at("make-pair").addEventListener("click", () => showFilm([corners[0], corners[1], corners[0], corners[1]]));
-at("copy").addEventListener("click", async (event) => {
-  event.preventDefault();
-  try { await navigator.clipboard.writeText(at("code").textContent); say("Copied."); } catch { say("Select the lines and copy them: this browser does not allow it."); }
-});

@@ -24,7 +24,8 @@ export function showRun(theName, theRun, isNew) {
 function tellProgress() {
   const { last, step, steps } = run, seconds = last["time/seconds"];
   const speed = last["time/images_per_second"], batch = run.config.batch_size;
-  const parts = [`${run.experiment}, step ${step.toLocaleString()}` + (steps ? ` of ${steps.toLocaleString()}` : "")];
+  const called = name === "." || name === run.experiment ? run.experiment : `${name} (${run.experiment})`;
+  const parts = [`${called}, step ${step.toLocaleString()}` + (steps ? ` of ${steps.toLocaleString()}` : "")];
   if (speed) parts.push(`${Math.round(speed).toLocaleString()} images/s`);
   if (seconds) parts.push(`${duration(seconds)} of training`);
   if (run.is_training && speed && batch) {

@@ -72,10 +72,12 @@ async function maskFile() {
   return whole.convertToBlob({ type: "image/png" });
 }
 
+const drawn = (view) => draw(name, { ...page.view(), rounds: [], truncation: 1, picture, ...view });
+
 const make = latest(async (view, after) => {
-  say("Drawing …");
-  const asked = name;
-  const { blob, code } = await draw(name, { ...page.view(), rounds: [], truncation: 1, picture, ...view });
+  const asked = name, buttons = at("given").querySelectorAll("button");
+  buttons.forEach((button) => (button.disabled = true));
+  const { blob, code } = await drawn(view).finally(() => buttons.forEach((button) => (button.disabled = false)));
   if (asked !== name) return;
   const url = URL.createObjectURL(blob);
   at("made").src = at("save-made").href = url;
@@ -91,7 +93,6 @@ async function restore() {
 }
 
 function find() {
-  say("Looking for the picture …");
   const label = page.view().label || (about.labels.length ? "0" : "");
   make({ kind: "point", label, corners: Array(4).fill(-1) }, (url) => page.useAsCorner(picture, url));
 }
