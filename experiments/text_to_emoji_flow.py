@@ -17,33 +17,11 @@ import jax
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize, phases
+from jaxgen import ImageSpec, chain, ema, minimize, models, nets, phases
 from jaxgen.evaluation import evaluate_captions, hold_out_captions
 from jaxgen.export import export_controls
 from jaxgen.losses import gaussian
-from jaxgen.models import (
-    VAE,
-    Diffusion,
-    denoising_loss,
-    drop_condition,
-    elbo_loss,
-    power_decay,
-    reconstructions,
-    text,
-    use_ema,
-)
-from jaxgen.models.diffusion import (
-    classifier_free,
-    decoded,
-    decoded_controls,
-    follow_moments,
-    linear,
-    logit_normal_times,
-    on_latents,
-    uniform_grid,
-    vae_autoencoder,
-)
-from jaxgen.nets import DiT, FromMap, MapDecoder, MapEncoder, MapPosterior, TextEncoder, WithText
+from jaxgen.models import diffusion
 from jaxgen.training import (
     Bounds,
     Count,
@@ -95,23 +73,23 @@ class Config(RunConfig):
     """The folder of a text-image matching network for the evaluation at the end."""
 
 
-def make_models(config: Config, spec: ImageSpec) -> tuple[VAE, Diffusion]:
+def make_models(config: Config, spec: ImageSpec) -> tuple[models.VAE, models.Diffusion]:
     """The autoencoder, and the flow of its latent maps."""
     maps, width = ImageSpec(spec.height // 4, spec.width // 4, 4), config.autoencoder_width
-    vae = VAE(
-        encoder=MapPosterior(MapEncoder(2 * maps.channels, width, dtype=config.dtype)),
-        decoder=FromMap(MapDecoder(spec, width, dtype=config.dtype), maps),
+    vae = models.VAE(
+        encoder=nets.MapPosterior(nets.MapEncoder(2 * maps.channels, width, dtype=config.dtype)),
+        decoder=nets.FromMap(nets.MapDecoder(spec, width, dtype=config.dtype), maps),
         likelihood=gaussian(0.05),
         latent_size=maps.height * maps.width * maps.channels,
     )
-    transformer = DiT(4, config.width, config.blocks, dtype=config.dtype)
-    flow = Diffusion(
-        network=WithText(transformer, TextEncoder(config.vocabulary, dtype=config.dtype)),
+    transformer = nets.DiT(4, config.width, config.blocks, dtype=config.dtype)
+    flow = models.Diffusion(
+        network=nets.WithText(transformer, nets.TextEncoder(config.vocabulary, dtype=config.dtype)),
         spec=maps,
-        schedule=linear(logit_normal_times()),
-        conditions=text(config.words),
-        grid=uniform_grid(config.sample_steps),
-        guidance=classifier_free(config.guidance),
+        schedule=diffusion.linear(diffusion.logit_normal_times()),
+        conditions=models.text(config.words),
+        grid=diffusion.uniform_grid(config.sample_steps),
+        guidance=diffusion.classifier_free(config.guidance),
     )
     return vae, flow
 
@@ -119,30 +97,30 @@ def make_models(config: Config, spec: ImageSpec) -> tuple[VAE, Diffusion]:
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
     vae, flow = make_models(config, spec)
-    autoencoder = vae_autoencoder(vae, flow.spec)
+    autoencoder = diffusion.vae_autoencoder(vae, flow.spec)
     encoding = optax.chain(
         optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge
         optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.autoencoder_steps)),
     )
     flowing = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
-    loss = drop_condition(on_latents(denoising_loss(flow), autoencoder), flow.conditions)
+    loss = models.drop_condition(diffusion.on_latents(models.denoising_loss(flow), autoencoder), flow.conditions)
     update = phases(
         config.autoencoder_steps,
         before=chain(
-            autoencoder=minimize(elbo_loss(vae), encoding, wrt=("encoder", "decoder")),
-            moments=follow_moments(autoencoder),
+            autoencoder=minimize(models.elbo_loss(vae), encoding, wrt=("encoder", "decoder")),
+            moments=diffusion.follow_moments(autoencoder),
         ),
         after=chain(
             denoiser=minimize(loss, flowing, wrt="denoiser"),
-            average=ema("denoiser", into="denoiser_ema", decay=power_decay(0.1)),
+            average=ema("denoiser", into="denoiser_ema", decay=models.power_decay(0.1)),
         ),
     )
     return Recipe(
         networks=lambda key: vae.init(key, spec) | flow.init(jax.random.fold_in(key, 1), flow.spec),
         update=update,
-        sampler=use_ema(decoded(flow.sampler(), autoencoder)),
-        pictures=lambda networks, batch: {"reconstructions": reconstructions(vae, networks, batch)},
-        exports={"controls": export_controls(use_ema(decoded_controls(flow.controls, autoencoder)))},
+        sampler=models.use_ema(diffusion.decoded(flow.sampler(), autoencoder)),
+        pictures=lambda networks, batch: {"reconstructions": models.reconstructions(vae, networks, batch)},
+        exports={"controls": export_controls(models.use_ema(diffusion.decoded_controls(flow.controls, autoencoder)))},
     )
 
 
