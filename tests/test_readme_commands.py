@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgen import cli, compute
+from jaxgen.export import save_animation
 from tests.prepared import png, write_binarized, write_captioned, write_mnist, write_prepared
 from tests.programs import ROOT, load_program, run_here, write_images
 from tests.test_readme import COMMANDS, README, WHOLE, blocks
@@ -27,8 +28,8 @@ TINY = {
     "autoencoder_steps": 1,
 }
 FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600", "--allow-few"), "search": ("--budget", "8")}
-ELSEWHERE = re.compile(r"benchmarks/|classifiers/classifier|--distributed|jaxgen explore")
-"""These take minutes even at their smallest, need a whole large data set, or have tests of their own."""
+ELSEWHERE = re.compile(r"benchmarks/|classifiers/classifier|--distributed|jaxgen explore|search runs/emoji |--data clips")
+"""These take minutes even at their smallest, need a whole large data set or a run of it, or have tests of their own."""
 
 
 def in_order(commands):
@@ -53,6 +54,9 @@ def home(tmp_path_factory):
     write_images(home / "digits.npz", num=4)
     for name, shape in {"a": (24, 24, 3), "b": (20, 20, 3), "damaged": (28, 28)}.items():
         (home / f"{name}.png").write_bytes(png(rng.integers(0, 256, shape, np.uint8)))
+    films = rng.integers(0, 256, (9, 12, 1, 24, 24, 3), np.uint8)
+    for number, film in enumerate(films):
+        save_animation(home / "clips" / f"{number}.webp" if number else home / "past.gif", film, is_loop=True)
     (home / "mask.png").write_bytes(png(255 * rng.integers(0, 2, (28, 28), np.uint8)))
     return home
 
