@@ -57,9 +57,8 @@ def explore(options: Explore) -> None:
     ports = [f":{port}", ""] if port == 80 else [f":{port}"]
     hosts = None if is_anywhere else frozenset(name + part for name in {host, HERE, "localhost"} for part in ports)
     app = make_app(options.folder, None if options.public else token, hosts)
-    address = f"http://{socket.gethostname() if is_anywhere else host}:{port}/" + (
-        "" if options.public else f"?token={token}"
-    )
+    query = "" if options.public else f"?token={token}"
+    address = f"http://{socket.gethostname() if is_anywhere else host}:{port}/{query}"
     say(f"Runs of {options.folder}: {address}  (Ctrl-C ends it)")
     if options.open:
         open_browser(address)

@@ -31,19 +31,19 @@ class Film:
     run: Annotated[UserPath, tyro.conf.Positional]
     """Run directory."""
     past: UserPath | None = None
-    """An animated GIF, WEBP or PNG whose last frames the films begin with: half as many as a clip of the run has."""
+    """An animated GIF, WEBP or PNG.  The films begin with its last frames, as many as half a clip of the run."""
     first: UserPath | None = None
     """A picture that the films begin with."""
     last: UserPath | None = None
     """A picture that the films end with, as long as a clip of the run."""
     num: Annotated[int, Bounds(least=1, most=100)] = 4
     """Films, side by side."""
-    frames: Annotated[int, Bounds(least=0, most=10_000)] = 0
-    """Frames of a film; more than a clip of the run has are drawn block by block.  0 for those of a clip."""
+    frames: Annotated[int, Bounds(least=1, most=10_000)] | None = None
+    """Frames of a film, by default those of a clip of the run; more are drawn block by block."""
     seed: Seed = 0
     """Other seeds draw other films."""
     milliseconds: Annotated[int, Bounds(least=20, most=10_000)] = 80
-    """For which a frame is shown."""
+    """Milliseconds for which a frame is shown."""
     out: UserPath = Path("film.gif")
     """An animated .gif, .webp or .png, or an .npz with `arr_0` uint8 [N, T, H, W, C]."""
 

@@ -28,7 +28,7 @@ STEPS, STARTS, MOST_FOUND = 150, 4, 8
 class Codes:
     """The codes of one run.  Functions are compiled once for each size.
 
-    `read` gives the picture of a view, uint8 [H, W, C] of the run's size.
+    `read` takes the name of a picture to its pixels at the run's size, uint8 [H, W, C].
     """
 
     def __init__(self, exported: ExportedControls, read: Callable[[str], np.ndarray], *, is_diffusion: bool):
@@ -74,9 +74,8 @@ class Codes:
     @cached_property
     def num_layers(self) -> int:
         """The number L of layers that read a code of their own."""
-        view = View(label="0" if "label" in self.exported.conditions else "")
-        fields = self._fields(view, 1) if "text" not in self.exported.conditions else {}
-        return self._codes(self._latents(0, (0,)), fields).shape[1] if fields or not self.exported.conditions else 1
+        fields = {name: jnp.zeros((1, *one.shape), one.dtype) for name, one in self.exported.conditions.items()}
+        return jax.eval_shape(self._codes, self._latents(0, (0,)), fields).shape[1]
 
     @cached_property
     def num_directions(self) -> int:

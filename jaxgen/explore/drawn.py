@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import AS_STORED, ImageOptions
+from jaxgen.data.resize import resized_image
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
 from jaxgen.explore.views import FILMS, View, fields_of
@@ -43,6 +44,8 @@ HOLD = 12
 STEPS = 32
 """Of the solver that restores pictures, unless the view says how many."""
 
+T = TypeVar("T")
+
 Read = Callable[[str, ImageOptions], np.ndarray]
 """The name of a picture to its pixels, uint8 [H, W, C]."""
 
@@ -70,27 +73,30 @@ class Drawer:
     @cached_property
     def controls(self) -> ExportedControls | None:
         """The exported controls, if there are any."""
-        return load_controls(self.path / "controls") if (self.path / "controls").is_dir() else None
+        return self._exported("controls", load_controls)
 
     @cached_property
     def denoiser(self) -> ExportedDenoiser | None:
         """The exported denoiser of a diffusion run."""
-        return load_denoiser(self.path / "denoiser") if (self.path / "denoiser").is_dir() else None
+        return self._exported("denoiser", load_denoiser)
 
     @cached_property
     def restorer(self) -> ExportedRestorer | None:
         """The exported network of an image-to-image run."""
-        return load_restorer(self.path / "restorer") if (self.path / "restorer").is_dir() else None
+        return self._exported("restorer", load_restorer)
 
     @cached_property
     def stylizer(self) -> ExportedStylizer | None:
         """The exported style transfer."""
-        return load_stylizer(self.path / "stylizer") if (self.path / "stylizer").is_dir() else None
+        return self._exported("stylizer", load_stylizer)
 
     @cached_property
     def clips(self) -> ExportedSampler | None:
         """The exported sampler of clips."""
-        return load_clip_sampler(self.path / "clips") if (self.path / "clips").is_dir() else None
+        return self._exported("clips", load_clip_sampler)
+
+    def _exported(self, name: str, load: Callable[[Path], T]) -> T | None:
+        return load(self.path / name) if (self.path / name).is_dir() else None
 
     @cached_property
     def codes(self) -> Codes:
@@ -192,8 +198,8 @@ class Drawer:
         return stylised(self.stylizer, content, style, view.strength)
 
     def _small(self, name: str, *, is_grey: bool) -> np.ndarray:
-        height, width, _ = self.read(name, AS_STORED).shape
-        return self.read(name, fitted(height, width, is_grey=is_grey))
+        image = self.read(name, AS_STORED)
+        return resized_image(image, name, fitted(*image.shape[:2], is_grey=is_grey))
 
     def _wall(self, view: View) -> np.ndarray:
         how = self._solving(view)
@@ -219,7 +225,6 @@ class Drawer:
         if view.rounds or view.truncation != 1:
             raise InputError("A film out of noise shows the images of a seed, without rounds and truncation.")
         how = self._solving(view) or Solving()
-        require_solving(how, self.denoiser)
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
         frames = np.moveaxis(draw_trajectories(self.denoiser, how, view.seed, view.num, fields), 1, 0)
         return np.concatenate([frames, frames[-1:].repeat(HOLD, axis=0)])
@@ -237,7 +242,6 @@ class Drawer:
         label = view.label or ("0" if "label" in self.denoiser.conditions else "")
         fields = fields_of(replace(view, label=label), self.denoiser.conditions, self.sampler.tokenizer, 1)
         how = self._solving(view) or Solving()
-        require_solving(how, self.denoiser)
         size = height, view.num * width
         return draw_panorama(self.denoiser, how, size, windows, fields, seed=view.seed)[None]
 

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from jaxgen.io.pictures import animation, png
 PAGE = Path(__file__).parent / "page"
 MOST_BYTES = 100_000
 """Of a request."""
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(root: Path, token: str | None, hosts: frozenset[str] | None = None) -> Starlette:
@@ -111,42 +113,44 @@ class Runs:
             return self._drawers[path][1]
 
 
-def answer(function: Callable[[Request], Response]) -> Callable[[Request], Any]:
-    """A request's answer, made in a thread; mistakes are one line, and 400."""
+def refusing(handler: Handler) -> Handler:
+    """The handler of a request whose mistakes are one line, and 400."""
 
-    async def answered(request: Request) -> Response:
+    async def refused(request: Request) -> Response:
         try:
-            return await run_in_threadpool(function, request)
+            return await handler(request)
         except InputError as error:
             return PlainTextResponse(first_line(error) + "\n", 400)
         except OSError as error:  # the run is being deleted, or its files are not ours
             return PlainTextResponse(f"A file of the run cannot be read: {error.strerror}.\n", 400)
 
-    return answered
+    return refused
 
 
-def draw_with(runs: Runs) -> Callable[[Request], Any]:
+def answer(function: Callable[[Request], Response]) -> Handler:
+    """A request's answer, made in a thread."""
+    return refusing(lambda request: run_in_threadpool(function, request))
+
+
+def draw_with(runs: Runs) -> Handler:
     """The request for a picture: {"run", "view"} to a PNG of the images side by side, or a GIF of a film.
 
     One picture is drawn at a time.  The header X-Code holds, as JSON, the code that draws it again; X-Numbers holds the
-    images' numbers where they are not 0, 1, 2.
+    numbers of a wall's images.
     """
     one_at_a_time = anyio.CapacityLimiter(1)
 
     async def draw(request: Request) -> Response:
-        try:
-            body = await _json(request)
-            if not isinstance(body, dict) or not isinstance(body.get("run"), str):
-                raise InputError("A request for a picture names its run.")
-            view = read_view(body.get("view"))
-            async with one_at_a_time:
-                if await request.is_disconnected():  # the page was closed while others drew
-                    return Response(status_code=204)
-                return await run_in_threadpool(_drawn, runs, body["run"], view)
-        except InputError as error:
-            return PlainTextResponse(first_line(error) + "\n", 400)
+        body = await _json(request)
+        if not isinstance(body, dict) or not isinstance(body.get("run"), str):
+            raise InputError("A request for a picture names its run.")
+        view = read_view(body.get("view"))
+        async with one_at_a_time:
+            if await request.is_disconnected():  # the page was closed while others drew
+                return Response(status_code=204)
+            return await run_in_threadpool(_drawn, runs, body["run"], view)
 
-    return draw
+    return refusing(draw)
 
 
 def _drawn(runs: Runs, name: str, view: View) -> Response:
@@ -159,7 +163,7 @@ def _drawn(runs: Runs, name: str, view: View) -> Response:
     return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers=headers)
 
 
-def keep_in(uploads: Uploads) -> Callable[[Request], Any]:
+def keep_in(uploads: Uploads) -> Handler:
     """The request to keep a picture, whose bytes are its body: to {"picture": the name that views call it by}.
 
     One picture is read at a time: its pixels take far more memory than its bytes.
@@ -167,14 +171,11 @@ def keep_in(uploads: Uploads) -> Callable[[Request], Any]:
     one_at_a_time = anyio.CapacityLimiter(1)
 
     async def keep(request: Request) -> Response:
-        try:
-            content, name = await _body(request, MOST_UPLOAD), request.query_params.get("name", "")
-            async with one_at_a_time:
-                return as_json({"picture": await run_in_threadpool(uploads.keep, content, name)})
-        except InputError as error:
-            return PlainTextResponse(first_line(error) + "\n", 400)
+        content, name = await _body(request, MOST_UPLOAD), request.query_params.get("name", "")
+        async with one_at_a_time:
+            return as_json({"picture": await run_in_threadpool(uploads.keep, content, name)})
 
-    return keep
+    return refusing(keep)
 
 
 def as_json(content: Any) -> Response:

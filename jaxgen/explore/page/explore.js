@@ -84,14 +84,14 @@ function view() {
 
 // The picture as a corner, which `url` shows as the run draws it.
 function useAsCorner(picture, url) {
-  [cornerPicture, corners[0]] = [picture, PICTURE];
+  [cornerPicture, corners[0], nextCorner] = [picture, PICTURE, 1];
   tiles.set(PICTURE, Object.assign(new Image(), { src: url }));
   mark();
   showPoint();
 }
 
 function showSimilar(picture) {
-  [similarTo, rounds, corners] = [picture, [], [0, 1, 2, 3]];
+  [similarTo, rounds] = [picture, []];
   showWall(true);
 }
 
@@ -116,7 +116,7 @@ async function drawWall(isNew) {
     canvas.getContext("2d").drawImage(sheet, -place * width, 0);
     return [numbers[place], canvas];
   }));
-  if (isNew) corners = numbers.slice(0, 4);
+  if (isNew) [corners, nextCorner] = [numbers.slice(0, 4), 0];
   liked = new Set();
   at("wall").replaceChildren(...[...tiles].map(([number, canvas]) => tile(canvas, number)));
   if (picture) tiles.set(PICTURE, picture);
@@ -163,9 +163,9 @@ function countLiked() {
 function search(next) {
   // Images of several classes have no children: the first class that is liked is searched.
   if (about.labels.length && !at("label").value) at("label").value = [...liked][0] % about.labels.length;
-  [rounds, corners, liked] = [next, [0, 1, 2, 3], new Set()];
+  [rounds, liked] = [next, new Set()];
   countLiked();
-  showWall();
+  showWall(true);
 }
 
 function mark() {
@@ -177,6 +177,7 @@ function mark() {
     const shown = tiles.get(corner);
     if (shown) at(`corner-${index}`).src = shown.src ?? shown.toDataURL();
   });
+  if (about.layers > 1) showMixture();
 }
 
 function pointView() {
@@ -200,7 +201,6 @@ const showPoint = latest(async (isOfWall) => {
   show(at("point"), at("save"), blob);
   at("point").dataset.count = 1 + +(at("point").dataset.count ?? 0);
   if (isOfWall !== true || !code.film) tell("point", shown);  // a film that was made meanwhile is what one looks at
-  if (about.layers > 1) showMixture();
 });
 
 const showMixture = latest(async () => {
@@ -253,7 +253,7 @@ function turn(pixels) {
 
 // Other images: the search begins anew.
 function restart() {
-  if (similarTo) corners = [0, 1, 2, 3];
+  if (similarTo) [corners, nextCorner] = [[0, 1, 2, 3], 0];
   [rounds, similarTo] = [[], ""];
 }
 

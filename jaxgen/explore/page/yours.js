@@ -2,7 +2,7 @@
 import { draw, latest, say, send } from "./api.js";
 
 const at = (id) => document.getElementById(id);
-const RED = "#ff4d6d", HALF = 0.5;
+const RED = "#ff4d6d";
 let name = "", about = null, page = null, picture = "", bitmap = null, mask = null, style = "";
 
 // `thePage` gives the view, and takes what comes of the picture.
@@ -54,7 +54,7 @@ function paint() {
 
 function hide(draw) {
   const brush = mask.getContext("2d");
-  brush.fillStyle = brush.strokeStyle = RED;
+  brush.fillStyle = RED;
   draw(brush, mask.width, mask.height);
   paint();
 }
@@ -79,7 +79,7 @@ const make = latest(async (view, after) => {
   buttons.forEach((button) => (button.disabled = true));
   const { blob, code } = await drawn(view).finally(() => buttons.forEach((button) => (button.disabled = false)));
   if (asked !== name) return;
-  const url = URL.createObjectURL(blob);
+  const url = URL.createObjectURL(blob);  // it may become a corner, and is not freed
   at("made").src = at("save-made").href = url;
   at("made").hidden = at("save-made").hidden = false;
   page.tell("film", code);
@@ -120,7 +120,7 @@ function stroke(event) {
 }
 at("paint").addEventListener("pointerdown", (event) => { if (about.restores) { at("paint").setPointerCapture(event.pointerId); stroke(event); } });
 at("paint").addEventListener("pointermove", (event) => { if (event.buttons && about.restores) stroke(event); });
-at("hide-half").addEventListener("click", () => hide((brush, width, height) => brush.fillRect(0, HALF * height, width, height)));
+at("hide-half").addEventListener("click", () => hide((brush, width, height) => brush.fillRect(0, height / 2, width, height / 2)));
 at("clear").addEventListener("click", () => hide((brush, width, height) => brush.clearRect(0, 0, width, height)));
 at("save-mask").addEventListener("click", async () => {
   Object.assign(document.createElement("a"), { href: URL.createObjectURL(await maskFile()), download: "mask.png" }).click();
