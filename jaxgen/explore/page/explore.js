@@ -203,11 +203,13 @@ const showPoint = latest(async (isOfWall) => {
   if (isOfWall !== true || !code.film) tell("point", shown);  // a film that was made meanwhile is what one looks at
 });
 
-const showMixture = latest(async () => {
+const showMixture = latest(async (isAsked) => {
   at("layer-shown").textContent = at("layer").value;
   const asked = name;
-  const { blob } = await draw(name, { ...pointView(), across: 0, down: 0, moves: [], kind: "mixture", layer: +at("layer").value });
-  if (asked === name) show(at("mixture"), at("save-mixture"), blob);
+  const { blob, code: shown } = await draw(name, { ...pointView(), across: 0, down: 0, moves: [], kind: "mixture", layer: +at("layer").value });
+  if (asked !== name) return;
+  show(at("mixture"), at("save-mixture"), blob);
+  if (isAsked) tell("film", shown);
 });
 
 const showTrajectory = latest(async (asks) => {
@@ -277,7 +279,7 @@ for (const id of ["seed", "label", "text", "truncation", "solver", "steps", "gui
 }
 at("next-seed").addEventListener("click", () => { at("seed").value = +at("seed").value + 1; restart(); showWall(); });
 at("truncation").addEventListener("input", () => { at("truncation-shown").textContent = at("truncation").value; });
-at("layer").addEventListener("input", showMixture);
+at("layer").addEventListener("input", () => showMixture(true));
 at("make-trajectory").addEventListener("click", () => showTrajectory({ ...solving(), num: IN_FILM, kind: "trajectory" }));
 at("make-clips").addEventListener("click", () => showTrajectory({ num: IN_FILM, frames: FRAMES, kind: "clips" }));
 at("make-panorama").addEventListener("click", () => showPanorama());
