@@ -7,7 +7,7 @@ from typing import Annotated
 from jaxgen.cli.arguments import require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
 from jaxgen.core.image import ImageSpec
-from jaxgen.export import ExportedDenoiser, load_denoiser
+from jaxgen.export import ExportedDenoiser, load_drawing_denoiser
 from jaxgen.export.panoramas import draw_panorama
 from jaxgen.export.solving import SolverName, Solving, require_solving
 from jaxgen.io.errors import InputError, enough_memory
@@ -60,9 +60,9 @@ def write_panorama(options: Panorama) -> None:
     """
     require_bounds(options)
     require_suffix(options.out, ".png")
-    if not (options.run / "denoiser").is_dir():
+    if (denoiser := load_drawing_denoiser(options.run)) is None:
         raise InputError(f"{options.run} is no diffusion run, or exports no denoiser.")
-    denoiser, how = load_denoiser(options.run / "denoiser"), Solving(options.solver, options.steps, options.guidance)
+    how = Solving(options.solver, options.steps, options.guidance)
     require_solving(how, denoiser)
     size, windows = _fitted(options, denoiser.spec)
     fields = fields_from_options(options, denoiser, 1)

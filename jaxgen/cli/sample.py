@@ -10,7 +10,7 @@ import numpy as np
 from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
 from jaxgen.data.class_names import listed
-from jaxgen.export import ExportedSampler, load_denoiser, load_sampler
+from jaxgen.export import ExportedSampler, load_drawing_denoiser, load_sampler
 from jaxgen.export.solving import SolverName, Solving, draw_by_solver, require_solving
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError, enough_memory
@@ -76,9 +76,9 @@ def _draw(options: Sample, sampler: ExportedSampler, fields: Mapping[str, np.nda
     if not asked:
         return sampler.draw(options.seed, options.num, fields=fields)
     name, value = next(iter(asked.items()))
-    if not (options.run / "denoiser").is_dir():
+    if (denoiser := load_drawing_denoiser(options.run)) is None:
         raise InputError(f"--{name} {value}: {options.run} is no diffusion run, or exports no denoiser.")
-    denoiser, how = load_denoiser(options.run / "denoiser"), Solving(**asked)
+    how = Solving(**asked)
     require_solving(how, denoiser)
     return draw_by_solver(denoiser, how, options.seed, options.num, fields)
 

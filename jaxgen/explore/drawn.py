@@ -24,6 +24,7 @@ from jaxgen.export import (
     load_clip_sampler,
     load_controls,
     load_denoiser,
+    load_drawing_denoiser,
     load_restorer,
     load_sampler,
     load_stylizer,
@@ -77,8 +78,13 @@ class Drawer:
 
     @cached_property
     def denoiser(self) -> ExportedDenoiser | None:
-        """The exported denoiser of a diffusion run."""
+        """The exported denoiser of a diffusion run, which restores pictures."""
         return self._exported("denoiser", load_denoiser)
+
+    @cached_property
+    def drawing_denoiser(self) -> ExportedDenoiser | None:
+        """The denoiser that a diffusion run draws with."""
+        return load_drawing_denoiser(self.path)
 
     @cached_property
     def restorer(self) -> ExportedRestorer | None:
@@ -207,8 +213,8 @@ class Drawer:
             asked = next(name for name in Solving._fields if getattr(view, name) is not None)
             raise InputError(f"{asked} draws no rounds and no truncation: only the run's own sampler does.")
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
-        if how and self.denoiser is not None:
-            return draw_by_solver(self.denoiser, how, view.seed, view.num, fields)
+        if how and self.drawing_denoiser is not None:
+            return draw_by_solver(self.drawing_denoiser, how, view.seed, view.num, fields)
         if not view.rounds and view.truncation == 1:
             return self.sampler.draw(view.seed, view.num, fields=fields)
         return self.codes.wall(view, fields)
@@ -220,13 +226,13 @@ class Drawer:
         return self.codes.images(self.codes.between(view, around(view.frames)), view)[:, None]
 
     def _trajectory(self, view: View) -> np.ndarray:
-        if self.denoiser is None:
+        if self.drawing_denoiser is None:
             raise InputError("Only a diffusion run that exports its denoiser shows how images come out of noise.")
         if view.rounds or view.truncation != 1:
             raise InputError("A film out of noise shows the images of a seed, without rounds and truncation.")
         how = self._solving(view) or Solving()
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
-        frames = np.moveaxis(draw_trajectories(self.denoiser, how, view.seed, view.num, fields), 1, 0)
+        frames = np.moveaxis(draw_trajectories(self.drawing_denoiser, how, view.seed, view.num, fields), 1, 0)
         return np.concatenate([frames, frames[-1:].repeat(HOLD, axis=0)])
 
     def _clips(self, view: View) -> np.ndarray:
@@ -235,24 +241,24 @@ class Drawer:
         return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames), 1, 0)
 
     def _panorama(self, view: View) -> np.ndarray:
-        if self.denoiser is None:
+        if self.drawing_denoiser is None:
             raise InputError("Only a diffusion run that exports its denoiser draws panoramas.")
-        height, width, _ = self.denoiser.spec
+        height, width, _ = self.drawing_denoiser.spec
         windows = Windows(height), Windows(width, width // 2, wraps=True)
-        label = view.label or ("0" if "label" in self.denoiser.conditions else "")
-        fields = fields_of(replace(view, label=label), self.denoiser.conditions, self.sampler.tokenizer, 1)
+        label = view.label or ("0" if "label" in self.drawing_denoiser.conditions else "")
+        fields = fields_of(replace(view, label=label), self.drawing_denoiser.conditions, self.sampler.tokenizer, 1)
         how = self._solving(view) or Solving()
         size = height, view.num * width
-        return draw_panorama(self.denoiser, how, size, windows, fields, seed=view.seed)[None]
+        return draw_panorama(self.drawing_denoiser, how, size, windows, fields, seed=view.seed)[None]
 
     def _solving(self, view: View) -> Solving | None:
         """How the view says that images are drawn; None if it says nothing."""
         asked = {name: value for name in Solving._fields if (value := getattr(view, name)) is not None}
         if not asked:
             return None
-        if self.denoiser is None:
+        if self.drawing_denoiser is None:
             raise InputError(f"{next(iter(asked))} is for diffusion runs that export their denoiser.")
-        require_solving(how := Solving(**asked), self.denoiser)
+        require_solving(how := Solving(**asked), self.drawing_denoiser)
         return how
 
 

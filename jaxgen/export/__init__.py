@@ -5,7 +5,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
     sampler     export_sampler  load_sampler  ExportedSampler  seeded  BATCH
     clips       load_clip_sampler  draw_films; export_sampler writes it too
     controls    export_controls  load_controls  ExportedControls
-    denoiser    export_denoiser  load_denoiser  ExportedDenoiser
+    denoiser    export_denoiser  load_denoiser  load_drawing_denoiser  ExportedDenoiser
                 draw_by_solver, in `export.solving`, draw_restorations, in `export.restorations`, and draw_panorama, in
                 `export.panoramas`, need models
     restorer    export_restorer  load_restorer  ExportedRestorer  Restorer
@@ -15,7 +15,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
 """
 
 from jaxgen.export.controls import ExportedControls, export_controls, load_controls
-from jaxgen.export.denoiser import ExportedDenoiser, export_denoiser, load_denoiser
+from jaxgen.export.denoiser import ExportedDenoiser, export_denoiser, load_denoiser, load_drawing_denoiser
 from jaxgen.export.films import draw_films, load_clip_sampler
 from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, load_restorer
 from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
@@ -48,6 +48,7 @@ __all__ = [
     "load_clip_sampler",
     "load_controls",
     "load_denoiser",
+    "load_drawing_denoiser",
     "load_restorer",
     "load_sampler",
     "load_stylizer",

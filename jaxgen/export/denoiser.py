@@ -32,7 +32,8 @@ from jaxgen.export.stored import (
 )
 from jaxgen.io.files import AnyPath
 
-NAME = "denoiser"
+NAME, AUTOGUIDED = "denoiser", "autoguided"
+"""The folders of a run's denoiser, and of the autoguided one, which it draws with if there is one."""
 
 
 class ExportedDenoiser(NamedTuple):
@@ -78,3 +79,13 @@ def load_denoiser(folder: AnyPath) -> ExportedDenoiser:
     """
     functions, spec, conditions, tokenizer = load_functions(folder, NAME, NAME)
     return ExportedDenoiser(spec, by_field(functions[NAME], conditions), conditions, tokenizer)
+
+
+def load_drawing_denoiser(run: Path) -> ExportedDenoiser | None:
+    """The denoiser that a run's images are drawn with, or None if the run exports none.
+
+    Raises:
+      InputError: as `load_denoiser`.
+    """
+    folders = [folder for folder in (run / AUTOGUIDED, run / NAME) if folder.is_dir()]
+    return load_denoiser(folders[0]) if folders else None

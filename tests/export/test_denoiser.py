@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen import ImageSpec, InputError
-from jaxgen.export import ExportInfo, export_denoiser, load_denoiser
+from jaxgen.export import ExportInfo, export_denoiser, load_denoiser, load_drawing_denoiser
 from jaxgen.models import labels
 from jaxgen.models.diffusion import added_noise, cosine, linear, variance_exploding
 from tests.models.exact_diffusion import exact_model, gaussian_denoiser, random_covariance
@@ -40,6 +40,13 @@ def test_the_condition_reaches_an_exported_denoiser(tmp_path):
     assert exported.conditions["label"].classes == 5
     drawn = exported.call(X, SIGMA, {"label": jnp.array([4, 0, 2], jnp.int32)})
     np.testing.assert_array_equal(drawn[:, 0, 0, 0], [4, 0, 2])
+
+
+def test_a_run_draws_with_its_autoguided_denoiser_if_there_is_one(tmp_path):
+    assert load_drawing_denoiser(tmp_path) is None
+    for folder, value in (("denoiser", 1.0), ("autoguided", 2.0)):
+        export_denoiser(lambda _, value=value: lambda x, sigma: 0 * x + value)(tmp_path / folder, {}, ExportInfo(SPEC))
+        assert load_drawing_denoiser(tmp_path).call(X, SIGMA, {})[0, 0, 0, 0] == value
 
 
 def test_what_is_no_denoiser_is_refused(tmp_path):

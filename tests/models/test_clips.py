@@ -23,7 +23,7 @@ from jaxgen.models.diffusion import (
     uniform_grid,
 )
 from jaxgen.models.diffusion.clips import as_channels, as_frames
-from jaxgen.models.diffusion.model import LATENT
+from jaxgen.models.diffusion.model import COUNTED, LATENT
 
 SPEC, FRAMES = ImageSpec(4, 5, 3), 6
 CLIPS = jax.random.randint(jax.random.key(0), (7, FRAMES, *SPEC), 0, 256).astype(jnp.uint8)
@@ -91,13 +91,21 @@ def test_training_hides_the_frames_of_each_pattern_equally_often():
     np.testing.assert_array_equal(image, as_channels(to_float(batch["clip"])))
     is_known = (known != UNKNOWN).all((2, 3, 4))
     assert ((known == UNKNOWN) | (known == np.asarray(batch["clip"]))).all()
+    np.testing.assert_array_equal(as_frames(seen["batch"][COUNTED], FRAMES), known == UNKNOWN)
     masks = [np.isin(np.arange(FRAMES), [*pattern]) for pattern in patterns]
     counts = np.array([(is_known == mask).all(1).sum() for mask in masks])
     assert counts.sum() == 2_100
     assert abs(counts - 700).max() < 5 * (2_100 * 2 / 9) ** 0.5  # five standard deviations
 
 
-@pytest.mark.parametrize(("patterns", "message"), [([], "no patterns"), ([[0, -1]], "frame -1; the clips' are 0 to 5")])
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        ([], "no patterns"),
+        ([[0, -1]], "frame -1; the clips' are 0 to 5"),
+        ([[], range(FRAMES)], "a pattern of all 6 frames"),
+    ],
+)
 def test_patterns_of_frames_that_clips_have_not_are_refused(patterns, message):
     with pytest.raises(ValueError, match=message):
         hide_frames(lambda *_: None, patterns)({}, Context({"clip": CLIPS}, jax.random.key(0), jnp.int32(0)))

@@ -9,6 +9,8 @@ from jaxgen import ImageSpec
 from jaxgen.core.condition import conditioning, features, labels
 from jaxgen.models import Diffusion, image_keys, interpolations
 from jaxgen.models.diffusion import (
+    Worse,
+    added_noise,
     ancestral,
     autoguidance,
     churn,
@@ -24,7 +26,15 @@ from jaxgen.models.diffusion import (
 )
 from jaxgen.models.diffusion.guidance import at_time
 from jaxgen.nets import DiT
-from tests.models.exact_diffusion import DEVIATION, MEAN, GaussianNetwork, exact_denoiser, exact_flow, solved
+from tests.models.exact_diffusion import (
+    DEVIATION,
+    MEAN,
+    GaussianNetwork,
+    exact_denoiser,
+    exact_flow,
+    exact_model,
+    solved,
+)
 from tests.models.programs import networks_like
 
 SPEC, LABELS, LABEL = ImageSpec(5, 4, 1), labels(3), jnp.arange(3)
@@ -112,7 +122,16 @@ def test_guidance_extrapolates_the_logarithms_of_the_deviations_of_gaussians():
     guided = at_time(autoguidance(away, scale)(towards))
     images = jax.jit(lambda x: solved(heun, schedule, uniform_grid(128)(schedule), x, guided))(X)
     # Not the deviation of p_worse^(1 - w) p_better^w, which is 0.32 here.
-    np.testing.assert_allclose(images, worse * (better / worse) ** scale * X, rtol=1e-3)  # the solver's steps
+    deviation = worse * (better / worse) ** scale
+    np.testing.assert_allclose(images, deviation * X, rtol=1e-3)  # the solver's steps
+    # A model with a worse one draws by it, and stays itself where an expectation is needed.
+    grid, (one, other) = uniform_grid(128), (exact_model(denoiser, (1, 1, 1), schedule) for denoiser in (towards, away))
+    model = one._replace(worse=Worse(other, scale), grid=grid)
+    start = jax.vmap(lambda key: jax.random.normal(jax.random.split(key)[0], (1, 1, 1)))(KEYS)
+    np.testing.assert_allclose(jax.jit(model.sampler())({}, KEYS), deviation * start, rtol=1e-3)
+    for is_guided, expected in ((False, towards), (True, autoguidance(away, scale)(towards))):
+        found = added_noise(model, autoguided=is_guided)({})(X / (1 - 0.4), jnp.full(3, 0.4 / (1 - 0.4)))
+        np.testing.assert_allclose(found, expected(X, jnp.full(3, 0.4)), rtol=1e-4)
 
 
 def test_autoguidance_goes_away_from_the_worse_network():

@@ -1,6 +1,6 @@
 """Diffusion models and flow matching.
 
-models        Diffusion, denoising_loss; mean_flow_loss, mean_flow_sampler; consistency_tuning_loss
+models        Diffusion, Worse; denoising_loss; mean_flow_loss, mean_flow_sampler; consistency_tuning_loss
 schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times,
               log_uniform_times
 predictions   velocity, noise, clean, karras; with_boundary
@@ -57,7 +57,7 @@ from jaxgen.models.diffusion.latent import (
 )
 from jaxgen.models.diffusion.loss import denoising_loss
 from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
-from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.diffusion.model import Diffusion, Worse
 from jaxgen.models.diffusion.panorama import Windows, in_batches, panorama
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity, with_boundary
 from jaxgen.models.diffusion.probability_flow import (
@@ -121,6 +121,7 @@ __all__ = [
     "VariationalBound",
     "Weight",
     "Windows",
+    "Worse",
     "added_noise",
     "ancestral",
     "at_time",

@@ -23,7 +23,7 @@ from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.diffusion.model import LATENT, Diffusion
+from jaxgen.models.diffusion.model import COUNTED, LATENT, Diffusion
 
 
 def as_channels(clips: Array) -> Array:
@@ -52,8 +52,10 @@ def known_frames(spec: ImageSpec, frames: int) -> dict[str, Condition]:
 def hide_frames(loss: Loss, patterns: Sequence[Iterable[int]]) -> Loss:
     """A loss of the batch's `clip` uint8 [B, T, H, W, C], of which the frames of a random one of `patterns` are known.
 
+    Only the others count in it: what is known needs no prediction.
+
     Raises:
-      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1.
+      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1, or with all frames.
     """
     if not patterns:
         raise ValueError("hide_frames was given no patterns of known frames.")
@@ -64,13 +66,20 @@ def hide_frames(loss: Loss, patterns: Sequence[Iterable[int]]) -> Loss:
         if outside := frozenset().union(*frames).difference(range(clip.shape[1])):
             raise ValueError(f"hide_frames was given frame {min(outside)}; the clips' are 0 to {clip.shape[1] - 1}.")
         is_known = np.array([[frame in known for frame in range(clip.shape[1])] for known in frames])
+        if is_known.all(axis=1).any():
+            raise ValueError(f"hide_frames was given a pattern of all {clip.shape[1]} frames; expected unknown ones.")
         chosen = draw_batch(
             lambda key, shape: jax.random.randint(key, shape, 0, len(patterns)),
             stream(context, "patterns").key,
             clip.shape[:1],
         )
         known = mark_known(clip, jnp.asarray(is_known)[chosen])
-        batch = {**context.batch, LATENT: as_channels(to_float(clip)), KNOWN: known}
+        batch = {
+            **context.batch,
+            LATENT: as_channels(to_float(clip)),
+            KNOWN: known,
+            COUNTED: as_channels(known == UNKNOWN),
+        }
         return loss(networks, context._replace(batch=batch))
 
     return hidden

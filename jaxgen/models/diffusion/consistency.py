@@ -21,7 +21,7 @@ from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid
 from jaxgen.models.diffusion.loss import errors_by_noise, stratified
-from jaxgen.models.diffusion.model import Diffusion, clean_data, per_image
+from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted, per_image
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.solver import Interval, Process, Solver
 from jaxgen.models.diffusion.stochastic import draw_noise
@@ -42,7 +42,8 @@ def consistency_tuning_loss(model: Diffusion, mapping: NoiseMapping, weight: Wei
     The metrics `mse_noise_25`, ... are the mean square differences of (1) where noise is up to 25%, ... of the sum of
     alpha and sigma.
     """
-    weight, c = weight or karras_weight(), HUBER * math.sqrt(math.prod(model.spec))
+    size = math.prod(model.spec)
+    weight, c = weight or karras_weight(), HUBER * math.sqrt(size)
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         image = clean_data(context.batch)
@@ -57,9 +58,9 @@ def consistency_tuning_loss(model: Diffusion, mapping: NoiseMapping, weight: Wei
             return consistency_function(model, networks, x, time, *condition, train=True, key=context.key)
 
         (student, changes), teacher = consistent(t), jax.lax.stop_gradient(consistent(r)[0])
-        squares = jnp.square(student - teacher)
-        distances = jnp.sqrt(squares.sum((1, 2, 3)) + c**2) - c
-        metrics = errors_by_noise(model.schedule, t, squares.mean((1, 2, 3)))
+        errors = mean_counted(jnp.square(student - teacher), context.batch)
+        distances = jnp.sqrt(size * errors + c**2) - c
+        metrics = errors_by_noise(model.schedule, t, errors)
         return (weight(model.schedule, t) * distances).mean(), Aux(metrics, {model.name: changes})
 
     return loss

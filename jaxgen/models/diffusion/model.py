@@ -2,7 +2,8 @@
 
 A network learns to remove noise; images are drawn by a solver that goes from pure noise to an image.  All that happens
 after training reads the denoiser E[x_0 | x_t] alone: `schedule` says how noise is mixed in, `prediction` how the
-network's output becomes the denoiser, `solver` and `grid` how images are drawn, `guidance` with which denoiser.
+network's output becomes the denoiser, `solver` and `grid` how images are drawn, `worse` and `guidance` with which
+denoiser.
 """
 
 import math
@@ -17,7 +18,7 @@ from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Batch, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid, uniform_grid
-from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, unguided
+from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, autoguidance, unguided
 from jaxgen.models.diffusion.prediction import Prediction, Scaling, velocity
 from jaxgen.models.diffusion.schedule import Schedule, linear, signal_to_noise
 from jaxgen.models.diffusion.solver import Process, Solver, heun, solve
@@ -30,11 +31,22 @@ MOST_SIGNAL = 1e-3
 LATENT = "latent_map"
 """The batch's field of the maps that take the place of its images, if there are any."""
 
+COUNTED = "counted_map"
+"""The batch's field of which elements of its data count in losses, bool [B, H, W, C], if not all do."""
+
+
+class Worse(NamedTuple):
+    """A smaller or less trained model of the same images, and the scale of autoguidance by it; 1 for none."""
+
+    model: "Diffusion"
+    scale: float
+
 
 class Diffusion(NamedTuple):
     """A network that denoises: it takes images [B, H, W, C], the conditioning inputs and `noise_level` [B].
 
     Another solver, grid or guidance needs no training: `model._replace(solver=dpm_solver_2m, grid=uniform_grid(8))`.
+    A `worse` model, of the same schedule and conditions, needs a training of its own, under a name of its own.
     """
 
     network: Module
@@ -45,6 +57,7 @@ class Diffusion(NamedTuple):
     solver: Solver = heun
     grid: Grid = uniform_grid(16)
     guidance: Guidance = unguided
+    worse: Worse | None = None
     name: str = "denoiser"
 
     def init(self, key: Array, spec: ImageSpec) -> dict[str, Variables]:
@@ -94,6 +107,12 @@ class Diffusion(NamedTuple):
 
         return denoise
 
+    def autoguided(self, networks: Networks) -> Denoiser:
+        """The denoiser, guided by that of the worse model if there is one, without other guidance."""
+        if self.worse is None or self.worse.scale == 1:
+            return self.denoiser(networks)
+        return autoguidance(self.worse.model.denoiser(networks), self.worse.scale)(self.denoiser(networks))
+
     def sampler(self) -> Sampler:
         """Draws images from pure noise by the solver."""
 
@@ -139,7 +158,7 @@ class Diffusion(NamedTuple):
         return jax.vmap(lambda key: jax.random.normal(key, self.spec))(keys)
 
     def _process(self, networks: Networks, fields: Fields, steps: int) -> Process:
-        denoiser, condition = self.guidance(self.denoiser(networks)), conditioning(self.conditions, fields)
+        denoiser, condition = self.guidance(self.autoguided(networks)), conditioning(self.conditions, fields)
         return Process(self.schedule, at_time(denoiser, *condition), steps)
 
     def _from_noise(self, networks: Networks, noise: Array, keys: Array, fields: Fields) -> Array:
@@ -157,6 +176,13 @@ class Diffusion(NamedTuple):
 def clean_data(batch: Batch) -> Array:
     """The data x_0 [B, H, W, C] of a batch: its images in [-1, 1], or the latent maps that take their place."""
     return batch[LATENT] if LATENT in batch else to_float(batch["image"])
+
+
+def mean_counted(errors: Array, batch: Batch) -> Array:
+    """The mean [B] of errors [B, H, W, C], over the elements that count in the batch."""
+    if COUNTED not in batch:
+        return errors.mean((1, 2, 3))
+    return errors.mean((1, 2, 3), where=batch[COUNTED])
 
 
 def per_image(values: Array) -> Array:
