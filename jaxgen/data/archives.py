@@ -168,7 +168,7 @@ def _tar_members(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, R
 def _tar_content(
     path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, suffixes: tuple[str, ...] | None
 ) -> Read:
-    """What gives the content of a file; that of an image, with these `suffixes`, in a compressed archive is read now."""
+    """What gives the content of a file; in a compressed archive, images with these `suffixes` are read now."""
     if suffixes is None:
         return partial(_slice, path, member.offset_data, member.size)
     if not (is_image(member.name, suffixes) or member.name.endswith(tuple(ANNOTATIONS)) or may_annotate(member.name)):

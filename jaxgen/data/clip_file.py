@@ -23,7 +23,7 @@ from jaxgen.io.video import is_video
 ANIMATED = ("GIF", "WEBP", "PNG")
 """Formats of animations."""
 Files = Sequence[tuple[Path, Callable[[], BinaryIO]]]
-"""The file of an animation or a video, or those of the frames of a clip: their paths, for errors, and what opens them."""
+"""The file of an animation or a video, or those of a clip's frames: their paths, for errors, and what opens them."""
 
 
 class ClipHeader(NamedTuple):
@@ -96,8 +96,7 @@ def _header(files: Files, name: object, frames: int | None) -> ClipHeader:
     else:
         ((path, open_file),) = files
         with open_file() as file:
-            is_moving = is_video(path)
-            header = ClipHeader(*read_video_header(file, path, frames)) if is_moving else _of_animation(file, path)
+            header = _of_video(file, path, frames) if is_video(path) else _of_animation(file, path)
     if header.frames < 2:
         raise InputError(
             f"{name} has one frame, and is no clip: expected an animated GIF, WEBP or PNG, a video, or a folder of "
@@ -113,6 +112,10 @@ def _require_pixels(header: ClipHeader, frames: int, name: object) -> None:
             f"{name} has {header.frames:,} frames of {header.height} x {header.width}, {header.frames * pixels:,} "
             f"pixels; at most {MAX_PIXELS:,} are read: give --frames {most} or fewer, or move it away."
         )
+
+
+def _of_video(file: BinaryIO, name: object, frames: int | None) -> ClipHeader:
+    return ClipHeader(*read_video_header(file, name, frames))
 
 
 def _of_animation(file: BinaryIO, name: object) -> ClipHeader:

@@ -1,7 +1,8 @@
 """The frames of one video: MP4, MOV or WEBM.
 
 Frames are read as viewers show them, turned by the rotation in the file; what is transparent is not.  They are decoded
-one after the other, each brought to its size before the next.
+one after the other, each brought to its size before the next.  Most videos hold no checksums: damage that the decoder
+does not notice is read as it looks.
 """
 
 from collections.abc import Iterator

@@ -91,7 +91,7 @@ def save_animation(
     milliseconds: int = 80,
     is_loop: bool = False,
 ) -> None:
-    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as `animation` does: a .webp, a .png, an .mp4 or a GIF."""
+    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as `animation` does: .webp, .png, .mp4 or GIF."""
     kind = {".webp": "WEBP", ".png": "PNG", ".apng": "PNG", ".mp4": "MP4"}.get(Path(path).suffix.lower(), "GIF")
     made = animation(frames, columns=columns, milliseconds=milliseconds, is_loop=is_loop, kind=kind)
     write_whole(path, made)

@@ -32,7 +32,8 @@ def video_library(name: object) -> Any:
     try:
         return importlib.import_module("av")
     except ImportError as error:
-        raise InputError(f"{name} is a video, and {error.name} is not installed: pip install 'jaxgen[video]'.") from error
+        advice = "pip install 'jaxgen[video]'"
+        raise InputError(f"{name} is a video, and the package {error.name} is not installed: {advice}.") from error
 
 
 def mp4(frames: Sequence[Image.Image], milliseconds: int) -> bytes:
