@@ -52,8 +52,8 @@ class Config(RunConfig):
     free: ClassVar[frozenset[str]] = RunConfig.free | {"guidance", "sample_steps", "test_clips"}
 
     data: str = DIGITS
-    """moving_mnist, or a folder or an archive of clips: animated GIF, WEBP or PNG, videos (MP4, MOV,
-    WEBM), or folders of frames."""
+    """moving_mnist, or a folder or an archive of clips: animated GIF, WEBP or PNG, MP4, MOV or WEBM, or folders of
+    frames."""
     size: UserSize | None = (32, 32)
     """Bring all frames to this size."""
     digits: Count = 1

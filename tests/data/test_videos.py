@@ -102,9 +102,7 @@ def test_a_video_is_turned_as_it_says(tmp_path):
 def damaged(path):
     write_noise(path / "a.mp4", "libx264")
     content = bytearray((path / "a.mp4").read_bytes())
-    for start in range(
-        2_000, content.index(b"moov") - 2_000, 2_000
-    ):  # not all damage can be noticed: it has no checksum
+    for start in range(2_000, content.index(b"moov") - 2_000, 2_000):  # there is no checksum: not all damage is noticed
         content[start : start + 20] = bytes(value ^ 90 for value in content[start : start + 20])
     (path / "a.mp4").write_bytes(content)
 
