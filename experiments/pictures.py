@@ -17,7 +17,7 @@ import tyro
 from jax.nn.initializers import he_normal
 
 from jaxgen import ImageSpec, InputError, add, chain, ema, lazily, minimize, models, nets
-from jaxgen.data import Dataset, train_tokenizer, with_text
+from jaxgen.data import tokenized
 from jaxgen.export import export_controls, export_denoiser
 from jaxgen.losses import discretized_logistic_mixture, logistic_discriminator, non_saturating_generator
 from jaxgen.models import diffusion
@@ -179,10 +179,8 @@ def main() -> None:
     """Trains as the command line says."""
     config = tyro.cli(Config)
 
-    def tokenized(dataset: Dataset) -> Dataset:
-        return with_text(dataset, train_tokenizer(dataset.captions, length=WORDS, size=VOCABULARY))
-
-    run(config, build, name="pictures", prepare=tokenized if config.text else None)
+    prepare = partial(tokenized, length=WORDS, size=VOCABULARY) if config.text else None
+    run(config, build, name="pictures", prepare=prepare)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import optax
 import tyro
 
 from jaxgen import ImageSpec, add, chain, ema, lazily, minimize
-from jaxgen.data import CIFAR10, DIGITS, Dataset, caption_labels, train_tokenizer, with_text
+from jaxgen.data import CIFAR10, DIGITS, Dataset, caption_labels, tokenized
 from jaxgen.evaluation import cifar10_network, digit_network, label_accuracy, write_results
 from jaxgen.export import export_controls, load_sampler
 from jaxgen.losses import logistic_discriminator, non_saturating_generator
@@ -71,8 +71,7 @@ class Config(RunConfig):
 
 def captioned(config: Config, dataset: Dataset) -> Dataset:
     """The data with captions and their tokens."""
-    dataset = caption_labels(dataset, KINDS[config.data][0])
-    return with_text(dataset, train_tokenizer(dataset.captions, length=config.words, size=config.vocabulary))
+    return tokenized(caption_labels(dataset, KINDS[config.data][0]), length=config.words, size=config.vocabulary)
 
 
 def build(config: Config, spec: ImageSpec) -> Recipe:

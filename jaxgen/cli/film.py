@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import tyro
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
+from jaxgen.cli.conditions import DrawOptions, fields_from_options
 from jaxgen.core.condition import KNOWN, UNKNOWN
 from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
@@ -19,19 +19,19 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
 from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
-from jaxgen.training.config import Bounds, Seed, require_bounds
+from jaxgen.io.video import is_video, video_library
+from jaxgen.training.config import Bounds, require_bounds
 
 
 @dataclass(frozen=True)
-class Film:
+class Film(DrawOptions):
     """Draw films with a run that was trained on clips: whole ones, the future of a past, or what lies between two
     frames.  Each of several films is another plausible one.
     """
 
-    run: Annotated[UserPath, tyro.conf.Positional]
-    """Run directory."""
     past: UserPath | None = None
-    """An animated GIF, WEBP or PNG.  The films begin with its last frames, as many as half a clip of the run."""
+    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames, as many as half a clip of the
+    run."""
     first: UserPath | None = None
     """A picture that the films begin with."""
     last: UserPath | None = None
@@ -40,12 +40,10 @@ class Film:
     """Films, side by side."""
     frames: Annotated[int, Bounds(least=1, most=10_000)] | None = None
     """Frames of a film, by default those of a clip of the run; more are drawn block by block."""
-    seed: Seed = 0
-    """Other seeds draw other films."""
     milliseconds: Annotated[int, Bounds(least=20, most=10_000)] = 80
     """Milliseconds for which a frame is shown."""
     out: UserPath = Path("film.gif")
-    """An animated .gif, .webp or .png, or an .npz with `arr_0` uint8 [N, T, H, W, C]."""
+    """An animated .gif, .webp or .png, a video .mp4, or an .npz with `arr_0` uint8 [N, T, H, W, C]."""
 
 
 def draw_film(options: Film) -> None:
@@ -55,14 +53,19 @@ def draw_film(options: Film) -> None:
       InputError: an option is out of range, a picture or the run cannot be used, or the file cannot be written.
     """
     require_bounds(options)
-    require_suffix(options.out, ".gif", ".webp", ".png", ".npz")
+    require_suffix(options.out, ".gif", ".webp", ".png", ".mp4", ".npz")
+    if is_video(options.out):
+        video_library(f"--out {options.out}")
     require_run(options.run)
     sampler = load_clip_sampler(options.run / "clips")
     clip, *size = sampler.conditions[KNOWN].shape
     length = options.frames or clip
     if options.last and length != clip:
         raise InputError(f"--frames {options.frames} with --last: the last frame is that of a clip, number {clip}.")
-    films = draw_films(sampler, options.seed, options.num, length, _known(options, clip, ImageSpec(*size)))
+    known = _known(options, clip, ImageSpec(*size))
+    others = {name: one for name, one in sampler.conditions.items() if name != KNOWN}
+    fields = fields_from_options(options, sampler._replace(conditions=others), options.num)
+    films = draw_films(sampler, options.seed, options.num, length, known, fields=fields)
     with writing(options.out):
         if options.out.suffix == ".npz":
             save_archive(options.out, films)
@@ -83,7 +86,7 @@ def _known(options: Film, clip: int, spec: ImageSpec) -> np.ndarray:
         raise InputError(f"--first {options.first} with --past {options.past}: a film has one beginning.")
     known = np.full((clip, *spec), UNKNOWN, np.int16)
     if options.past:
-        past = with_channels(read_clip(options.past, how), spec.channels)[-(clip // 2) :]
+        past = with_channels(read_clip(options.past, how, last=clip // 2), spec.channels)
         known[: len(past)] = past
     for path, place in ((options.first, 0), (options.last, -1)):
         if path is not None:

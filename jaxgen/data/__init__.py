@@ -7,6 +7,7 @@ from jaxgen.data.captions import (
     Wordings,
     caption_labels,
     hold_out,
+    tokenized,
     with_text,
 )
 from jaxgen.data.clips import load_clips
@@ -46,6 +47,7 @@ __all__ = [
     "shrink",
     "stream_batches",
     "subset",
+    "tokenized",
     "train_tokenizer",
     "with_field",
     "with_text",

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from jaxgen.data.image_file import SUFFIXES
 from jaxgen.data.image_options import MAX_PIXELS
 from jaxgen.data.listing import ANNOTATIONS, LeftOut, Listing, arranged, is_image, may_annotate, stamp_of
 from jaxgen.io.errors import InputError, refuse_damage
@@ -32,8 +33,8 @@ Read = Callable[[], bytes]
 """Gives the content of a file in an archive."""
 
 
-def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
-    """The images in an archive and in the folders inside it.
+def list_archive(path: Path, announce: Callable[[str], None], suffixes: tuple[str, ...] = SUFFIXES) -> Listing:
+    """The images, files with these `suffixes`, in an archive and in the folders inside it.
 
     Raises:
       InputError: no images, a damaged or encrypted archive, a name that leads outside it, a link, or a file that is too
@@ -42,14 +43,14 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
     hidden_names: set[str] = set()
     others: set[str] = set()
     members: dict[str, Read] = {}
-    members_of = _zip_members if path.name.lower().endswith(".zip") else _tar_members
+    members_of = _zip_members if path.name.lower().endswith(".zip") else partial(_tar_members, suffixes=suffixes)
     with refuse_damage(path, "an archive"):
         for name, read in members_of(path):
             parts = _parts(path, name)
             hidden = next((number for number, part in enumerate(parts, start=1) if is_hidden(part)), 0)
             if hidden:
                 hidden_names.add("/".join(parts[:hidden]))
-            elif is_image(name) or parts[-1] in ANNOTATIONS or may_annotate(name):
+            elif is_image(name, suffixes) or parts[-1] in ANNOTATIONS or may_annotate(name):
                 members["/".join(parts)] = read
             else:
                 others.add("/".join(parts))
@@ -58,19 +59,21 @@ def list_archive(path: Path, announce: Callable[[str], None]) -> Listing:
     left_out = LeftOut(sorted(hidden_names), Counter())
     for name in others:
         left_out.add(name)
-    names, beside = arranged(path, inside, left_out, announce)
+    names, beside = arranged(path, inside, left_out, announce, suffixes)
     stamp = partial(stamp_of, path.parent, [os.fsencode(path.name)])
     return Listing(path / root, names, beside, lambda name: io.BytesIO(inside[name]()), stamp, left_out)
 
 
-def list_archives(folder: Path, announce: Callable[[str], None]) -> Listing | None:
+def list_archives(
+    folder: Path, announce: Callable[[str], None], suffixes: tuple[str, ...] = SUFFIXES
+) -> Listing | None:
     """The images in all archives of a folder, as WebDataset's shards are; None if there are none.
 
     Raises:
       InputError: as `list_archive`.
     """
     archives = sorted(path for path in folder.iterdir() if path.name.lower().endswith(ARCHIVES) and path.is_file())
-    listings = {path.name: list_archive(path, announce) for path in archives if not is_hidden(path.name)}
+    listings = {path.name: list_archive(path, announce, suffixes) for path in archives if not is_hidden(path.name)}
     if not listings:
         return None
 
@@ -135,7 +138,7 @@ def _zip_members(path: Path) -> Iterator[tuple[str, Read]]:
         yield name, partial(archive.read, member)
 
 
-def _tar_members(path: Path) -> Iterator[tuple[str, Read]]:
+def _tar_members(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, Read]]:
     """Names and contents of the files in a `.tar`, or in a compressed one, whose images are read into memory."""
     compressed = not path.name.lower().endswith(".tar")
     seen: dict[str, Read] = {}
@@ -155,17 +158,20 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Read]]:
                 seen[name] = seen[member.linkname]
             elif member.isreg():
                 _require_size(path, name, member.size)
-                seen[name] = _tar_content(path, archive, member, compressed=compressed)
+                seen[name] = _tar_content(path, archive, member, suffixes if compressed else None)
             else:
                 continue
             yield name, seen[name]
         _require_end(archive, compressed=compressed)
 
 
-def _tar_content(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, *, compressed: bool) -> Read:
-    if not compressed:
+def _tar_content(
+    path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, suffixes: tuple[str, ...] | None
+) -> Read:
+    """What gives the content of a file; in a compressed archive, images with these `suffixes` are read now."""
+    if suffixes is None:
         return partial(_slice, path, member.offset_data, member.size)
-    if not (is_image(member.name) or member.name.endswith(tuple(ANNOTATIONS)) or may_annotate(member.name)):
+    if not (is_image(member.name, suffixes) or member.name.endswith(tuple(ANNOTATIONS)) or may_annotate(member.name)):
         return bytes
     file = archive.extractfile(member)
     assert file is not None

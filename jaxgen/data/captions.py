@@ -14,7 +14,7 @@ import numpy as np
 from jaxgen.core.condition import require_labels
 from jaxgen.data.dataset import Dataset, with_field
 from jaxgen.data.listing import METADATA
-from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.data.tokenizer import Tokenizer, train_tokenizer
 from jaxgen.io.errors import InputError, first_line
 
 
@@ -152,6 +152,15 @@ def with_text(dataset: Dataset, tokenizer: Tokenizer) -> Dataset:
     if (empty := ~text.any(axis=1)).any():
         raise InputError(f"The caption {dataset.captions[int(empty.argmax())]!r} has no word of the vocabulary.")
     return replace(with_field(dataset, text=text), tokenizer=tokenizer)
+
+
+def tokenized(dataset: Dataset, *, length: int, size: int) -> Dataset:
+    """The data set with `text` int32 [N, length], by a tokenizer of at most `size` words that its captions train.
+
+    Raises:
+      InputError: it has no captions.
+    """
+    return with_text(dataset, train_tokenizer(dataset.captions, length=length, size=size))
 
 
 def hold_out(text: np.ndarray, *, share: float, seed: int = 0, least: int = 3) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One clip: an animated GIF, WEBP or PNG, or the files of its frames.
+"""One clip: an animated GIF, WEBP or PNG, a video, or the files of its frames.
 
 Frames are read as viewers show them: each composed with those before it, turned by the EXIF orientation, and on a
 background where it is transparent.  Each stored frame counts once, however long it is shown: encoders may store equal
@@ -16,12 +16,14 @@ from PIL import Image
 from jaxgen.data.image_file import decode, from_pillow, opened, read_header
 from jaxgen.data.image_options import GREY_MODES, MAX_PIXELS, ImageOptions
 from jaxgen.data.orientation import orientation_tag, swaps_sides
+from jaxgen.data.video_file import decode_video, read_video_header
 from jaxgen.io.errors import InputError, refuse_damage
+from jaxgen.io.video import is_video
 
 ANIMATED = ("GIF", "WEBP", "PNG")
 """Formats of animations."""
 Files = Sequence[tuple[Path, Callable[[], BinaryIO]]]
-"""The file of an animation, or the files of the frames of a clip: their paths, for errors, and what opens them."""
+"""The file of an animation or a video, or those of a clip's frames: their paths, for errors, and what opens them."""
 
 
 class ClipHeader(NamedTuple):
@@ -33,8 +35,8 @@ class ClipHeader(NamedTuple):
     channels: int
 
 
-def read_clip(path: Path, options: ImageOptions) -> np.ndarray:
-    """All frames of an animated file, uint8 [T, H, W, C] at the size of the options.
+def read_clip(path: Path, options: ImageOptions, *, last: int | None = None) -> np.ndarray:
+    """All frames of an animation or a video, or its `last` ones, uint8 [T, H, W, C] at the size of the options.
 
     Raises:
       InputError: it cannot be read, or has one frame, or too many pixels.
@@ -42,8 +44,10 @@ def read_clip(path: Path, options: ImageOptions) -> np.ndarray:
     with refuse_damage(path, "a clip"):
         path.stat()
     files = [(path, partial(path.open, "rb"))]
-    header = read_clip_header(files, path, None)
-    return decode_clip(files, header.frames, 1 if options.grey else header.channels, options)
+    header = _header(files, path, None)
+    chosen = range(max(0, header.frames - (last or header.frames)), header.frames)
+    _require_pixels(header, len(chosen), path)
+    return decode_clip(files, chosen, 1 if options.grey else header.channels, options)
 
 
 def is_animation(file: BinaryIO, name: object) -> bool:
@@ -59,45 +63,63 @@ def is_animation(file: BinaryIO, name: object) -> bool:
 def read_clip_header(files: Files, name: object, frames: int | None) -> ClipHeader:
     """The header of a clip, of which at most `frames` will be read; `name` is its name in errors.
 
+    Of a video no more frames are counted.
+
     Raises:
       InputError: it cannot be read, has one frame, frames of several sizes, an animation among them, or more pixels
         than `MAX_PIXELS`.
     """
-    header = _of_animation(files) if len(files) == 1 else _of_frames(files, frames)
-    if header.frames < 2:
-        raise InputError(
-            f"{name} has one frame, and is no clip: expected an animated GIF, WEBP or PNG, or a folder of frames; move "
-            "it away."
-        )
-    pixels, most = header.height * header.width, MAX_PIXELS // (header.height * header.width)
-    if min(header.frames, frames or header.frames) > most:
-        raise InputError(
-            f"{name} has {header.frames:,} frames of {header.height} x {header.width}, {header.frames * pixels:,} "
-            f"pixels; at most {MAX_PIXELS:,} are read: give --frames {most} or fewer, or move it away."
-        )
+    header = _header(files, name, frames)
+    _require_pixels(header, min(header.frames, frames or header.frames), name)
     return header
 
 
-def decode_clip(files: Files, frames: int, channels: int, options: ImageOptions) -> np.ndarray:
-    """The first `frames` frames of a clip, uint8 [T, H, W, C] at the size of the options.
+def decode_clip(files: Files, chosen: range, channels: int, options: ImageOptions) -> np.ndarray:
+    """The chosen frames of a clip, uint8 [T, H, W, C] at the size of the options.
 
     Raises:
       InputError: it is damaged or shorter, or its shape is far from that of the options.
     """
     if len(files) > 1:
-        images = [_frame(path, open_file, options) for path, open_file in files[:frames]]
+        images = [_frame(path, open_file, options) for path, open_file in files[chosen.start : chosen.stop]]
     else:
         ((path, open_file),) = files
-        with open_file() as file, opened(file, path) as image:
-            first = _first(image)
-            images = [_seen(image, first + number, path, options) for number in range(frames)]
+        with open_file() as file:
+            images = (decode_video if is_video(path) else _decode_animation)(file, path, chosen, options)
     height, width = images[0].shape[:2]
     return np.stack([np.broadcast_to(image, (height, width, channels)) for image in images])
 
 
-def _of_animation(files: Files) -> ClipHeader:
-    ((path, open_file),) = files
-    with open_file() as file, opened(file, path) as image:
+def _header(files: Files, name: object, frames: int | None) -> ClipHeader:
+    if len(files) > 1:
+        header = _of_frames(files, frames)
+    else:
+        ((path, open_file),) = files
+        with open_file() as file:
+            header = _of_video(file, path, frames) if is_video(path) else _of_animation(file, path)
+    if header.frames < 2:
+        raise InputError(
+            f"{name} has one frame, and is no clip: expected an animated GIF, WEBP or PNG, a video, or a folder of "
+            "frames; move it away."
+        )
+    return header
+
+
+def _require_pixels(header: ClipHeader, frames: int, name: object) -> None:
+    pixels, most = header.height * header.width, MAX_PIXELS // (header.height * header.width)
+    if frames > most:
+        raise InputError(
+            f"{name} has {header.frames:,} frames of {header.height} x {header.width}, {header.frames * pixels:,} "
+            f"pixels; at most {MAX_PIXELS:,} are read: give --frames {most} or fewer, or move it away."
+        )
+
+
+def _of_video(file: BinaryIO, name: object, frames: int | None) -> ClipHeader:
+    return ClipHeader(*read_video_header(file, name, frames))
+
+
+def _of_animation(file: BinaryIO, name: object) -> ClipHeader:
+    with opened(file, name) as image:
         # Pillow gives the first frame of a GIF in colours of a palette, or grey, and the others in colour.
         is_grey = image.format != "GIF" and image.mode in GREY_MODES
         width, height = image.size[::-1] if swaps_sides(orientation_tag(image)) else image.size
@@ -123,6 +145,12 @@ def _of_frames(files: Files, frames: int | None) -> ClipHeader:
 def _frame(path: Path, open_file: Callable[[], BinaryIO], options: ImageOptions) -> np.ndarray:
     with open_file() as file:
         return decode(file, path, options)
+
+
+def _decode_animation(file: BinaryIO, name: object, chosen: range, options: ImageOptions) -> list[np.ndarray]:
+    with opened(file, name) as image:
+        first = _first(image)
+        return [_seen(image, first + number, name, options) for number in chosen]
 
 
 def _seen(image: Image.Image, number: int, name: object, options: ImageOptions) -> np.ndarray:

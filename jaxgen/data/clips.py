@@ -1,10 +1,10 @@
-"""Clips in a folder or an archive: animated GIF, WEBP or PNG files, or a folder of frames for each clip.
+"""Clips in a folder or an archive: animated GIF, WEBP or PNG files, videos, or a folder of frames for each clip.
 
-    cat/a.gif, dog/b.webp, ...          animations, each a clip
+    cat/a.gif, dog/b.mp4, ...           animations and videos (MP4, MOV, WEBM; extra `video`), each a clip
     cat/a/1.png, cat/a/2.png, ...       frames in natural order (2 before 10), each folder of them a clip
 
 Labels and captions go with clips as with images (`annotations`): the `file_name` in a `metadata.jsonl` is that of the
-animation or of the folder of frames.
+animation, the video or the folder of frames.
 """
 
 import os
@@ -22,6 +22,7 @@ from jaxgen.data.class_names import natural_order
 from jaxgen.data.clip_file import ClipHeader, Files, decode_clip, is_animation, read_clip_header
 from jaxgen.data.dataset import CLIP, Dataset, FieldTypes, StreamedDataset, in_memory, read_arrays
 from jaxgen.data.folder import list_files
+from jaxgen.data.image_file import SUFFIXES
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.listing import Listing
 from jaxgen.data.survey import open_image, state_of
@@ -29,6 +30,7 @@ from jaxgen.data.threads import by_threads
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, expanded
 from jaxgen.io.terminal import say
+from jaxgen.io.video import VIDEOS, is_video
 
 
 class Clip(NamedTuple):
@@ -76,7 +78,7 @@ def stream_clips(
     """
     if frames is not None and frames < 2:
         raise InputError(f"--frames {frames}: a clip has at least 2.")
-    files = list_files(path, announce)
+    files = list_files(path, announce, (*SUFFIXES, *VIDEOS))
     clips = _listed(files, frames)
     labels, class_names, captions = annotations_of(
         files._replace(names=np.array([clip.name for clip in clips])), announce
@@ -89,7 +91,7 @@ def stream_clips(
     shape = _shape_of(files, clips, frames, images)
 
     def read(index: int) -> dict[str, np.ndarray]:
-        clip = decode_clip(_openers(files, clips[index].files), shape[0], shape[-1], images)
+        clip = decode_clip(_openers(files, clips[index].files), range(shape[0]), shape[-1], images)
         if clip.shape != shape:
             raise InputError(f"{files.path(clips[index].name)} has changed since it was listed: start again.")
         return {CLIP: clip} if labels is None else {CLIP: clip, "label": labels[index]}
@@ -117,8 +119,10 @@ def _listed(files: Listing, frames: int | None) -> list[Clip]:
       InputError: a still beside the folders of frames, or a header that shows that a clip cannot be read.
     """
     names = files.names.tolist()
-    with open_image(files, names[0]) as file:
-        are_animations = is_animation(file, files.path(names[0]))
+    are_animations = any(is_video(files.path(name)) for name in names)
+    if not are_animations:
+        with open_image(files, names[0]) as file:
+            are_animations = is_animation(file, files.path(names[0]))
     groups = {name: [name] for name in names} if are_animations else _by_folder(files, names)
 
     def read(name: bytes) -> Clip:
@@ -135,8 +139,8 @@ def _by_folder(files: Listing, names: list[bytes]) -> dict[bytes, list[bytes]]:
         folder, _, _ = name.rpartition(b"/")
         if not folder:
             raise InputError(
-                f"{files.path(name)} is one image, and no clip: expected an animated GIF, WEBP or PNG, or the frames "
-                "of each clip in a folder of its own."
+                f"{files.path(name)} is one image, and no clip: expected an animated GIF, WEBP or PNG, a video, or the "
+                "frames of each clip in a folder of its own."
             )
         clips.setdefault(folder, []).append(name)
     return {folder: sorted(them, key=lambda name: natural_order(os.fsdecode(name))) for folder, them in clips.items()}

@@ -172,12 +172,14 @@ def subset(dataset: Dataset, chosen: np.ndarray, *, split: str) -> Dataset:
 
 
 def shrink(dataset: Dataset, side: int) -> Dataset:
-    """The data set with its square images reduced to `side` pixels by averaging blocks of pixels.
+    """The data set with its square images, or frames of clips, reduced to `side` pixels by averaging blocks of pixels.
 
     Raises:
       InputError: the images are not square, or their side is not a multiple.
     """
-    return with_field(dataset, image=shrink_images(dataset.arrays["image"], side, dataset.source))
+    pixels = dataset.pixels
+    small = shrink_images(pixels.reshape(-1, *dataset.spec), side, dataset.source)
+    return with_field(dataset, **{pixel_field(dataset.arrays): small.reshape(*pixels.shape[:-3], *small.shape[1:])})
 
 
 def shrink_images(images: np.ndarray, side: int, source: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from jaxgen.data.annotations import Annotations, annotations_of
 from jaxgen.data.archives import list_archive, list_archives
 from jaxgen.data.crops import random_crop
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_dataset
-from jaxgen.data.image_file import decode, decode_with_header
+from jaxgen.data.image_file import SUFFIXES, decode, decode_with_header
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.data.listing import Listing, has_images, list_folder
 from jaxgen.data.survey import Survey, digest_of, fields_of, open_image, spec_of, state_of, survey
@@ -23,16 +23,16 @@ READ_BY = 1
 """The version of how images are decoded and resized: cached arrays of another are not read."""
 
 
-def list_files(path: Path, announce: Callable[[str], None]) -> Listing:
-    """The image files of a folder, of an archive, or of a folder of archives.
+def list_files(path: Path, announce: Callable[[str], None], suffixes: tuple[str, ...] = SUFFIXES) -> Listing:
+    """The image files, those with these `suffixes`, of a folder, of an archive, or of a folder of archives.
 
     Raises:
       InputError: there are none, or they cannot be listed.
     """
     if not path.is_dir():
-        return list_archive(path, announce)
-    archives = None if has_images(path) else list_archives(path, announce)
-    return archives or list_folder(path, announce)
+        return list_archive(path, announce, suffixes)
+    archives = None if has_images(path, suffixes) else list_archives(path, announce, suffixes)
+    return archives or list_folder(path, announce, suffixes)
 
 
 def stream_images(

@@ -67,34 +67,38 @@ class Listing(NamedTuple):
             return file.read()
 
 
-def list_folder(folder: Path, announce: Callable[[str], None]) -> Listing:
-    """The images of a folder and its subfolders.
+def list_folder(folder: Path, announce: Callable[[str], None], suffixes: tuple[str, ...] = SUFFIXES) -> Listing:
+    """The images, files with these `suffixes`, of a folder and its subfolders.
 
     Raises:
       InputError: no images, a folder that cannot be listed, or a link that leads nowhere or back to a folder that it is
         in.
     """
     left_out = LeftOut([], Counter())
-    files = list(_walk(folder, left_out))
-    names, beside = arranged(folder, files, left_out, announce)
+    files = list(_walk(folder, left_out, suffixes))
+    names, beside = arranged(folder, files, left_out, announce, suffixes)
     stamp = partial(stamp_of, folder, names)
     return Listing(folder, names, beside, lambda name: (folder / name).open("rb"), stamp, left_out)
 
 
 def arranged(
-    place: Path, files: Iterable[str], left_out: LeftOut, announce: Callable[[str], None]
+    place: Path,
+    files: Iterable[str],
+    left_out: LeftOut,
+    announce: Callable[[str], None],
+    suffixes: tuple[str, ...] = SUFFIXES,
 ) -> tuple[np.ndarray, frozenset[str]]:
     """The names of the images in order, and those of the files that annotate them; the others go to `left_out`.
 
     Raises:
       InputError: there are no images.
     """
-    images, others = partition(files, is_image)
+    images, others = partition(files, lambda name: is_image(name, suffixes))
     stems = {PurePosixPath(name).with_suffix("") for name in images}
     beside, unused = partition(others, lambda name: name in ANNOTATIONS or PurePosixPath(name).with_suffix("") in stems)
     for name in unused:
         left_out.add(name)
-    return sorted_names(place, images, left_out, announce), frozenset(beside)
+    return sorted_names(place, images, left_out, announce, suffixes), frozenset(beside)
 
 
 def partition(names: Iterable[str], test: Callable[[str], bool]) -> tuple[list[str], list[str]]:
@@ -105,18 +109,18 @@ def partition(names: Iterable[str], test: Callable[[str], bool]) -> tuple[list[s
     return both
 
 
-def has_images(folder: Path) -> bool:
+def has_images(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
     """Whether there is an image in a folder or its subfolders.
 
     Raises:
       InputError: as `list_folder`.
     """
-    return any(map(is_image, _walk(folder, LeftOut([], Counter()))))
+    return any(is_image(name, suffixes) for name in _walk(folder, LeftOut([], Counter()), suffixes))
 
 
-def is_image(name: str) -> bool:
+def is_image(name: str, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
     """Whether the name of a file is that of an image."""
-    return name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(suffixes)
 
 
 def may_annotate(name: str) -> bool:
@@ -139,7 +143,13 @@ def stamp_of(folder: Path, names: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def sorted_names(place: Path, names: Iterable[str], left_out: LeftOut, announce: Callable[[str], None]) -> np.ndarray:
+def sorted_names(
+    place: Path,
+    names: Iterable[str],
+    left_out: LeftOut,
+    announce: Callable[[str], None],
+    suffixes: tuple[str, ...] = SUFFIXES,
+) -> np.ndarray:
     """Names as bytes [N] in the order of their parts; announces the hidden entries.
 
     Raises:
@@ -153,7 +163,7 @@ def sorted_names(place: Path, names: Iterable[str], left_out: LeftOut, announce:
     if not encoded:
         others = ", ".join(f"{number:,} {suffix}" for suffix, number in left_out.others.most_common(3))
         instead = f"; it holds {others}" if others else ""
-        raise InputError(f"{place} holds no images ({', '.join(SUFFIXES)}){instead}.")
+        raise InputError(f"{place} holds no images ({', '.join(suffixes)}){instead}.")
     return np.array(encoded)
 
 
@@ -162,7 +172,7 @@ def shown(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _walk(folder: Path, left_out: LeftOut) -> Iterator[str]:
+def _walk(folder: Path, left_out: LeftOut, suffixes: tuple[str, ...]) -> Iterator[str]:
     """The relative paths of the images in a folder, and of what may annotate them; all else goes to `left_out`."""
     pending = [("", frozenset(map(_identity, (folder.resolve(), *folder.resolve().parents))))]
     while pending:
@@ -175,7 +185,7 @@ def _walk(folder: Path, left_out: LeftOut) -> Iterator[str]:
                 if (identity := _identity(Path(entry.path))) in above:
                     raise InputError(f"{entry.path} is a link to a folder that it is in: remove the link.")
                 pending.append((name + "/", above | {identity}))
-            elif is_image(name) or may_annotate(name):
+            elif is_image(name, suffixes) or may_annotate(name):
                 yield name
             else:
                 left_out.add(name)

@@ -88,7 +88,7 @@ def load(
     clips, shards, a prepared set or `moving_mnist`; by default, nothing is.
     `option` is the option of the command line that gave the name, which error messages cite.  `images` says which size
     and colours the images are brought to.  With `frames` the data are clips of as many frames, `clip` uint8
-    [N, T, H, W, C], of `moving_mnist` or of animations or folders of frames at a path (`load_clips`).
+    [N, T, H, W, C], of `moving_mnist` or of animations, videos or folders of frames at a path (`load_clips`).
 
     Raises:
       InputError: the name is unknown, or the data are missing or damaged, or are clips where images are expected, or
@@ -137,7 +137,7 @@ def _clips(
     if name in NAMES or not is_listed(path):
         raise InputError(
             f"{option} {name} holds no clips: expected {MOVING_MNIST}, or a folder or an archive of animated GIF, WEBP "
-            "or PNG files, or of folders of frames."
+            "or PNG files, of videos, or of folders of frames."
         )
     return stream_clips(path, frames=frames, images=images, announce=announce)
 

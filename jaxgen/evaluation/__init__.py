@@ -8,7 +8,7 @@ memorisation      memorization  training_neighbours  neighbour_grid
 classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
-clips             compare_clips  repeat_last  extrapolate  compare_motion
+clips             compare_clips  repeat_last  extrapolate  compare_motion  evaluate_predictions
 colour            colourfulness
 likelihood        negative_log_likelihood(s)  measure_bound  measure_flow  bits_per_dim  bits_of
 latents           count_active_units  mutual_information_gap
@@ -53,6 +53,7 @@ from jaxgen.evaluation.neighbours import Manifold, compare_manifolds
 from jaxgen.evaluation.network import FeatureNetwork, Features, feature_network
 from jaxgen.evaluation.parts import images_to_test, in_parts
 from jaxgen.evaluation.perceptual import learned_perceptual_error, vgg_features
+from jaxgen.evaluation.predictions import evaluate_predictions
 from jaxgen.evaluation.reconstruction import Reconstruction, compare_pairs
 from jaxgen.evaluation.resize import resize
 from jaxgen.evaluation.restoration import degraded, report_restoration
@@ -115,6 +116,7 @@ __all__ = [
     "diversity",
     "evaluate",
     "evaluate_captions",
+    "evaluate_predictions",
     "extrapolate",
     "feature_network",
     "fit_gaussian",

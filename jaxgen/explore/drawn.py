@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from jaxgen.core.condition import KNOWN
 from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.resize import resized_image
@@ -238,7 +239,9 @@ class Drawer:
     def _clips(self, view: View) -> np.ndarray:
         if self.clips is None:
             raise InputError("This run was not trained on clips.")
-        return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames), 1, 0)
+        others = {name: one for name, one in self.clips.conditions.items() if name != KNOWN}
+        fields = fields_of(view, others, self.clips.tokenizer, view.num)
+        return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames, fields=fields), 1, 0)
 
     def _panorama(self, view: View) -> np.ndarray:
         if self.drawing_denoiser is None:

@@ -29,8 +29,8 @@ def first_line(error: BaseException) -> str:
 
 def reason(error: BaseException) -> str:
     """Why something failed, in one line: the operating system's message if it was the cause."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if strerror := getattr(error, "strerror", None):  # of an OSError, and of FFmpeg's errors
+        return strerror
     # TensorStore gives the system's number among much else in brackets.
     number = re.search(r"os_error_code='(\d+)'", str(error))
     return os.strerror(int(number[1])) if number else re.split(r" \[\w+=", first_line(error))[0]

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from jaxgen.io.files import AnyPath, write_whole
+from jaxgen.io.video import mp4
 
 GAP = 2
 MIN_SIDE = 56
@@ -70,10 +71,12 @@ def animation(
 ) -> bytes:
     """Frames uint8 [T, N, H, W, C], a grid of N images each, as an animation: a loop, or forwards and backwards.
 
-    `kind` is "GIF", which has 256 colours, or "WEBP" or "PNG", which keep all.
+    `kind` is "GIF", which has 256 colours, "WEBP" or "PNG", which keep all, or "MP4", a video (extra `video`).
     """
     there = [picture(images, columns) for images in frames]
     first, *others = there if is_loop else [*there, *there[-2:0:-1]]
+    if kind == "MP4":
+        return mp4([first, *others], milliseconds)
     file = io.BytesIO()
     options = {"lossless": True} if kind == "WEBP" else {}
     first.save(file, kind, save_all=True, append_images=others, duration=milliseconds, loop=0, **options)
@@ -88,7 +91,7 @@ def save_animation(
     milliseconds: int = 80,
     is_loop: bool = False,
 ) -> None:
-    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as `animation` does: a .webp, a .png or a GIF."""
-    kind = {".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}.get(Path(path).suffix.lower(), "GIF")
+    """Writes frames uint8 [T, N, H, W, C], a grid of N images each, as `animation` does: .webp, .png, .mp4 or GIF."""
+    kind = {".webp": "WEBP", ".png": "PNG", ".apng": "PNG", ".mp4": "MP4"}.get(Path(path).suffix.lower(), "GIF")
     made = animation(frames, columns=columns, milliseconds=milliseconds, is_loop=is_loop, kind=kind)
     write_whole(path, made)

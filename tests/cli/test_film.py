@@ -8,7 +8,9 @@ from jaxgen import ImageSpec, Sampler
 from jaxgen.cli import main as jaxgen
 from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_options import ImageOptions
+from jaxgen.data.tokenizer import train_tokenizer
 from jaxgen.export import ExportInfo, export_sampler, save_animation, save_image
+from jaxgen.models import labels, text
 from jaxgen.models.diffusion import known_frames
 from tests.programs import run_here
 
@@ -57,9 +59,66 @@ def test_films_lie_between_two_pictures_and_are_animations(run, tmp_path, monkey
     assert clip[:, 30, 30, 0].tolist() == [60, 255, 120]  # equal frames in a row are one that is shown longer
 
 
+def test_films_continue_a_video_and_are_videos(run, tmp_path, monkeypatch):
+    pytest.importorskip("av")
+    frames = np.full((40, 1, *SPEC), 200, np.uint8)
+    frames[-2:] = np.array([40, 120])[:, None, None, None, None]
+    save_animation(tmp_path / "past.mp4", frames, is_loop=True)
+    options = ("--past", tmp_path / "past.mp4", "--num", 2, "--milliseconds", 40, "--out")
+    assert film(monkeypatch, run, *options, tmp_path / "films.npz") == 0
+    # Half a level of luma is 0.6 of grey, and quantisation adds less than that again; then each is rounded.
+    for drawn in shades(tmp_path / "films.npz"):
+        np.testing.assert_allclose(drawn, [40, 120, 255, 255], atol=2)
+    assert film(monkeypatch, run, *options, tmp_path / "films.mp4") == 0
+    clip = read_clip(tmp_path / "films.mp4", ImageOptions(grey=True))
+    assert clip.shape[:1] == (FRAMES,)
+    np.testing.assert_allclose(clip[:, 49, 58, 0], [40, 120, 255, 255], atol=4)  # pixel (3, 4), twice quantised
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory):
+    """A run whose films are as bright as their label, plus the number of words of their caption."""
+
+    def draw(networks, keys, fields):
+        level = 50 * fields["label"] + (fields["text"] != 0).sum(1)
+        return jnp.broadcast_to(level[:, None, None, None, None] / 127.5 - 1, fields["known"].shape)
+
+    folder = tmp_path_factory.mktemp("described")
+    (folder / "config.json").write_text("{}")
+    tokenizer = train_tokenizer(["a red cat"], length=5, size=16)
+    info = ExportInfo(SPEC, tokenizer=tokenizer, class_names=("cat", "dog", "owl"))
+    export_sampler(Sampler(draw, known_frames(SPEC, FRAMES) | text(5) | labels(3)))(folder / "clips", {}, info)
+    return folder
+
+
+def test_films_are_conditioned_on_labels_and_captions_in_turn(described, tmp_path, monkeypatch, capsys):
+    options = (
+        "--label",
+        "owl",
+        "1",
+        "--text",
+        "red cat",
+        "a red cat",
+        "cat",
+        "--num",
+        4,
+        "--out",
+        tmp_path / "films.npz",
+    )
+    assert film(monkeypatch, described, *options) == 0
+    expected = [100 + 2, 50 + 3, 100 + 1, 50 + 2]
+    assert shades(tmp_path / "films.npz") == [[level] * FRAMES for level in expected]
+    for wrong, message in (((), "--text is missing"), (("--text", "cat", "--label", "cow"), "cow")):
+        assert film(monkeypatch, described, *wrong) == 2
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--label", "3"), "--label 3: {run} is not conditioned on labels"),
+        (("--text", "cat"), "--text 'cat': {run} is not conditioned on text"),
+        (("--past", "nowhere.mp4"), "nowhere.mp4 cannot be read"),
         (("--past", "nowhere.gif"), "nowhere.gif cannot be read"),
         (("--first", "nowhere.png"), "nowhere.png cannot be read"),
         (("--last", "b.png", "--frames", 9), "--frames 9 with --last"),
@@ -72,6 +131,6 @@ def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, options, mess
     monkeypatch.chdir(tmp_path)
     assert film(monkeypatch, run, *options) == 2
     error = capsys.readouterr().err
-    assert message in error
+    assert message.format(run=run) in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ from jaxgen.core.image import to_float
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Aux
 from jaxgen.core.update import chain, minimize
-from jaxgen.data import load, load_clips, make_clips
+from jaxgen.data import load, load_clips, make_clips, make_dataset, shrink
 from jaxgen.data.clip_file import MAX_PIXELS
 from jaxgen.data.image_options import ImageOptions
 from jaxgen.io.pictures import save_animation
@@ -120,6 +120,12 @@ def test_the_size_crops_each_frame_at_its_centre(tmp_path):
     write(tmp_path / "a.png", clip)
     cropped = load_clips(tmp_path, images=ImageOptions(size=(8, 8))).arrays["clip"]
     np.testing.assert_array_equal(cropped[0], clip[:, :, 8:16])
+
+
+def test_frames_shrink_as_images_do():
+    clips = make_clips(RNG.integers(0, 256, (2, 3, 8, 8, 3), np.uint8), source="data", split="all")
+    images = make_dataset(clips.pixels[:, 1], None, source="data", split="all")
+    np.testing.assert_array_equal(shrink(clips, 4).arrays["clip"][:, 1], shrink(images, 4).arrays["image"])
 
 
 def test_a_streamed_clip_is_the_one_in_memory_and_captions_change_its_digest(tmp_path):

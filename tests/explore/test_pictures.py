@@ -190,15 +190,17 @@ def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
     assert wide.shape == (4, 20, 1)
     with pytest.raises(InputError, match="not trained on clips"):
         drawer.images(View(kind="clips"))
-    conditions = {"known": ConditionSpec((4, *spec), "int16", 0)}
+    conditions = {"known": ConditionSpec((4, *spec), "int16", 0), "label": ConditionSpec((), "int32", 3)}
 
     def call(seed, rows, *, size, what):
-        index, known = rows[0], rows[1]["known"]
-        return np.where(known < 0, index[:, None, None, None, None], known).astype(np.uint8)
+        index, known, label = rows[0], rows[1]["known"], rows[1]["label"]
+        return np.where(known < 0, (index % 50 + 50 * label)[:, None, None, None, None], known).astype(np.uint8)
 
     drawer.clips = ExportedSampler(spec, call, conditions)
-    films = drawer.images(View(kind="clips", num=2, frames=7))
-    np.testing.assert_array_equal(films.swapaxes(0, 1), draw_films(drawer.clips, 0, 2, 7))
+    for label, expected in (("", [0, 1]), ("2", [2, 2])):  # all classes in turn, or one
+        films = drawer.images(View(kind="clips", num=2, frames=7, label=label))
+        drawn = draw_films(drawer.clips, 0, 2, 7, fields={"label": np.array(expected)})
+        np.testing.assert_array_equal(films.swapaxes(0, 1), drawn)
 
 
 @pytest.mark.parametrize(

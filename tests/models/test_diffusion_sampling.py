@@ -104,6 +104,10 @@ def test_each_condition_has_its_own_scale():
         np.testing.assert_allclose(classifier_free_each(*scales)(denoise)(X, TIMES, *condition), expected, rtol=1e-5)
     both = classifier_free(3.0)(denoise)(X, TIMES, *condition)
     np.testing.assert_allclose(classifier_free_each(3.0, 3.0)(denoise)(X, TIMES, *condition), both, rtol=1e-5)
+    kept = classifier_free(3.0, kept=1)(denoise)(X, TIMES, *condition)  # the first one is never dropped
+    np.testing.assert_allclose(classifier_free_each(1.0, 3.0)(denoise)(X, TIMES, *condition), kept, rtol=1e-5)
+    negative = classifier_free(3.0, kept=1, negative=(jnp.array([0.5]),))(denoise)(X, TIMES, *condition)
+    np.testing.assert_allclose(negative, X * (11 + 50 + 3 * 50), rtol=1e-5)
 
 
 def test_guidance_of_gaussians_of_one_deviation_samples_the_gaussian_of_the_extrapolated_mean():
@@ -190,6 +194,7 @@ def test_controls_draw_the_images_of_the_sampler_and_encode_them_back():
         ),
         (lambda: autoguidance(exact_denoiser(GAUSSIAN.schedule), -1.0), ValueError, "scale of -1.0"),
         (lambda: classifier_free(2.0, interval=(0.8, 0.2)), ValueError, "lower end first"),
+        (lambda: classifier_free(2.0, kept=1)(lambda *_: X)(X, TIMES, LABEL), TypeError, "this model has none"),
         (
             lambda: GAUSSIAN._replace(guidance=classifier_free(2.0)).sampler()(EXACT, KEYS),
             TypeError,

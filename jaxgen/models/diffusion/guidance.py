@@ -33,17 +33,18 @@ def unguided(denoiser: Denoiser) -> Denoiser:
 
 
 def classifier_free(
-    scale: float, *, interval: tuple[float, float] = (0.0, math.inf), negative: tuple[Array, ...] = ()
+    scale: float, *, interval: tuple[float, float] = (0.0, math.inf), negative: tuple[Array, ...] = (), kept: int = 0
 ) -> Guidance:
     """(1) from the null condition to the condition: Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.
 
     Section 3.2 there, with a weight of w - 1.  Outside an `interval` of times the scale is 1: Kynkäänniemi et al.
     (2024), https://arxiv.org/abs/2404.07724, equation (6).  A `negative` condition, conditioning inputs [1, ...] or
-    [B, ...], replaces the null condition.
+    [B, ...], replaces the null condition.  The first `kept` conditioning inputs, of which networks take maps first,
+    are never dropped: known frames stay known while guidance strengthens a label.
 
     Raises:
       ValueError: the scale is not a finite number of at least 0, or the interval is empty.
-      TypeError: when it denoises, if there is no condition, or another number of negative ones.
+      TypeError: when it denoises, if there is no condition but those that are kept, or another number of negative ones.
     """
     _require_scale("classifier_free", scale)
     if not interval[0] <= interval[1]:
@@ -51,11 +52,11 @@ def classifier_free(
 
     def guide(denoiser: Denoiser) -> Denoiser:
         def denoise(x: Array, t: Array, *condition: Array) -> Array:
-            if not condition:
+            if len(condition) <= kept:
                 raise TypeError("classifier_free guides towards a condition; this model has none.")
-            away = negative or tuple(jnp.zeros_like(array) for array in condition)
+            away = (*condition[:kept], *(negative or map(jnp.zeros_like, condition[kept:])))
             if len(away) != len(condition):
-                raise TypeError(f"{len(away)} negative conditions were given; expected {len(condition)}.")
+                raise TypeError(f"{len(negative)} negative conditions were given; expected {len(condition) - kept}.")
             both = [
                 jnp.concatenate([to, jnp.broadcast_to(one, to.shape)]) for to, one in zip(condition, away, strict=True)
             ]
