@@ -24,10 +24,9 @@ from jaxgen.models import Diffusion, denoising_loss, drop_condition, labels, pow
 from jaxgen.models.diffusion import (
     channels_of,
     classifier_free,
-    clean,
     clip_sampler,
-    flow_matching_weight,
     hide_frames,
+    karras_by_time,
     known_frames,
     linear,
     logit_normal_times,
@@ -58,7 +57,7 @@ class Config(RunConfig):
     """Bring all frames to this size."""
     digits: Count = 1
     """Digits in a clip of moving_mnist."""
-    frames: Annotated[int, Bounds(least=2)] = 10
+    frames: Annotated[int, Bounds(least=2)] = 6
     """Frames of a clip; the first half is the past in predictions.  Longer films are drawn block by block."""
     classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
     """Classes that the network is conditioned on; auto for those of the data, such as its subfolders; 0 for none."""
@@ -68,7 +67,7 @@ class Config(RunConfig):
     """Scale of classifier-free guidance towards the label and the caption: 1 for none, above 1 to strengthen them."""
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
-    batch_size: Count = 32
+    batch_size: Count = 16
     """Clips per step, over all devices."""
     width: Count = 48
     """Channels of the U-Net's largest map, which has half the sides of a frame."""
@@ -96,15 +95,15 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     model = Diffusion(
         network=WithMaps(reader),
         spec=channels_of(spec, frames),
-        schedule=linear(logit_normal_times()),
-        prediction=clean,
+        schedule=linear(logit_normal_times(0.5)),
+        prediction=karras_by_time(),
         conditions=known_frames(spec, frames) | described,
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
     # Half of the clips have a past, a quarter two ends, and of a quarter nothing is known.
     patterns = [range(past), range(past), [0, frames - 1], []]
-    loss = hide_frames(denoising_loss(model, flow_matching_weight()), patterns)
+    loss = hide_frames(denoising_loss(model), patterns)
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     return Recipe(
