@@ -24,12 +24,14 @@ class DigitMotion(NamedTuple):
 
     `identity` is the share of frames whose digit is classified as its label, `speed_error` the distance in pixels a
     frame between its motion and the true one, `bounces` the share of turns at a wall after which it comes back at least
-    half as far as the true digit, None if no true digit turns.
+    half as far as the true digit, None if no true digit turns.  `error_after_turns` is the squared error of
+    `compare_clips` over the frames after a digit's first turn.
     """
 
     identity: Estimate
     speed_error: Estimate
     bounces: Estimate | None
+    error_after_turns: Estimate | None
 
 
 def compare_motion(
@@ -53,10 +55,14 @@ def compare_motion(
     before, paths = known.shape[1], [centres(np.concatenate([known, clips], axis=1)) for clips in (predicted, truth)]
     ours, true = (np.diff(path[:, before - 1 :], axis=1) for path in paths)
     turns = bounces(*paths, known=before)
+    squares = np.square((predicted.astype(np.float32) - truth) / 255).sum(axis=(2, 3, 4))
+    later = after_turns(paths[1], known=before)
+    errors = [square[after].mean() for square, after in zip(squares, later, strict=True) if after.any()]
     return DigitMotion(
         identity=mean_of(recognised(predicted, labels, digit_size).mean(axis=1)),
         speed_error=mean_of(np.linalg.norm(ours - true, axis=-1).mean(axis=1)),
         bounces=mean_of(turns) if len(turns) else None,
+        error_after_turns=mean_of(np.array(errors)) if errors else None,
     )
 
 
@@ -105,6 +111,13 @@ def bounces(path: np.ndarray, truth: np.ndarray, *, known: int) -> np.ndarray:
         if followed:
             shares.append(np.mean(followed))
     return np.array(shares)
+
+
+def after_turns(truth: np.ndarray, *, known: int) -> np.ndarray:
+    """Whether each frame after the known ones, bool [N, T], comes after a turn of the true path [N, K + T, 2]."""
+    frames = np.arange(known, truth.shape[1])
+    starts = [[start for axis in (0, 1) for start, _ in _legs(path[:, axis], known)] for path in truth]
+    return np.array([frames > min(turns, default=truth.shape[1]) for turns in starts])
 
 
 def _legs(path: np.ndarray, known: int) -> list[tuple[int, int]]:

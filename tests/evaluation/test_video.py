@@ -7,7 +7,7 @@ from jaxgen import InputError
 from jaxgen.data import draw_clips
 from jaxgen.data.digits import read_digits
 from jaxgen.evaluation import compare_clips, compare_motion, compare_pairs, extrapolate, repeat_last
-from jaxgen.evaluation.moving_digits import bounces, centres, recognised
+from jaxgen.evaluation.moving_digits import after_turns, bounces, centres, recognised
 
 RNG = np.random.default_rng(0)
 
@@ -73,11 +73,13 @@ def moving():
 
 def test_true_clips_keep_identity_speed_and_bounces_and_still_ones_no_motion(moving):
     known, truth, labels = moving
-    identity, speed, bounced = compare_motion(known, truth, truth, labels)
+    identity, speed, bounced, error = compare_motion(known, truth, truth, labels)
     assert identity.value == 1
     assert speed.value == 0
     assert bounced is not None
     assert bounced.value == 1
+    assert error is not None
+    assert error.value == 0
     still = compare_motion(known, repeat_last(known, 10), truth, labels)
     assert still.identity.value == 1
     assert still.bounces is not None
@@ -104,6 +106,21 @@ def test_a_turn_is_followed_from_half_the_way_back():
     ours[1, 4:, 1] = [8, 8, 7, 6]
     assert bounces(ours, true, known=5).tolist() == [1, 0]
     assert bounces(ours, true, known=6).tolist() == []  # it was known already
+    turns = [[False, False, True, True, True], [False, False, True, True, True], [False] * 5]
+    assert after_turns(true, known=3).tolist() == turns  # frame 5 is the first on the way back
+    assert not after_turns(true, known=6).any()
+
+
+def test_the_error_after_turns_is_that_of_the_frames_after_the_turn():
+    rows = [6, 8, 10, 12, 14, 16, 18, 16, 14]  # turns at the last but two
+    clip = clips_of(*[(row, 9) for row in rows])
+    known, truth, guess = clip[:, :4], clip[:, 4:], clip[:, 4:].copy()
+    guess[:, :3] = 0  # before it
+    label = np.zeros(1, np.int32)
+    assert compare_motion(known, guess, truth, label).error_after_turns.value == 0
+    guess[:, 4] = 0
+    expected = np.square(truth[0, 4] / 255).sum() / 2  # the mean of two frames
+    assert abs(compare_motion(known, guess, truth, label).error_after_turns.value - expected) < 1e-3 * expected
 
 
 def test_a_small_digit_is_recognised_after_resizing():
