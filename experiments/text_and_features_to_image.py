@@ -2,9 +2,9 @@
 
 The folder has a metadata.jsonl.  The flow of text_to_emoji_flow.py, conditioned on features of a picture too, by
 default its palette.  Training drops each condition by itself, so that guidance has a scale for each: Brooks et al.
-(2023), https://arxiv.org/abs/2211.09800.  As a caption alone could determine the palette of its image, the flow trains
-on copies of each image in random colours too: the palette, and no word, says which colours to draw.  A tenth of the
-captions is held out, and drawn at the end with the features of other pictures.  Afterwards
+(2023), https://arxiv.org/abs/2211.09800.  A caption alone could determine the palette of its image: the flow trains on
+copies of each image in random colours too, if it learns palettes, and then no word says which colours to draw.  A tenth
+of the captions is held out, and drawn at the end with the features of other pictures.  Afterwards
 
     python -m jaxgen sample runs/text_and_features_to_image --text "a heart" --features a.png --out hearts.png
 """
@@ -23,19 +23,7 @@ from jaxgen.evaluation import Kind, describe_shrunk, evaluate_text_and_features,
 from jaxgen.export import export_controls
 from jaxgen.losses import gaussian
 from jaxgen.models import diffusion
-from jaxgen.training import (
-    Bounds,
-    Count,
-    Positive,
-    Recipe,
-    RunConfig,
-    RunDirectory,
-    UserPath,
-    UserSize,
-    command,
-    load_split,
-    run,
-)
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, UserPath, UserSize, command, load_split, run
 
 COPIES, DROPPED = 7, 0.2
 """Copies of an image in other colours, and the share of captions, and of features, that training drops."""
@@ -52,8 +40,7 @@ class Config(RunConfig):
     size: UserSize | None = (64, 64)
     """Bring all images to this size; features are of images shrunk to 32x32."""
     kind: Kind = "palette"
-    """palette: six colours and their shares, as style; edges: gradients in blocks of 2x2 pixels; embedding: features of
-    a packaged classifier."""
+    """palette: six colours and their shares; edges: gradients in blocks of 2x2 pixels; embedding: of a classifier."""
     batch_size: Count = 32
     """Images per step, over all devices."""
     autoencoder_steps: Count = 4_000
@@ -144,17 +131,18 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 def main() -> None:
     """Trains and evaluates as the command line says."""
     config = tyro.cli(Config)
-
-    def evaluate(directory: RunDirectory) -> None:
-        held_out = part(config, load_split(config, "train"), is_held_out=True)
-        evaluate_text_and_features(directory.path, held_out, config.kind, matcher=config.matcher, seed=config.seed)
-
     run(
         config,
         build,
         name="text_and_features_to_image",
         prepare=lambda dataset: part(config, dataset, is_held_out=False),
-        afterwards=evaluate,
+        afterwards=lambda directory: evaluate_text_and_features(
+            directory.path,
+            part(config, load_split(config, "train"), is_held_out=True),
+            config.kind,
+            matcher=config.matcher,
+            seed=config.seed,
+        ),
     )
 
 

@@ -77,7 +77,9 @@ def _save_crossed(
     """Draws the first captions, each with the features of the same pictures: those of the last captions."""
     captions, rows, pictures = chosen[0][:ROWS], chosen[1][:ROWS], chosen[1][::-1][:COLUMNS]
     fields = {"features": np.tile(part.arrays["features"][pictures], (len(rows), 1))}
-    drawn = sampler.draw(seed, len(rows) * len(pictures), fields=fields, text=np.repeat(captions, len(pictures)))
+    drawn = sampler.draw(
+        seed, len(rows) * len(pictures), fields=fields, text=[caption for caption in captions for _ in pictures]
+    )
     image = part.arrays["image"]
     body = np.concatenate([image[rows][:, None], drawn.reshape(len(rows), len(pictures), *drawn.shape[1:])], axis=1)
     head = np.concatenate([np.full_like(image[:1], EMPTY), image[pictures]])
