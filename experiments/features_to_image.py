@@ -64,7 +64,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         decoder=ResidualDecoder(spec, config.width, 1, dtype=config.dtype),
         likelihood=gaussian(config.variance),
         latent_size=config.latent_size,
-        conditions=features(size),
+        conditions=features(size, config.kind),
     )
     adam = optax.chain(
         optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import numpy as np
 import tyro
@@ -10,11 +10,13 @@ import tyro
 from jaxgen.cli.arguments import read_images
 from jaxgen.cli.trained_on import images_of
 from jaxgen.core.condition import require_labels
+from jaxgen.core.image import ImageSpec
 from jaxgen.data.arrays import read_features
 from jaxgen.data.captions import require_characters
 from jaxgen.data.class_names import label_of
-from jaxgen.data.image_file import with_channels
+from jaxgen.data.image_file import SUFFIXES, read_image, with_channels
 from jaxgen.data.tokenizer import Tokenizer
+from jaxgen.evaluation import Kind, describe_shrunk
 from jaxgen.export import ConditionSpec, ExportedControls, ExportedDenoiser, ExportedSampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.program import UserPath
@@ -34,8 +36,9 @@ class DrawOptions:
     """Class labels that condition the images (or rows, or films) in turn, as numbers or by the names of the classes;
     by default all classes.  For runs that are conditioned on labels."""
     features: UserPath | None = None
-    """An .npz whose `features` [N, F] condition the images (or rows, or films) in turn.  For runs that are
-    conditioned on features."""
+    """An .npz whose `features` [N, F] condition the images (or rows, or films) in turn; or a picture or a folder of
+    pictures, of which the run computes them, if it records their kind.  With several captions, each row of features is drawn with
+    all of them before the next one.  For runs that are conditioned on features."""
     text: tuple[str, ...] = ()
     """Captions that condition the images (or rows, or films) in turn, e.g. "a red heart".  For runs that are
     conditioned on text."""
@@ -69,7 +72,9 @@ def fields_from_options(
         if name == "label":
             examples = _labels(options.label, condition)
         elif name == "features":
-            examples = _features(run, options.features, condition)
+            examples = _features(run, options.features, condition, exported.spec).repeat(
+                max(1, len(options.text)), axis=0
+            )
         elif name == "text":
             examples = _tokens(run, options.text, exported.tokenizer)
         elif name == "image":
@@ -104,13 +109,28 @@ def _tokens(run: Path, text: tuple[str, ...], tokenizer: Tokenizer | None) -> np
     return tokenizer.encode(text)
 
 
-def _features(run: Path, path: Path | None, condition: ConditionSpec) -> np.ndarray:
+def _features(run: Path, path: Path | None, condition: ConditionSpec, spec: ImageSpec) -> np.ndarray:
     if path is None:
         raise InputError(f"--features is missing: {run} is conditioned on features.")
-    features = read_features(path)
+    if not (path.is_dir() or path.suffix.lower() in SUFFIXES):
+        features = read_features(path)
+    elif condition.kind in get_args(Kind):
+        features = describe_shrunk(_pictures(run, path, spec), cast("Kind", condition.kind))
+    else:
+        raise InputError(f"--features {path}: {run} does not record of what kind its features are; expected an .npz.")
     if features.shape[1:] != condition.shape:
         raise InputError(f"--features {path}: {features.shape[1]} features per row; expected {condition.shape[0]}.")
     return features
+
+
+def _pictures(run: Path, path: Path, spec: ImageSpec) -> np.ndarray:
+    """A picture or those of a folder, uint8 [N, H, W, C], brought to the size of a run's images as its data are."""
+    options = images_of(run)._replace(size=spec[:2], grey=spec.channels == 1)
+    if path.is_dir():
+        pictures = read_images(str(path), option="--features", images=options).arrays["image"]
+    else:
+        pictures = read_image(path, options)[np.newaxis]
+    return with_channels(pictures, spec.channels)
 
 
 def _images(run: Path, path: str, condition: ConditionSpec) -> np.ndarray:

@@ -28,7 +28,8 @@ class Condition(NamedTuple):
 
     `shape` and `dtype` are those of one example of the field, `size` is F, T or the values of an image; `classes` is
     the number of labels, 0 for other fields.  `encode` takes the field [B, ...] to the network's input.  A field filled
-    with `null` is the null condition of classifier-free guidance, which encodes to zeros; None for images.
+    with `null` is the null condition of classifier-free guidance, which encodes to zeros; None for images.  `kind` is
+    what `jaxgen.evaluation.describe` calls features that it computes from images, and empty for others.
     """
 
     size: int
@@ -37,6 +38,7 @@ class Condition(NamedTuple):
     classes: int
     encode: Callable[[Array], Array]
     null: int | None = 0
+    kind: str = ""
 
 
 Conditions = Mapping[str, Condition]
@@ -60,15 +62,17 @@ def labels(classes: int) -> dict[str, Condition]:
     return {"label": Condition(classes, (), "int32", classes, lambda label: jax.nn.one_hot(label, classes), null=-1)}
 
 
-def features(size: int) -> dict[str, Condition]:
+def features(size: int, kind: str = "") -> dict[str, Condition]:
     """Feature vectors: the batch's `features` float32 [B, size], unchanged.
+
+    With the `kind` of the features of images, an exported function can be given images in place of them.
 
     Raises:
       ValueError: a size below 1.
     """
     if size < 1:
         raise ValueError(f"features was given a size of {size}; expected at least 1.")
-    return {"features": Condition(size, (size,), "float32", 0, lambda array: array)}
+    return {"features": Condition(size, (size,), "float32", 0, lambda array: array, kind=kind)}
 
 
 def images(spec: ImageSpec) -> dict[str, Condition]:

@@ -15,6 +15,7 @@ from jaxgen.data.crops import crops_of_picture
 from jaxgen.data.dataset import Dataset, StreamedDataset, make_clips, make_dataset, shrink, subset, with_field
 from jaxgen.data.moving_mnist import MovingDigits, draw_clips, moving_mnist
 from jaxgen.data.random_access import RandomAccess, as_dataset
+from jaxgen.data.recolour import recoloured
 from jaxgen.data.sampling import batch_indices
 from jaxgen.data.sources import load
 from jaxgen.data.stream import stream_batches
@@ -44,6 +45,7 @@ __all__ = [
     "make_dataset",
     "moving_mnist",
     "read_features",
+    "recoloured",
     "shrink",
     "stream_batches",
     "subset",

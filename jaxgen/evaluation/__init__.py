@@ -13,8 +13,9 @@ colour            colourfulness
 likelihood        negative_log_likelihood(s)  measure_bound  measure_flow  bits_per_dim  bits_of
 latents           count_active_units  mutual_information_gap
 text              retrieval_accuracy  Matcher  hold_out_captions  evaluate_captions  with_embeddings
+                  evaluate_text_and_features
 restoration       degraded  report_restoration
-image features    describe  with_features  relative_distance
+image features    describe  describe_shrunk  with_features  relative_distance
 rewards           Goal  class_reward  picture_reward  pixel_reward  palette_reward  words_reward  own_reward
                   weighted_sum  score_by
 networks          packaged_network  digit_network  cifar10_network  inception_network  feature_network
@@ -39,7 +40,7 @@ from jaxgen.evaluation.evaluate import (
     require_metrics,
 )
 from jaxgen.evaluation.frechet import Gaussian, fit_gaussian, frechet_distance, gaussian_distance
-from jaxgen.evaluation.image_features import Kind, describe, relative_distance, with_features
+from jaxgen.evaluation.image_features import Kind, describe, describe_shrunk, relative_distance, with_features
 from jaxgen.evaluation.importance import negative_log_likelihood, negative_log_likelihoods
 from jaxgen.evaluation.inception import inception_network
 from jaxgen.evaluation.kernel import kernel_distance
@@ -70,6 +71,7 @@ from jaxgen.evaluation.rewards import (
     words_reward,
 )
 from jaxgen.evaluation.similarity import diversity, multi_scale_similarity, structural_similarity
+from jaxgen.evaluation.text_and_features import evaluate_text_and_features
 from jaxgen.evaluation.text_to_image import evaluate_captions, hold_out_captions, with_embeddings
 from jaxgen.evaluation.training_neighbours import TrainingNeighbours, neighbour_grid, training_neighbours
 from jaxgen.evaluation.video import FrameErrors, compare_clips, extrapolate, repeat_last
@@ -111,12 +113,14 @@ __all__ = [
     "count_classes",
     "degraded",
     "describe",
+    "describe_shrunk",
     "digit_features",
     "digit_network",
     "diversity",
     "evaluate",
     "evaluate_captions",
     "evaluate_predictions",
+    "evaluate_text_and_features",
     "extrapolate",
     "feature_network",
     "fit_gaussian",

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgen.core.image import ImageSpec
-from jaxgen.data.dataset import Dataset, shrink, with_field
+from jaxgen.data.dataset import Dataset, shrink, shrink_images, with_field
 from jaxgen.data.image_file import with_channels
 from jaxgen.evaluation.classifiers import packaged_network
 from jaxgen.evaluation.order import content_order
@@ -41,6 +41,16 @@ def describe(images: np.ndarray, kind: Kind) -> np.ndarray:
     if kind == "embedding":
         return packaged_network(ImageSpec(*images.shape[1:])).extract(images).features
     raise InputError(f"No features are called {kind!r}: expected {', '.join(get_args(Kind))}.")
+
+
+def describe_shrunk(images: np.ndarray, kind: Kind) -> np.ndarray:
+    """The features float32 [N, F] of images uint8 [N, H, W, C], of which larger squares are first shrunk to 32x32.
+
+    Raises:
+      InputError: the kind is unknown, or a larger square's side is not a multiple of 32.
+    """
+    height, width = images.shape[1:3]
+    return describe(shrink_images(images, SIDE, f"{kind} of images") if height == width > SIDE else images, kind)
 
 
 def with_features(dataset: Dataset, kind: Kind) -> Dataset:

@@ -88,6 +88,14 @@ def evaluate_captions(directory: Path, parts: tuple[Dataset, Dataset], *, matche
         _measure_retrieval(directory / "alignment.json", sampler, load_matcher(matcher), parts, seed)
 
 
+def choose_captions(part: Dataset, most: int, seed: int) -> tuple[list[str], np.ndarray]:
+    """At most `most` different captions in random order, and the index of an image of each."""
+    order = content_order(part.arrays["image"])
+    captions, first = np.unique(np.array(part.captions)[order], return_index=True)
+    chosen = np.random.default_rng(seed).permutation(len(captions))[:most]
+    return captions[chosen].tolist(), order[first[chosen]]
+
+
 def _save_held_out(path: Path, sampler: ExportedSampler, held_out: Dataset, seed: int) -> None:
     captions, drawn, real = _draw(sampler, held_out, SHOWN, seed)
     save_grid(path, np.concatenate([drawn, real]), columns=len(captions))
@@ -115,11 +123,7 @@ def _measure_retrieval(
 
 def _draw(sampler: ExportedSampler, part: Dataset, most: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
     """At most `most` different captions, an image drawn for each, and one real image of each."""
-    order = content_order(part.arrays["image"])
-    captions, first = np.unique(np.array(part.captions)[order], return_index=True)
-    first = order[first]
-    chosen = np.random.default_rng(seed).permutation(len(captions))[:most]
-    captions, first = captions[chosen].tolist(), first[chosen]
+    captions, first = choose_captions(part, most, seed)
     if "features" in sampler.conditions:
         drawn = sampler.draw(seed, len(captions), fields={"features": part.arrays["features"][first]})
     else:

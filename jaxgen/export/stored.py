@@ -43,13 +43,14 @@ Export = Callable[[Path, Networks, ExportInfo], None]
 class ConditionSpec(NamedTuple):
     """A condition without its encoding: shape and dtype of one example of its field, and the number of labels.
 
-    `class_names` are the names of the labels, or empty.
+    `class_names` are the names of the labels, or empty; `kind` is that of the features of images, or empty.
     """
 
     shape: tuple[int, ...]
     dtype: str
     classes: int
     class_names: tuple[str, ...] = ()
+    kind: str = ""
 
     @property
     def null(self) -> int | None:
@@ -137,6 +138,7 @@ def save_functions(
         "conditions": [
             {"field": name, "shape": condition.shape, "dtype": condition.dtype, "classes": condition.classes}
             | ({"class_names": info.class_names} if info.class_names and condition.classes else {})
+            | ({"kind": condition.kind} if condition.kind else {})
             for name, condition in info.conditions.items()
         ],
         "image": info.spec._asdict(),
@@ -183,7 +185,9 @@ def _condition(entry: Mapping[str, Any]) -> ConditionSpec:
     class_names = tuple(map(str, entry.get("class_names", ())))  # signatures did not always have them
     if class_names and len(class_names) != entry["classes"]:
         raise ValueError(f"{len(class_names)} names of {entry['classes']} classes.")
-    return ConditionSpec(tuple(entry["shape"]), entry["dtype"], entry["classes"], class_names)
+    return ConditionSpec(
+        tuple(entry["shape"]), entry["dtype"], entry["classes"], class_names, str(entry.get("kind", ""))
+    )
 
 
 def _read_signature(path: Path) -> dict[str, Any]:
