@@ -37,8 +37,8 @@ class DrawOptions:
     by default all classes.  For runs that are conditioned on labels."""
     features: UserPath | None = None
     """An .npz whose `features` [N, F] condition the images (or rows, or films) in turn; or a picture or a folder of
-    pictures, of which the run computes them, if it records their kind.  With several captions, each row of features is drawn with
-    all of them before the next one.  For runs that are conditioned on features."""
+    pictures, of which the run computes them, if it records their kind.  With several captions, each row of features is
+    drawn with all of them before the next one.  For runs that are conditioned on features."""
     text: tuple[str, ...] = ()
     """Captions that condition the images (or rows, or films) in turn, e.g. "a red heart".  For runs that are
     conditioned on text."""
