@@ -15,34 +15,23 @@ import jax
 import optax
 import tyro
 
-from jaxgen import ImageSpec, InputError, chain, ema, minimize, phases
+from jaxgen import ImageSpec, InputError, chain, ema, minimize
 from jaxgen.export import export_controls
 from jaxgen.io.terminal import say
-from jaxgen.losses import gaussian
-from jaxgen.models import (
-    VAE,
-    Diffusion,
-    denoising_loss,
-    drop_condition,
-    elbo_loss,
-    ema_warmup,
-    labels,
-    reconstructions,
-    use_ema,
-)
+from jaxgen.models import Diffusion, denoising_loss, drop_condition, ema_warmup, labels, reconstructions, use_ema
 from jaxgen.models.diffusion import (
+    autoencoder_first,
     classifier_free,
     decoded,
     decoded_controls,
-    follow_moments,
     linear,
     logit_normal_times,
+    map_vae,
     on_latents,
     unguided,
     uniform_grid,
-    vae_autoencoder,
 )
-from jaxgen.nets import DiT, FromMap, MapDecoder, MapEncoder, MapPosterior
+from jaxgen.nets import DiT
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 
@@ -80,55 +69,31 @@ class Config(RunConfig):
     """Adam's; the autoencoder's ends at 0 as a cosine, the transformer's decays as lr / (1 + step / 20,000)."""
 
 
-def make_models(config: Config, spec: ImageSpec) -> tuple[VAE, Diffusion]:
-    """The autoencoder, and the flow of its latent maps."""
-    maps = ImageSpec(spec.height // 4, spec.width // 4, config.channels)
-    width, conditions = config.autoencoder_width, labels(config.classes) if config.classes else {}
-    vae = VAE(
-        encoder=MapPosterior(MapEncoder(2 * config.channels, width, dtype=config.dtype)),
-        decoder=FromMap(MapDecoder(spec, width, dtype=config.dtype), maps),
-        likelihood=gaussian(0.05),
-        latent_size=maps.height * maps.width * maps.channels,
-    )
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, and how to sample from them."""
+    if config.guidance != 1 and not config.classes:
+        raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
+    conditions = labels(config.classes) if config.classes else {}
+    vae, autoencoder = map_vae(spec, config.channels, config.autoencoder_width, config.dtype)
     flow = Diffusion(
         network=DiT(config.patch, config.width, config.blocks, dtype=config.dtype),
-        spec=maps,
+        spec=autoencoder.maps,
         schedule=linear(logit_normal_times()),
         conditions=conditions,
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance) if conditions else unguided,
     )
-    return vae, flow
-
-
-def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to sample from them."""
-    if config.guidance != 1 and not config.classes:
-        raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
-    vae, flow = make_models(config, spec)
-    autoencoder = vae_autoencoder(vae, flow.spec)
-    encoding = optax.chain(
-        optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge
-        optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.autoencoder_steps)),
-    )
-    flowing = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
+    adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     loss = on_latents(denoising_loss(flow), autoencoder)
-    if flow.conditions:
-        loss = drop_condition(loss, flow.conditions)
-    update = phases(
-        config.autoencoder_steps,
-        before=chain(
-            autoencoder=minimize(elbo_loss(vae), encoding, wrt=("encoder", "decoder")),
-            moments=follow_moments(autoencoder),
-        ),
-        after=chain(
-            denoiser=minimize(loss, flowing, wrt="denoiser"),
-            average=ema("denoiser", into="denoiser_ema", decay=ema_warmup(0.9995)),
-        ),
+    if conditions:
+        loss = drop_condition(loss, conditions)
+    after = chain(
+        denoiser=minimize(loss, adam, wrt="denoiser"),
+        average=ema("denoiser", into="denoiser_ema", decay=ema_warmup(0.9995)),
     )
     return Recipe(
         networks=lambda key: vae.init(key, spec) | flow.init(jax.random.fold_in(key, 1), flow.spec),
-        update=update,
+        update=autoencoder_first(config.autoencoder_steps, vae, autoencoder, after, learning_rate=config.learning_rate),
         sampler=use_ema(decoded(flow.sampler(), autoencoder)),
         pictures=lambda networks, batch: {"reconstructions": reconstructions(vae, networks, batch)},
         exports={"controls": export_controls(use_ema(decoded_controls(flow.controls, autoencoder)))},

@@ -2,7 +2,9 @@
 
     gan     sharp images; adaptive augmentation: Karras et al. (2020), https://arxiv.org/abs/2006.06676
     vae     blurred images, but it encodes images as well: residual networks, a discretised mixture of logistics
-    flow    flow matching with a transformer: trained by regression, without a discriminator; it also restores images
+    flow    flow matching with a transformer: trained by regression, without a discriminator.  From sides of 48 on it is
+            one of latent maps: Rombach et al. (2022), https://arxiv.org/abs/2112.10752.  A flow of smaller images is
+            one of pixels, and also restores images
 
 The depth of the networks, the patches and the weight of the penalties follow from the size.
 """
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
+import jax
 import optax
 import tyro
 from jax.nn.initializers import he_normal
@@ -19,9 +22,10 @@ from jax.nn.initializers import he_normal
 from jaxgen import ImageSpec, InputError, add, chain, ema, lazily, minimize, models, nets
 from jaxgen.data import tokenized
 from jaxgen.export import export_controls, export_denoiser
+from jaxgen.io.terminal import say
 from jaxgen.losses import discretized_logistic_mixture, logistic_discriminator, non_saturating_generator
 from jaxgen.models import diffusion
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 WORDS, VOCABULARY = 64, 4_096  # the most words of a caption, and of all captions
 
@@ -33,7 +37,8 @@ class Config(RunConfig):
     data: str = "pictures"
     """A folder of images, an archive of one, or an .npz."""
     family: Literal["gan", "vae", "flow"] = "gan"
-    """gan draws in one pass of its network, vae also encodes images, flow draws in many passes and also restores."""
+    """gan draws in one pass of its network, vae also encodes images, flow draws in many passes; one of images whose
+    shorter side is less than 48 also restores, and one of larger images draws latent maps, which a VAE decodes."""
     preset: Literal["small", "base", "large"] = "base"
     """Width of the networks; twice the width takes up to four times as long per step."""
     max_minutes: Positive = 60.0
@@ -48,7 +53,9 @@ class Config(RunConfig):
     """Channels next to the image: 32 for a gan, 16 for a vae, half of that above 128x128.  Features of a flow's token:
     256.  The preset small halves them, large doubles them."""
     latent_size: Count = 64
-    """Latent dimension of gan and vae; that of a flow is the size of its images."""
+    """Latent dimension of gan and vae; that of a flow is the size of its images or maps."""
+    autoencoder_steps: Count = 2_000
+    """Steps of the VAE of a flow of latent maps; the flow trains in those after them."""
     learning_rate: Positive | None = None
     """Adam's, by default 1e-3 for gan and flow, 3e-4 for vae; it decays as lr / (1 + step / 16,000)."""
 
@@ -57,11 +64,14 @@ def width_of(config: Config, spec: ImageSpec) -> int:
     """Channels next to the image, or features of a token."""
     if config.width and config.preset != Config.preset:
         raise InputError(f"--preset {config.preset} and --width {config.width}: give one of them.")
-    if config.family == "flow":
-        base = 256
-    else:
-        base = (32 if config.family == "gan" else 16) // (1 if math.prod(spec[:2]) <= 128 * 128 else 2)
+    narrower = 2 if config.family != "flow" and math.prod(spec[:2]) > 128 * 128 else 1
+    base = {"gan": 32, "vae": 16, "flow": 256}[config.family] // narrower
     return config.width or {"small": base // 2, "base": base, "large": 2 * base}[config.preset]
+
+
+def has_maps(config: Config, spec: ImageSpec) -> bool:
+    """Whether the model is a flow of latent maps: from sides of 48 on these have fewer patches than images."""
+    return config.family == "flow" and min(spec[:2]) >= 48
 
 
 def conditions_of(config: Config) -> models.Conditions:
@@ -135,31 +145,42 @@ def build_vae(config: Config, spec: ImageSpec, adam: optax.GradientTransformatio
 
 
 def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformation) -> Recipe:
-    """The flow, whose patches are squares of an eighth of the image's shorter side."""
+    """The flow of images, in patches of an eighth of the shorter side, or of a VAE's maps of larger ones."""
     if config.latent_size != Config.latent_size:
         raise InputError(f"--latent-size {config.latent_size}: the latents of a flow have the size of its images.")
-    conditions = conditions_of(config)
-    network = nets.DiT(max(1, min(spec[:2]) // 8), width_of(config, spec), blocks=6, dtype=config.dtype)
-    model = diffusion.Diffusion(
-        conditioned(config, network),
-        spec,
+    conditions, flow_spec, patch, prediction = conditions_of(config), spec, max(1, min(spec[:2]) // 8), diffusion.clean
+    vae, autoencoder = diffusion.map_vae(spec, width=max(4, width_of(config, spec) // 4), dtype=config.dtype)
+    if has_maps(config, spec):
+        flow_spec, patch, prediction = autoencoder.maps, 4, diffusion.velocity
+    flow = models.Diffusion(
+        conditioned(config, nets.DiT(patch, width_of(config, spec), blocks=6, dtype=config.dtype)),
+        flow_spec,
         schedule=diffusion.linear(diffusion.logit_normal_times()),
-        prediction=diffusion.clean,
+        prediction=prediction,
         conditions=conditions,
         guidance=diffusion.classifier_free(1.5) if conditions else diffusion.unguided,
     )
-    loss = diffusion.denoising_loss(model, diffusion.flow_matching_weight())
+    loss = models.denoising_loss(flow, diffusion.flow_matching_weight())
+    loss = diffusion.on_latents(loss, autoencoder) if has_maps(config, spec) else loss
     loss = models.drop_condition(loss, conditions) if conditions else loss
+    average = ema("denoiser", into="denoiser_ema", decay=models.ema_warmup(0.9995))
+    update = chain(denoiser=minimize(loss, adam, wrt="denoiser"), average=average)
+    if has_maps(config, spec):
+        controls = diffusion.decoded_controls(flow.controls, autoencoder)
+        return Recipe(
+            networks=lambda key: vae.init(key, spec) | flow.init(jax.random.fold_in(key, 1), flow.spec),
+            update=diffusion.autoencoder_first(config.autoencoder_steps, vae, autoencoder, update),
+            sampler=models.use_ema(diffusion.decoded(flow.sampler(), autoencoder)),
+            pictures=lambda networks, batch: {"reconstructions": models.reconstructions(vae, networks, batch)},
+            exports={"controls": export_controls(models.use_ema(controls))},
+        )
     return Recipe(
-        networks=partial(model.init, spec=spec),
-        update=chain(
-            denoiser=minimize(loss, adam, wrt="denoiser"),
-            average=ema("denoiser", into="denoiser_ema", decay=models.ema_warmup(0.9995)),
-        ),
-        sampler=models.use_ema(model.sampler()),
+        networks=partial(flow.init, spec=spec),
+        update=update,
+        sampler=models.use_ema(flow.sampler()),
         exports={
-            "controls": export_controls(models.use_ema(model.controls)),
-            "denoiser": export_denoiser(models.use_ema(diffusion.added_noise(model))),
+            "controls": export_controls(models.use_ema(flow.controls)),
+            "denoiser": export_denoiser(models.use_ema(diffusion.added_noise(flow))),
         },
     )
 
@@ -170,6 +191,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     def adam(rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
         return optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
 
+    if config.autoencoder_steps != Config.autoencoder_steps and not has_maps(config, spec):
+        raise InputError(f"--autoencoder-steps {config.autoencoder_steps}: only a flow of larger images has one.")
     if config.family == "gan":
         return build_gan(config, spec, adam(1e-3, b1=0.0, b2=0.99))
     return build_vae(config, spec, adam(3e-4)) if config.family == "vae" else build_flow(config, spec, adam(1e-3))
@@ -178,9 +201,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 def main() -> None:
     """Trains as the command line says."""
     config = tyro.cli(Config)
-
     prepare = partial(tokenized, length=WORDS, size=VOCABULARY) if config.text else None
-    run(config, build, name="pictures", prepare=prepare)
+
+    def warn(directory: RunDirectory) -> None:
+        is_pixels = (directory.path / "denoiser").is_dir()
+        if config.family == "flow" and not is_pixels and directory.step() <= config.autoencoder_steps:
+            say(f"The flow has not trained yet: --autoencoder-steps {config.autoencoder_steps} come first.")
+
+    run(config, build, name="pictures", prepare=prepare, afterwards=warn)
 
 
 if __name__ == "__main__":

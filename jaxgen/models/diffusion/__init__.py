@@ -13,7 +13,8 @@ guidance      classifier_free, classifier_free_each, autoguidance, unguided; at_
 panoramas     panorama, from the denoiser of Windows; in_batches
 steering      steer, resample, solve_round, round_times: particles that follow a reward
 restoration   null_space, posterior, posterior_sampling, of what is observed: observe
-latents       on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder, vqvae_autoencoder
+latents       map_vae, autoencoder_first; on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder,
+              vqvae_autoencoder
 clips         known_frames, hide_frames; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
 likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
 """
@@ -48,9 +49,11 @@ from jaxgen.models.diffusion.guidance import (
 )
 from jaxgen.models.diffusion.latent import (
     Autoencoder,
+    autoencoder_first,
     decoded,
     decoded_controls,
     follow_moments,
+    map_vae,
     on_latents,
     vae_autoencoder,
     vqvae_autoencoder,
@@ -125,6 +128,7 @@ __all__ = [
     "added_noise",
     "ancestral",
     "at_time",
+    "autoencoder_first",
     "autoguidance",
     "average_velocity",
     "channels_of",
@@ -161,6 +165,7 @@ __all__ = [
     "log_snr_grid",
     "log_uniform_times",
     "logit_normal_times",
+    "map_vae",
     "mark_known",
     "mean_flow_loss",
     "mean_flow_sampler",

@@ -8,11 +8,9 @@ maps are standardised, with the mean m and the standard deviation s of each chan
 `on_latents`, `decoded` and `decoded_controls` wrap the losses, the sampler and the controls of any `Diffusion`.  The
 autoencoder trains first and is frozen then:
 
-    update = phases(
-        5_000,
-        before=chain(autoencoder=minimize(elbo_loss(vae), ...), moments=follow_moments(autoencoder)),
-        after=chain(denoiser=minimize(on_latents(denoising_loss(model), autoencoder), ...)),
-    )
+    vae, autoencoder = map_vae(spec)
+    flow = chain(denoiser=minimize(on_latents(denoising_loss(model), autoencoder), ...))
+    update = autoencoder_first(5_000, vae, autoencoder, flow)
 """
 
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxgen.core.batch import mean_over_devices
 from jaxgen.core.condition import Fields
@@ -27,10 +26,12 @@ from jaxgen.core.controls import Controls
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Update, Variables
+from jaxgen.core.update import chain, minimize, phases
+from jaxgen.losses import gaussian
 from jaxgen.models.autoregressive.vqvae import VQVAE, embeddings_of, nearest
 from jaxgen.models.diffusion.model import LATENT
-from jaxgen.models.vae.model import VAE
-from jaxgen.nets import forward
+from jaxgen.models.vae.model import VAE, elbo_loss
+from jaxgen.nets import FromMap, MapDecoder, MapEncoder, MapPosterior, forward
 
 LEAST_VARIANCE = 1e-6
 """The least variance to divide by: that of a channel may vanish."""
@@ -96,6 +97,23 @@ def vae_autoencoder(vae: VAE, maps: ImageSpec) -> Autoencoder:
     return Autoencoder(encode, decode, maps)
 
 
+def map_vae(
+    spec: ImageSpec, channels: int = 4, width: int = 64, dtype: jnp.dtype = jnp.float32
+) -> tuple[VAE, Autoencoder]:
+    """A VAE of images whose latents are maps [H/4, W/4, channels], and the same as an autoencoder.
+
+    `width` is that of its hidden layers; pixels are normal with a standard deviation of 0.05.
+    """
+    maps = ImageSpec(spec.height // 4, spec.width // 4, channels)
+    vae = VAE(
+        encoder=MapPosterior(MapEncoder(2 * channels, width, dtype=dtype)),
+        decoder=FromMap(MapDecoder(spec, width, dtype=dtype), maps),
+        likelihood=gaussian(0.05),
+        latent_size=maps.height * maps.width * maps.channels,
+    )
+    return vae, vae_autoencoder(vae, maps)
+
+
 def vqvae_autoencoder(model: VQVAE, maps: ImageSpec) -> Autoencoder:
     """A VQ-VAE as an autoencoder: maps are the encoder's vectors, and the decoder begins by quantising them.
 
@@ -127,6 +145,21 @@ def follow_moments(autoencoder: Autoencoder, decay: float = 0.99) -> Update:
         return {**networks, autoencoder.name: {"averages": averages}}, seen + 1, {}
 
     return Update(init, update, owns=(autoencoder.name,))
+
+
+def autoencoder_first(
+    n: int, vae: VAE, autoencoder: Autoencoder, flow: Update, *, learning_rate: float = 1e-3
+) -> Update:
+    """Trains a VAE by its ELBO on the first n steps of the run, and from then on the flow of its maps by `flow`.
+
+    Adam's learning rate for the VAE ends at 0 as a cosine.
+    """
+    adam = optax.chain(
+        optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge
+        optax.adam(optax.cosine_decay_schedule(learning_rate, n)),
+    )
+    encoding = minimize(elbo_loss(vae), adam, wrt=(vae.encoder_name, vae.decoder_name))
+    return phases(n, before=chain(autoencoder=encoding, moments=follow_moments(autoencoder)), after=flow)
 
 
 def on_latents(loss: Loss, autoencoder: Autoencoder) -> Loss:
