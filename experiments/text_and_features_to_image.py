@@ -17,11 +17,10 @@ import numpy as np
 import optax
 import tyro
 
-from jaxgen import ImageSpec, chain, ema, minimize, models, nets, phases
+from jaxgen import ImageSpec, chain, ema, minimize, models, nets
 from jaxgen.data import Dataset, recoloured, with_field
 from jaxgen.evaluation import Kind, describe_shrunk, evaluate_text_and_features, hold_out_captions
 from jaxgen.export import export_controls
-from jaxgen.losses import gaussian
 from jaxgen.models import diffusion
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, UserPath, UserSize, command, load_split, run
 
@@ -76,53 +75,31 @@ def part(config: Config, dataset: Dataset, *, is_held_out: bool) -> Dataset:
     return with_field(chosen, features=describe_shrunk(chosen.arrays["image"], config.kind))
 
 
-def make_models(config: Config, spec: ImageSpec) -> tuple[models.VAE, models.Diffusion]:
-    """The autoencoder, and the flow of its latent maps."""
-    maps, width = ImageSpec(spec.height // 4, spec.width // 4, 4), config.autoencoder_width
-    vae = models.VAE(
-        encoder=nets.MapPosterior(nets.MapEncoder(2 * maps.channels, width, dtype=config.dtype)),
-        decoder=nets.FromMap(nets.MapDecoder(spec, width, dtype=config.dtype), maps),
-        likelihood=gaussian(0.05),
-        latent_size=maps.height * maps.width * maps.channels,
-    )
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, and how to sample from them."""
+    vae, autoencoder = diffusion.map_vae(spec, width=config.autoencoder_width, dtype=config.dtype)
     transformer = nets.DiT(4, config.width, config.blocks, dtype=config.dtype)
     features = describe_shrunk(np.zeros((1, *spec), np.uint8), config.kind).shape[1]
     flow = models.Diffusion(
         network=nets.WithText(transformer, nets.TextEncoder(config.vocabulary, dtype=config.dtype)),
-        spec=maps,
+        spec=autoencoder.maps,
         schedule=diffusion.linear(diffusion.logit_normal_times()),
         conditions=models.text(config.words) | models.features(features, config.kind),
         grid=diffusion.uniform_grid(config.sample_steps),
         guidance=diffusion.classifier_free_each(config.text_guidance, config.features_guidance),
     )
-    return vae, flow
-
-
-def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The networks, how they train, and how to sample from them."""
-    vae, flow = make_models(config, spec)
-    autoencoder = diffusion.vae_autoencoder(vae, flow.spec)
-    encoding = optax.chain(
-        optax.clip_by_global_norm(500.0),  # the first gradients, of thousands of nats, would diverge
-        optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.autoencoder_steps)),
-    )
-    flowing = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
+    adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     loss = diffusion.on_latents(models.denoising_loss(flow), autoencoder)
-    dropping = models.drop_condition(loss, flow.conditions, DROPPED, independently=True)
-    update = phases(
-        config.autoencoder_steps,
-        before=chain(
-            autoencoder=minimize(models.elbo_loss(vae), encoding, wrt=("encoder", "decoder")),
-            moments=diffusion.follow_moments(autoencoder),
-        ),
-        after=chain(
-            denoiser=minimize(dropping, flowing, wrt="denoiser"),
-            average=ema("denoiser", into="denoiser_ema", decay=models.power_decay(0.1)),
-        ),
+    loss = models.drop_condition(loss, flow.conditions, DROPPED, independently=True)
+    after = chain(
+        denoiser=minimize(loss, adam, wrt="denoiser"),
+        average=ema("denoiser", into="denoiser_ema", decay=models.power_decay(0.1)),
     )
     return Recipe(
         networks=lambda key: vae.init(key, spec) | flow.init(jax.random.fold_in(key, 1), flow.spec),
-        update=update,
+        update=diffusion.autoencoder_first(
+            config.autoencoder_steps, vae, autoencoder, after, learning_rate=config.learning_rate
+        ),
         sampler=models.use_ema(diffusion.decoded(flow.sampler(), autoencoder)),
         exports={"controls": export_controls(models.use_ema(diffusion.decoded_controls(flow.controls, autoencoder)))},
     )

@@ -20,7 +20,7 @@ import tyro
 from jaxgen import ImageSpec, InputError, chain, ema, minimize
 from jaxgen.data import Dataset, load, moving_mnist, tokenized
 from jaxgen.evaluation import evaluate_predictions
-from jaxgen.export import export_sampler
+from jaxgen.export import export_sampler, past_of
 from jaxgen.models import Diffusion, denoising_loss, drop_condition, labels, power_decay, text, use_ema
 from jaxgen.models.diffusion import (
     channels_of,
@@ -58,8 +58,8 @@ class Config(RunConfig):
     """Bring all frames to this size."""
     digits: Count = 1
     """Digits in a clip of moving_mnist."""
-    frames: Annotated[int, Bounds(least=2)] = 6
-    """Frames of a clip; the first half is the past in predictions.  Longer films are drawn block by block."""
+    frames: Annotated[int, Bounds(least=2)] = 10
+    """Frames of a clip.  Longer films are drawn block by block, each of which knows most of the one before."""
     classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
     """Classes that the network is conditioned on; auto for those of the data, such as its subfolders; 0 for none."""
     text: bool = False
@@ -86,7 +86,7 @@ class Config(RunConfig):
 
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, and how to sample from it."""
-    frames, past = config.frames, config.frames // 2
+    frames = config.frames
     dit = DiT(config.patch, config.width, config.blocks, dtype=config.dtype)
     reader = WithText(dit, TextEncoder(VOCABULARY, dtype=config.dtype)) if config.text else dit
     described = (text(WORDS) if config.text else {}) | (labels(int(config.classes)) if config.classes else {})
@@ -103,8 +103,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
-    # Half of the clips have a past, a quarter two ends, and of a quarter nothing is known.
-    patterns = [range(past), range(past), [0, frames - 1], []]
+    # Any number of first frames may be known, also none, or both ends.
+    patterns = [*map(range, range(frames)), *2 * [[0, frames - 1]]]
     loss = hide_frames(denoising_loss(model), patterns)
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
@@ -131,7 +131,7 @@ def main() -> None:
     is_digits, test = config.data == DIGITS, None
     if is_digits and config.test_clips:  # read now: no run should end without its test
         clips = digits_in(config, "test", 2 * FUTURE, config.test_clips)
-        test = partial(evaluate_predictions, test=clips, past=config.frames // 2, seed=config.seed)
+        test = partial(evaluate_predictions, test=clips, past=past_of(config.frames), seed=config.seed)
     run(
         config,
         build,

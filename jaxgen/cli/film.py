@@ -13,7 +13,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import ImageOptions
-from jaxgen.export.films import draw_films, load_clip_sampler
+from jaxgen.export.films import draw_films, load_clip_sampler, past_of
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
@@ -30,8 +30,8 @@ class Film(DrawOptions):
     """
 
     past: UserPath | None = None
-    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames, as many as half a clip of the
-    run."""
+    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames, as many as three
+    quarters of a clip of the run."""
     first: UserPath | None = None
     """A picture that the films begin with."""
     last: UserPath | None = None
@@ -86,7 +86,7 @@ def _known(options: Film, clip: int, spec: ImageSpec) -> np.ndarray:
         raise InputError(f"--first {options.first} with --past {options.past}: a film has one beginning.")
     known = np.full((clip, *spec), UNKNOWN, np.int16)
     if options.past:
-        past = with_channels(read_clip(options.past, how, last=clip // 2), spec.channels)
+        past = with_channels(read_clip(options.past, how, last=past_of(clip)), spec.channels)
         known[: len(past)] = past
     for path, place in ((options.first, 0), (options.last, -1)):
         if path is not None:

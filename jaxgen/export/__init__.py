@@ -16,7 +16,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
 
 from jaxgen.export.controls import ExportedControls, export_controls, load_controls
 from jaxgen.export.denoiser import ExportedDenoiser, export_denoiser, load_denoiser, load_drawing_denoiser
-from jaxgen.export.films import draw_films, load_clip_sampler
+from jaxgen.export.films import draw_films, load_clip_sampler, past_of
 from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, load_restorer
 from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
 from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, Export, ExportInfo, exportable
@@ -52,6 +52,7 @@ __all__ = [
     "load_restorer",
     "load_sampler",
     "load_stylizer",
+    "past_of",
     "picture",
     "save_animation",
     "save_archive",

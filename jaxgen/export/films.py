@@ -25,6 +25,14 @@ def load_clip_sampler(folder: AnyPath) -> ExportedSampler:
     return sampler
 
 
+def past_of(frames: int) -> int:
+    """How many of a block's frames are known from before: about three quarters.
+
+    A digit or a car moves by few pixels in a frame, so that many frames say where it goes, and few are drawn at once.
+    """
+    return frames - max(1, frames // 4)
+
+
 def draw_films(
     sampler: ExportedSampler,
     seed: int,
@@ -37,8 +45,8 @@ def draw_films(
     """Films uint8 [num, length, H, W, C] of any length, around known frames.
 
     `known` are integers of 0 to 255, or -1 where unknown, [K, H, W, C] for all films, or [num, K, H, W, C]: the first K
-    frames, at most those of a clip.  Each block of T frames continues the one before: it knows half of its frames, the
-    last ones of the film so far.  `fields` [num, ...] are those of further conditions; without `label`, film i has
+    frames, at most those of a clip.  Each block of T frames continues the one before: it knows the last `past_of(T)`
+    frames of the film so far.  `fields` [num, ...] are those of further conditions; without `label`, film i has
     label i modulo the number of classes.  Film i depends on the seed, i, its known frames and its fields alone.
 
     Raises:
@@ -58,7 +66,7 @@ def draw_films(
     while films.shape[1] < length:
         drawn = sampler.draw(seed, num, start=block * BLOCKS_APART, fields={**labels, **fields, KNOWN: given})
         films = np.concatenate([films, drawn[:, kept:]], axis=1)
-        block, kept = block + 1, frames // 2
+        block, kept = block + 1, past_of(frames)
         given = np.full((num, frames, *size), UNKNOWN, np.int16)
         given[:, :kept] = films[:, -kept:]
     return films[:, :length]

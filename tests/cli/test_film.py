@@ -41,11 +41,11 @@ def shades(path):
 
 
 def test_films_begin_with_a_past_and_go_on_block_by_block(run, tmp_path, monkeypatch):
-    frames = np.broadcast_to(np.array([10, 20, 30], np.uint8)[:, None, None, None, None], (3, 1, *SPEC))
+    frames = np.broadcast_to(np.array([10, 20, 30, 40], np.uint8)[:, None, None, None, None], (4, 1, *SPEC))
     save_animation(tmp_path / "past.webp", frames, is_loop=True)
     options = ("--past", tmp_path / "past.webp", "--num", 2, "--frames", 7, "--out", tmp_path / "films.npz")
     assert film(monkeypatch, run, *options) == 0
-    assert shades(tmp_path / "films.npz") == [[20, 30, *[255] * 5]] * 2  # the last half of a clip of the past
+    assert shades(tmp_path / "films.npz") == [[20, 30, 40, *[255] * 4]] * 2  # the last three, of a clip of four
 
 
 def test_films_lie_between_two_pictures_and_are_animations(run, tmp_path, monkeypatch):
@@ -68,11 +68,11 @@ def test_films_continue_a_video_and_are_videos(run, tmp_path, monkeypatch):
     assert film(monkeypatch, run, *options, tmp_path / "films.npz") == 0
     # Half a level of luma is 0.6 of grey, and quantisation adds less than that again; then each is rounded.
     for drawn in shades(tmp_path / "films.npz"):
-        np.testing.assert_allclose(drawn, [40, 120, 255, 255], atol=2)
+        np.testing.assert_allclose(drawn, [200, 40, 120, 255], atol=2)
     assert film(monkeypatch, run, *options, tmp_path / "films.mp4") == 0
     clip = read_clip(tmp_path / "films.mp4", ImageOptions(grey=True))
     assert clip.shape[:1] == (FRAMES,)
-    np.testing.assert_allclose(clip[:, 49, 58, 0], [40, 120, 255, 255], atol=4)  # pixel (3, 4), twice quantised
+    np.testing.assert_allclose(clip[:, 49, 58, 0], [200, 40, 120, 255], atol=4)  # pixel (3, 4), twice quantised
 
 
 @pytest.fixture(scope="module")
