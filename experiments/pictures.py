@@ -192,7 +192,9 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         return optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
 
     if config.autoencoder_steps != Config.autoencoder_steps and not has_maps(config, spec):
-        raise InputError(f"--autoencoder-steps {config.autoencoder_steps}: only a flow of larger images has one.")
+        raise InputError(
+            f"--autoencoder-steps {config.autoencoder_steps}: only a flow of images of 48x48 or more has one."
+        )
     if config.family == "gan":
         return build_gan(config, spec, adam(1e-3, b1=0.0, b2=0.99))
     return build_vae(config, spec, adam(3e-4)) if config.family == "vae" else build_flow(config, spec, adam(1e-3))

@@ -85,6 +85,9 @@ def restore(options: Restore) -> None:
 
 def _draw(options: Restore) -> None:
     """Draws several restorations of each image and writes them."""
+    if not (options.run / "denoiser").is_dir():
+        reason = "is no diffusion run, or exports no denoiser: a flow of latent maps restores no images."
+        raise InputError(f"--task {options.task}: {options.run} {reason}")
     denoiser = load_unconditional(options.run / "denoiser")
     degradation = read_task(options.task, denoiser.spec.channels)
     images = _fitted(options, _read(options.images), denoiser.spec, factor=degradation.factor)

@@ -127,7 +127,7 @@ def test_runs_that_cannot_restore_say_so(run, tmp_path, monkeypatch, capsys):
     assert run_here(monkeypatch, jaxgen, "restore", run, "--images", run / "a.png") == 2
     assert "is a diffusion run: say what was done" in capsys.readouterr().err
     assert typed(tmp_path, monkeypatch, run / "a.png", "--task", "denoise_0.2") == 2
-    assert "holds no denoiser" in capsys.readouterr().err
+    assert "run, or exports no denoiser: a flow of latent maps restores no images" in capsys.readouterr().err
     for name, spec, conditions, message in (
         ("grey", ImageSpec(4, 6, 1), {}, "this run has images of one channel"),
         ("labels", SPEC, labels(3), "denoiser is conditioned on label; images are restored by a run without"),

@@ -1,20 +1,25 @@
 """Diffusion models of the maps of an autoencoder."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from jaxgen import ImageSpec, to_float
+from jaxgen import ImageSpec, init_state, make_step, minimize, to_float
 from jaxgen.core.types import Context
 from jaxgen.losses import gaussian
 from jaxgen.models import VAE, VQVAE, Diffusion, denoising_loss, image_keys
 from jaxgen.models.diffusion import (
     Autoencoder,
+    autoencoder_first,
     clean,
     decoded,
     decoded_controls,
     follow_moments,
+    map_vae,
     on_latents,
     uniform_grid,
     vae_autoencoder,
@@ -84,10 +89,7 @@ def test_controls_of_images_draw_the_samplers_images_and_encode_them():
 
 
 def test_the_loss_on_maps_is_that_of_a_model_of_them_and_does_not_move_the_autoencoder():
-    vae = VAE(
-        MapPosterior(MapEncoder(2 * MAPS.channels, 4)), FromMap(MapDecoder(SPEC, 4), MAPS), gaussian(0.1), latent_size=8
-    )
-    autoencoder = vae_autoencoder(vae, MAPS)
+    vae, autoencoder = map_vae(SPEC, MAPS.channels, width=4)
     model = Diffusion(GaussianNetwork(), MAPS, prediction=clean)
     networks = {**vae.init(jax.random.key(0), SPEC), **model.init(jax.random.key(1), MAPS), **autoencoder.init()}
     context = Context({"image": IMAGES}, jax.random.key(2), jnp.int32(0))
@@ -99,6 +101,26 @@ def test_the_loss_on_maps_is_that_of_a_model_of_them_and_does_not_move_the_autoe
     maps = vae.encode(networks, context.batch, train=False)[0][0].reshape(-1, *MAPS)
     again = denoising_loss(model)(networks, context._replace(batch={"image": IMAGES, "latent_map": maps}))[0]
     np.testing.assert_allclose(value, again, rtol=1e-6)
+
+
+def moved(before, after):
+    return any(jax.tree.leaves(jax.tree.map(lambda old, new: bool(jnp.any(old != new)), before, after)))
+
+
+def test_the_autoencoder_trains_on_the_first_steps_and_is_frozen_when_the_flow_trains():
+    vae, autoencoder = map_vae(SPEC, MAPS.channels, width=4)
+    model = Diffusion(GaussianNetwork(), MAPS, prediction=clean)
+    flow = minimize(on_latents(denoising_loss(model), autoencoder), optax.sgd(1.0), wrt="denoiser")
+    update = autoencoder_first(2, vae, autoencoder, flow)
+    networks = {**vae.init(jax.random.key(0), SPEC), **model.init(jax.random.key(1), MAPS)}
+    states, step = [init_state(update, networks, jax.random.key(2))], jax.jit(make_step(update))
+    for _ in range(3):
+        states.append(step(states[-1], {"image": IMAGES})[0])
+    changed = [
+        {name for name in after.networks if moved(before.networks[name], after.networks[name])}
+        for before, after in pairwise(states)
+    ]
+    assert changed == [{"encoder", "decoder", "moments"}, {"encoder", "decoder", "moments"}, {"denoiser"}]
 
 
 def test_a_vqvae_decodes_the_codes_nearest_to_its_maps():
