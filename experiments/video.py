@@ -1,9 +1,8 @@
 """Films by diffusion: the future of frames, what lies between two, or whole clips.  python experiments/video.py --help
 
-The patches of all frames are tokens of a transformer, and known frames lie beside them, hidden at random: Voleti,
-Jolicoeur-Martineau and Pal (2022), https://arxiv.org/abs/2205.09853.  One network predicts, fills in and generates.  By
-default it trains on clips of one moving digit, and ends with a test: Srivastava et al. (2015),
-https://arxiv.org/abs/1502.04681.  Afterwards
+Frames are channels of a U-Net, and known ones lie beside them, hidden at random: Voleti, Jolicoeur-Martineau and Pal
+(2022), https://arxiv.org/abs/2205.09853.  One network predicts, fills in and generates.  By default it trains on clips
+of one moving digit, and ends with a test: Srivastava et al. (2015), https://arxiv.org/abs/1502.04681.  Afterwards
 
     python -m jaxgen film runs/video --num 16 --out films.gif
     python -m jaxgen film runs/video --past past.gif --num 4 --frames 40 --out futures.gif
@@ -35,7 +34,7 @@ from jaxgen.models.diffusion import (
     unguided,
     uniform_grid,
 )
-from jaxgen.nets import DiT, SideBySide, TextEncoder, WithMaps, WithText
+from jaxgen.nets import DiffusionUNet, TextEncoder, WithMaps, WithText
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, UserSize, command, run
 
 DIGITS = "moving_mnist"
@@ -70,12 +69,10 @@ class Config(RunConfig):
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 16
     """Clips per step, over all devices."""
-    patch: Count = 8
-    """Side of the patches of a frame that are the transformer's tokens."""
-    width: Count = 192
-    """Features of a token."""
-    blocks: Count = 4
-    """Transformer blocks."""
+    width: Count = 48
+    """Channels of the U-Net's largest map, which has half the sides of a frame."""
+    levels: Annotated[int, Bounds(least=1, most=6)] = 2
+    """Levels of the U-Net, each of half the size of the one before."""
     sample_steps: Annotated[int, Bounds(least=2)] = 10
     """Steps of Heun's method for a clip, two evaluations of the network each."""
     learning_rate: Positive = 1e-3
@@ -87,15 +84,16 @@ class Config(RunConfig):
 def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, and how to sample from it."""
     frames = config.frames
-    dit = DiT(config.patch, config.width, config.blocks, dtype=config.dtype)
-    reader = WithText(dit, TextEncoder(VOCABULARY, dtype=config.dtype)) if config.text else dit
+    multipliers = (1, *[2] * (config.levels - 1))
+    unet = DiffusionUNet(config.width, multipliers, folded=True, dtype=config.dtype)
+    reader = WithText(unet, TextEncoder(VOCABULARY, dtype=config.dtype)) if config.text else unet
     described = (text(WORDS) if config.text else {}) | (labels(int(config.classes)) if config.classes else {})
     if config.guidance != 1 and not described:
         raise InputError(
             f"--guidance {config.guidance} strengthens a label or a caption: give --classes or --text too."
         )
     model = Diffusion(
-        network=SideBySide(WithMaps(reader), frames),
+        network=WithMaps(reader),
         spec=channels_of(spec, frames),
         schedule=linear(logit_normal_times(0.5)),
         prediction=karras_by_time(),

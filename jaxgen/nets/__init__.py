@@ -42,7 +42,7 @@ from jaxgen.nets.image_to_image.unet import ClassicCNN, UNet
 from jaxgen.nets.layers.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.layers.dropout import Dropout
 from jaxgen.nets.layers.forward import dense_outputs, forward
-from jaxgen.nets.layers.maps import SideBySide, WithMaps
+from jaxgen.nets.layers.maps import WithMaps
 from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.layers.resized_conv import ConvMeanPool, UpsampleConv
 from jaxgen.nets.layers.resizing import halvings
@@ -90,7 +90,6 @@ __all__ = [
     "ResidualEncoder",
     "ResidualGenerator",
     "SentenceEncoder",
-    "SideBySide",
     "StyleGenerator",
     "TextEncoder",
     "UNet",

@@ -61,13 +61,17 @@ def start_from(
     """The first state with the networks of another run, and what `config.json` records: files by SHA-256, new leaves.
 
     `fresh` is the first state with initialised networks, `record` that of the run that begins.  An average that the
-    other run does not have is one of the networks that it has.
+    other run does not have is one of the networks that it has.  Networks that only the other run has are left out.
 
     Raises:
       InputError: the other run cannot be read, or its networks do not fit.
     """
     origin = read_origin(path, announce)
     initialised, saved = jax.eval_shape(recipe.networks, fresh.key), {name.split(".")[0] for name in origin.leaves}
+    if unknown := sorted(saved - fresh.networks.keys()):
+        announce(f"Left out, since this run has no such networks: {listed(unknown)}")
+        leaves = {name: leaf for name, leaf in origin.leaves.items() if name.split(".")[0] not in unknown}
+        origin = origin._replace(leaves=leaves)
     networks = {name: variables for name, variables in fresh.networks.items() if name in {*initialised, *saved}}
     new = new_leaves(origin, {name: raw(leaf) for name, leaf in by_path(networks).items()}, record)
     state = init_state(recipe.update, replaced(networks, origin.leaves, new), fresh.key)

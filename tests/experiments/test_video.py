@@ -18,22 +18,7 @@ from tests.prepared import write_mnist
 from tests.programs import ROOT, load_program, loaded, run_here
 
 program = load_program(ROOT / "experiments" / "video.py")
-TINY = (
-    "--width",
-    4,
-    "--blocks",
-    1,
-    "--batch-size",
-    4,
-    "--steps",
-    2,
-    "--log-every",
-    1,
-    "--sample-every",
-    10,
-    "--sample-steps",
-    2,
-)
+TINY = ("--width", 4, "--batch-size", 4, "--steps", 2, "--log-every", 1, "--sample-every", 10, "--sample-steps", 2)
 
 
 @pytest.mark.parametrize(("channels", "options"), [(1, {}), (3, {"classes": 3, "text": True, "guidance": 2.0})])

@@ -1,6 +1,5 @@
 """Clips whose frames are channels, and of which any may be known."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +24,6 @@ from jaxgen.models.diffusion import (
 )
 from jaxgen.models.diffusion.clips import as_channels, as_frames
 from jaxgen.models.diffusion.model import COUNTED, LATENT
-from jaxgen.nets import SideBySide
 
 SPEC, FRAMES = ImageSpec(4, 5, 3), 6
 CLIPS = jax.random.randint(jax.random.key(0), (7, FRAMES, *SPEC), 0, 256).astype(jnp.uint8)
@@ -62,23 +60,6 @@ def test_frames_as_channels_and_back_are_the_clip():
     np.testing.assert_array_equal(as_frames(image, FRAMES), CLIPS)
     np.testing.assert_array_equal(image[..., 2 * 3 : 3 * 3], CLIPS[:, 2])
     np.testing.assert_array_equal(film_strip(CLIPS)[:, :, 2 * 5 : 3 * 5], CLIPS[:, 2])
-
-
-def test_a_network_sees_frames_and_their_maps_side_by_side():
-    class Mirrored(nn.Module):
-        @nn.compact
-        def __call__(self, strip, maps, label, *, train):
-            self.sow("seen", "inputs", (strip, maps, label))
-            return strip[:, ::-1]
-
-    clips, maps, label = CLIPS.astype(jnp.float32), CLIPS[..., :2].astype(jnp.float32), jnp.ones((7, 2))
-    network = SideBySide(Mirrored(), FRAMES)
-    output, sown = network.apply({}, as_channels(clips), as_channels(maps), label, train=False, mutable=["seen"])
-    ((strip, beside, told),) = sown["seen"]["network"]["inputs"]
-    np.testing.assert_array_equal(strip, film_strip(clips))
-    np.testing.assert_array_equal(beside, film_strip(maps))
-    np.testing.assert_array_equal(told, label)
-    np.testing.assert_array_equal(as_frames(output, FRAMES), clips[:, :, ::-1])
 
 
 def test_the_encoding_has_the_known_frames_and_says_which_they_are():
