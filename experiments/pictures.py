@@ -37,8 +37,8 @@ class Config(RunConfig):
     data: str = "pictures"
     """A folder of images, an archive of one, or an .npz."""
     family: Literal["gan", "vae", "flow"] = "gan"
-    """gan draws in one pass of its network, vae also encodes images, flow draws in many passes; one of images whose
-    shorter side is less than 48 also restores, and one of larger images draws latent maps, which a VAE decodes."""
+    """gan draws in one pass of its network, vae also encodes images, flow draws in many passes: from 48x48
+    on the latent maps of a VAE, below that pixels, and then it also restores."""
     preset: Literal["small", "base", "large"] = "base"
     """Width of the networks; twice the width takes up to four times as long per step."""
     max_minutes: Positive = 60.0
@@ -51,7 +51,7 @@ class Config(RunConfig):
     """Condition the networks on the captions; the images must then fit into memory."""
     width: Count | None = None
     """Channels next to the image: 32 for a gan, 16 for a vae, half of that above 128x128.  Features of a flow's token:
-    256.  The preset small halves them, large doubles them."""
+    256, a quarter of it in its VAE.  The preset small halves them, large doubles them."""
     latent_size: Count = 64
     """Latent dimension of gan and vae; that of a flow is the size of its images or maps."""
     autoencoder_steps: Count = 2_000
@@ -192,9 +192,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         return optax.adam(lambda step: (config.learning_rate or rate) / (1 + step / 16_000), b1=b1, b2=b2)
 
     if config.autoencoder_steps != Config.autoencoder_steps and not has_maps(config, spec):
-        raise InputError(
-            f"--autoencoder-steps {config.autoencoder_steps}: only a flow of images of 48x48 or more has one."
-        )
+        raise InputError(f"--autoencoder-steps {config.autoencoder_steps}: only a flow of 48x48 or more has a VAE.")
     if config.family == "gan":
         return build_gan(config, spec, adam(1e-3, b1=0.0, b2=0.99))
     return build_vae(config, spec, adam(3e-4)) if config.family == "vae" else build_flow(config, spec, adam(1e-3))
