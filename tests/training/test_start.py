@@ -30,6 +30,16 @@ GAN, CGAN, CIFAR10_GAN = (
 SMALL = {"width": 2, "hidden": 8, "latent_size": 5, "batch_size": 4}
 
 
+class WithSlowAverage:
+    """The toy experiment with one more average."""
+
+    @staticmethod
+    def build(config, spec):
+        recipe = toy_experiment.build(config, spec)
+        update = chain(all=recipe.update, slow=ema("generator", into="generator_slow", decay=0.99))
+        return recipe._replace(update=update, discriminators=("all/fit/played_loss",))
+
+
 def examples(classes, shape=(28, 28, 1)):
     return [{"image": np.full(shape, number, np.uint8), "label": number % classes} for number in range(12)]
 
@@ -98,17 +108,18 @@ def test_the_best_networks_are_taken_if_there_are_any(first, data, tmp_path):
 
 
 def test_an_average_that_the_other_run_does_not_have_begins_as_its_network(first, data, tmp_path):
-    class WithSlowAverage:
-        @staticmethod
-        def build(config, spec):
-            recipe = toy_experiment.build(config, spec)
-            update = chain(all=recipe.update, slow=ema("generator", into="generator_slow", decay=0.99))
-            return recipe._replace(update=update, discriminators=("all/fit/played_loss",))
-
     config = toy_experiment.Config(data=str(data), out=tmp_path / "run", start_from=first)
     started, there = prepare(WithSlowAverage, config, None).first_state().networks, saved(first, data).networks
     chex.assert_trees_all_equal(started["generator_slow"], there["generator"])
     chex.assert_trees_all_equal(started["generator_ema"], there["generator_ema"])
+
+
+def test_networks_that_only_the_other_run_has_are_left_out(data, tmp_path):
+    there = leave(WithSlowAverage, toy_experiment.Config(data=str(data), out=tmp_path / "first"), None)
+    config = toy_experiment.Config(data=str(data), out=tmp_path / "run", start_from=tmp_path / "first")
+    started = prepare(toy_experiment, config, None).first_state().networks
+    assert there.keys() - started.keys() == {"generator_slow"}
+    chex.assert_trees_all_equal(started, {name: there[name] for name in started})
 
 
 def test_a_run_goes_on_without_the_other_and_ends_as_if_it_had_not_been_interrupted(first, toy, data, tmp_path):
