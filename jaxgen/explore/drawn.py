@@ -25,11 +25,11 @@ from jaxgen.export import (
     load_clip_sampler,
     load_controls,
     load_denoiser,
-    load_drawing_denoiser,
     load_restorer,
     load_sampler,
     load_stylizer,
 )
+from jaxgen.export.denoiser import AUTOGUIDED
 from jaxgen.export.panoramas import draw_panorama
 from jaxgen.export.solving import SOLVERS, Solving, draw_by_solver, draw_trajectories, require_solving
 from jaxgen.io.errors import InputError
@@ -85,7 +85,7 @@ class Drawer:
     @cached_property
     def drawing_denoiser(self) -> ExportedDenoiser | None:
         """The denoiser that a diffusion run draws with."""
-        return load_drawing_denoiser(self.path)
+        return self._exported(AUTOGUIDED, load_denoiser) or self.denoiser
 
     @cached_property
     def restorer(self) -> ExportedRestorer | None:
