@@ -68,15 +68,13 @@ class Config(RunConfig):
     """Adam's; it decays as lr / (1 + step / 20,000)."""
 
 
-def build(config: Config, spec: ImageSpec) -> Recipe:
-    """The network, how it trains, and how to sample from it."""
-    if config.guidance != 1 and not config.classes:
-        raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
+def make_models(config: Config, spec: ImageSpec) -> tuple[Diffusion, Diffusion]:
+    """The model, and the smaller one that guides it."""
     conditions = labels(config.classes) if config.classes else {}
     small = Diffusion(
         network=DiT(config.patch, -(-config.width // 2), blocks=1, dtype=config.dtype),
         spec=spec,
-        schedule=linear(logit_normal_times(0.5)),  # the error that is seen is made where noise is strong
+        schedule=linear(logit_normal_times(0.5)),  # more of the times where noise is strong: most of the error is there
         prediction=clean,
         conditions=conditions,
         name="worse",
@@ -88,10 +86,18 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         worse=Worse(small, config.autoguidance),
         name="denoiser",
     )
+    return model, small
+
+
+def build(config: Config, spec: ImageSpec) -> Recipe:
+    """The networks, how they train, and how to sample from them."""
+    if config.guidance != 1 and not config.classes:
+        raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
+    model, small = make_models(config, spec)
 
     def loss_of(model: Diffusion) -> Loss:
         loss = denoising_loss(model, flow_matching_weight())
-        return drop_condition(loss, conditions, config.dropped) if conditions else loss
+        return drop_condition(loss, model.conditions, config.dropped) if model.conditions else loss
 
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     update = chain(

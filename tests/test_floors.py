@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,13 @@ def test_the_kernel_reads_in_one_sitting():
                 ] or [ast.Pass()]
         lines += sum(bool(line.strip()) for line in ast.unparse(tree).split("\n"))
     assert lines < 250
+
+
+def test_the_repository_holds_what_belongs_to_it_and_no_results():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT.parent, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no checkout")
+    expected = {"pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
+    expected |= {"jaxgen", "experiments", "tests", "notebooks"}
+    visible = {name.split("/")[0] for name in listed.stdout.split("\0")} - {""}
+    assert {name for name in visible if not name.startswith(".")} == expected

@@ -30,8 +30,8 @@ class Film(DrawOptions):
     """
 
     past: UserPath | None = None
-    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames, as many as three
-    quarters of a clip of the run."""
+    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames, at most three quarters
+    of a clip of the run."""
     first: UserPath | None = None
     """A picture that the films begin with."""
     last: UserPath | None = None

@@ -3,7 +3,7 @@
 models        Diffusion, Worse; denoising_loss; mean_flow_loss, mean_flow_sampler; consistency_tuning_loss
 schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times,
               log_uniform_times
-predictions   velocity, noise, clean, karras; with_boundary
+predictions   velocity, noise, clean, karras, karras_by_time; with_boundary
 weights       flow_matching_weight, karras_weight, min_snr_weight, sigmoid_weight, signal_to_noise
 solvers       euler, heun, dpm_solver_2m, ancestral, churn, restart, multistep_consistency; on a Process: solve,
               trajectory
@@ -59,10 +59,19 @@ from jaxgen.models.diffusion.latent import (
     vqvae_autoencoder,
 )
 from jaxgen.models.diffusion.loss import denoising_loss
-from jaxgen.models.diffusion.mean_flow import average_velocity, karras_by_time, mean_flow_loss, mean_flow_sampler
+from jaxgen.models.diffusion.mean_flow import average_velocity, mean_flow_loss, mean_flow_sampler
 from jaxgen.models.diffusion.model import Diffusion, Worse
 from jaxgen.models.diffusion.panorama import Windows, in_batches, panorama
-from jaxgen.models.diffusion.prediction import Prediction, Scaling, clean, karras, noise, velocity, with_boundary
+from jaxgen.models.diffusion.prediction import (
+    Prediction,
+    Scaling,
+    clean,
+    karras,
+    karras_by_time,
+    noise,
+    velocity,
+    with_boundary,
+)
 from jaxgen.models.diffusion.probability_flow import (
     FlowLikelihood,
     flow_likelihood,

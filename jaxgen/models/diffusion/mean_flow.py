@@ -25,7 +25,6 @@ from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.loss import TAIL, stratified
 from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted, per_image
-from jaxgen.models.diffusion.prediction import Prediction, Scaling, karras
 from jaxgen.models.diffusion.schedule import Schedule
 
 LEAST_ERROR = 1e-3
@@ -168,20 +167,6 @@ def mean_flow_sampler(model: Diffusion, steps: int = 1) -> Sampler:
         return jax.lax.scan(step, z, jnp.linspace(1, 0, steps + 1)[:-1])[0]
 
     return Sampler(draw, model.conditions)
-
-
-def karras_by_time(sigma_data: float = 0.5) -> Prediction:
-    """EDM's preconditioning with sigma / (alpha + sigma) as the noise level, whose derivative is bounded.
-
-    That of EDM's own is not, where the noise or the image vanishes.
-    """
-    prediction = karras(sigma_data)
-
-    def by_time(schedule: Schedule, t: Array) -> Scaling:
-        alpha, sigma = schedule.coefficients(t)
-        return prediction(schedule, t)._replace(c_noise=sigma / (alpha + sigma))
-
-    return by_time
 
 
 def _require_linear(model: Diffusion) -> None:

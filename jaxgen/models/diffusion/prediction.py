@@ -80,6 +80,20 @@ def karras(sigma_data: float = 0.5) -> Prediction:
     return prediction
 
 
+def karras_by_time(sigma_data: float = 0.5) -> Prediction:
+    """EDM's preconditioning with sigma / (alpha + sigma) as the noise level, whose derivative is bounded.
+
+    That of EDM's own is not, where the noise or the image vanishes.
+    """
+    prediction = karras(sigma_data)
+
+    def by_time(schedule: Schedule, t: Array) -> Scaling:
+        alpha, sigma = schedule.coefficients(t)
+        return prediction(schedule, t)._replace(c_noise=sigma / (alpha + sigma))
+
+    return by_time
+
+
 def with_boundary(prediction: Prediction, ratio: float = 0.1) -> Prediction:
     """A prediction whose E[x_0 | x_t] tends to x_t as noise vanishes, whatever the network; that of `clean` need not.
 
