@@ -21,7 +21,7 @@ from jaxgen.io.terminal import say
 from jaxgen.losses import symmetric_cross_entropy
 from jaxgen.models import change_colour, draw_batch, translate
 from jaxgen.nets import Matching, forward
-from jaxgen.training import Bounds, Count, UserPath, command, fit, require_bounds
+from jaxgen.training import Bounds, Count, Seed, UserPath, command, fit, require_bounds
 
 BATCH = 128
 
@@ -40,6 +40,8 @@ class Options:
     """The most words of a caption, as in the experiment to evaluate."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
     """Size of the vocabulary, as in the experiment to evaluate; two tokens are special."""
+    seed: Seed = 0
+    """Random seed."""
 
 
 def matching_loss(module: Matching) -> Loss:
@@ -56,17 +58,18 @@ def matching_loss(module: Matching) -> Loss:
     return loss
 
 
-def train_matcher(dataset: Dataset, steps: int) -> Matcher:
+def train_matcher(dataset: Dataset, steps: int, seed: int) -> Matcher:
     """The trained network."""
+    first, others = jax.random.split(jax.random.key(seed))
     assert dataset.tokenizer is not None
     module = Matching(dataset.tokenizer.size)
     adam = optax.adam(optax.cosine_onecycle_schedule(steps, 2e-3))
     inputs = jnp.zeros((1, *dataset.spec)), jnp.asarray(dataset.arrays["text"][:1])
     networks = fit(
         minimize(matching_loss(module), adam, wrt="matcher"),
-        {"matcher": module.init(jax.random.key(0), *inputs, train=False)},
+        {"matcher": module.init(first, *inputs, train=False)},
         dataset,
-        key=jax.random.key(1),
+        key=others,
         batch_size=BATCH,
         steps=steps,
         report=lambda measured: say(
@@ -81,7 +84,7 @@ def main() -> None:
     options = tyro.cli(Options)
     require_bounds(options)
     parts = hold_out_captions(load(str(options.data)), words=options.words, vocabulary=options.vocabulary)
-    matcher = train_matcher(parts[0], options.steps)
+    matcher = train_matcher(parts[0], options.steps, options.seed)
     save_matcher(options.out, matcher)
     for part in parts:
         captions, first = np.unique(part.captions, return_index=True)
