@@ -1,12 +1,13 @@
 """What a search among a few images of a caption is worth.  python experiments/benchmarks/search_words.py --help
 
 For each held-out caption a run draws images, and a matching network chooses the one that fits the caption best.
-Another network, from another seed, judges the chosen ones, since the one that chose likes its own errors.  With a
+Another network, from another seed, measures the retrieval accuracy of the chosen ones, since the one that chose likes
+its own errors.  With a
 second run, such as the first after twice the steps, the table compares search with training:
 
     python experiments/classifiers/emoji_matcher.py --data <folder> --steps 1500 --seed 1 --out runs/chooser
     python experiments/benchmarks/search_words.py runs/half runs/whole --data <folder> --chooser runs/chooser \\
-        --judge runs/emoji_matcher
+        --matcher runs/emoji_matcher
 """
 
 import json
@@ -37,8 +38,8 @@ class Options:
     """The folder of images with captions that they trained on."""
     chooser: UserPath
     """The matching network that chooses."""
-    judge: UserPath
-    """The matching network that judges, of the same captions."""
+    matcher: UserPath
+    """The matching network of the evaluation, of the same captions."""
     budget: Count = 8
     """Images that the largest search draws for a caption."""
     words: Count = 12
@@ -48,7 +49,7 @@ class Options:
     seed: Seed = 0
     """Random seed."""
     out: UserPath = Path("search_words.json")
-    """The accuracies as JSON: for each run and number of images, that of the judge and that of the chooser."""
+    """The accuracies as JSON: for each run and number of images, by that network and by the chooser."""
 
 
 def held_out_captions(options: Options) -> list[str]:
@@ -58,18 +59,20 @@ def held_out_captions(options: Options) -> list[str]:
       InputError: a matching network was trained on others.
     """
     data = load_data(options.data)
-    for matcher in (options.chooser, options.judge):
+    for matcher in (options.chooser, options.matcher):
         _, held_out = hold_out_captions(data, words=options.words, vocabulary=options.vocabulary, matcher=matcher)
     return sorted(set(held_out.captions))
 
 
-def accuracies(features: tuple[np.ndarray, ...], judged: tuple[np.ndarray, ...], budgets: list[int]) -> list[Estimate]:
-    """By how many images each caption chooses from: the judge's retrieval accuracy of the chosen ones.
+def accuracies(
+    chosen_by: tuple[np.ndarray, ...], measured_by: tuple[np.ndarray, ...], budgets: list[int]
+) -> list[Estimate]:
+    """By how many images each caption chooses from: the retrieval accuracy of the chosen ones.
 
-    Both networks' features are of images [N, M, F] and of the captions [M, F], for N images of each of M captions.
+    The features of both networks are of N images of each of M captions, [N, M, F], and of the captions, [M, F].
     """
-    fit, captions = np.einsum("nmf,mf->nm", *features), np.arange(len(judged[1]))
-    return [retrieval_accuracy(judged[0][fit[:n].argmax(0), captions], judged[1]) for n in budgets]
+    fit, captions = np.einsum("nmf,mf->nm", *chosen_by), np.arange(len(measured_by[1]))
+    return [retrieval_accuracy(measured_by[0][fit[:n].argmax(0), captions], measured_by[1]) for n in budgets]
 
 
 def features_of(matcher: Matcher, images: np.ndarray, captions: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -95,15 +98,16 @@ def main() -> None:
     require_bounds(options)
     if not options.runs:
         raise InputError("No run is given: expected at least one run directory.")
-    if options.chooser.resolve() == options.judge.resolve():
-        raise InputError(f"--judge {options.judge} is the --chooser too; expected one of another seed.")
-    captions, chooser, judge = held_out_captions(options), load_matcher(options.chooser), load_matcher(options.judge)
+    if options.chooser.resolve() == options.matcher.resolve():
+        raise InputError(f"--matcher {options.matcher} is the --chooser too; expected one of another seed.")
+    captions = held_out_captions(options)
+    chooser, matcher = load_matcher(options.chooser), load_matcher(options.matcher)
     budgets = [2**power for power in range(options.budget.bit_length())]
     table, results = Table("run", "images", "retrieval accuracy", "by the network that chose"), {}
     for run in options.runs:
         images = draw(run, captions, options)
-        chosen, judged = (features_of(matcher, images, captions) for matcher in (chooser, judge))
-        found = accuracies(chosen, judged, budgets), accuracies(chosen, chosen, budgets)
+        chosen_by, measured_by = (features_of(network, images, captions) for network in (chooser, matcher))
+        found = accuracies(chosen_by, measured_by, budgets), accuracies(chosen_by, chosen_by, budgets)
         results[str(run)] = {number: both for number, *both in zip(budgets, *found, strict=True)}
         for number, both in results[str(run)].items():
             table.add_row(str(run), f"{number}", *(f"{accuracy:.1%}" for accuracy in both))

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+
 from jaxgen.cli.arguments import require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options
 from jaxgen.core.image import ImageSpec
-from jaxgen.export import ExportedDenoiser, load_drawing_denoiser
+from jaxgen.export import TORUS, ExportedDenoiser, draw_torus, load_drawing_denoiser, load_torus
 from jaxgen.export.panoramas import draw_panorama
 from jaxgen.export.solving import SolverName, Solving, require_solving
 from jaxgen.io.errors import InputError, enough_memory
@@ -23,8 +25,8 @@ Side = Annotated[int, Bounds(least=1, most=2**16)]
 
 @dataclass(frozen=True)
 class Panorama(DrawOptions):
-    """Draw one wide picture whose right edge continues at its left one, with a diffusion run: overlapping windows of
-    the size of the run's images are denoised together.
+    """Draw one wide picture whose right edge continues at its left one.  Of a diffusion run, overlapping windows of the
+    size of the run's images are denoised together; the generator of a texture_gan run draws it at once.
     """
 
     width: Side | None = None
@@ -55,40 +57,69 @@ def write_panorama(options: Panorama) -> None:
     """Draws a panorama and writes it.
 
     Raises:
-      InputError: an option is out of range, the run is no diffusion run, windows do not fit, or the file cannot be
-        written.
+      InputError: an option is out of range or without effect, the run draws no panoramas, windows do not fit, or the
+        file cannot be written.
     """
     require_bounds(options)
     require_suffix(options.out, ".png")
-    if (denoiser := load_drawing_denoiser(options.run)) is None:
-        raise InputError(f"{options.run} is no diffusion run, or exports no denoiser.")
-    how = Solving(options.solver, options.steps, options.guidance)
-    require_solving(how, denoiser)
-    size, windows = _fitted(options, denoiser.spec)
-    fields = fields_from_options(options, denoiser, 1)
-    _require_one(options, denoiser)
-    with enough_memory(f"--width {size[1]}"):
-        picture = draw_panorama(denoiser, how, size, windows, fields, seed=options.seed)
+    draw = _torus if (options.run / TORUS).is_dir() else _from_windows
+    picture = draw(options)
     picture, save = (whole_sphere(picture), save_sphere) if options.equirectangular else (picture, save_image)
     with writing(options.out):
         save(options.out, picture)
     say(f"{picture.shape[0]}x{picture.shape[1]} (height x width) in {options.out}")
 
 
-def _fitted(options: Panorama, spec: ImageSpec) -> tuple[tuple[int, int], tuple[Windows, Windows]]:
-    """The size [H, W] of the picture, and the windows of its rows and columns."""
+def _from_windows(options: Panorama) -> np.ndarray:
+    """The picture by a diffusion run."""
+    if (denoiser := load_drawing_denoiser(options.run)) is None:
+        raise InputError(f"{options.run} is no diffusion run, or exports no denoiser.")
+    how = Solving(options.solver, options.steps, options.guidance)
+    require_solving(how, denoiser)
+    size = _size(options, denoiser.spec)
+    windows = _windows(options, denoiser.spec, size)
+    fields = fields_from_options(options, denoiser, 1)
+    _require_one(options, denoiser)
+    with enough_memory(f"--width {size[1]}"):
+        return draw_panorama(denoiser, how, size, windows, fields, seed=options.seed)
+
+
+def _torus(options: Panorama) -> np.ndarray:
+    """The picture by a generator of tori."""
+    torus = load_torus(options.run / TORUS)
+    default = Panorama(options.run)
+    for name in ("overlap", "solver", "steps", "guidance", "label", "features", "text"):
+        if (value := getattr(options, name)) != getattr(default, name):
+            given = " ".join(map(str, value)) if isinstance(value, tuple) else value
+            raise InputError(f"--{name} {given}: {options.run} draws at once and without conditions; leave it out.")
+    size = _size(options, torus.spec)
+    with enough_memory(f"--width {size[1]}"):
+        return draw_torus(torus, size, seed=options.seed)
+
+
+def _size(options: Panorama, spec: ImageSpec) -> tuple[int, int]:
+    """The size [H, W] of the picture.
+
+    Raises:
+      InputError: it is not that of a band around a sphere, if that is asked for.
+    """
     size = options.height or spec.height, options.width or 16 * spec.width
+    if options.equirectangular and (size[1] % 2 or 2 * size[0] > size[1]):
+        raise InputError(f"--equirectangular: a sphere is twice as wide as high; {size[1]} by {size[0]} do not fit.")
+    if options.equirectangular and options.tile:
+        raise InputError("--equirectangular --tile: the poles of a sphere do not meet; leave one out.")
+    return size
+
+
+def _windows(options: Panorama, spec: ImageSpec, size: tuple[int, int]) -> tuple[Windows, Windows]:
+    """The windows of the picture's rows and columns."""
     rows, columns = (
         Windows(side, side // 2 if options.overlap is None else options.overlap, wraps)
         for side, wraps in zip(spec[:2], (options.tile, True), strict=True)
     )
     rows.starts(size[0], f"--height {size[0]}")
     columns.starts(size[1], f"--width {size[1]}")
-    if options.equirectangular and (size[1] % 2 or 2 * size[0] > size[1]):
-        raise InputError(f"--equirectangular: a sphere is twice as wide as high; {size[1]} by {size[0]} do not fit.")
-    if options.equirectangular and options.tile:
-        raise InputError("--equirectangular --tile: the poles of a sphere do not meet; leave one out.")
-    return size, (rows, columns)
+    return rows, columns
 
 
 def _require_one(options: Panorama, denoiser: ExportedDenoiser) -> None:

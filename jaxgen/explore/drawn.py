@@ -16,18 +16,22 @@ from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
 from jaxgen.explore.views import FILMS, View, fields_of
 from jaxgen.export import (
+    TORUS,
     ExportedControls,
     ExportedDenoiser,
     ExportedRestorer,
     ExportedSampler,
     ExportedStylizer,
+    ExportedTorus,
     draw_films,
+    draw_torus,
     load_clip_sampler,
     load_controls,
     load_denoiser,
     load_restorer,
     load_sampler,
     load_stylizer,
+    load_torus,
 )
 from jaxgen.export.denoiser import AUTOGUIDED
 from jaxgen.export.panoramas import draw_panorama
@@ -102,6 +106,11 @@ class Drawer:
         """The exported sampler of clips."""
         return self._exported("clips", load_clip_sampler)
 
+    @cached_property
+    def torus(self) -> ExportedTorus | None:
+        """The exported generator of textures that wrap around."""
+        return self._exported(TORUS, load_torus)
+
     def _exported(self, name: str, load: Callable[[Path], T]) -> T | None:
         return load(self.path / name) if (self.path / name).is_dir() else None
 
@@ -134,6 +143,7 @@ class Drawer:
             "others": others,
             "has_controls": has_controls,
             "is_diffusion": self.denoiser is not None,
+            "draws_panoramas": self.denoiser is not None or self.torus is not None,
             "solvers": list(SOLVERS),
             "directions": self.codes.num_directions if has_controls else 0,
             "layers": self.codes.num_layers if has_controls else 1,
@@ -244,8 +254,11 @@ class Drawer:
         return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames, fields=fields), 1, 0)
 
     def _panorama(self, view: View) -> np.ndarray:
+        if self.torus is not None:
+            height, width = (-(-side // self.torus.cell) * self.torus.cell for side in self.torus.spec[:2])
+            return draw_torus(self.torus, (height, view.num * width), seed=view.seed)[None]
         if self.drawing_denoiser is None:
-            raise InputError("Only a diffusion run that exports its denoiser draws panoramas.")
+            raise InputError("Only a diffusion run that exports its denoiser, or a texture_gan run, draws panoramas.")
         height, width, _ = self.drawing_denoiser.spec
         windows = Windows(height), Windows(width, width // 2, wraps=True)
         label = view.label or ("0" if "label" in self.drawing_denoiser.conditions else "")

@@ -38,7 +38,8 @@ class View:
                     takes the second one's code
         trajectory  how images come out of noise, of a diffusion run
         clips       films of a run of clips, of `frames` frames
-        panorama    a picture that is `num` times as wide as the run's images and wraps around, of a diffusion run
+        panorama    a picture that is `num` times as wide as the run's images and wraps around, of a diffusion run or a
+                    texture_gan run
         restored    a picture, whose pixels are unknown where the mask is black
         similar     images of the seed, the most similar to a picture first
         stylised    a picture in the style of another

@@ -10,6 +10,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
                 `export.panoramas`, need models
     restorer    export_restorer  load_restorer  ExportedRestorer  Restorer
     stylizer    export_stylizer  load_stylizer  ExportedStylizer  Stylizer
+    torus       export_torus  load_torus  draw_torus  ExportedTorus
     all         Export  ExportInfo  ConditionSpec  exportable  FUNCTION_SUFFIX  SIGNATURE
     images      save_grid  save_image  save_animation  picture  save_archive
 """
@@ -21,6 +22,7 @@ from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, 
 from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
 from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, Export, ExportInfo, exportable
 from jaxgen.export.stylizer import ExportedStylizer, Stylizer, export_stylizer, load_stylizer
+from jaxgen.export.torus import TORUS, ExportedTorus, draw_torus, export_torus, load_torus
 from jaxgen.io.archive import save_archive
 from jaxgen.io.pictures import picture, save_animation, save_grid, save_image
 
@@ -28,6 +30,7 @@ __all__ = [
     "BATCH",
     "FUNCTION_SUFFIX",
     "SIGNATURE",
+    "TORUS",
     "ConditionSpec",
     "Export",
     "ExportInfo",
@@ -36,14 +39,17 @@ __all__ = [
     "ExportedRestorer",
     "ExportedSampler",
     "ExportedStylizer",
+    "ExportedTorus",
     "Restorer",
     "Stylizer",
     "draw_films",
+    "draw_torus",
     "export_controls",
     "export_denoiser",
     "export_restorer",
     "export_sampler",
     "export_stylizer",
+    "export_torus",
     "exportable",
     "load_clip_sampler",
     "load_controls",
@@ -52,6 +58,7 @@ __all__ = [
     "load_restorer",
     "load_sampler",
     "load_stylizer",
+    "load_torus",
     "past_of",
     "picture",
     "save_animation",

@@ -1,6 +1,6 @@
 """Networks, the only place that imports Flax.  Each is a module without state of its own; `forward` runs it.
 
-    gan              DCGAN*, Residual*, R3GAN*, StyleGenerator
+    gan              DCGAN*, Residual*, R3GAN*, StyleGenerator, TorusGenerator
     autoencoder      MLP*, Conv*, Residual*, Ladder*, Map*, Pyramid* encoders and decoders
     autoregressive   GatedPixelCNN, PixelCNNPlusPlus
     diffusion        DiT, DiffusionUNet
@@ -37,6 +37,7 @@ from jaxgen.nets.gan.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.nets.gan.r3gan import R3GANDiscriminator, R3GANGenerator
 from jaxgen.nets.gan.residual import ResidualDiscriminator, ResidualGenerator
 from jaxgen.nets.gan.style import StyleGenerator
+from jaxgen.nets.gan.torus import TorusGenerator
 from jaxgen.nets.image_to_image.patch import PatchDiscriminator
 from jaxgen.nets.image_to_image.unet import ClassicCNN, UNet
 from jaxgen.nets.layers.conv import Conv, ConvTranspose, conv, conv_transpose
@@ -92,6 +93,7 @@ __all__ = [
     "SentenceEncoder",
     "StyleGenerator",
     "TextEncoder",
+    "TorusGenerator",
     "UNet",
     "UpsampleConv",
     "WithMaps",

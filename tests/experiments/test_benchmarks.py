@@ -28,14 +28,14 @@ def test_the_benchmark_of_an_accelerator_measures_each_part_once(tmp_path):
     assert [line for line in (tmp_path / "accelerator.md").read_text().splitlines() if line in first] == first
 
 
-def test_the_best_of_n_images_of_a_caption_is_judged_by_another_network(monkeypatch):
-    """The chooser's best image of caption m is the fourth; the judge finds a caption in that one alone."""
+def test_the_best_of_n_images_of_a_caption_is_measured_by_another_network(monkeypatch):
+    """The chooser's best image of a caption is the fourth; the other network finds the caption in that one alone."""
     monkeypatch.syspath_prepend(FOLDER)
     accuracies = load_program(FOLDER / "search_words.py").accuracies
     texts, wrong = np.eye(12, dtype=np.float32), np.roll(np.eye(12, dtype=np.float32), 1, axis=0)
-    by_judge = np.stack([wrong, wrong, wrong, texts]), texts
-    by_chooser = np.stack([0.2 * texts, 0.3 * texts, 0.1 * texts, texts]), texts
-    found = accuracies(by_chooser, by_judge, [1, 2, 4])
+    measured_by = np.stack([wrong, wrong, wrong, texts]), texts
+    chosen_by = np.stack([0.2 * texts, 0.3 * texts, 0.1 * texts, texts]), texts
+    found = accuracies(chosen_by, measured_by, [1, 2, 4])
     assert [accuracy.value for accuracy in found] == [0.0, 0.0, 1.0]
 
 

@@ -11,7 +11,7 @@ from jaxgen import ImageSpec
 from tests.prepared import png
 from tests.programs import ROOT, load_program, run_here
 
-texture = load_program(ROOT / "experiments" / "texture.py")
+texture, texture_gan = (load_program(ROOT / "experiments" / f"{name}.py") for name in ("texture", "texture_gan"))
 
 
 def test_the_weights_of_crops_are_those_of_tiles():
@@ -23,18 +23,19 @@ def test_the_weights_of_crops_are_those_of_tiles():
 
 
 @pytest.mark.parametrize(
-    ("options", "line"),
+    ("program", "options", "line"),
     [
-        (("--tile", 100), "--tile 100: expected a multiple of 8"),
-        (("--side", 40), "Crops of 48 are larger than a.png, which has 40x56 pixels here"),
-        (("--size", 20), "multiples of 8; got 20"),
-        (("--data", "missing.png"), "missing.png cannot be read as an image"),
+        (texture, ("--tile", 100), "--tile 100: expected a multiple of 8"),
+        (texture_gan, ("--tile", 100), "--tile 100: expected a multiple of 8"),
+        (texture, ("--side", 40), "Crops of 48 are larger than a.png, which has 40x56 pixels here"),
+        (texture, ("--size", 20), "multiples of 8; got 20"),
+        (texture, ("--data", "missing.png"), "missing.png cannot be read as an image"),
     ],
 )
-def test_what_cannot_be_learnt_is_one_line(tmp_path, monkeypatch, capsys, options, line):
+def test_what_cannot_be_learnt_is_one_line(tmp_path, monkeypatch, capsys, program, options, line):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.png").write_bytes(png(np.random.default_rng(0).integers(0, 256, (20, 28, 3), np.uint8)))
-    assert run_here(monkeypatch, texture.main, "--data", "a.png", *options) == 2
+    assert run_here(monkeypatch, program.main, "--data", "a.png", *options) == 2
     error = capsys.readouterr().err
     assert line in error
     assert error.count("\n") == 1

@@ -21,6 +21,7 @@ from jaxgen.export import (
     ExportedRestorer,
     ExportedSampler,
     ExportedStylizer,
+    ExportedTorus,
     draw_films,
 )
 from jaxgen.export.solving import Solving, draw_by_solver
@@ -158,7 +159,7 @@ def gaussian_denoiser(spec):
 def fake(**exports):
     """A drawer whose functions are given instead of read."""
     drawer = Drawer(Path("none"), lambda name, _: PICTURES[name])
-    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer", "clips"):
+    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer", "clips", "torus"):
         setattr(drawer, name, exports.get(name))
     return drawer
 
@@ -201,6 +202,17 @@ def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
         films = drawer.images(View(kind="clips", num=2, frames=7, label=label))
         drawn = draw_films(drawer.clips, 0, 2, 7, fields={"label": np.array(expected)})
         np.testing.assert_array_equal(films.swapaxes(0, 1), drawn)
+
+
+def test_a_texture_is_as_wide_as_asked_and_at_least_as_high_as_the_images_of_its_run():
+    spec = ImageSpec(5, 8, 1)
+
+    def call(seed, rows, columns):
+        return jnp.zeros((4 * len(rows), 4 * len(columns), 1))
+
+    drawer = fake(torus=ExportedTorus(call, spec, 4), sampler=ExportedSampler(spec, None))
+    assert drawer.images(View(kind="panorama", num=3)).shape == (1, 8, 24, 1)
+    assert drawer.about()["draws_panoramas"]
 
 
 @pytest.mark.parametrize(

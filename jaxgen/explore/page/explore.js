@@ -39,7 +39,8 @@ function offer() {
   at("solving").hidden = !about.is_diffusion;
   at("solver").replaceChildren(new Option("as exported", ""), ...(about.solvers ?? []).map((solver) => new Option(solver, solver)));
   at("playing").hidden = at("conditions").hidden = about.others.length > 0;
-  at("make-trajectory").hidden = at("make-panorama").hidden = !about.is_diffusion;
+  at("make-trajectory").hidden = !about.is_diffusion;
+  at("make-panorama").hidden = !about.draws_panoramas;
   at("make-clips").hidden = !about.draws_clips;
   for (const id of ["trajectory", "save-trajectory", "panorama", "panorama-hint", "save-panorama"]) at(id).hidden = true;
   at("mixing").hidden = about.layers < 2;

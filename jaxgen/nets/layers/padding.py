@@ -78,7 +78,12 @@ def wrapped_transpose(image: Array, taps: Sequence[int], strides: Pair, pads: Pa
 
 
 def _with_edges(image: Array, edges: Sequence[Pair]) -> Array:
-    return jnp.pad(image, ((0, 0), *edges, (0, 0)), mode="wrap")
+    if all(isinstance(side, int) for side in image.shape[1:3]):
+        return jnp.pad(image, ((0, 0), *edges, (0, 0)), mode="wrap")
+    for axis, (low, high) in enumerate(edges, start=1):  # jnp.pad compares sizes, which an exported program leaves open
+        side = image.shape[axis]
+        image = jnp.take(image, (jnp.arange(side + low + high) - low) % side, axis)
+    return image
 
 
 def _require_scale(wrap: Wrap, made: Sequence[int], expected: Sequence[int], what: str) -> None:
