@@ -7,11 +7,14 @@ import pytest
 from jaxgen import ImageSpec
 from jaxgen.core.map_rows import ROWS, map_rows
 from jaxgen.data import make_dataset
-from jaxgen.evaluation import packaged_network
-from jaxgen.export import ExportInfo, export_sampler, load_sampler
-from jaxgen.models import GAN, labels
+from jaxgen.evaluation import Goal, packaged_network, score_by
+from jaxgen.export import ExportInfo, export_denoiser, export_sampler, load_denoiser, load_sampler
+from jaxgen.export.steered import steered
+from jaxgen.models import GAN, best_of, carry_out, labels
+from jaxgen.models.diffusion import added_noise, linear
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator
 from jaxgen.training.best import frechet_score
+from tests.models.exact_diffusion import exact_denoiser, exact_model
 
 SPEC, NUM = ImageSpec(28, 28, 1), 600
 MODEL = GAN(DCGANGenerator(SPEC, width=4), DCGANDiscriminator(width=4), latent_size=8, conditions=labels(10))
@@ -47,6 +50,32 @@ def test_drawn_images_are_those_of_one_device(folder, monkeypatch):
     assert len(np.unique(one, axis=0)) == NUM
     for count in (3, 8):
         np.testing.assert_array_equal(on(count, monkeypatch, draw), one)  # a device's program is that of one alone
+
+
+@pytest.mark.parametrize("name", ["best of n", "particles"])
+def test_a_search_finds_what_it_finds_on_one_device(name, folder, tmp_path, monkeypatch):
+    """Evolution and gradients compute on one device always."""
+    goals, schedule = [Goal("like it", lambda images: (images * (IMAGES[0] / 255)).sum((1, 2, 3)))], linear()
+    model = exact_model(exact_denoiser(schedule), SPEC, schedule)
+    export_denoiser(added_noise(model))(tmp_path, {}, ExportInfo(SPEC))
+
+    def search():
+        if name == "particles":
+            method = steered(load_denoiser(tmp_path), score_by(goals), {}, seed=5, budget=NUM, strength=4.0)
+        else:
+            sampler = load_sampler(folder)
+            method = best_of(
+                lambda start, num: sampler.draw(7, num, start=start, fields={"label": LABELS[:num]}),
+                score_by(goals),
+                budget=NUM,
+            )
+        return carry_out(method, 5)
+
+    one, eight = (on(count, monkeypatch, search) for count in (1, 8))
+    assert len(np.unique(one.rewards)) == 5
+    np.testing.assert_array_equal(eight.rewards, one.rewards)
+    np.testing.assert_array_equal(eight.arrays["images"], one.arrays["images"])
+    np.testing.assert_array_equal(eight.curve, one.curve)
 
 
 def test_features_are_those_of_one_device(monkeypatch):
