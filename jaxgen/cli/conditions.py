@@ -23,6 +23,9 @@ from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Seed
 
+ONE = {"features": "row of features", "text": "caption"}
+"""What one example of a condition is called, where that is not its name."""
+
 
 @dataclass(frozen=True)
 class DrawOptions:
@@ -58,6 +61,31 @@ def fields_from_options(
     Raises:
       InputError: an option is missing, does not fit, or belongs to no condition of the run.
     """
+    examples = _examples(options, exported, images)
+    return {name: np.resize(rows, (num, *rows.shape[1:])) for name, rows in examples.items()}
+
+
+def fields_of_one(
+    options: DrawOptions, exported: ExportedSampler | ExportedControls | ExportedDenoiser, what: str
+) -> dict[str, np.ndarray]:
+    """The fields [1, ...] of a run's conditions by name, for `what` has one of each.
+
+    Raises:
+      InputError: as `fields_from_options`; or an option gives several, or no label where the run has them.
+    """
+    fields = _examples(options, exported)
+    for name, rows in fields.items():
+        if len(rows) != 1:
+            given = getattr(options, name)
+            words = " ".join((f"--{name}", *(given if isinstance(given, tuple) else (str(given),))))
+            raise InputError(f"{words}: {what} has one {ONE.get(name, name)}; got {len(rows) if given else 0}.")
+    return fields
+
+
+def _examples(
+    options: DrawOptions, exported: ExportedSampler | ExportedControls | ExportedDenoiser, images: str = ""
+) -> dict[str, np.ndarray]:
+    """The fields [N, ...] by name, with the N of each."""
     run, conditions = options.run, exported.conditions
     if options.label and "label" not in conditions:
         raise InputError(f"--label {options.label[0]}: {run} is not conditioned on labels.")
@@ -81,7 +109,7 @@ def fields_from_options(
             examples = _images(run, images, condition)
         else:
             raise InputError(f"{run} is conditioned on {name!r}, for which there is no option: draw from Python.")
-        fields[name] = np.resize(examples, (num, *condition.shape))
+        fields[name] = examples
     return fields
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import numpy as np
 
 from jaxgen.cli.arguments import require_suffix, writing
-from jaxgen.cli.conditions import DrawOptions, fields_from_options
+from jaxgen.cli.conditions import DrawOptions, fields_of_one
 from jaxgen.core.image import ImageSpec
-from jaxgen.export import TORUS, ExportedDenoiser, draw_torus, load_drawing_denoiser, load_torus
+from jaxgen.export import TORUS, draw_torus, load_drawing_denoiser, load_torus
 from jaxgen.export.panoramas import draw_panorama
 from jaxgen.export.solving import SolverName, Solving, require_solving
 from jaxgen.io.errors import InputError, enough_memory
@@ -78,8 +78,7 @@ def _from_windows(options: Panorama) -> np.ndarray:
     require_solving(how, denoiser)
     size = _size(options, denoiser.spec)
     windows = _windows(options, denoiser.spec, size)
-    fields = fields_from_options(options, denoiser, 1)
-    _require_one(options, denoiser)
+    fields = fields_of_one(options, denoiser, "a panorama")
     with enough_memory(f"--width {size[1]}"):
         return draw_panorama(denoiser, how, size, windows, fields, seed=options.seed)
 
@@ -120,10 +119,3 @@ def _windows(options: Panorama, spec: ImageSpec, size: tuple[int, int]) -> tuple
     rows.starts(size[0], f"--height {size[0]}")
     columns.starts(size[1], f"--width {size[1]}")
     return rows, columns
-
-
-def _require_one(options: Panorama, denoiser: ExportedDenoiser) -> None:
-    """Refuses several labels or captions, of which a picture has one, and no label, where that would be the first."""
-    for name, values in (("label", options.label), ("text", options.text)):
-        if name in denoiser.conditions and len(values) != 1:
-            raise InputError(f"--{' '.join((name, *values))}: a panorama has one {name}; got {len(values)}.")

@@ -86,7 +86,10 @@ def decode_clip(files: Files, chosen: range, channels: int, options: ImageOption
         ((path, open_file),) = files
         with open_file() as file:
             images = (decode_video if is_video(path) else _decode_animation)(file, path, chosen, options)
-    height, width = images[0].shape[:2]
+    (height, width), *others = dict.fromkeys(image.shape[:2] for image in images)
+    if others:
+        first, second = ("x".join(map(str, size)) for size in ((height, width), others[0]))
+        raise InputError(f"{files[0][0]} has frames of {first} and of {second}: give a --size for all.")
     return np.stack([np.broadcast_to(image, (height, width, channels)) for image in images])
 
 

@@ -9,7 +9,7 @@ from jaxgen.cli import main
 from jaxgen.data import train_tokenizer
 from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, export_denoiser
-from jaxgen.models import labels, text
+from jaxgen.models import features, labels, text
 from jaxgen.models.diffusion import added_noise, linear
 from tests.models.exact_diffusion import exact_model, gaussian_denoiser
 from tests.programs import run_here
@@ -39,6 +39,12 @@ def run(tmp_path_factory):
     tokenizer = train_tokenizer(["a red heart"], length=4, size=8)
     info = ExportInfo(SPEC, text(4), tokenizer)
     export_denoiser(lambda networks: counted)(folder / "captioned" / "denoiser", {}, info)
+
+    def shaded(x, sigma, features):
+        return 0 * x + features.mean(-1)[:, None, None, None]
+
+    export_denoiser(lambda networks: shaded)(folder / "shaded" / "denoiser", {}, ExportInfo(SPEC, features(2)))
+    np.savez(folder / "two.npz", features=np.zeros((2, 2), np.float32))
     return folder
 
 
@@ -111,14 +117,16 @@ def test_the_label_and_its_guidance_condition_every_window(run, tmp_path, monkey
         ("labelled", ("--width", 32, "--label", 1, 2), "--label 1 2: a panorama has one label; got 2"),
         ("labelled", (), "--label: a panorama has one label; got 0"),
         ("labelled", ("--width", 32, "--label", 3), "--label 3"),
-        ("captioned", ("--text", "red", "heart"), "--text red heart: a panorama has one text; got 2"),
+        ("captioned", ("--text", "red", "heart"), "--text red heart: a panorama has one caption; got 2"),
         ("captioned", (), "--text is missing"),
+        ("shaded", ("--features", "{run}/two.npz"), "two.npz: a panorama has one row of features; got 2"),
         ("denoiser", (), "denoiser is no diffusion run, or exports no denoiser"),
         ("nothing", (), "nothing is no diffusion run, or exports no denoiser"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(run, tmp_path, monkeypatch, capsys, folder, options, line):
     monkeypatch.chdir(tmp_path)
+    options = [str(option).format(run=run) for option in options]
     assert typed(run / folder, monkeypatch, "a.png", *options) == 2
     error = capsys.readouterr().err
     assert line in error

@@ -162,3 +162,26 @@ def test_without_the_package_a_line_says_how_to_install_it(tmp_path, monkeypatch
     for act in (lambda: load(str(tmp_path), frames=3), lambda: write(Path("b.mp4"), shades(0))):
         with pytest.raises(InputError, match=r"the package av is not installed: pip install 'jaxgen\[video\]'"):
             act()
+
+
+def test_a_video_whose_size_changes_needs_a_size(tmp_path):
+    """As some cameras and streams store it: frames of another encoder follow in the same stream."""
+    path, rng = tmp_path / "a.webm", np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx-vp9", rate=10)
+        stream.height = stream.width = SIDE
+        stream.pix_fmt = "yuv420p"
+        container.start_encoding()
+        for start, side in ((0, SIDE), (2, SIDE // 2)):
+            encoder = av.CodecContext.create("libvpx-vp9", "w")
+            encoder.height = encoder.width = side
+            encoder.pix_fmt, encoder.framerate, encoder.time_base = "yuv420p", 10, stream.time_base
+            frames = [av.VideoFrame.from_ndarray(rng.integers(0, 256, (side, side, 3), np.uint8)) for _ in range(2)]
+            for number, frame in enumerate(frames, start):
+                frame.pts = number * 100
+            for packet in [*encoder.encode(frames[0]), *encoder.encode(frames[1]), *encoder.encode()]:
+                packet.stream = stream
+                container.mux(packet)
+    with pytest.raises(InputError, match=r"a\.webm has frames of 64x64 and of 32x32: give a --size for all"):
+        read_clip(path, AS_STORED)
+    assert read_clip(path, ImageOptions(size=(16, 16))).shape == (4, 16, 16, 3)
