@@ -56,7 +56,7 @@ class Config(RunConfig):
     """Height and width of the crops."""
     tile: Annotated[int, Bounds(least=8, most=4_096)] = 256
     """Sides of the tile that is drawn, a multiple of 8."""
-    max_minutes: Positive = 12.0
+    max_minutes: Positive = 20.0
     """Minutes until the run stops and saves everything; the same command resumes it."""
     batch_size: Count = 16
     """Images per step, over all devices."""

@@ -9,7 +9,8 @@ from jaxgen import ImageSpec, to_uint8
 from jaxgen.cli import main
 from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, draw_torus, export_torus, load_torus
-from jaxgen.nets import TorusGenerator, forward
+from jaxgen.models import GAN
+from jaxgen.nets import Conv, DCGANDiscriminator, TorusGenerator, dense_outputs, forward
 from tests.programs import run_here
 
 SPEC, CHANNELS = ImageSpec(20, 24, 3), 4
@@ -46,6 +47,21 @@ def test_a_shift_of_the_map_shifts_the_torus_and_a_latent_gives_its_corner(varia
     np.testing.assert_array_equal(draw(variables, maps.reshape(2, -1)), whole[:, :20, :24])
 
 
+def test_its_latents_have_controls(variables):
+    """Directions too: a map has a dense layer for each of its positions."""
+    gan = GAN(GENERATOR, DCGANDiscriminator(width=4), latent_size=GENERATOR.latent_size)
+    networks = {"generator": variables, "discriminator": {}}
+    controls = gan.controls(networks)
+    latents = controls.draw(jnp.uint32(0), jnp.arange(3))
+    codes = controls.codes(latents, {})
+    np.testing.assert_array_equal(controls.generate(codes, latents, {}), draw(variables, latents))
+    first = controls.first_layer(codes)
+    assert first.shape == (3, 7 * 8 * 16)
+    one = controls.first_layer(codes.at[:, :, CHANNELS:].set(0))  # the first position alone
+    np.testing.assert_array_equal(one[:, :16], first[:, :16])
+    assert not one[:, 16:].any()
+
+
 def test_the_exported_torus_is_that_of_the_network_at_any_size(run, variables):
     torus = load_torus(run / "torus")
     assert (torus.cell, torus.spec) == (4, SPEC)
@@ -59,6 +75,12 @@ def test_the_exported_torus_is_that_of_the_network_at_any_size(run, variables):
         drawn = torus.call(jnp.uint32(6), jnp.arange(height), jnp.arange(width))
         np.testing.assert_allclose(drawn, expected, atol=1e-6)  # values below 1, in another order of sums
         np.testing.assert_array_equal(draw_torus(torus, (4 * height, 4 * width), seed=6), to_uint8(drawn))
+
+
+def test_a_network_without_dense_layers_has_no_directions():
+    network, images = Conv(2, (3, 3)), jnp.zeros((1, 4, 4, 1))
+    with pytest.raises(ValueError, match="A Conv has no dense layers"):
+        dense_outputs(network, network.init(jax.random.key(0), images), images)
 
 
 def test_panorama_draws_it(run, tmp_path, monkeypatch, capsys):

@@ -177,7 +177,8 @@ class GAN(NamedTuple):
 
         def first_layer(codes: Array) -> Array:
             condition = example_conditioning(self.conditions, codes.shape[0])
-            return dense_outputs(self.generator, variables, codes[:, 0], *condition, train=False)[0]
+            outputs = dense_outputs(self.generator, variables, codes[:, 0], *condition, train=False)
+            return outputs[0].reshape(codes.shape[0], -1)  # of a map, each position has its own
 
         def discriminate(images: Array, fields: Fields) -> Array:
             inputs = images, *conditioning(self.conditions, fields)

@@ -46,7 +46,8 @@ class TorusGenerator(nn.Module):
         image = latent if is_map else latent.reshape(-1, *self._map(), self.channels)
         options: Any = {"use_bias": False, "dtype": self.dtype, "wrap": EVERYWHERE}
         normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
-        image = Conv(self.width << self.levels, (3, 3), **options)(image)
+        image = nn.Dense(self.width << self.levels, use_bias=False, dtype=self.dtype)(image)
+        image = Conv(self.width << self.levels, (3, 3), **options)(nn.relu(normalize()(image)))
         for level in reversed(range(self.levels)):
             image = ConvTranspose(self.width << level, (4, 4), (2, 2), **options)(nn.relu(normalize()(image)))
         image = Conv(self.spec.channels, (3, 3), **options | {"use_bias": True})(nn.relu(normalize()(image)))

@@ -29,6 +29,9 @@ def dense_outputs(module: Module, variables: Variables, *inputs: Any, **options:
     """The float32 output of each dense layer of a module, in the order of execution.
 
     The layers of a text encoder are left out: they do not depend on the other inputs.
+
+    Raises:
+      ValueError: there are no dense layers.
     """
     outputs = []
 
@@ -42,4 +45,6 @@ def dense_outputs(module: Module, variables: Variables, *inputs: Any, **options:
 
     with intercept_methods(keep):
         module.apply(variables, *inputs, **options)
+    if not outputs:
+        raise ValueError(f"A {type(module).__name__} has no dense layers, which the controls of its codes need.")
     return outputs
