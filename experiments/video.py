@@ -101,8 +101,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
-    # Any number of first frames may be known, also none, or both ends.
-    patterns = [*map(range, range(frames)), *2 * [[0, frames - 1]]]
+    # Any number of first frames may be known, or both ends; most often none, or as many as those of the block before.
+    patterns = [*map(range, range(frames)), *4 * [range(0), range(past_of(frames))], *2 * [[0, frames - 1]]]
     loss = hide_frames(denoising_loss(model), patterns)
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
