@@ -97,7 +97,7 @@ def evaluate(config: Config, directory: RunDirectory) -> None:
     held_out = part(config, dataset, is_held_out=True)
     condition = held_out.arrays["features"][:EVALUATED]
     drawn = load_sampler(directory.sampler).draw(config.seed, len(condition), fields={"features": condition})
-    ratio = relative_distance(condition, describe(np.asarray(drawn), config.kind))
+    ratio = relative_distance(condition, describe(np.asarray(drawn), config.kind), kind=config.kind)
     write_results(
         directory.path / "likeness.json",
         {config.kind: {"relative distance": ratio}},

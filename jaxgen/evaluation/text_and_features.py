@@ -51,7 +51,7 @@ def evaluate_text_and_features(directory: Path, part: Dataset, kind: Kind, *, ma
         "real, another's": (part.arrays["image"][rows], other),
     }
     results: dict[str, dict[str, Estimate | float]] = {
-        name: {DISTANCE: relative_distance(wanted, describe_shrunk(images, kind), seed=seed)}
+        name: {DISTANCE: relative_distance(wanted, describe_shrunk(images, kind), kind=kind, seed=seed)}
         for name, (images, wanted) in drawn.items()
     }
     if matcher is not None:

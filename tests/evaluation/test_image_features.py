@@ -39,6 +39,20 @@ def test_edges_are_steps_wherever_they_are_and_nothing_else():
     np.testing.assert_allclose(turned, edges.T, rtol=1e-6)
 
 
+def test_palettes_are_compared_colour_by_colour_whatever_their_order():
+    def palette(**shares):
+        colours = [[*3 * [{"black": -1, "grey": 0, "white": 1}[name]], share] for name, share in shares.items()]
+        return np.array(colours + (6 - len(colours)) * [4 * [0]], np.float32).ravel()
+
+    grey = palette(grey=1)
+    target = np.stack([palette(black=0.5, white=0.5), grey])
+    swapped = np.stack([palette(white=0.5, black=0.5), grey])
+    assert relative_distance(target, swapped, kind="palette") == 0
+    # A quarter of the first image's pixels goes from black to white, twice as far as all of them are from grey.
+    third = np.stack([palette(white=0.75, black=0.25), grey])
+    assert relative_distance(target, third, kind="palette") == pytest.approx(0.25 * 2 / 2, rel=1e-5)
+
+
 def test_the_relative_distance_is_zero_to_the_target_and_one_to_other_images():
     target = np.random.default_rng(0).normal(size=(2_000, 5))
     assert relative_distance(target, target) == 0
