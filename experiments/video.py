@@ -24,9 +24,10 @@ from jaxgen.models import Diffusion, denoising_loss, drop_condition, labels, pow
 from jaxgen.models.diffusion import (
     channels_of,
     classifier_free,
+    clean,
     clip_sampler,
+    flow_matching_weight,
     hide_frames,
-    karras_by_time,
     known_frames,
     linear,
     logit_normal_times,
@@ -96,14 +97,14 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         network=WithMaps(reader),
         spec=channels_of(spec, frames),
         schedule=linear(logit_normal_times(0.5)),
-        prediction=karras_by_time(),
+        prediction=clean,  # noise of all frames has more dimensions than the network's maps have channels
         conditions=known_frames(spec, frames) | described,
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
     # Any number of first frames may be known, or both ends; most often none, or as many as those of the block before.
     patterns = [*map(range, range(frames)), *4 * [range(0), range(past_of(frames))], *2 * [[0, frames - 1]]]
-    loss = hide_frames(denoising_loss(model), patterns)
+    loss = hide_frames(denoising_loss(model, flow_matching_weight()), patterns)
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     return Recipe(
