@@ -82,7 +82,7 @@ def relative_distance(target: np.ndarray, drawn: np.ndarray, *, kind: Kind | Non
     distance = _palette_distance if kind == "palette" else lambda one, other: np.linalg.norm(one - other)
 
     def between(some: np.ndarray, others: np.ndarray) -> float:
-        return float(np.mean([distance(*pair) for pair in zip(some, others, strict=True)]))
+        return float(np.mean([float(distance(*pair)) for pair in zip(some, others, strict=True)]))
 
     apart = between(target[order], target[np.roll(order, 1)])
     if apart == 0:
