@@ -97,7 +97,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         network=WithMaps(reader),
         spec=channels_of(spec, frames),
         schedule=linear(logit_normal_times(0.5)),
-        prediction=clean,  # noise of all frames has more dimensions than the network's maps have channels
+        prediction=clean,  # a prediction of noise would have to carry that of all frames
         conditions=known_frames(spec, frames) | described,
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,

@@ -1,9 +1,8 @@
 """What a search among a few images of a caption is worth.  python experiments/benchmarks/search_words.py --help
 
 For each held-out caption a run draws images, and a matching network chooses the one that fits the caption best.
-Another network, from another seed, measures the retrieval accuracy of the chosen ones, since the one that chose likes
-its own errors.  With a
-second run, such as the first after twice the steps, the table compares search with training:
+Another network, from another seed, measures the retrieval accuracy of the chosen ones: the errors of the one that chose
+are not its own.  With a second run, such as the first after twice the steps, the table compares search with training:
 
     python experiments/classifiers/emoji_matcher.py --data <folder> --steps 1500 --seed 1 --out runs/chooser
     python experiments/benchmarks/search_words.py runs/half runs/whole --data <folder> --chooser runs/chooser \\
@@ -49,7 +48,7 @@ class Options:
     seed: Seed = 0
     """Random seed."""
     out: UserPath = Path("search_words.json")
-    """The accuracies as JSON: for each run and number of images, by that network and by the chooser."""
+    """The accuracies as JSON: for each run and number of images, by `matcher` and by `chooser`."""
 
 
 def held_out_captions(options: Options) -> list[str]:

@@ -68,7 +68,7 @@ def fields_from_options(
 def fields_of_one(
     options: DrawOptions, exported: ExportedSampler | ExportedControls | ExportedDenoiser, what: str
 ) -> dict[str, np.ndarray]:
-    """The fields [1, ...] of a run's conditions by name, for `what` has one of each.
+    """The fields [1, ...] of a run's conditions by name, for one image, which messages call `what`.
 
     Raises:
       InputError: as `fields_from_options`; or an option gives several, or no label where the run has them.

@@ -30,15 +30,16 @@ class Panorama(DrawOptions):
     """
 
     width: Side | None = None
-    """Width of the picture, by default 16 times that of the run's images: a multiple of the pixels from one window to
-    the next."""
+    """Width of the picture, by default 16 times that of the run's images: a multiple of the pixels from one window, or
+    one position of the noise, to the next."""
     height: Side | None = None
     """Height of the picture; by default that of the run's images."""
     overlap: Annotated[int, Bounds(least=0)] | None = None
     """Pixels by which neighbouring windows overlap; by default half of their sides.  Fewer are faster and sharper, more
     agree better."""
     tile: bool = False
-    """The lower edge continues at the upper one too: copies of the picture cover a plane without seams."""
+    """The lower edge continues at the upper one too, as it always does for a texture_gan run: copies of the picture cover
+    a plane without seams."""
     equirectangular: bool = False
     """Write the picture as a band around the equator of a sphere, which viewers of 360-degree panoramas show; smooth
     caps fill it up to twice as wide as high."""

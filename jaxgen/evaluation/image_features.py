@@ -79,15 +79,19 @@ def relative_distance(target: np.ndarray, drawn: np.ndarray, *, kind: Kind | Non
     if len(target) != len(drawn):
         raise InputError(f"{len(target)} and {len(drawn)} features; expected equally many.")
     order = content_order(target)[np.random.default_rng(seed).permutation(len(target))]
-    distance = _palette_distance if kind == "palette" else lambda one, other: np.linalg.norm(one - other)
-
-    def between(some: np.ndarray, others: np.ndarray) -> float:
-        return float(np.mean([float(distance(*pair)) for pair in zip(some, others, strict=True)]))
-
-    apart = between(target[order], target[np.roll(order, 1)])
+    distances = _palette_distances if kind == "palette" else _euclidean_distances
+    apart = distances(target[order], target[np.roll(order, 1)]).mean()
     if apart == 0:
         raise InputError(f"The features of all {len(target)} images are equal; expected some that differ.")
-    return between(drawn, target) / apart
+    return float(distances(drawn, target).mean() / apart)
+
+
+def _euclidean_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(some - others, axis=1)
+
+
+def _palette_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.array([_palette_distance(*pair) for pair in zip(some, others, strict=True)])
 
 
 def _palette(image: np.ndarray) -> np.ndarray:

@@ -25,8 +25,9 @@ TORUS = "torus"
 
 
 class ExportedTorus(NamedTuple):
-    """A generator of tori read from a folder, the size of its run's images, and the pixels from one position to the
-    next.
+    """A generator of tori read from a folder.
+
+    `spec` is the size of its run's images, `cell` the number of pixels from one position of the noise to the next.
     """
 
     call: Callable[[Array, Array, Array], Array]
@@ -35,7 +36,7 @@ class ExportedTorus(NamedTuple):
 
 
 def export_torus(tori: Callable[[Networks], Callable[[Array], Array]], channels: int) -> Export:
-    """Exports what draws tori from maps of noise [B, h, w, channels] by the networks."""
+    """Exports a generator of tori: `tori` makes of the networks a function of maps of noise [B, h, w, channels]."""
 
     def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
         height, width = export.symbolic_shape("h, w")

@@ -43,7 +43,9 @@ def test_a_shift_of_the_map_shifts_the_torus_and_a_latent_gives_its_corner(varia
     maps = jax.random.normal(jax.random.key(1), (2, 7, 8, CHANNELS))  # what 5x6 positions and two more are
     whole = draw(variables, maps)
     assert whole.shape == (2, 28, 32, 3)
-    np.testing.assert_array_equal(draw(variables, jnp.roll(maps, (3, -2), (1, 2))), np.roll(whole, (12, -8), (1, 2)))
+    moved = draw(variables, jnp.roll(maps, (3, -2), (1, 2)))
+    # Values below 1, whose sums a machine may order by their place in the map.
+    np.testing.assert_allclose(moved, np.roll(whole, (12, -8), (1, 2)), atol=1e-5)
     np.testing.assert_array_equal(draw(variables, maps.reshape(2, -1)), whole[:, :20, :24])
 
 
@@ -73,7 +75,7 @@ def test_the_exported_torus_is_that_of_the_network_at_any_size(run, variables):
         ]
         expected = draw(variables, jnp.array(noise)[None])[0]
         drawn = torus.call(jnp.uint32(6), jnp.arange(height), jnp.arange(width))
-        np.testing.assert_allclose(drawn, expected, atol=1e-6)  # values below 1, in another order of sums
+        np.testing.assert_allclose(drawn, expected, atol=1e-5)  # as above
         np.testing.assert_array_equal(draw_torus(torus, (4 * height, 4 * width), seed=6), to_uint8(drawn))
 
 

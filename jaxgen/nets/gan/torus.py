@@ -15,16 +15,15 @@ from jaxgen.core.types import Array
 from jaxgen.nets.layers.conv import Conv, ConvTranspose
 from jaxgen.nets.layers.normalization import batch_norm
 
-EVERYWHERE = (True, True)
-
 
 class TorusGenerator(nn.Module):
     """Maps [B, h, w, z] to tori float32 [B, 2^n h, 2^n w, C] in (-1, 1), with weights that do not depend on h and w.
 
-    Latents [B, H' W' z], which a GAN draws, give a corner of a torus, the image of size `spec`: their map has two
-    positions more than that needs.  A discriminator of corners sees no seam, since opposite edges are no neighbours.
+    The latent [B, Z] of a GAN is such a map, flattened.  It is two positions higher and wider than an image of size
+    `spec` needs, and the image is the upper left corner of its torus: the edges of a corner are no neighbours, so that
+    a discriminator of corners does not learn that opposite edges match.
 
-    The `levels` n double the sides; the layer next to the image reads `width` channels, each smaller one twice as many.
+    The n `levels` double the sides; the layer next to the image reads `width` channels, each smaller one twice as many.
     A shift of the map by a position shifts the torus by 2^n pixels.
     """
 
@@ -44,7 +43,7 @@ class TorusGenerator(nn.Module):
     def __call__(self, latent: Array, *, train: bool) -> Array:
         is_map = latent.ndim == 4
         image = latent if is_map else latent.reshape(-1, *self._map(), self.channels)
-        options: Any = {"use_bias": False, "dtype": self.dtype, "wrap": EVERYWHERE}
+        options: Any = {"use_bias": False, "dtype": self.dtype, "wrap": (True, True)}
         normalize = partial(batch_norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
         image = nn.Dense(self.width << self.levels, use_bias=False, dtype=self.dtype)(image)
         image = Conv(self.width << self.levels, (3, 3), **options)(nn.relu(normalize()(image)))
