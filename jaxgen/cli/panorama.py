@@ -38,8 +38,8 @@ class Panorama(DrawOptions):
     """Pixels by which neighbouring windows overlap; by default half of their sides.  Fewer are faster and sharper, more
     agree better."""
     tile: bool = False
-    """The lower edge continues at the upper one too, as it always does for a texture_gan run: copies of the picture cover
-    a plane without seams."""
+    """The lower edge continues at the upper one too, as always for a texture_gan run: copies of the picture cover a
+    plane without seams."""
     equirectangular: bool = False
     """Write the picture as a band around the equator of a sphere, which viewers of 360-degree panoramas show; smooth
     caps fill it up to twice as wide as high."""
