@@ -35,7 +35,7 @@ from jaxgen.models.diffusion import (
     unguided,
     uniform_grid,
 )
-from jaxgen.nets import DiffusionUNet, TextEncoder, WithMaps, WithText
+from jaxgen.nets import DiffusionUNet, MotionEncoder, TextEncoder, WithMaps, WithMotion, WithText
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, UserSize, command, run
 
 DIGITS = "moving_mnist"
@@ -94,7 +94,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             f"--guidance {config.guidance} strengthens a label or a caption: give --classes or --text too."
         )
     model = Diffusion(
-        network=WithMaps(reader),
+        network=WithMotion(WithMaps(reader), MotionEncoder(frames, dtype=config.dtype)),
         spec=channels_of(spec, frames),
         schedule=linear(logit_normal_times(0.5)),
         prediction=clean,  # a prediction of noise would have to carry that of all frames

@@ -6,7 +6,7 @@
     diffusion        DiT, DiffusionUNet
     image_to_image   UNet, ClassicCNN, PatchDiscriminator
     features         classifiers, Inception, VGG16, sentence and text encoders
-    layers           convolutions, normalisation, dropout, resizing, conditioning, text; forward
+    layers           convolutions, normalisation, dropout, resizing, conditioning, text, motion; forward
 
 A network with a `dtype` computes in it; its parameters, statistics and outputs are float32.
 """
@@ -44,6 +44,7 @@ from jaxgen.nets.layers.conv import Conv, ConvTranspose, conv, conv_transpose
 from jaxgen.nets.layers.dropout import Dropout
 from jaxgen.nets.layers.forward import dense_outputs, forward
 from jaxgen.nets.layers.maps import WithMaps
+from jaxgen.nets.layers.motion import MotionEncoder, WithMotion
 from jaxgen.nets.layers.normalization import ConditionalBatchNorm, batch_norm
 from jaxgen.nets.layers.resized_conv import ConvMeanPool, UpsampleConv
 from jaxgen.nets.layers.resizing import halvings
@@ -78,6 +79,7 @@ __all__ = [
     "MapPosterior",
     "Matching",
     "Module",
+    "MotionEncoder",
     "ObjectClassifier",
     "PatchDiscriminator",
     "PixelCNNPlusPlus",
@@ -97,6 +99,7 @@ __all__ = [
     "UNet",
     "UpsampleConv",
     "WithMaps",
+    "WithMotion",
     "WithText",
     "batch_norm",
     "conv",

@@ -1,0 +1,83 @@
+"""The motion of known frames, as a condition of a network that takes them beside its image.
+
+How far a part of a picture moved is a product of two frames, which convolutions of both learn slowly.  So neighbouring
+frames are compared at each displacement, as in FlowNet: Dosovitskiy et al. (2015), https://arxiv.org/abs/1504.06852,
+equation (1), here over the whole frame and normalised:
+
+    (1) c_t(d) = sum_x f_t(x) f_{t+1}(x + d) / (|f_t| |f_{t+1}|),     f less its mean
+"""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.types import Array
+
+FINE, COARSE = 32, 8
+"""The shorter sides to which frames are averaged, for (1) and for what is where."""
+REACH = 2
+"""Displacements (1) are of up to so many of the finer pixels, along each axis."""
+SHARPNESS = 8.0
+"""(1) passes through a softmax over displacements, of this inverse temperature."""
+
+
+class MotionEncoder(nn.Module):
+    """Known frames float32 [B, H, W, T (C + 1)], as `known_frames` encodes them, to a vector float32 [B, size].
+
+    It reads (1) and what is where; unknown frames have no motion and are zeros.
+    """
+
+    frames: int
+    size: int = 128
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, known: Array) -> Array:
+        conv, dense = partial(nn.Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
+        places = jax.nn.silu(conv(strides=2)(jax.nn.silu(conv()(shrunk(known, COARSE)))))
+        motion = jax.nn.softmax(SHARPNESS * correlations(shrunk(known, FINE), self.frames), axis=-1)
+        motion *= 2 * REACH + 1  # from 25 numbers of 1/25 to numbers near 1
+        seen = jnp.concatenate([part.reshape(len(known), -1) for part in (places, motion)], axis=-1)
+        return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
+
+
+class WithMotion(nn.Module):
+    """A conditional network of maps, told the motion of the known frames among them too.
+
+    It takes an image, known frames [B, H, W, T (C + 1)] as the only maps, and the network's further conditions: tokens
+    perhaps, then a vector, which the encoded motion extends.
+    """
+
+    network: nn.Module
+    encoder: MotionEncoder
+
+    def __call__(self, image: Array, known: Array, *condition: Array, **options: Any) -> Array:
+        network: Any = self.network
+        tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
+        vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
+        vector = jnp.concatenate([*vectors, self.encoder(known)], axis=-1)
+        return network(image, known, *tokens, vector, **options)
+
+
+def correlations(known: Array, frames: int) -> Array:
+    """(1) of known frames [B, H, W, T (C + 1)]: [B, T - 1, (2 REACH + 1)^2], 0 next to an unknown frame."""
+    batch, height, width, channels = known.shape
+    *clip, is_known = jnp.moveaxis(known.reshape(batch, height, width, frames, channels // frames), -1, 0)
+    centred = jnp.stack(clip, axis=-1)
+    centred = (centred - centred.mean((1, 2), keepdims=True)) * is_known[..., None]
+    norm = jnp.sqrt(jnp.square(centred).sum((1, 2, 4)))
+    now, later = centred[:, :, :, :-1], jnp.pad(centred[:, :, :, 1:], [(0, 0), *2 * [(REACH, REACH)], (0, 0), (0, 0)])
+    steps = range(2 * REACH + 1)
+    windows = [later[:, row : row + height, column : column + width] for row in steps for column in steps]
+    products = [(now * window).sum((1, 2, 4)) for window in windows]
+    return jnp.stack(products, axis=-1) / (norm[:, :-1] * norm[:, 1:] + 1e-6)[..., None]
+
+
+def shrunk(image: Array, side: int) -> Array:
+    """Images [B, H, W, C] averaged so that the shorter side has `side` pixels; smaller ones unchanged."""
+    batch, *size, channels = image.shape
+    shape = [round(one * min(1, side / min(size))) for one in size]
+    return jax.image.resize(image, (batch, *shape, channels), "linear")
