@@ -39,6 +39,24 @@ def test_the_best_of_n_images_of_a_caption_is_measured_by_another_network(monkey
     assert [accuracy.value for accuracy in found] == [0.0, 0.0, 1.0]
 
 
+def test_futures_are_drawn_from_the_exact_posterior(monkeypatch):
+    """Of a digit that is seen twice, the share of futures with each next corner is that of all clips that show it."""
+    program = load_program(FOLDER / "predictable.py")
+    monkeypatch.setattr(program, "DRAWN", 2**12)
+    rng = np.random.default_rng(0)
+    start, angle = rng.uniform(0, 1, (2**19, 1, 2)), rng.uniform(0, 2 * np.pi, (2**19, 1))
+    velocity = program.STEP * np.stack([np.sin(angle), np.cos(angle)], axis=-1)
+    every = (program.ROOM * program.trajectories(start, velocity, 11)[:, 8:, 0]).astype(int)
+    corners = np.array([[1, 5], [0, 6]])  # at a wall, from which it bounces or along which it goes
+    fits = every[(every[:, :2] == corners).all(axis=(1, 2)), 2]
+    drawn = np.stack([program.draw_future(corners, rng)[0] for _ in range(300)])
+    for corner in np.unique(fits, axis=0):
+        expected, share = ((places == corner).all(axis=1).mean() for places in (fits, drawn))
+        error = np.sqrt(expected * (1 - expected) * (1 / len(drawn) + 1 / len(fits)))
+        assert abs(share - expected) < 4.5 * error
+    assert {*map(tuple, drawn.tolist())} <= {*map(tuple, fits.tolist())}
+
+
 @pytest.mark.agreement
 @pytest.mark.parametrize("on_stock", [False, True])
 def test_the_textbook_step_is_the_same_in_pytorch(torch, monkeypatch, on_stock):
