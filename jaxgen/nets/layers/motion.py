@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.types import Array
+from jaxgen.nets.layers.conv import Conv
 
 FINE, COARSE = 32, 8
 """The shorter sides to which frames are averaged, for (1) and for what is where."""
@@ -36,10 +37,10 @@ class MotionEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, known: Array) -> Array:
-        conv, dense = partial(nn.Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
-        places = jax.nn.silu(conv(strides=2)(jax.nn.silu(conv()(shrunk(known, COARSE)))))
+        conv, dense = partial(Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
+        places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
         motion = jax.nn.softmax(SHARPNESS * correlations(shrunk(known, FINE), self.frames), axis=-1)
-        motion *= 2 * REACH + 1  # from 25 numbers of 1/25 to numbers near 1
+        motion *= 2 * REACH + 1  # so that a clear motion is as large a number as other activations
         seen = jnp.concatenate([part.reshape(len(known), -1) for part in (places, motion)], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
 
