@@ -41,7 +41,7 @@ class MotionEncoder(nn.Module):
         places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
         motion = jax.nn.softmax(SHARPNESS * correlations(shrunk(known, FINE), self.frames), axis=-1)
         motion *= 2 * REACH + 1  # so that a clear motion is as large a number as other activations
-        seen = jnp.concatenate([part.reshape(len(known), -1) for part in (places, motion)], axis=-1)
+        seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in (places, motion)], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
 
 
