@@ -30,7 +30,7 @@ from jaxgen.models.diffusion import (
     variance_exploding,
 )
 from jaxgen.nets import DiffusionUNet, DiT
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.training import Bounds, Count, GuidanceScale, Positive, Recipe, RunConfig, command, run
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Config(RunConfig):
     """Features of a token, by default 256, or channels of the U-Net's largest map, by default 64."""
     classes: Annotated[int, Bounds(least=0)] = 0
     """Number of classes, of labels from 0 to one less; 0 for an unconditional model."""
-    guidance: Annotated[float, Bounds(least=0)] = 1.0
+    guidance: GuidanceScale = 1.0
     """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the label."""
     sample_steps: Annotated[int, Bounds(least=2)] = 18
     """Steps of Heun's method for an image, two evaluations of the network each but the last."""
@@ -93,7 +93,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=use_ema(model.sampler()),
         exports={
             "controls": export_controls(use_ema(model.controls)),
-            "denoiser": export_denoiser(use_ema(added_noise(model))),
+            "denoiser": export_denoiser(use_ema(added_noise(model)), config.guidance),
         },
     )
 

@@ -33,7 +33,7 @@ from jaxgen.models.diffusion import (
     uniform_grid,
 )
 from jaxgen.nets import DiT
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
+from jaxgen.training import Bounds, Count, GuidanceScale, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 SMALL_STEPS = 6_000
 """Steps of the flow in which the smaller transformer trains; then it stays as it is."""
@@ -59,9 +59,9 @@ class Config(RunConfig):
     """Channels of the autoencoder's hidden layers."""
     classes: Annotated[int, Bounds(least=0)] = 0
     """Number of classes, of labels from 0 to one less; 0 for an unconditional model."""
-    guidance: Annotated[float, Bounds(least=0)] = 1.0
+    guidance: GuidanceScale = 1.0
     """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the label."""
-    autoguidance: Annotated[float, Bounds(least=0)] = 1.4
+    autoguidance: GuidanceScale = 1.4
     """Scale of autoguidance by a transformer of one block and half the width, in samples: 1 for none."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, two evaluations of the network each."""

@@ -31,7 +31,7 @@ from jaxgen.models.diffusion import (
     uniform_grid,
 )
 from jaxgen.nets import DiT
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.training import Bounds, Count, GuidanceScale, Positive, Recipe, RunConfig, command, run
 
 SMALL_STEPS = 6_000
 """Steps in which the smaller transformer trains; then it stays as it is."""
@@ -51,10 +51,10 @@ class Config(RunConfig):
     """Number of classes, of labels from 0 to one less; 0 for an unconditional model."""
     dropped: Annotated[float, Bounds(least=0, most=1)] = 0.1
     """Probability with which training drops an image's label, for guidance."""
-    guidance: Annotated[float, Bounds(least=0)] = 1.0
+    guidance: GuidanceScale = 1.0
     """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the label.  A finished run that
     is started again with another scale, or another number of steps, exports its sampler anew."""
-    autoguidance: Annotated[float, Bounds(least=0)] = 1.4
+    autoguidance: GuidanceScale = 1.4
     """Scale of autoguidance by a transformer of one block and half the width, in samples: 1 for none."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, two evaluations of the network each."""
@@ -93,6 +93,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     """The networks, how they train, and how to sample from them."""
     if config.guidance != 1 and not config.classes:
         raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
+    if config.guidance != 1 and not config.dropped:
+        raise InputError(f"--dropped {config.dropped}: --guidance needs a model that also trained without the label.")
     model, small = make_models(config, spec)
 
     def loss_of(model: Diffusion) -> Loss:
@@ -117,8 +119,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=use_ema(model.sampler()),
         exports={
             "controls": export_controls(use_ema(model.controls)),
-            "denoiser": export_denoiser(use_ema(added_noise(model))),
-            "autoguided": export_denoiser(use_ema(added_noise(model, autoguided=True))),
+            "denoiser": export_denoiser(use_ema(added_noise(model)), config.guidance),
+            "autoguided": export_denoiser(use_ema(added_noise(model, autoguided=True)), config.guidance),
         },
     )
 

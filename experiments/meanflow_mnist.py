@@ -33,7 +33,7 @@ from jaxgen.models.diffusion import (
     uniform_grid,
 )
 from jaxgen.nets import DiT
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, command, run
+from jaxgen.training import Bounds, Count, GuidanceScale, Positive, Recipe, RunConfig, command, run
 
 COLUMNS = 16
 STD = 0.6
@@ -52,7 +52,7 @@ class Config(RunConfig):
     """Number of classes, of labels from 0 to one less; 0 for an unconditional model."""
     dropped: Annotated[float, Bounds(least=0, most=1)] = 0.1
     """Probability with which training drops an image's label, for guidance."""
-    guidance: Annotated[float, Bounds(least=0)] = 1.0
+    guidance: GuidanceScale = 1.0
     """Scale of classifier-free guidance that the network learns: 1 for none, above 1 to strengthen the label."""
     sample_steps: Count = 1
     """Steps for an image in sample grids and by `sampler/`, one evaluation of the network each."""
@@ -72,6 +72,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     """The network, how it trains, and how to sample from it."""
     if config.guidance != 1 and not config.classes:
         raise InputError(f"--guidance {config.guidance}: guidance strengthens a label; give --classes too.")
+    if config.guidance != 1 and not config.dropped:
+        raise InputError(f"--dropped {config.dropped}: --guidance needs a model that also trained without the label.")
     conditions = labels(config.classes) if config.classes else {}
     model = Diffusion(
         network=DiT(config.patch, config.width, config.blocks, intervals=True, fastest=20.0, dtype=config.dtype),

@@ -28,6 +28,7 @@ from jaxgen.models import diffusion
 from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, command, run
 
 WORDS, VOCABULARY = 64, 4_096  # the most words of a caption, and of all captions
+GUIDANCE = 1.5  # of a flow with classes or captions
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformati
         schedule=diffusion.linear(diffusion.logit_normal_times()),
         prediction=prediction,
         conditions=conditions,
-        guidance=diffusion.classifier_free(1.5) if conditions else diffusion.unguided,
+        guidance=diffusion.classifier_free(GUIDANCE) if conditions else diffusion.unguided,
     )
     loss = models.denoising_loss(flow, diffusion.flow_matching_weight())
     loss = diffusion.on_latents(loss, autoencoder) if has_maps(config, spec) else loss
@@ -180,7 +181,7 @@ def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformati
         sampler=models.use_ema(flow.sampler()),
         exports={
             "controls": export_controls(models.use_ema(flow.controls)),
-            "denoiser": export_denoiser(models.use_ema(diffusion.added_noise(flow))),
+            "denoiser": export_denoiser(models.use_ema(diffusion.added_noise(flow)), GUIDANCE if conditions else 1.0),
         },
     )
 

@@ -22,7 +22,19 @@ from jaxgen.data import Dataset, recoloured, with_field
 from jaxgen.evaluation import Kind, describe_shrunk, evaluate_text_and_features, hold_out_captions
 from jaxgen.export import export_controls
 from jaxgen.models import diffusion
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, UserPath, UserSize, command, load_split, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    GuidanceScale,
+    Positive,
+    Recipe,
+    RunConfig,
+    UserPath,
+    UserSize,
+    command,
+    load_split,
+    run,
+)
 
 COPIES, DROPPED = 7, 0.2
 """Copies of an image in other colours, and the share of captions, and of features, that training drops."""
@@ -48,9 +60,9 @@ class Config(RunConfig):
     """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
     """The largest size of the vocabulary, including two special tokens."""
-    text_guidance: Annotated[float, Bounds(least=0)] = 2.0
+    text_guidance: GuidanceScale = 2.0
     """Scale of guidance from no condition to the caption."""
-    features_guidance: Annotated[float, Bounds(least=0)] = 2.0
+    features_guidance: GuidanceScale = 2.0
     """Scale of guidance from the caption to the caption with features; 0 ignores the features."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, with six evaluations of the network each."""

@@ -33,7 +33,19 @@ from jaxgen.models import (
     vqvae_sampler,
 )
 from jaxgen.nets import GatedPixelCNN, MapDecoder, MapEncoder, TextEncoder, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, RunDirectory, UserPath, command, load_split, run
+from jaxgen.training import (
+    Bounds,
+    Count,
+    GuidanceScale,
+    Positive,
+    Recipe,
+    RunConfig,
+    RunDirectory,
+    UserPath,
+    command,
+    load_split,
+    run,
+)
 
 NETWORKS = ("encoder", "decoder", "codebook", "prior")
 
@@ -62,7 +74,7 @@ class Config(RunConfig):
     """Channels of the encoder, the decoder and the prior."""
     learning_rate: Positive = 1e-3
     """Adam's; it decays as lr / (1 + step / 8,000)."""
-    guidance: Annotated[float, Bounds(least=0)] = 2.0
+    guidance: GuidanceScale = 2.0
     """Scale of classifier-free guidance: 0 ignores the caption, 1 is the conditional model."""
     temperature: Positive = 0.8
     """Sampling temperature; below 1 samples concentrate on the modes."""

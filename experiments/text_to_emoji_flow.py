@@ -24,6 +24,7 @@ from jaxgen.models import diffusion
 from jaxgen.training import (
     Bounds,
     Count,
+    GuidanceScale,
     Positive,
     Recipe,
     RunConfig,
@@ -56,7 +57,7 @@ class Config(RunConfig):
     """The largest number of words of a caption."""
     vocabulary: Annotated[int, Bounds(least=3)] = 4_096
     """The largest size of the vocabulary, including two special tokens."""
-    guidance: Annotated[float, Bounds(least=0)] = 2.0
+    guidance: GuidanceScale = 2.0
     """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the caption."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
     """Steps of Heun's method for an image, two evaluations of the network each, four with guidance."""

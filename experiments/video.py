@@ -36,7 +36,7 @@ from jaxgen.models.diffusion import (
     uniform_grid,
 )
 from jaxgen.nets import DiffusionUNet, MotionEncoder, TextEncoder, WithMaps, WithMotion, WithText
-from jaxgen.training import Bounds, Count, Positive, Recipe, RunConfig, UserSize, command, run
+from jaxgen.training import Bounds, Count, GuidanceScale, Positive, Recipe, RunConfig, UserSize, command, run
 
 DIGITS = "moving_mnist"
 FUTURE = 10
@@ -64,7 +64,7 @@ class Config(RunConfig):
     """Classes that the network is conditioned on; auto for those of the data, such as its subfolders; 0 for none."""
     text: bool = False
     """Condition the network on the captions; the clips must then fit into memory."""
-    guidance: Annotated[float, Bounds(least=0)] = 1.0
+    guidance: GuidanceScale = 1.0
     """Scale of classifier-free guidance towards the label and the caption: 1 for none, above 1 to strengthen them."""
     max_minutes: Positive = 60.0
     """Minutes until the run stops and saves everything; the same command resumes it."""

@@ -18,7 +18,7 @@ from jaxgen.io.program import UserPath
 from jaxgen.io.sphere import save_sphere, whole_sphere
 from jaxgen.io.terminal import say
 from jaxgen.models.diffusion.panorama import Windows
-from jaxgen.training.config import Bounds, require_bounds
+from jaxgen.training.config import Bounds, GuidanceScale, require_bounds
 
 Side = Annotated[int, Bounds(least=1, most=2**16)]
 
@@ -47,9 +47,9 @@ class Panorama(DrawOptions):
     """The solver."""
     steps: Annotated[int, Bounds(least=1, most=10_000)] = Solving().steps
     """The solver's steps; heun evaluates the network twice in each."""
-    guidance: Annotated[float, Bounds(least=0)] = Solving().guidance
-    """For a run with conditions: the scale of classifier-free guidance; 0 ignores the condition, 1 follows it, more
-    strengthens it.  Training must have dropped the condition now and then."""
+    guidance: GuidanceScale | None = None
+    """For a run with conditions: the scale of classifier-free guidance, by default the run's; 0 ignores the condition,
+    1 follows it, more strengthens it.  Training must have dropped the condition now and then."""
     out: UserPath = Path("panorama.png")
     """A .png."""
 

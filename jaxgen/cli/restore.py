@@ -41,7 +41,8 @@ class Restore:
     """A black and white image of the same size, for inpainting: black is filled in, white is known; by default all is
     known."""
     task: str = ""
-    """For a diffusion run, what was done to the images: inpaint, colourise, super_resolve_x2 (or another factor), or
+    """For a diffusion run, what was done to the images: inpaint, colourise, super_resolve_x2 (or another factor),
+    deblur_1.5 (blurred by a Gaussian with this or another standard deviation in pixels, from 0.3 to 100), or
     denoise_0.5 (or another standard deviation from 0.001 to 80; black to white is 2)."""
     num: Annotated[int, Bounds(least=1, most=10_000)] = 1
     """How many plausible restorations of each image, with --task."""
@@ -92,8 +93,10 @@ def _draw(options: Restore) -> None:
     degradation = read_task(options.task, denoiser.spec.channels)
     images = _fitted(options, _read(options.images), denoiser.spec, factor=degradation.factor)
     mask = _mask(options, denoiser.spec)
-    if (mask is None) == (options.task == "inpaint"):
-        raise InputError(f"--task {options.task} with --mask {options.mask}: inpaint takes a mask, other tasks none.")
+    if mask is None and options.task == "inpaint":
+        raise InputError("--task inpaint: --mask says which pixels are known.")
+    if mask is not None and options.task != "inpaint":
+        raise InputError(f"--mask {options.mask}: --task {options.task} takes no mask.")
     known = np.full((*denoiser.spec[:2], 1), 255, np.uint8) if mask is None else mask
     drawn = draw_restorations(
         denoiser,
@@ -101,6 +104,7 @@ def _draw(options: Restore) -> None:
         np.asarray(to_float(jnp.asarray(images))),
         np.broadcast_to(known > 0, (*images.shape[:3], 1)),
         deviation=degradation.deviation,
+        blur=degradation.blur,
         num=options.num,
         steps=options.steps,
         seed=options.seed,

@@ -17,7 +17,7 @@ from jaxgen.io.errors import InputError, enough_memory
 from jaxgen.io.pictures import EMPTY, save_grid
 from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
-from jaxgen.training.config import Bounds, require_bounds
+from jaxgen.training.config import Bounds, GuidanceScale, require_bounds
 
 MOST_IN_A_GRID = 10_000
 
@@ -35,9 +35,9 @@ class Sample(DrawOptions):
     """For a diffusion run: the solver that draws, with any of the next two; by default the run's own draws."""
     steps: Annotated[int, Bounds(least=1, most=10_000)] | None = None
     """For a diffusion run: the solver's steps, 16 by default; heun evaluates the network twice in each."""
-    guidance: Annotated[float, Bounds(least=0)] | None = None
-    """For a diffusion run with conditions: the scale of classifier-free guidance; 0 ignores the condition, 1 follows
-    it, more strengthens it.  Training must have dropped the condition now and then."""
+    guidance: GuidanceScale | None = None
+    """For a diffusion run with conditions: the scale of classifier-free guidance, by default the run's; 0 ignores the
+    condition, 1 follows it, more strengthens it.  Training must have dropped the condition now and then."""
     out: UserPath = Path("samples.png")
     """An .npz (`arr_0` uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label or
     caption."""
@@ -77,7 +77,7 @@ def _draw(options: Sample, sampler: ExportedSampler, fields: Mapping[str, np.nda
         return sampler.draw(options.seed, options.num, fields=fields)
     name, value = next(iter(asked.items()))
     if (denoiser := load_drawing_denoiser(options.run)) is None:
-        raise InputError(f"--{name} {value}: {options.run} is no diffusion run, or exports no denoiser.")
+        raise InputError(f"--{name} {value}: {options.run} is no diffusion run, or exports no denoiser of images.")
     how = Solving(**asked)
     require_solving(how, denoiser)
     return draw_by_solver(denoiser, how, options.seed, options.num, fields)

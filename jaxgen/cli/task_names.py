@@ -7,18 +7,21 @@ from jaxgen.io.errors import InputError
 from jaxgen.models.image_to_image.tasks import Task, colourise, inpaint, random_block, super_resolve
 from jaxgen.models.image_to_image.tasks import denoise as noisy
 
-EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), or denoise_0.5 (or another standard deviation)"
+EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), deblur_1.5 or denoise_0.5 (or another standard deviation)"
 
+LEAST_BLUR, MOST_BLUR = 0.3, 100.0
+"""A Gaussian of fewer pixels hardly blurs; one of more leaves a single colour."""
 LEAST_NOISE, MOST_NOISE = 0.001, 80.0
 """Noise of less does not change an image of 8 bits; that of more is beyond what denoisers are trained to remove."""
 
 
 class Degradation(NamedTuple):
-    """A task, the factor by which its images are smaller, and the standard deviation of the noise in them."""
+    """A task, the factor by which its images are smaller, and the standard deviations of noise and blur in them."""
 
-    task: Task
+    task: Task | None = None
     factor: int = 1
     deviation: float = 0.0
+    blur: float = 0.0
 
 
 def read_task(name: str, channels: int) -> Degradation:
@@ -39,4 +42,8 @@ def read_task(name: str, channels: int) -> Degradation:
         if not LEAST_NOISE <= (deviation := float(found[1])) <= MOST_NOISE:
             raise InputError(f"--task {name}: expected a standard deviation from {LEAST_NOISE} to {MOST_NOISE:g}.")
         return Degradation(noisy(deviation), deviation=deviation)
+    if found := re.fullmatch(r"deblur_(\d+(?:\.\d+)?)", name):
+        if not LEAST_BLUR <= (blur := float(found[1])) <= MOST_BLUR:
+            raise InputError(f"--task {name}: expected a standard deviation from {LEAST_BLUR} to {MOST_BLUR:g} pixels.")
+        return Degradation(blur=blur)
     raise InputError(f"--task {name}: expected {EXPECTED}.")

@@ -79,7 +79,7 @@ def load_controls(folder: AnyPath) -> ExportedControls:
     Raises:
       InputError: there are none, they are damaged, or this JAX cannot read them.
     """
-    functions, spec, conditions, tokenizer = load_functions(folder, "controls", *REQUIRED)
+    functions, spec, conditions, tokenizer, _ = load_functions(folder, "controls", *REQUIRED)
     by_name = {
         name: function if name in UNCONDITIONAL else by_field(function, conditions)
         for name, function in functions.items()

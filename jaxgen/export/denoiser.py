@@ -39,17 +39,22 @@ NAME, AUTOGUIDED = "denoiser", "autoguided"
 class ExportedDenoiser(NamedTuple):
     """A denoiser read from a folder, the size of its images, its conditions by field, and a tokenizer.
 
-    `call` takes images with noise float32 [B, H, W, C], sigma float32 [B] and the fields [B, ...] by name.
+    `call` takes images with noise float32 [B, H, W, C], sigma float32 [B] and the fields [B, ...] by name.  `guidance`
+    is the scale of classifier-free guidance at which the run's own sampler draws.
     """
 
     spec: ImageSpec
     call: Callable[[Array, Array, Mapping[str, Array]], Array]
     conditions: Mapping[str, ConditionSpec] = {}
     tokenizer: Tokenizer | None = None
+    guidance: float = 1.0
 
 
-def export_denoiser(denoiser: Callable[[Networks], Callable[..., Array]]) -> Export:
-    """Exports D(x; sigma): `export_denoiser(use_ema(added_noise(model)))`."""
+def export_denoiser(denoiser: Callable[[Networks], Callable[..., Array]], guidance: float = 1.0) -> Export:
+    """Exports D(x; sigma): `export_denoiser(use_ema(added_noise(model)))`.
+
+    It is not guided itself; `guidance` is the scale at which other solvers draw with it unless they are told another.
+    """
 
     def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
         (batch,), conditions = export.symbolic_shape("B"), info.conditions
@@ -66,7 +71,7 @@ def export_denoiser(denoiser: Callable[[Networks], Callable[..., Array]]) -> Exp
         image = f"float32 [B, {', '.join(map(str, info.spec))}]"
         inputs = {"noised": image, "sigma": "float32 [B]", **described(conditions)}
         functions = {NAME: (positional(denoise, conditions), arguments)}
-        save_functions(folder, functions, info, gradients=(NAME,), inputs=inputs, output=image)
+        save_functions(folder, functions, info, gradients=(NAME,), inputs=inputs, output=image, guidance=guidance)
 
     return write
 
@@ -77,8 +82,9 @@ def load_denoiser(folder: AnyPath) -> ExportedDenoiser:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, conditions, tokenizer = load_functions(folder, NAME, NAME)
-    return ExportedDenoiser(spec, by_field(functions[NAME], conditions), conditions, tokenizer)
+    functions, spec, conditions, tokenizer, signature = load_functions(folder, NAME, NAME)
+    guidance = float(signature.get("guidance", 1.0))  # signatures did not always have it
+    return ExportedDenoiser(spec, by_field(functions[NAME], conditions), conditions, tokenizer, guidance)
 
 
 def load_drawing_denoiser(run: Path) -> ExportedDenoiser | None:

@@ -1,5 +1,8 @@
 """Restorations by an exported unconditional denoiser: several plausible ones of each degraded image."""
 
+import math
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,17 +18,23 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.guidance import Denoiser, at_time
-from jaxgen.models.diffusion.restoration import isotropic, null_space, observe, posterior
+from jaxgen.models.diffusion.restoration import Observation, isotropic, null_space, observe, posterior
 from jaxgen.models.diffusion.schedule import variance_exploding
 from jaxgen.models.diffusion.solver import Process, solve
 from jaxgen.models.diffusion.stochastic import ancestral
-from jaxgen.models.image_to_image.tasks import Task
+from jaxgen.models.image_to_image.tasks import Task, blurred
 
 DATA_DEVIATION = 0.5
 """The standard deviation of images in [-1, 1], as `karras` supposes it."""
 
 LEAST_DEVIATION = 0.002
 """The last noise that a solver removes."""
+
+ROUNDING = 2 / 255 / math.sqrt(12)
+"""The standard deviation of the error of rounding an image in [-1, 1] to 256 levels."""
+
+SHARPENING = 30
+"""Iterations of conjugate gradients for a blurred image, none of which evaluates the network."""
 
 
 def load_unconditional(folder: AnyPath, spec: ImageSpec | None = None) -> ExportedDenoiser:
@@ -46,11 +55,12 @@ def load_unconditional(folder: AnyPath, spec: ImageSpec | None = None) -> Export
 
 def draw_restorations(
     denoiser: ExportedDenoiser,
-    task: Task,
+    task: Task | None,
     images: np.ndarray,
     known: np.ndarray,
     *,
     deviation: float = 0.0,
+    blur: float = 0.0,
     num: int = 1,
     steps: int = 32,
     seed: int = 0,
@@ -63,6 +73,10 @@ def draw_restorations(
 
     With a `deviation`, that of the noise in the images, the task is to remove it.  A noisy image is then x_t, at the
     time t whose noise has this deviation, and a stochastic solver starts from it, without guidance.
+
+    With a `blur`, the standard deviation in pixels of a Gaussian by which the images are blurred (`blurred`), the task
+    is to sharpen them.  What blurring left of an image has been rounded to 256 levels, so the guidance is `posterior`
+    with the deviation of that error, and nothing is exact.
 
     Restoration j of image i depends on the seed, i, j and the image alone.
 
@@ -79,7 +93,7 @@ def draw_restorations(
         if deviation:
             return _from_noisy(denoise, degraded, keys, deviation, steps)
         return solve_from_noise(
-            at_time(_guided(denoise, task, degraded, mask)), denoiser.spec, keys, Solving("churn", steps)
+            at_time(_guided(denoise, task, degraded, mask, blur)), denoiser.spec, keys, Solving("churn", steps)
         )
 
     image, number = (grid.ravel() for grid in np.meshgrid(np.arange(len(images)), np.arange(num), indexing="ij"))
@@ -88,8 +102,12 @@ def draw_restorations(
     return drawn.reshape(len(images), num, *denoiser.spec)
 
 
-def _guided(denoiser: Denoiser, task: Task, images: Array, known: Array) -> Denoiser:
-    """The denoiser of images that agree with degraded ones [B, H, W, C]."""
+def _guided(denoiser: Denoiser, task: Task | None, images: Array, known: Array, blur: float) -> Denoiser:
+    """The denoiser of images that agree with degraded ones [B, H, W, C], or without a task with blurred ones."""
+    if task is None:
+        observation = Observation(partial(blurred, deviation=blur), images, ROUNDING)
+        covariance = isotropic(DATA_DEVIATION)
+        return posterior(variance_exploding(), observation, covariance=covariance, iterations=SHARPENING)(denoiser)
     observation = observe(task, images, known)
     # A A^T of these tasks is a multiple of a projection: one iteration solves it.
     covariance = isotropic(DATA_DEVIATION)

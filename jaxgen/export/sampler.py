@@ -194,6 +194,6 @@ def load_sampler(folder: AnyPath) -> ExportedSampler:
     Raises:
       InputError: there is none, it is damaged, or this JAX cannot read it.
     """
-    functions, spec, conditions, tokenizer = load_functions(folder, "sampler", NAME)
+    functions, spec, conditions, tokenizer, _ = load_functions(folder, "sampler", NAME)
     call = by_field(functions[NAME], conditions)
     return ExportedSampler(spec, map_rows(lambda seed, rows: call(seed, *rows)), conditions, tokenizer)

@@ -36,11 +36,14 @@ LEAST_STEPS = 2
 
 
 class Solving(NamedTuple):
-    """How images are drawn: the solver's name, the number of steps and the scale of guidance, 1 for none."""
+    """How images are drawn: the solver's name, the number of steps, and the scale of classifier-free guidance.
+
+    A scale of 1 is none, and None that of the run's own sampler.
+    """
 
     solver: SolverName = "heun"
     steps: int = 16
-    guidance: float = 1.0
+    guidance: float | None = None
 
 
 def require_solving(how: Solving, denoiser: ExportedDenoiser) -> None:
@@ -51,10 +54,12 @@ def require_solving(how: Solving, denoiser: ExportedDenoiser) -> None:
     """
     least = max(LEAST_STEPS, SOLVERS[how.solver].least_steps)
     if how.steps < least:
-        raise InputError(f"--steps {how.steps}: {how.solver} needs at least {least}.")
-    if how.guidance != 1 and not denoiser.conditions:
+        raise InputError(f"--steps {how.steps}: expected at least {least}.")
+    if how.guidance in (None, 1):
+        return
+    if not denoiser.conditions:
         raise InputError(f"--guidance {how.guidance}: guidance strengthens a condition, and this run has none.")
-    if how.guidance != 1 and any(condition.null is None for condition in denoiser.conditions.values()):
+    if any(condition.null is None for condition in denoiser.conditions.values()):
         raise InputError(f"--guidance {how.guidance}: this run is conditioned on images, which cannot be left out.")
 
 
@@ -121,8 +126,12 @@ def _draw(
     return map_rows(draw)(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
 
 
-def with_guidance(denoiser: ExportedDenoiser, scale: float) -> Denoiser:
-    """The denoiser of images, sigma [B] and the fields of its conditions in order, with classifier-free guidance."""
+def with_guidance(denoiser: ExportedDenoiser, scale: float | None) -> Denoiser:
+    """The denoiser of images, sigma [B] and the fields of its conditions in order, with classifier-free guidance.
+
+    The scale is that of the run's own sampler if it is None.
+    """
+    scale = denoiser.guidance if scale is None else scale
 
     def denoise(x: Array, sigma: Array, *arrays: Array) -> Array:
         return denoiser.call(x, sigma, dict(zip(denoiser.conditions, arrays, strict=True)))

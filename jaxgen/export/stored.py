@@ -62,12 +62,16 @@ class ConditionSpec(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """The contents of a folder.  The functions take the fields of the conditions as their last arguments."""
+    """The contents of a folder.  The functions take the fields of the conditions as their last arguments.
+
+    `signature` is the content of `signature.json`.
+    """
 
     functions: dict[str, Callable[..., Array]]
     spec: ImageSpec
     conditions: dict[str, ConditionSpec]
     tokenizer: Tokenizer | None
+    signature: Mapping[str, Any]
 
 
 def exportable(networks: Networks) -> Networks:
@@ -178,7 +182,7 @@ def load_functions(folder: AnyPath, kind: str, *required: str) -> Stored:
             raise InputError(f"{path} cannot be read ({made}): {first_line(error)}") from error
     if not functions.keys() >= {*required}:
         raise InputError(f"{folder} holds no {kind}: it holds {', '.join(functions) or 'nothing'}.")
-    return Stored(functions, spec, conditions, tokenizer)
+    return Stored(functions, spec, conditions, tokenizer, signature)
 
 
 def _condition(entry: Mapping[str, Any]) -> ConditionSpec:

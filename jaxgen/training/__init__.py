@@ -1,6 +1,6 @@
 """Runs: a recipe trained from a config to a run directory that survives interruption.
 
-    config          RunConfig  Bounds  Count  Positive  Seed  UserPath  UserSize  require_bounds
+    config          RunConfig  Bounds  Count  GuidanceScale  Positive  Seed  UserPath  UserSize  require_bounds
     recipe          Recipe  Score  Scores  first_state
     run             run  command  best_networks  post_hoc_network  load_split
     without a run   fit  Measured
@@ -15,7 +15,7 @@ An experiment needs the first three.
 from jaxgen.io.program import UserPath, UserSize, command
 from jaxgen.training.best import Best, frechet_score
 from jaxgen.training.checkpoint import Checkpoints, Retention
-from jaxgen.training.config import Bounds, Count, Positive, RunConfig, Seed, require_bounds
+from jaxgen.training.config import Bounds, Count, GuidanceScale, Positive, RunConfig, Seed, require_bounds
 from jaxgen.training.dispatch import Measured
 from jaxgen.training.fit import fit
 from jaxgen.training.manifest import find_damage
@@ -33,6 +33,7 @@ __all__ = [
     "Checkpoints",
     "Count",
     "Divergence",
+    "GuidanceScale",
     "Measured",
     "Positive",
     "Recipe",

@@ -30,6 +30,7 @@ class Bounds:
 
 Count = Annotated[int, Bounds(least=1)]
 Positive = Annotated[float, Bounds(above=0)]
+GuidanceScale = Annotated[float, Bounds(least=0, most=100)]
 Seed = Annotated[int, Bounds(least=0, most=2**32 - 1)]
 
 

@@ -29,9 +29,9 @@ def karras_grid(steps: int, *, least: float = 0.002, most: float = 80.0, rho: fl
     """Karras et al. (2022), https://arxiv.org/abs/2206.00364, equation (5): equal steps of (sigma / alpha)^(1 / rho).
 
     Raises:
-      ValueError: fewer than two steps.
+      ValueError: fewer than two steps, or no `least` between 0 and `most`.
     """
-    require_steps(steps, 2)
+    _require_range(steps, least, most)
     return lambda schedule: _to_image(schedule.time(jnp.linspace(most ** (1 / rho), least ** (1 / rho), steps) ** rho))
 
 
@@ -39,9 +39,9 @@ def log_snr_grid(steps: int, *, least: float = 0.002, most: float = 80.0) -> Gri
     """Equal steps of log(alpha / sigma), as in DPM-Solver: Lu et al. (2022), https://arxiv.org/abs/2206.00927.
 
     Raises:
-      ValueError: fewer than two steps.
+      ValueError: fewer than two steps, or no `least` between 0 and `most`.
     """
-    require_steps(steps, 2)
+    _require_range(steps, least, most)
     return lambda schedule: _to_image(schedule.time(jnp.exp(jnp.linspace(jnp.log(most), jnp.log(least), steps))))
 
 
@@ -53,6 +53,12 @@ def require_steps(steps: int, least: int) -> None:
     """
     if steps < least:
         raise ValueError(f"A time grid was given {steps} steps; expected at least {least}.")
+
+
+def _require_range(steps: int, least: float, most: float) -> None:
+    require_steps(steps, 2)
+    if not 0 < least < most:
+        raise ValueError(f"A time grid was given noise levels from {most:g} to {least:g}; expected 0 < least < most.")
 
 
 def _to_image(times: Array) -> Array:

@@ -64,23 +64,41 @@ class Diffusion(NamedTuple):
         """The network's variables for images of a size.
 
         Raises:
-          ValueError: the size is not the model's, the network's outputs are of another, or the schedule does not end in
-            noise.
+          ValueError: the size is not the model's, the network's outputs are of another, the schedule or the grid does
+            not reach noise, training times are beyond it, or the worse model has another schedule.
         """
         if spec != self.spec:
             raise ValueError(f"A Diffusion of images {list(self.spec)} was given images {list(spec)}.")
-        with jax.ensure_compile_time_eval():
-            snr = float(signal_to_noise(self.schedule, jnp.float32(self.schedule.end)))
-        if not snr <= MOST_SIGNAL:
-            raise ValueError(
-                f"The schedule ends at a signal-to-noise ratio of {snr:.2g}; expected at most {MOST_SIGNAL:g}, since "
-                "images are drawn from pure noise."
-            )
+        self._require_noise()
         inputs = jnp.zeros((1, *spec)), *example_conditioning(self.conditions)
         output, variables = self.network.init_with_output(key, *inputs, train=False, noise_level=jnp.zeros(1))
         if output.shape[1:] != spec:
             raise ValueError(f"The network's outputs are {list(output.shape[1:])}; expected {list(spec)}.")
         return {self.name: variables}
+
+    def _require_noise(self) -> None:
+        """Refuses what `init` says of schedules and grids."""
+        schedule = self.schedule
+        with jax.ensure_compile_time_eval():
+            places = {"schedule ends": jnp.float32(schedule.end), "grid starts": self.grid(schedule)[0]}
+            signals = {place: float(signal_to_noise(schedule, time)) for place, time in places.items()}
+            beyond = float(schedule.coefficients(schedule.times(jnp.float32(0.999)))[0]) < 0
+            times = schedule.end * jnp.linspace(0.1, 1, 10)
+            worse = self.worse.model.schedule if self.worse else schedule
+            is_same = all(map(jnp.array_equal, schedule.coefficients(times), worse.coefficients(times)))
+        for place, snr in signals.items():
+            if not snr <= MOST_SIGNAL:
+                raise ValueError(
+                    f"The {place} at a signal-to-noise ratio of {snr:.3g}; expected at most {MOST_SIGNAL:g}, since "
+                    "images are drawn from pure noise."
+                )
+        if beyond:
+            raise ValueError(
+                f"The schedule's training times go beyond its end, {schedule.end:g}: log_normal_times, for example, are "
+                "times of variance_exploding."
+            )
+        if not is_same:
+            raise ValueError("The worse model has another schedule; expected the same.")
 
     def predict(
         self,

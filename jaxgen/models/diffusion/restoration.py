@@ -6,7 +6,7 @@ With D = E[x_0 | x_t], J = dD / dx_t, n ~ N(0, s^2 I), and V an approximation of
     (2) linear       D' = D + K (A V A^T + s^2 I)^-1 (y - A D),  K = sigma^2 / alpha J^T A^T
     (3) any A        D' = D - sigma^2 / alpha d/dx_t |y - A(D)|^2 / (2 r^2)      Chung et al. (2023), Gaussian noise
 
-https://arxiv.org/abs/2212.00490, https://arxiv.org/abs/2209.14687.  (2) is ΠGDM for an isotropic V, Song et al. (2023),
+https://arxiv.org/abs/2212.00490, https://arxiv.org/abs/2209.14687.  A+ of (1) is any A+ with A A+ y = y.  (2) is ΠGDM for an isotropic V, Song et al. (2023),
 https://openreview.net/forum?id=9_gsMA8MRKQ; and the exact E[x_0 | x_t, y] of Gaussian images for Tweedie's
 V = sigma^2 / alpha J, Boys et al. (2023), https://arxiv.org/abs/2310.06721, solved by conjugate gradients, Rozet et al.
 (2024), https://arxiv.org/abs/2405.13712, section 4.  At pure noise, where alpha is 0, (2) and (3) are D.
@@ -159,8 +159,8 @@ def adjoint_of(degrade: Linear, images: Array) -> Linear:
     Raises:
       InputError: the degradation is not linear, up to a constant.
     """
-    transpose = jax.linear_transpose(degrade, images)
     try:
+        transpose = jax.linear_transpose(degrade, images)
         jax.eval_shape(transpose, jax.eval_shape(degrade, images))
     except Exception as error:  # JAX raises several kinds, one for each primitive
         raise InputError(

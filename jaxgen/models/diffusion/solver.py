@@ -116,11 +116,15 @@ def _euler_step(process: Process, x: Array, memory: None, interval: Interval) ->
 def _heun_step(process: Process, x: Array, memory: None, interval: Interval) -> tuple[Array, None]:
     (t, s, _), schedule = interval, process.schedule
     denoised = process.denoise(x, t)
-    first = slope(schedule, x, denoised, t)
-    predicted = x + (s - t) * first
-    second = slope(schedule, predicted, process.denoise(predicted, s), s)
+
+    def corrected() -> Array:
+        first = slope(schedule, x, denoised, t)
+        predicted = x + (s - t) * first
+        second = slope(schedule, predicted, process.denoise(predicted, s), s)
+        return x + (s - t) * (first + second) / 2
+
     is_image = schedule.coefficients(s)[1] == 0
-    return jnp.where(is_image, ddim(schedule, x, denoised, t, s), x + (s - t) * (first + second) / 2), memory
+    return jax.lax.cond(is_image, lambda: ddim(schedule, x, denoised, t, s), corrected), memory
 
 
 def _multistep(
@@ -141,7 +145,7 @@ euler = Solver(lambda _: None, _euler_step)
 heun = Solver(lambda _: None, _heun_step, least_steps=2)
 """Heun's method for (1), of second order, with two evaluations: Karras et al. (2022), algorithm 1.
 
-The step to an image is (2)."""
+The step to an image is (2), with one evaluation."""
 
 dpm_solver_2m = Solver(lambda x: (jnp.zeros_like(x), jnp.full((), -jnp.inf, x.dtype)), _multistep, least_steps=2)
 """DPM-Solver++(2M), of second order, with one evaluation: Lu et al. (2022), https://arxiv.org/abs/2211.01095, algorithm

@@ -201,3 +201,25 @@ def block_means(images: Array, factor: int) -> Array:
         raise InputError(f"A factor of {factor} does not divide images of {height}x{width}.")
     blocks = images.reshape(batch, height // factor, factor, width // factor, factor, channels)
     return jnp.broadcast_to(blocks.mean((2, 4), keepdims=True), blocks.shape).reshape(images.shape)
+
+
+def blurred(images: Array, deviation: float) -> Array:
+    """Images blurred by a Gaussian with a standard deviation in pixels; edges are repeated.  A linear function.
+
+    Raises:
+      ValueError: the deviation is not above 0.
+    """
+    if not deviation > 0:
+        raise ValueError(f"blurred was given a deviation of {deviation}; expected one above 0.")
+    rows, columns = (jnp.asarray(_blur(side, deviation), images.dtype) for side in images.shape[1:3])
+    return jnp.einsum("ij,bjkc,lk->bilc", rows, images, columns)
+
+
+def _blur(side: int, deviation: float) -> np.ndarray:
+    """The matrix [side, side] that blurs a line of pixels."""
+    offsets = np.arange(-int(4 * deviation) - 1, int(4 * deviation) + 2)
+    weights, places = np.exp(-np.square(offsets / deviation) / 2), np.arange(side)
+    matrix = np.zeros((side, side))
+    for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
+        np.add.at(matrix, (places, np.clip(places + offset, 0, side - 1)), weight)
+    return matrix

@@ -5,6 +5,11 @@ frames are compared at each displacement, as in FlowNet: Dosovitskiy et al. (201
 equation (1), here over the whole frame and normalised:
 
     (1) c_t(d) = sum_x f_t(x) f_{t+1}(x + d) / (|f_t| |f_{t+1}|),     f less its mean
+
+Nor do convolutions move a picture easily.  So a network is given what the nearest known frame becomes when it moves by
+a distribution over shifts, learnt with it, as in Finn, Goodfellow and Levine (2016), https://arxiv.org/abs/1605.07157:
+
+    (2) sum_d w(d) f(x - d),     w(d) = w_1(d_1) w_2(d_2)
 """
 
 from functools import partial
@@ -13,6 +18,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgen.core.types import Array
 from jaxgen.nets.layers.conv import Conv
@@ -21,6 +27,8 @@ FINE, COARSE = 32, 8
 """The shorter sides to which frames are averaged, for (1) and for what is where."""
 REACH = 2
 """Displacements (1) are of up to so many of the finer pixels, along each axis."""
+FARTHEST = 8
+"""The shifts of (2) are up to so many pixels along each axis."""
 SHARPNESS = 8.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
 
@@ -46,21 +54,57 @@ class MotionEncoder(nn.Module):
 
 
 class WithMotion(nn.Module):
-    """A conditional network of maps, told the motion of the known frames among them too.
+    """A conditional network of clips that need not learn to move known frames, since it is given moved ones.
 
-    It takes an image, known frames [B, H, W, T (C + 1)] as the only maps, and the network's further conditions: tokens
-    perhaps, then a vector, which the encoded motion extends.
+    It takes an image [B, H, W, T C], known frames [B, H, W, T (C + 1)] as the only maps, and the network's further
+    conditions: tokens perhaps, then a vector, which the encoded motion extends.  In place of each unknown frame the
+    network sees (2) of the nearest known one, with weights that follow from the motion, and what it puts out is added
+    to that: clean frames, as the prediction `clean` has them.
     """
 
     network: nn.Module
     encoder: MotionEncoder
 
+    @nn.compact
     def __call__(self, image: Array, known: Array, *condition: Array, **options: Any) -> Array:
         network: Any = self.network
         tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
         vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
-        vector = jnp.concatenate([*vectors, self.encoder(known)], axis=-1)
-        return network(image, known, *tokens, vector, **options)
+        motion, frames = self.encoder(known), self.encoder.frames
+        weights = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
+        weights = jax.nn.softmax(weights.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
+        clip = known.reshape(*known.shape[:3], frames, -1)
+        moved = moved_frames(clip, weights)
+        shown = jnp.concatenate([clip[..., :-1] + moved, clip[..., -1:]], axis=-1).reshape(known.shape)
+        vector = jnp.concatenate([*vectors, motion], axis=-1)
+        return network(image, shown, *tokens, vector, **options) + moved.reshape(image.shape)
+
+
+def moved_frames(clip: Array, weights: Array) -> Array:
+    """(2) of the nearest known frame for each unknown one, [B, H, W, T, C], of known frames [B, H, W, T, C + 1].
+
+    `weights` [B, T, 2, 2 FARTHEST + 1] are those of the shifts along rows and columns.  It is zero for known frames, and
+    where none is known.
+    """
+    height, width, frames = clip.shape[1:4]
+    is_known = clip[:, 0, 0, :, -1] > 0
+    distance = jnp.abs(jnp.subtract(*np.ogrid[:frames, :frames]))
+    nearest = jnp.where(is_known[:, None], distance, 2 * frames).argmin(axis=-1)
+    source = jnp.take_along_axis(clip[..., :-1], nearest[:, None, None, :, None], axis=3)
+    rows, columns = (
+        jnp.einsum("btd,dij->btij", weights[:, :, axis], shifts(side)) for axis, side in enumerate((height, width))
+    )
+    moved = jnp.einsum("btij,bjktc,btlk->biltc", rows, source, columns)
+    return jnp.where(is_known[:, None, None, :, None], 0, moved)
+
+
+def shifts(side: int) -> np.ndarray:
+    """The shifts of a line of pixels by -FARTHEST to FARTHEST, as matrices [2 FARTHEST + 1, side, side].
+
+    Edges are repeated.
+    """
+    places, steps = np.arange(side), np.arange(-FARTHEST, FARTHEST + 1)
+    return np.stack([np.eye(side, dtype=np.float32)[np.clip(places - step, 0, side - 1)] for step in steps])
 
 
 def correlations(known: Array, frames: int) -> Array:
