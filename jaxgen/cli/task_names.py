@@ -7,7 +7,7 @@ from jaxgen.io.errors import InputError
 from jaxgen.models.image_to_image.tasks import Task, colourise, inpaint, random_block, super_resolve
 from jaxgen.models.image_to_image.tasks import denoise as noisy
 
-EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), deblur_1.5 or denoise_0.5 (or another standard deviation)"
+EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), deblur_1.5 or denoise_0.5 (or another deviation)"
 
 LEAST_BLUR, MOST_BLUR = 0.3, 100.0
 """A Gaussian of fewer pixels hardly blurs; one of more leaves a single colour."""

@@ -18,7 +18,14 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 from jaxgen.models.diffusion.grid import karras_grid
 from jaxgen.models.diffusion.guidance import Denoiser, at_time
-from jaxgen.models.diffusion.restoration import Observation, isotropic, null_space, observe, posterior
+from jaxgen.models.diffusion.restoration import (
+    Observation,
+    isotropic,
+    nearly_null_space,
+    null_space,
+    observe,
+    posterior,
+)
 from jaxgen.models.diffusion.schedule import variance_exploding
 from jaxgen.models.diffusion.solver import Process, solve
 from jaxgen.models.diffusion.stochastic import ancestral
@@ -76,7 +83,7 @@ def draw_restorations(
 
     With a `blur`, the standard deviation in pixels of a Gaussian by which the images are blurred (`blurred`), the task
     is to sharpen them.  What blurring left of an image has been rounded to 256 levels, so the guidance is `posterior`
-    with the deviation of that error, and nothing is exact.
+    with the deviation of that error, then `nearly_null_space`: blurred again, restorations are nearly the image.
 
     Restoration j of image i depends on the seed, i, j and the image alone.
 
@@ -106,8 +113,9 @@ def _guided(denoiser: Denoiser, task: Task | None, images: Array, known: Array, 
     """The denoiser of images that agree with degraded ones [B, H, W, C], or without a task with blurred ones."""
     if task is None:
         observation = Observation(partial(blurred, deviation=blur), images, ROUNDING)
-        covariance = isotropic(DATA_DEVIATION)
-        return posterior(variance_exploding(), observation, covariance=covariance, iterations=SHARPENING)(denoiser)
+        covariance, ridge = isotropic(DATA_DEVIATION), (ROUNDING / DATA_DEVIATION) ** 2
+        guided = posterior(variance_exploding(), observation, covariance=covariance, iterations=SHARPENING)(denoiser)
+        return nearly_null_space(observation, ridge, SHARPENING)(guided)
     observation = observe(task, images, known)
     # A A^T of these tasks is a multiple of a projection: one iteration solves it.
     covariance = isotropic(DATA_DEVIATION)

@@ -112,7 +112,7 @@ def test_the_label_and_its_guidance_condition_every_window(run, tmp_path, monkey
         (".", ("--width", 32, "--equirectangular", "--tile"), "the poles of a sphere do not meet"),
         (".", ("--width", 32, "--guidance", 2), "guidance strengthens a condition, and this run has none"),
         (".", ("--width", 32, "--label", 2), "is not conditioned on labels"),
-        (".", ("--width", 32, "--steps", 1), "--steps 1: heun needs at least 2"),
+        (".", ("--width", 32, "--steps", 1), "--steps 1: expected at least 2"),
         (".", ("--out", "a.jpg"), "--out a.jpg: expected a name that ends in .png"),
         ("labelled", ("--width", 32, "--label", 1, 2), "--label 1 2: a panorama has one label; got 2"),
         ("labelled", (), "--label: a panorama has one label; got 0"),

@@ -11,6 +11,7 @@ from jaxgen.data.image_file import read_image
 from jaxgen.export import ExportInfo, export_denoiser, save_grid
 from jaxgen.models import labels
 from jaxgen.models.diffusion import added_noise, linear
+from jaxgen.models.image_to_image.tasks import blurred
 from tests.models.exact_diffusion import exact_model, gaussian_denoiser
 from tests.programs import loaded, run_here
 
@@ -75,6 +76,25 @@ def test_colours_have_the_luma_of_the_grey_image(run, tmp_path, monkeypatch):
     assert np.ptp(two, axis=-1).max() > 3
 
 
+def test_sharpened_images_blurred_again_are_the_blurred_one(run, tmp_path, monkeypatch):
+    sharp = 127.5 + 20 * np.random.default_rng(1).standard_normal(SPEC)
+    image = np.rint(np.asarray(blurred(sharp[None].astype(np.float32), 0.6))[0]).astype(np.uint8)
+    Image.fromarray(image).save(run / "blurred.png")
+    three = drawn(run, monkeypatch, tmp_path / "a.npz", "blurred.png", "--num", 3, "--task", "deblur_0.6")
+    assert (abs(np.asarray(blurred(three.astype(np.float32), 0.6)) - image) < 2).all()
+    assert abs(three.astype(float) - sharp).mean() < abs(image - sharp).mean() / 2
+
+
+def test_a_blur_is_a_gaussian_that_keeps_a_colour_and_adds_variances():
+    image = np.zeros((1, 41, 31, 1), np.float32)
+    image[0, 20, 15] = 1
+    once, gaussian = np.asarray(blurred(image, 1.5))[0, ..., 0], np.exp(-np.square(np.arange(31) - 15) / 4.5)
+    np.testing.assert_allclose(once[20] / once[20].sum(), gaussian / gaussian.sum(), atol=1e-5)
+    np.testing.assert_allclose(blurred(np.ones((1, 5, 7, 3), np.float32), 2.0), 1, rtol=1e-5)
+    twice = np.asarray(blurred(blurred(image, 1.5), 2.0))
+    np.testing.assert_allclose(twice, blurred(image, 2.5), atol=2e-4)
+
+
 def test_noise_is_removed_as_the_posterior_says(run, tmp_path, monkeypatch):
     many = drawn(run, monkeypatch, tmp_path / "a.npz", "a.png", "--num", 200, "--task", "denoise_0.2", "--steps", 64)
     y = np.asarray(read_image(run / "a.png"), np.float64).ravel() / 127.5 - 1
@@ -105,8 +125,9 @@ def test_a_picture_has_a_row_for_each_image_that_begins_with_it(run, tmp_path, m
             ("a.png", ("--task", f"denoise_{deviation}"), "expected a standard deviation from 0.001 to 80")
             for deviation in ("0", "0.0009", "81")
         ),
-        ("a.png", ("--task", "inpaint"), "inpaint takes a mask, other tasks none"),
-        ("a.png", ("--task", "denoise_0.2", "--mask", "{run}/mask.png"), "inpaint takes a mask, other tasks none"),
+        ("a.png", ("--task", "deblur_0.2"), "expected a standard deviation from 0.3 to 100 pixels"),
+        ("a.png", ("--task", "inpaint"), "--task inpaint: --mask says which pixels are known"),
+        ("a.png", ("--task", "denoise_0.2", "--mask", "{run}/mask.png"), "--task denoise_0.2 takes no mask"),
         ("small.png", ("--task", "denoise_0.2"), "small.png are 2x3x3; "),
         ("small.png", ("--task", "super_resolve_x3"), "or 3 times smaller"),
         ("a.png", ("--task", "super_resolve_x4"), "A factor of 4 does not divide images of 4x6"),

@@ -26,7 +26,7 @@ def run(tmp_path_factory):
     # The last layer is zero at first: the images would all be those of c_skip.
     networks = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(1), leaf.shape), started)
     export_sampler(MODEL.sampler())(folder / "sampler", networks, ExportInfo(SPEC, CONDITIONS))
-    export_denoiser(added_noise(MODEL))(folder / "denoiser", networks, ExportInfo(SPEC, CONDITIONS))
+    export_denoiser(added_noise(MODEL), 2.0)(folder / "denoiser", networks, ExportInfo(SPEC, CONDITIONS))
     alone = MODEL._replace(conditions={}, guidance=unguided)
     networks = alone.init(jax.random.key(0), SPEC)
     export_sampler(alone.sampler())(folder / "alone" / "sampler", networks, ExportInfo(SPEC))
@@ -41,7 +41,7 @@ def drawn(run, monkeypatch, out, *options):
 
 def test_the_same_solver_draws_the_images_of_the_run(run, tmp_path, monkeypatch):
     own = drawn(run, monkeypatch, tmp_path / "a.npz")
-    same = ("--solver", "euler", "--steps", 5, "--guidance", 2)
+    same = ("--solver", "euler", "--steps", 5)  # and the guidance of the run
     assert abs(drawn(run, monkeypatch, tmp_path / "b.npz", *same) - own).max() <= 1  # rounded to other grey levels
     assert own.std(0).mean() > 3
     for other in (("--steps", 6), ("--guidance", 1), ("--solver", "ancestral"), ("--solver", "dpm_solver_2m")):
@@ -51,9 +51,10 @@ def test_the_same_solver_draws_the_images_of_the_run(run, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("folder", "options", "line"),
     [
-        (".", ("--steps", 1), "--steps 1: heun needs at least 2"),
+        (".", ("--steps", 1), "--steps 1: expected at least 2"),
         (".", ("--steps", 0), "--steps 0: expected"),
-        (".", ("--guidance", "nan"), "--guidance nan: expected"),
+        (".", ("--guidance", "nan"), "--guidance nan: expected a number from 0 to 100"),
+        (".", ("--guidance", 1e30), "--guidance 1e[+]30: expected a number from 0 to 100"),
         ("alone", ("--guidance", 2), "--guidance 2.0: guidance strengthens a condition, and this run has none"),
         ("sampler", ("--solver", "euler"), "--solver euler: .*sampler is no diffusion run, or exports no denoiser"),
     ],

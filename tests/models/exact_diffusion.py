@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen import ImageSpec
-from jaxgen.models.diffusion import Diffusion, Process, solve
+from jaxgen.models.diffusion import Diffusion, Prediction, Process, clean, linear, solve
 
 MEAN, DEVIATION = 0.3, 0.5
 
@@ -35,12 +35,13 @@ def solved(solver, schedule, times, x, denoise=None):
 
 
 class GaussianNetwork(nn.Module):
-    """The exact denoiser of the linear schedule as a network that predicts the clean image.
+    """The exact denoiser of the linear schedule as a network of a prediction whose noise level is the time.
 
     A condition [B, 1] adds to the mean.
     """
 
     deviation: float = DEVIATION
+    prediction: Prediction = clean
 
     @nn.compact
     def __call__(self, image, condition=None, *, train, noise_level):
@@ -48,9 +49,10 @@ class GaussianNetwork(nn.Module):
         if condition is not None:
             mean += condition[:, :, None, None]
         t = noise_level[:, None, None, None]
-        x = image * jnp.sqrt((1 - t) ** 2 + t**2)
+        scaling = self.prediction(linear(), t)
+        x = image / scaling.c_in
         gain = (1 - t) * self.deviation**2 / ((1 - t) ** 2 * self.deviation**2 + t**2)
-        return mean + gain * (x - (1 - t) * mean)
+        return (mean + gain * (x - (1 - t) * mean) - scaling.c_skip * x) / scaling.c_out
 
 
 def gaussian_denoiser(schedule, mean, covariance):

@@ -17,12 +17,20 @@ from jaxgen.models.diffusion import (
     classifier_free,
     classifier_free_each,
     clean,
+    cosine,
     dpm_solver_2m,
     euler,
     heun,
+    karras_by_time,
+    karras_grid,
+    linear,
+    log_normal_times,
+    log_snr_grid,
+    noise,
     restart,
     uniform_grid,
     variance_exploding,
+    velocity,
 )
 from jaxgen.models.diffusion.guidance import at_time
 from jaxgen.nets import DiT
@@ -163,6 +171,12 @@ def test_samples_are_those_of_the_exact_flow():
     np.testing.assert_allclose(images, MEAN + DEVIATION * start, atol=1e-3)
 
 
+@pytest.mark.parametrize("prediction", [velocity, noise, karras_by_time()], ids=["velocity", "noise", "karras"])
+def test_samples_are_the_same_for_every_prediction_of_one_denoiser(prediction):
+    same = GAUSSIAN._replace(network=GaussianNetwork(prediction=prediction), prediction=prediction)
+    np.testing.assert_allclose(same.sampler()(EXACT, KEYS), GAUSSIAN.sampler()(EXACT, KEYS), rtol=1e-4)
+
+
 def test_controls_draw_the_images_of_the_sampler_and_encode_them_back():
     networks, fields, index = networks_of(digits()), {"label": LABEL}, jnp.arange(3)
     controls = digits().controls(networks)
@@ -210,7 +224,24 @@ def test_controls_draw_the_images_of_the_sampler_and_encode_them_back():
         (
             lambda: digits(schedule=variance_exploding(end=3.0)).init(KEYS[0], SPEC),
             ValueError,
-            "signal-to-noise ratio of 0.11; expected at most 0.001",
+            "schedule ends at a signal-to-noise ratio of 0.111; expected at most 0.001",
+        ),
+        (
+            lambda: digits(grid=karras_grid(8, most=1.0)).init(KEYS[0], SPEC),
+            ValueError,
+            "grid starts at a signal-to-noise ratio of 1; expected at most 0.001",
+        ),
+        (lambda: karras_grid(8, least=-1.0), ValueError, "from 80 to -1; expected 0 < least < most"),
+        (lambda: log_snr_grid(8, least=2.0, most=1.0), ValueError, "from 1 to 2; expected 0 < least < most"),
+        (
+            lambda: digits(schedule=linear(log_normal_times())).init(KEYS[0], SPEC),
+            ValueError,
+            "training times go beyond its end, 1: log_normal_times",
+        ),
+        (
+            lambda: digits(worse=Worse(digits(schedule=cosine()), 1.4)).init(KEYS[0], SPEC),
+            ValueError,
+            "The worse model has another schedule",
         ),
         (
             lambda: digits(grid=uniform_grid(1)).sampler()(networks_of(digits()), KEYS, label=LABEL),

@@ -8,7 +8,7 @@ import pytest
 from jaxgen.core.image import ImageSpec
 from jaxgen.models.diffusion import known_frames
 from jaxgen.nets import DiffusionUNet, MotionEncoder, TextEncoder, WithMaps, WithMotion, WithText
-from jaxgen.nets.layers.motion import REACH, correlations, shrunk
+from jaxgen.nets.layers.motion import FARTHEST, NEAR, REACH, correlations, moved_frames, shrunk
 
 FRAMES, SIDE = 4, 32
 
@@ -61,6 +61,35 @@ def test_shrinking_averages_and_keeps_the_proportions():
     assert shrunk(image, 32).shape == (2, 32, 48, 3)
     np.testing.assert_allclose(shrunk(image, 32).mean(), image.mean(), atol=0.02)
     np.testing.assert_array_equal(shrunk(image[:, :16, :16], 32), image[:, :16, :16])
+
+
+def test_an_unknown_frame_is_the_nearest_known_one_moved():
+    clip = moving([(1, -2), (0, 1), (2, 2)])
+    known = encoded(clip, [False, True, False, True])
+    weights = np.zeros((1, FRAMES, 2, 2 * FARTHEST + 1), np.float32)
+    for frame, (down, right) in enumerate([(-1, 2), (5, 5), (0, 1), (5, 5)]):  # as the clip moves
+        weights[0, frame, 0, FARTHEST + down] = weights[0, frame, 1, FARTHEST + right] = 1
+    moved = np.asarray(moved_frames(known.reshape(1, SIDE, SIDE, FRAMES, 2), jnp.asarray(weights)))[0]
+    true = np.moveaxis(clip / 127.5 - 1, 0, 2)
+    np.testing.assert_allclose(moved[:, :, [0, 2]], true[:, :, [0, 2]], atol=1e-6)
+    np.testing.assert_array_equal(moved[:, :, [1, 3]], 0)
+    nothing = encoded(clip, [False] * FRAMES).reshape(1, SIDE, SIDE, FRAMES, 2)
+    np.testing.assert_array_equal(moved_frames(nothing, jnp.asarray(weights)), 0)
+
+
+def test_moved_frames_count_as_much_as_noise_hides():
+    """The last layer of a U-Net is zero at first: what is left are moved frames."""
+    known, image = encoded(moving([(1, 1)] * 3), [True, True, False, False]), jnp.ones((1, SIDE, SIDE, FRAMES))
+    network = WithMotion(WithMaps(DiffusionUNet(8, (1,), folded=True)), MotionEncoder(FRAMES, 16))
+    variables = network.init(jax.random.key(0), image, known, train=True, noise_level=jnp.ones(1))
+    none, half, all_ = (
+        np.asarray(network.apply(variables, image, known, train=True, noise_level=jnp.full(1, level)))
+        for level in (0.0, 0.5, 1.0)
+    )
+    np.testing.assert_array_equal(none, 0)
+    np.testing.assert_allclose(half, all_ / (1 + NEAR**2), rtol=1e-5)
+    assert abs(all_[..., 2:]).min() > 0.1  # grey, and noise around it
+    np.testing.assert_array_equal(all_[..., :2], 0)
 
 
 def test_a_network_is_told_the_motion_beside_its_other_conditions():

@@ -94,8 +94,8 @@ class Diffusion(NamedTuple):
                 )
         if beyond:
             raise ValueError(
-                f"The schedule's training times go beyond its end, {schedule.end:g}: log_normal_times, for example, are "
-                "times of variance_exploding."
+                f"The schedule's training times go beyond its end, {schedule.end:g}: log_normal_times, for example, "
+                "are those of variance_exploding."
             )
         if not is_same:
             raise ValueError("The worse model has another schedule; expected the same.")

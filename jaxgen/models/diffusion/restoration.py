@@ -3,13 +3,15 @@
 With D = E[x_0 | x_t], J = dD / dx_t, n ~ N(0, s^2 I), and V an approximation of the covariance of x_0 given x_t,
 
     (1) null space   D' = A+ y + (I - A+ A) D                            Wang et al. (2023), equation (13)
+    (1') nearly so   D' = D + A^T (A A^T + l I)^-1 (y - A D)
     (2) linear       D' = D + K (A V A^T + s^2 I)^-1 (y - A D),  K = sigma^2 / alpha J^T A^T
     (3) any A        D' = D - sigma^2 / alpha d/dx_t |y - A(D)|^2 / (2 r^2)      Chung et al. (2023), Gaussian noise
 
-https://arxiv.org/abs/2212.00490, https://arxiv.org/abs/2209.14687.  A+ of (1) is any A+ with A A+ y = y.  (2) is ΠGDM for an isotropic V, Song et al. (2023),
-https://openreview.net/forum?id=9_gsMA8MRKQ; and the exact E[x_0 | x_t, y] of Gaussian images for Tweedie's
-V = sigma^2 / alpha J, Boys et al. (2023), https://arxiv.org/abs/2310.06721, solved by conjugate gradients, Rozet et al.
-(2024), https://arxiv.org/abs/2405.13712, section 4.  At pure noise, where alpha is 0, (2) and (3) are D.
+https://arxiv.org/abs/2212.00490, https://arxiv.org/abs/2209.14687.  A+ is any function with A A+ y = y.  (2) is ΠGDM
+for an isotropic V, Song et al. (2023), https://openreview.net/forum?id=9_gsMA8MRKQ; and the exact E[x_0 | x_t, y] of
+Gaussian images for Tweedie's V = sigma^2 / alpha J, Boys et al. (2023), https://arxiv.org/abs/2310.06721, solved by
+conjugate gradients, Rozet et al. (2024), https://arxiv.org/abs/2405.13712, section 4.  At pure noise, where alpha is 0,
+(2) and (3) are D.
 """
 
 import math
@@ -63,6 +65,29 @@ def null_space(task: Task, inputs: Array, spec: ImageSpec) -> Guidance:
 
     def guide(denoiser: Denoiser) -> Denoiser:
         return lambda x, t, *condition: task.complete(inputs, denoiser(x, t, *condition))
+
+    return guide
+
+
+def nearly_null_space(observation: Observation, ridge: float, iterations: int = 30) -> Guidance:
+    """(1'), (1) for a linear A without an A+, such as a blur, solved by conjugate gradients.
+
+    `ridge` is l, about the variance of the error of y relative to that of images.
+
+    Raises:
+      InputError: the degradation is not linear.
+    """
+
+    def guide(denoiser: Denoiser) -> Denoiser:
+        def denoise(x: Array, t: Array, *condition: Array) -> Array:
+            denoised = denoiser(x, t, *condition)
+            adjoint = adjoint_of(observation.degrade, x)
+            _, linear = jax.linearize(observation.degrade, jnp.zeros_like(x))
+            rest = observation.degraded - observation.degrade(denoised)
+            solution = _conjugate_gradients(lambda one: linear(adjoint(one)) + ridge * one, rest, iterations)
+            return denoised + adjoint(solution)
+
+        return denoise
 
     return guide
 

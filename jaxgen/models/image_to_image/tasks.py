@@ -211,7 +211,7 @@ def blurred(images: Array, deviation: float) -> Array:
     """
     if not deviation > 0:
         raise ValueError(f"blurred was given a deviation of {deviation}; expected one above 0.")
-    rows, columns = (jnp.asarray(_blur(side, deviation), images.dtype) for side in images.shape[1:3])
+    rows, columns = (jnp.asarray(_blur(side, deviation), jnp.float32) for side in images.shape[1:3])
     return jnp.einsum("ij,bjkc,lk->bilc", rows, images, columns)
 
 

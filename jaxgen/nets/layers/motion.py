@@ -29,6 +29,8 @@ REACH = 2
 """Displacements (1) are of up to so many of the finer pixels, along each axis."""
 FARTHEST = 8
 """The shifts of (2) are up to so many pixels along each axis."""
+NEAR = 0.5
+"""The standard deviation of frames around (2), in [-1, 1]."""
 SHARPNESS = 8.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
 
@@ -58,15 +60,16 @@ class WithMotion(nn.Module):
 
     It takes an image [B, H, W, T C], known frames [B, H, W, T (C + 1)] as the only maps, and the network's further
     conditions: tokens perhaps, then a vector, which the encoded motion extends.  In place of each unknown frame the
-    network sees (2) of the nearest known one, with weights that follow from the motion, and what it puts out is added
-    to that: clean frames, as the prediction `clean` has them.
+    network sees (2) of the nearest known one, with weights that follow from the motion; its outputs, which are clean
+    frames, as in the prediction `clean`, are added to that, the more the less the noise lets be seen: at a noise level
+    n as much as a Gaussian around it with the standard deviation s would be, n^2 / (n^2 + s^2 (1 - n)^2).
     """
 
     network: nn.Module
     encoder: MotionEncoder
 
     @nn.compact
-    def __call__(self, image: Array, known: Array, *condition: Array, **options: Any) -> Array:
+    def __call__(self, image: Array, known: Array, *condition: Array, noise_level: Array, **options: Any) -> Array:
         network: Any = self.network
         tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
         vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
@@ -77,14 +80,16 @@ class WithMotion(nn.Module):
         moved = moved_frames(clip, weights)
         shown = jnp.concatenate([clip[..., :-1] + moved, clip[..., -1:]], axis=-1).reshape(known.shape)
         vector = jnp.concatenate([*vectors, motion], axis=-1)
-        return network(image, shown, *tokens, vector, **options) + moved.reshape(image.shape)
+        change = network(image, shown, *tokens, vector, noise_level=noise_level, **options)
+        hidden = jnp.square(noise_level) / (jnp.square(noise_level) + jnp.square(NEAR * (1 - noise_level)))
+        return change + hidden[:, None, None, None] * moved.reshape(image.shape)
 
 
 def moved_frames(clip: Array, weights: Array) -> Array:
     """(2) of the nearest known frame for each unknown one, [B, H, W, T, C], of known frames [B, H, W, T, C + 1].
 
-    `weights` [B, T, 2, 2 FARTHEST + 1] are those of the shifts along rows and columns.  It is zero for known frames, and
-    where none is known.
+    `weights` [B, T, 2, 2 FARTHEST + 1] are those of the shifts along rows and columns.  It is zero for known frames,
+    and where none is known.
     """
     height, width, frames = clip.shape[1:4]
     is_known = clip[:, 0, 0, :, -1] > 0
