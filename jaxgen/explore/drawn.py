@@ -145,6 +145,7 @@ class Drawer:
             "is_diffusion": self.denoiser is not None,
             "draws_panoramas": self.denoiser is not None or self.torus is not None,
             "solvers": list(SOLVERS),
+            "guidance": self.drawing_denoiser.guidance if self.drawing_denoiser else 1.0,
             "directions": self.codes.num_directions if has_controls else 0,
             "layers": self.codes.num_layers if has_controls else 1,
             "restores": self.restorer is not None or (self.denoiser is not None and not self.denoiser.conditions),

@@ -53,7 +53,7 @@ class ExportedDenoiser(NamedTuple):
 def export_denoiser(denoiser: Callable[[Networks], Callable[..., Array]], guidance: float = 1.0) -> Export:
     """Exports D(x; sigma): `export_denoiser(use_ema(added_noise(model)))`.
 
-    It is not guided itself; `guidance` is the scale at which other solvers draw with it unless they are told another.
+    It is not guided itself; `guidance` is the scale at which other solvers draw with it by default.
     """
 
     def write(folder: Path, networks: Networks, info: ExportInfo) -> None:

@@ -38,6 +38,7 @@ function offer() {
   at("truncation-field").hidden = !about.has_controls || about.is_diffusion;
   at("solving").hidden = !about.is_diffusion;
   at("solver").replaceChildren(new Option("as exported", ""), ...(about.solvers ?? []).map((solver) => new Option(solver, solver)));
+  at("guidance").value = about.guidance ?? 1;
   at("playing").hidden = at("conditions").hidden = about.others.length > 0;
   at("make-trajectory").hidden = !about.is_diffusion;
   at("make-panorama").hidden = !about.draws_panoramas;
