@@ -29,6 +29,8 @@ REACH = 2
 """Displacements (1) are of up to so many of the finer pixels, along each axis."""
 FARTHEST = 8
 """The shifts of (2) are up to so many pixels along each axis."""
+FAINT = 1e-3
+"""Added to the denominator of (1): frames of one colour, but for rounding, have no motion."""
 NEAR = 0.5
 """The standard deviation of frames around (2), in [-1, 1]."""
 SHARPNESS = 8.0
@@ -123,7 +125,7 @@ def correlations(known: Array, frames: int) -> Array:
     steps = range(2 * REACH + 1)
     windows = [later[:, row : row + height, column : column + width] for row in steps for column in steps]
     products = [(now * window).sum((1, 2, 4)) for window in windows]
-    return jnp.stack(products, axis=-1) / (norm[:, :-1] * norm[:, 1:] + 1e-6)[..., None]
+    return jnp.stack(products, axis=-1) / (norm[:, :-1] * norm[:, 1:] + FAINT)[..., None]
 
 
 def shrunk(image: Array, side: int) -> Array:
