@@ -18,9 +18,10 @@ import tyro
 
 from jaxgen import Array, ImageSpec, Networks, chain, ema, minimize, scale
 from jaxgen.evaluation import BOUND, Estimate, images_to_test, measure_bound, write_results
-from jaxgen.export import export_controls
+from jaxgen.export import export_controls, export_denoiser
 from jaxgen.models import Diffusion, denoising_loss, ema_networks, power_decay, use_ema
 from jaxgen.models.diffusion import (
+    added_noise,
     clean,
     karras_grid,
     log_uniform_times,
@@ -115,7 +116,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             average=ema("denoiser", into="denoiser_ema", decay=power_decay(0.1)),
         ),
         sampler=use_ema(model.sampler()),
-        exports={"controls": export_controls(use_ema(model.controls))},
+        exports={
+            "controls": export_controls(use_ema(model.controls)),
+            "denoiser": export_denoiser(use_ema(added_noise(model))),
+        },
         score=lambda networks: {"validation_bound": measure(model, networks, held_out, 16)[BOUND].value},
     )
 

@@ -97,7 +97,7 @@ def _method(options: Search, sampler: ExportedSampler, goals: list[Goal]) -> Met
     fields = _one_condition(options, exported)
     if options.method == "evolution":
         return evolve(exported.controls, score, fields, seed=seed, budget=budget)
-    return ascend(exported.controls, weighted_sum(goals), fields, seed=seed, budget=budget)
+    return ascend(exported.controls, weighted_sum(goals), fields, seed=seed, budget=budget, score=score)
 
 
 def _random(options: Search, sampler: ExportedSampler, score: Score, num: int) -> Method:
@@ -141,7 +141,8 @@ def _report(options: Search, found: Found) -> None:
             given = getattr(options, name)
             words += [f"--{name}", *([str(given)] if isinstance(given, Path) else given)] if given else []
         again = f"image {number}, the last of python -m jaxgen {shlex.join(words)} --out again.npz"
+    first = "none" if np.isnan(found.curve[0]) else f"{found.curve[0]:.4g}"
     say(
         f"Best reward {found.rewards[0]:.4g} of {len(found.curve):,} images; image 0 of seed {options.seed} has "
-        f"{found.curve[0]:.4g}.  {options.out} has the best {len(found.rewards)}; the first is drawn again: {again}"
+        f"{first}.  {options.out} has the best {len(found.rewards)}; the first is drawn again: {again}"
     )

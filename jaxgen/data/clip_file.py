@@ -13,7 +13,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxgen.data.image_file import decode, from_pillow, opened, read_header
+from jaxgen.data.class_names import natural_order
+from jaxgen.data.image_file import SUFFIXES, decode, from_pillow, opened, read_header
 from jaxgen.data.image_options import GREY_MODES, MAX_PIXELS, ImageOptions
 from jaxgen.data.orientation import orientation_tag, swaps_sides
 from jaxgen.data.video_file import decode_video, read_video_header
@@ -36,14 +37,19 @@ class ClipHeader(NamedTuple):
 
 
 def read_clip(path: Path, options: ImageOptions, *, last: int | None = None) -> np.ndarray:
-    """All frames of an animation or a video, or its `last` ones, uint8 [T, H, W, C] at the size of the options.
+    """All frames of an animation, a video or a folder of frames, or the `last` ones, uint8 [T, H, W, C].
+
+    They have the size of the options.
 
     Raises:
       InputError: it cannot be read, or has one frame, or too many pixels.
     """
     with refuse_damage(path, "a clip"):
         path.stat()
-    files = [(path, partial(path.open, "rb"))]
+        images = (one for one in path.iterdir() if one.suffix.lower() in SUFFIXES) if path.is_dir() else (path,)
+        files = [(one, partial(one.open, "rb")) for one in sorted(images, key=lambda one: natural_order(one.name))]
+    if not files:
+        raise InputError(f"{path} holds no frames: expected images.")
     header = _header(files, path, None)
     chosen = range(max(0, header.frames - (last or header.frames)), header.frames)
     _require_pixels(header, len(chosen), path)

@@ -89,6 +89,8 @@ def stream_clips(
     clips, captions = list(compress(clips, usable)), tuple(compress(captions, usable))
     labels = None if labels is None else labels[usable]
     shape = _shape_of(files, clips, frames, images)
+    if longer := [clip for clip in clips if clip.header.frames > shape[0]]:
+        announce(f"{len(longer):,} clips in {path} have more than {shape[0]} frames, of which the first are used")
 
     def read(index: int) -> dict[str, np.ndarray]:
         clip = decode_clip(_openers(files, clips[index].files), range(shape[0]), shape[-1], images)
@@ -166,7 +168,7 @@ def _shape_of(
         others = f"--frames {frames} needs as many" if frames else f"another clip has {longest}"
         raise InputError(
             f"{files.path(shortest.name)} has {least} frames; {others}: give --frames {least}, the first ones of each "
-            "clip, or move the shorter clips away (drop_short=True leaves them out)."
+            "clip, or move the shorter clips away (in Python, drop_short=True leaves them out)."
         )
     other = next((clip for clip in clips if clip.header[1:3] != first.header[1:3]), None)
     if options.size is None and other is not None:

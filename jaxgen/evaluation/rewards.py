@@ -117,7 +117,7 @@ def own_reward(name: str) -> Reward:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # of whatever kind: it is code of the user
+    except (Exception, SystemExit) as error:  # of whatever kind: it is code of the user
         raise InputError(f"it is no reward that can be imported ({first_line(error)})") from error
     if not callable(function):
         raise InputError("it is no function of images")
@@ -125,7 +125,7 @@ def own_reward(name: str) -> Reward:
     def reward(images: Array) -> Array:
         try:
             return jnp.asarray(function(images), jnp.float32)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if lacks_memory(error):
                 raise
             why = f"{type(error).__name__}: {first_line(error)}"

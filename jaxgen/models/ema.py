@@ -34,9 +34,10 @@ def ema_warmup(decay: float) -> Callable[[Array], Array]:
 def power_decay(relative_length: float) -> Callable[[Array], Array]:
     """A schedule of the decay that averages over the same share of the steps at any time, (1 - 1 / t)^(gamma + 1).
 
-    After t steps the average weights step tau by tau^gamma, so that the initialisation has no part in it.  The relative
+    After t steps the average weights step tau by tau^gamma, so that the initialisation has no part in it.  (A
+    network whose training begins at a later step s keeps a share of (s / t)^(gamma + 1) of it.)  The relative
     length is the standard deviation of this profile over t: Karras et al. (2024), https://arxiv.org/abs/2312.02696,
-    equations (2) and (123).  `post_hoc_weights` makes averages of other lengths after training.
+    equations (2) and (123). `post_hoc_weights` makes averages of other lengths after training.
 
     Raises:
       ValueError: the relative length is not between 0 and 1 / sqrt(12).

@@ -27,6 +27,7 @@ def run(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("run")
     (folder / "config.json").write_text("{}")
+    save_image(folder / "a.png", np.zeros(SPEC, np.uint8))
     export_sampler(Sampler(draw, known_frames(SPEC, FRAMES)))(folder / "clips", {}, ExportInfo(SPEC))
     return folder
 
@@ -123,13 +124,18 @@ def test_films_are_conditioned_on_labels_and_captions_in_turn(described, tmp_pat
         (("--first", "nowhere.png"), "nowhere.png cannot be read"),
         (("--last", "b.png", "--frames", 9), "--frames 9 with --last"),
         (("--past", "a.gif", "--first", "a.png"), "a film has one beginning"),
+        (
+            ("--first", "{run}/a.png", "--frames", 1),
+            "--frames 1 with --first {run}/a.png: all of these frames are known",
+        ),
+        (("--past", "{run}"), "{run}"),
         (("--out", "film.jpg"), "film.jpg"),
         (("--num", 0), "--num 0"),
     ],
 )
 def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, options, message):
     monkeypatch.chdir(tmp_path)
-    assert film(monkeypatch, run, *options) == 2
+    assert film(monkeypatch, run, *(str(option).format(run=run) for option in options)) == 2
     error = capsys.readouterr().err
     assert message.format(run=run) in error
     assert error.count("\n") == 1

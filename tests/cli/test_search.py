@@ -36,6 +36,12 @@ def tires(images):
         raise RuntimeError("tired")
     return bright(images)
 
+def first_is_nan(images):
+    return bright(images).at[0].set(jnp.nan)
+
+def leaves(images):
+    raise SystemExit(3)
+
 def nothing(images):
     return bright(images) * jnp.nan
 """
@@ -150,6 +156,15 @@ def test_a_reward_that_fails_ends_the_search_with_what_it_has(runs, monkeypatch,
     assert len(loaded("found.npz")["rewards"]) == 8
 
 
+@pytest.mark.parametrize("method", ["best", "gradient"])
+def test_an_image_without_a_reward_is_counted_and_named(runs, monkeypatch, capsys, method):
+    options = ("--for", "mine:first_is_nan", "--budget", 8, "--method", method)
+    assert run_here(monkeypatch, main, "search", runs / "gan", *options) == 2
+    said = capsys.readouterr()
+    assert "image 0 of seed 0 has none" in said.out
+    assert "mine:first_is_nan is nan for 1 of" in said.err
+
+
 @pytest.mark.parametrize(
     ("run", "options", "line"),
     [
@@ -164,6 +179,7 @@ def test_a_reward_that_fails_ends_the_search_with_what_it_has(runs, monkeypatch,
         ("gan", ("--for", "words:a heart", "--matcher", "nowhere"), "nowhere holds no matching network"),
         ("gan", ("--for", "mine:bright", "--matcher", "nowhere"), "--matcher nowhere belongs to --for words"),
         ("gan", ("--for", "pixels:a.png", "--classifier", "a"), "--classifier a belongs to --for class:... or picture"),
+        ("gan", ("--for", "mine:leaves"), r"mine:leaves failed \(SystemExit: 3\): nothing was found"),
         ("gan", ("--for", "mine:nothing"), "mine:nothing is nan for 64 of 64 images: nothing was found"),
         (
             "gan",

@@ -103,12 +103,13 @@ def test_another_seed_draws_other_latents():
 def test_a_failure_ends_a_search_with_the_images_that_have_rewards():
     def fail(images):
         rewards = np.asarray(reward(images)).copy()
-        rewards[-2:] = np.nan, np.inf
+        rewards[:2] = np.nan, np.inf
         return Scores(rewards, "it failed")
 
     found = carry_out(best_of(draw, fail, budget=100), 2)
     assert found.failure == "it failed"
-    assert len(found.curve) == 62  # of the 64 of the first round
+    assert len(found.curve) == 64  # those of the first round
+    assert np.isnan(found.curve).tolist() == [True, True, *[False] * 62]
     assert np.isfinite(found.rewards).all()
     none = Round(Scores(np.full(2, np.nan, np.float32), "all"), np.arange(2), {"images": np.zeros((2, 1, 1, 1))}, 2)
     assert Found().after(none, 3).rewards.size == 0

@@ -60,7 +60,8 @@ class Method(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search found: the best reward after each score [M], and the best images, with their rewards [K].
+    """What a search found: the best reward after each score [M], NaN before the first finite one, and the best images,
+    with their rewards [K].
 
     The best come first; `failure` says why the search ended early, if it did.
     """
@@ -75,8 +76,11 @@ class Found(NamedTuple):
         """With another round: of the images with finite rewards the best `num` in all are kept."""
         finite = np.isfinite(seen.scores.rewards)
         new = seen.scores.rewards[finite]
-        before = self.curve[-1:] if len(self.curve) else np.full(1, -np.inf, np.float32)
-        best = np.maximum.accumulate(np.append(before, new))[1:] if seen.arrays else np.repeat(before, seen.spent)
+        before = self.curve[-1:] if len(self.curve) else np.full(1, np.nan, np.float32)
+        scored = np.where(finite, seen.scores.rewards, np.float32(np.nan))
+        best = np.fmax.accumulate(np.append(before, scored))[1:] if seen.arrays else np.repeat(before, seen.spent)
+        if seen.arrays and not len(new):  # nothing was scored
+            return self._replace(failure=seen.scores.failure)
         after = self._replace(curve=np.append(self.curve, best), failure=seen.scores.failure)
         if not len(new):
             return after
@@ -156,10 +160,13 @@ def evolve(controls: Controls, score: Score, fields: Fields, *, seed: int, budge
     return Method(rounds(), -(-budget // num))
 
 
-def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, budget: int) -> Method:
+def ascend(
+    controls: Controls, reward: Reward, fields: Fields, *, seed: int, budget: int, score: Score | None = None
+) -> Method:
     """Gradients of a reward by codes, for one set of conditions [1, ...], from the best of the seed's first images.
 
-    These take half of the budget.  Rewards are those of images before they are rounded to grey levels.
+    These take half of the budget.  Rewards are those of images before they are rounded to grey levels.  `score` of the
+    same reward says what failed, where it is not finite.
 
     Raises:
       InputError: the reward cannot be differentiated.
@@ -194,7 +201,7 @@ def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, bud
             latents = _draw(controls, seed, start, len(origin))
             codes = controls.codes(latents, _repeated(fields, len(origin)))
             images = generate(codes, latents)
-            seen = _round(reward(images), to_uint8(images), codes, latents, origin=origin)
+            seen = _round(reward(images), to_uint8(images), codes, latents, origin=origin, score=score)
             best = best.after(seen, num)
             yield seen
         latents = jnp.asarray(best.arrays["latents"])
@@ -202,16 +209,20 @@ def ascend(controls: Controls, reward: Reward, fields: Fields, *, seed: int, bud
         state = adam.init(standard)
         for _ in range((budget - drawn) // num):
             standard, state, seen = step(standard, state, latents)
-            yield _round(*seen, origin=best.origin)
+            yield _round(*seen, origin=best.origin, score=score)
 
     example = jnp.broadcast_to(mean, (num, *mean.shape))
     jax.eval_shape(step, example, adam.init(example), _draw(controls, seed, 0, num))  # refused now, not halfway
     return Method(rounds(), -(-drawn // AT_ONCE) + (budget - drawn) // num)
 
 
-def _round(rewards: Array, images: Array, codes: Array, latents: Array, *, origin: np.ndarray) -> Round:
-    values = np.asarray(rewards)
-    failure = "" if np.isfinite(values).all() else "a reward is not finite"
+def _round(
+    rewards: Array, images: Array, codes: Array, latents: Array, *, origin: np.ndarray, score: Score | None
+) -> Round:
+    values, failure = np.asarray(rewards), ""
+    if not np.isfinite(values).all():
+        named = score(to_float(images)).failure if score else ""
+        failure = named or "a reward or its gradient is not finite"
     arrays = {"images": np.asarray(images), "codes": np.asarray(codes), "latents": np.asarray(latents)}
     return Round(Scores(values, failure), origin, arrays, len(values))
 

@@ -31,7 +31,7 @@ FARTHEST = 8
 """The shifts of (2) are up to so many pixels along each axis."""
 FAINT = 1e-3
 """Added to the denominator of (1): frames of one colour, but for rounding, have no motion."""
-NEAR = 0.5
+NEAR = 1.0
 """The standard deviation of frames around (2), in [-1, 1]."""
 SHARPNESS = 8.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
@@ -62,9 +62,9 @@ class WithMotion(nn.Module):
 
     It takes an image [B, H, W, T C], known frames [B, H, W, T (C + 1)] as the only maps, and the network's further
     conditions: tokens perhaps, then a vector, which the encoded motion extends.  In place of each unknown frame the
-    network sees (2) of the nearest known one, with weights that follow from the motion; its outputs, which are clean
-    frames, as in the prediction `clean`, are added to that, the more the less the noise lets be seen: at a noise level
-    n as much as a Gaussian around it with the standard deviation s would be, n^2 / (n^2 + s^2 (1 - n)^2).
+    network sees a guess, (2) of the nearest known one, with weights that follow from the motion.  Its outputs, which
+    are clean frames, as in the prediction `clean`, are added to the guess.  The guess counts as much as noise hides the
+    frame: n^2 / (n^2 + s^2 (1 - n)^2) at a noise level n, as for a Gaussian around it with the standard deviation s.
     """
 
     network: nn.Module
@@ -79,12 +79,11 @@ class WithMotion(nn.Module):
         weights = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
         weights = jax.nn.softmax(weights.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
         clip = known.reshape(*known.shape[:3], frames, -1)
-        moved = moved_frames(clip, weights)
-        shown = jnp.concatenate([clip[..., :-1] + moved, clip[..., -1:]], axis=-1).reshape(known.shape)
-        vector = jnp.concatenate([*vectors, motion], axis=-1)
-        change = network(image, shown, *tokens, vector, noise_level=noise_level, **options)
         hidden = jnp.square(noise_level) / (jnp.square(noise_level) + jnp.square(NEAR * (1 - noise_level)))
-        return change + hidden[:, None, None, None] * moved.reshape(image.shape)
+        guess = hidden[:, None, None, None, None] * moved_frames(clip, weights)
+        shown = jnp.concatenate([clip[..., :-1] + guess, clip[..., -1:]], axis=-1).reshape(known.shape)
+        vector = jnp.concatenate([*vectors, motion], axis=-1)
+        return network(image, shown, *tokens, vector, noise_level=noise_level, **options) + guess.reshape(image.shape)
 
 
 def moved_frames(clip: Array, weights: Array) -> Array:
