@@ -93,7 +93,7 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=use_ema(model.sampler()),
         exports={
             "controls": export_controls(use_ema(model.controls)),
-            "denoiser": export_denoiser(use_ema(added_noise(model)), config.guidance),
+            "denoiser": export_denoiser(use_ema(added_noise(model)), guidance=config.guidance),
         },
     )
 

@@ -64,7 +64,7 @@ class Config(RunConfig):
     autoguidance: GuidanceScale = 1.4
     """Scale of autoguidance by a transformer of one block and half the width, in samples: 1 for none."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
-    """Steps of Heun's method for an image, two evaluations of the network each."""
+    """Steps of Heun's method for an image, two evaluations of the network each but the last."""
     patch: Count = 2
     """Side of the patches of a latent map that are the transformer's tokens."""
     width: Count = 256

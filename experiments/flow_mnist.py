@@ -57,7 +57,7 @@ class Config(RunConfig):
     autoguidance: GuidanceScale = 1.4
     """Scale of autoguidance by a transformer of one block and half the width, in samples: 1 for none."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
-    """Steps of Heun's method for an image, two evaluations of the network each."""
+    """Steps of Heun's method for an image, two evaluations of the network each but the last."""
     patch: Count = 7
     """Side of the patches that are the transformer's tokens."""
     width: Count = 192
@@ -119,8 +119,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         sampler=use_ema(model.sampler()),
         exports={
             "controls": export_controls(use_ema(model.controls)),
-            "denoiser": export_denoiser(use_ema(added_noise(model)), config.guidance),
-            "autoguided": export_denoiser(use_ema(added_noise(model, autoguided=True)), config.guidance),
+            "denoiser": export_denoiser(use_ema(added_noise(model)), guidance=config.guidance),
+            "autoguided": export_denoiser(use_ema(added_noise(model, autoguided=True)), guidance=config.guidance),
         },
     )
 

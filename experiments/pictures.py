@@ -153,13 +153,14 @@ def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformati
     vae, autoencoder = diffusion.map_vae(spec, width=max(4, width_of(config, spec) // 4), dtype=config.dtype)
     if has_maps(config, spec):
         flow_spec, patch, prediction = autoencoder.maps, 4, diffusion.velocity
+    scale = GUIDANCE if conditions else 1.0
     flow = models.Diffusion(
         conditioned(config, nets.DiT(patch, width_of(config, spec), blocks=6, dtype=config.dtype)),
         flow_spec,
         schedule=diffusion.linear(diffusion.logit_normal_times()),
         prediction=prediction,
         conditions=conditions,
-        guidance=diffusion.classifier_free(GUIDANCE) if conditions else diffusion.unguided,
+        guidance=diffusion.classifier_free(scale) if conditions else diffusion.unguided,
     )
     loss = models.denoising_loss(flow, diffusion.flow_matching_weight())
     loss = diffusion.on_latents(loss, autoencoder) if has_maps(config, spec) else loss
@@ -181,7 +182,7 @@ def build_flow(config: Config, spec: ImageSpec, adam: optax.GradientTransformati
         sampler=models.use_ema(flow.sampler()),
         exports={
             "controls": export_controls(models.use_ema(flow.controls)),
-            "denoiser": export_denoiser(models.use_ema(diffusion.added_noise(flow)), GUIDANCE if conditions else 1.0),
+            "denoiser": export_denoiser(models.use_ema(diffusion.added_noise(flow)), guidance=scale),
         },
     )
 

@@ -65,7 +65,7 @@ class Config(RunConfig):
     features_guidance: GuidanceScale = 2.0
     """Scale of guidance from the caption to the caption with features; 0 ignores the features."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
-    """Steps of Heun's method for an image, with six evaluations of the network each."""
+    """Steps of Heun's method for an image, six evaluations of the network each but the last."""
     autoencoder_width: Count = 64
     """Channels of the autoencoder's hidden layers."""
     width: Count = 256

@@ -60,7 +60,8 @@ class Config(RunConfig):
     guidance: GuidanceScale = 2.0
     """Scale of classifier-free guidance in samples: 1 for none, above 1 to strengthen the caption."""
     sample_steps: Annotated[int, Bounds(least=2)] = 16
-    """Steps of Heun's method for an image, two evaluations of the network each, four with guidance."""
+    """Steps of Heun's method for an image, two evaluations of the network each but the last, twice
+    as many with guidance."""
     autoencoder_width: Count = 64
     """Channels of the autoencoder's hidden layers."""
     width: Count = 256

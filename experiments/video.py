@@ -75,7 +75,7 @@ class Config(RunConfig):
     levels: Annotated[int, Bounds(least=1, most=6)] = 2
     """Levels of the U-Net, each of half the size of the one before."""
     sample_steps: Annotated[int, Bounds(least=2)] = 10
-    """Steps of Heun's method for a clip, two evaluations of the network each."""
+    """Steps of Heun's method for a clip, two evaluations of the network each but the last."""
     learning_rate: Positive = 1e-3
     """Adam's; it decays as lr / (1 + step / 20,000)."""
     test_clips: Annotated[int, Bounds(least=0)] = 1_000

@@ -1,8 +1,8 @@
-"""How far the future of a moving digit can be known.  python experiments/benchmarks/predictable.py --help
+"""The best possible prediction of a moving digit.  python experiments/benchmarks/predictable.py --help
 
-Frames show a digit at whole pixels, so that its exact place and speed remain unknown, and the best prediction errs too.
-Who knows the rules of Moving MNIST can draw the future from its exact posterior: random clips, of which those remain
-that show the known frames.  Measured as in the test of `video.py`, this is what a perfect generator would reach.
+Frames show a digit at whole pixels, so that its exact place and velocity remain unknown, and a perfect prediction errs
+too.  Here futures are drawn from their exact posterior, by the rules of Moving MNIST, given the corner of the digit in
+the known frames (which a frame shows but for the digit's margins), and measured as in the test of `video.py`.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ DRAWN = 2**18
 
 @dataclass(frozen=True)
 class Options:
-    """Measure draws from the exact posterior of the future of Moving MNIST, of one digit in frames of 32x32."""
+    """Measure futures from their exact posterior, of Moving MNIST with one digit in frames of 32x32."""
 
     clips: Count = 1_000
     """Test clips."""
@@ -48,7 +48,7 @@ def draw_future(corners: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Corners int [10, 2] of a future, drawn from its exact posterior given those of the known frames, int [K, 2].
 
     Rejection sampling: clips are drawn by the rules until one shows the known frames.  Where a digit starts is uniform,
-    so it suffices to draw from the places which the first known one can be reached from.
+    so it suffices to draw it within reach of the first known place.
     """
     unseen = HALF - len(corners)
     reach = STEP * (unseen + 1)

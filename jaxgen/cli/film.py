@@ -63,7 +63,7 @@ def draw_film(options: Film) -> None:
     if options.last and length != clip:
         raise InputError(f"--frames {options.frames} with --last: the last frame is that of a clip, number {clip}.")
     known = _known(options, clip, ImageSpec(*size))
-    if not (known[:length] == UNKNOWN).any():  # one film of what is known would be nothing new
+    if not (known[:length] == UNKNOWN).any():
         given = f"--past {options.past}" if options.past else f"--first {options.first}"
         raise InputError(f"--frames {length} with {given}: all of these frames are known; give more.")
     others = {name: one for name, one in sampler.conditions.items() if name != KNOWN}

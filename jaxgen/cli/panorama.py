@@ -46,7 +46,7 @@ class Panorama(DrawOptions):
     solver: SolverName = Solving().solver
     """The solver."""
     steps: Annotated[int, Bounds(least=1, most=10_000)] = Solving().steps
-    """The solver's steps; heun evaluates the network twice in each."""
+    """The solver's steps; heun evaluates the network twice in all but the last."""
     guidance: GuidanceScale | None = None
     """For a run with conditions: the scale of classifier-free guidance, by default the run's; 0 ignores the condition,
     1 follows it, more strengthens it.  Training must have dropped the condition now and then."""

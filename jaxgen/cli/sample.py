@@ -34,7 +34,7 @@ class Sample(DrawOptions):
     solver: SolverName | None = None
     """For a diffusion run: the solver that draws, with any of the next two; by default the run's own draws."""
     steps: Annotated[int, Bounds(least=1, most=10_000)] | None = None
-    """For a diffusion run: the solver's steps, 16 by default; heun evaluates the network twice in each."""
+    """For a diffusion run: the solver's steps, 16 by default; heun evaluates the network twice in all but the last."""
     guidance: GuidanceScale | None = None
     """For a diffusion run with conditions: the scale of classifier-free guidance, by default the run's; 0 ignores the
     condition, 1 follows it, more strengthens it.  Training must have dropped the condition now and then."""

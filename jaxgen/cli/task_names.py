@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from jaxgen.io.errors import InputError
-from jaxgen.models.image_to_image.tasks import Task, colourise, inpaint, random_block, super_resolve
+from jaxgen.models.image_to_image.tasks import Task, colourise, deblur, inpaint, random_block, super_resolve
 from jaxgen.models.image_to_image.tasks import denoise as noisy
 
 EXPECTED = "inpaint, colourise, super_resolve_x2 (or another factor), deblur_1.5 or denoise_0.5 (or another deviation)"
@@ -18,7 +18,7 @@ LEAST_NOISE, MOST_NOISE = 0.001, 80.0
 class Degradation(NamedTuple):
     """A task, the factor by which its images are smaller, and the standard deviations of noise and blur in them."""
 
-    task: Task | None = None
+    task: Task
     factor: int = 1
     deviation: float = 0.0
     blur: float = 0.0
@@ -45,5 +45,5 @@ def read_task(name: str, channels: int) -> Degradation:
     if found := re.fullmatch(r"deblur_(\d+(?:\.\d+)?)", name):
         if not LEAST_BLUR <= (blur := float(found[1])) <= MOST_BLUR:
             raise InputError(f"--task {name}: expected a standard deviation from {LEAST_BLUR} to {MOST_BLUR:g} pixels.")
-        return Degradation(blur=blur)
+        return Degradation(deblur(blur), blur=blur)
     raise InputError(f"--task {name}: expected {EXPECTED}.")

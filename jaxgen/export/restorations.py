@@ -62,7 +62,7 @@ def load_unconditional(folder: AnyPath, spec: ImageSpec | None = None) -> Export
 
 def draw_restorations(
     denoiser: ExportedDenoiser,
-    task: Task | None,
+    task: Task,
     images: np.ndarray,
     known: np.ndarray,
     *,
@@ -109,9 +109,9 @@ def draw_restorations(
     return drawn.reshape(len(images), num, *denoiser.spec)
 
 
-def _guided(denoiser: Denoiser, task: Task | None, images: Array, known: Array, blur: float) -> Denoiser:
-    """The denoiser of images that agree with degraded ones [B, H, W, C], or without a task with blurred ones."""
-    if task is None:
+def _guided(denoiser: Denoiser, task: Task, images: Array, known: Array, blur: float) -> Denoiser:
+    """The denoiser of images that agree with degraded ones [B, H, W, C]."""
+    if blur:
         observation = Observation(partial(blurred, deviation=blur), images, ROUNDING)
         covariance, ridge = isotropic(DATA_DEVIATION), (ROUNDING / DATA_DEVIATION) ** 2
         guided = posterior(variance_exploding(), observation, covariance=covariance, iterations=SHARPENING)(denoiser)

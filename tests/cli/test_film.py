@@ -47,6 +47,12 @@ def test_films_begin_with_a_past_and_go_on_block_by_block(run, tmp_path, monkeyp
     options = ("--past", tmp_path / "past.webp", "--num", 2, "--frames", 7, "--out", tmp_path / "films.npz")
     assert film(monkeypatch, run, *options) == 0
     assert shades(tmp_path / "films.npz") == [[20, 30, 40, *[255] * 4]] * 2  # the last three, of a clip of four
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(frames[:, 0], start=8):  # 10 comes after 9
+        save_image(tmp_path / "frames" / f"{number}.png", frame)
+    options = ("--past", tmp_path / "frames", *options[2:])
+    assert film(monkeypatch, run, *options) == 0
+    assert shades(tmp_path / "films.npz") == [[20, 30, 40, *[255] * 4]] * 2
 
 
 def test_films_lie_between_two_pictures_and_are_animations(run, tmp_path, monkeypatch):

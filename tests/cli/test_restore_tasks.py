@@ -85,16 +85,6 @@ def test_sharpened_images_blurred_again_are_the_blurred_one(run, tmp_path, monke
     assert abs(three.astype(float) - sharp).mean() < abs(image - sharp).mean() / 2
 
 
-def test_a_blur_is_a_gaussian_that_keeps_a_colour_and_adds_variances():
-    image = np.zeros((1, 41, 31, 1), np.float32)
-    image[0, 20, 15] = 1
-    once, gaussian = np.asarray(blurred(image, 1.5))[0, ..., 0], np.exp(-np.square(np.arange(31) - 15) / 4.5)
-    np.testing.assert_allclose(once[20] / once[20].sum(), gaussian / gaussian.sum(), atol=1e-5)
-    np.testing.assert_allclose(blurred(np.ones((1, 5, 7, 3), np.float32), 2.0), 1, rtol=1e-5)
-    twice = np.asarray(blurred(blurred(image, 1.5), 2.0))
-    np.testing.assert_allclose(twice, blurred(image, 2.5), atol=2e-4)
-
-
 def test_noise_is_removed_as_the_posterior_says(run, tmp_path, monkeypatch):
     many = drawn(run, monkeypatch, tmp_path / "a.npz", "a.png", "--num", 200, "--task", "denoise_0.2", "--steps", 64)
     y = np.asarray(read_image(run / "a.png"), np.float64).ravel() / 127.5 - 1

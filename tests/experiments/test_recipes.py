@@ -42,7 +42,12 @@ CASES += [
 
 @pytest.mark.parametrize(
     ("path", "options"),
-    [(FLOW, {"guidance": 2.0}), (CIFAR10_DIFFUSION, {"guidance": 2.0}), (CIFAR10_DIFFUSION, {"dropout": 0.1})],
+    [
+        (FLOW, {"guidance": 2.0}),
+        (FLOW, {"dropped": 0.0, "classes": 10, "guidance": 2.0}),
+        (CIFAR10_DIFFUSION, {"guidance": 2.0}),
+        (CIFAR10_DIFFUSION, {"dropout": 0.1}),
+    ],
     ids=lambda value: getattr(value, "stem", None),
 )
 def test_an_option_that_would_be_ignored_is_refused(path, options):

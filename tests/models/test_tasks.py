@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from jaxgen import InputError
-from jaxgen.models import colourise, denoise, fixed_mask, inpaint, masked, random_block, random_half, super_resolve
+from jaxgen.models import (
+    colourise,
+    deblur,
+    denoise,
+    fixed_mask,
+    inpaint,
+    masked,
+    random_block,
+    random_half,
+    super_resolve,
+)
+from jaxgen.models.image_to_image.tasks import blurred
 
 IMAGES = jax.random.uniform(jax.random.key(0), (6, 8, 12, 3), minval=-1, maxval=1)
 MADE = jax.random.normal(jax.random.key(1), IMAGES.shape)
@@ -16,11 +27,12 @@ TASKS = {
     "inpaint block": inpaint(random_block()),
     "inpaint half": inpaint(random_half()),
     "colourise": colourise(),
+    "deblur": deblur(1.5),
     "super-resolve x2": super_resolve(2),
     "super-resolve x4": super_resolve(4),
 }
 TASKS = {name: type(task)(*map(jax.jit, task)) for name, task in TASKS.items()}
-EXACT = [name for name in TASKS if name != "denoise"]
+EXACT = [name for name in TASKS if name not in ("denoise", "deblur")]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -137,7 +149,19 @@ def test_images_that_do_not_fit_a_task_are_refused_in_one_line(ask, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("make", [lambda: denoise(0), lambda: random_block(0.5, 0.2), lambda: super_resolve(1)])
+@pytest.mark.parametrize(
+    "make", [lambda: denoise(0), lambda: random_block(0.5, 0.2), lambda: super_resolve(1), lambda: deblur(0)]
+)
 def test_what_is_no_task_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+def test_a_blur_is_a_gaussian_that_keeps_a_colour_and_adds_variances():
+    image = np.zeros((1, 41, 31, 1), np.float32)
+    image[0, 20, 15] = 1
+    once, gaussian = np.asarray(blurred(image, 1.5))[0, ..., 0], np.exp(-np.square(np.arange(31) - 15) / 4.5)
+    np.testing.assert_allclose(once[20] / once[20].sum(), gaussian / gaussian.sum(), atol=1e-5)
+    np.testing.assert_allclose(blurred(np.ones((1, 5, 7, 3), np.float32), 2.0), 1, rtol=1e-5)
+    twice = np.asarray(blurred(blurred(image, 1.5), 2.0))
+    np.testing.assert_allclose(twice, blurred(image, 2.5), atol=2e-4)

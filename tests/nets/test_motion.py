@@ -8,7 +8,7 @@ import pytest
 from jaxgen.core.image import ImageSpec
 from jaxgen.models.diffusion import known_frames
 from jaxgen.nets import DiffusionUNet, MotionEncoder, TextEncoder, WithMaps, WithMotion, WithText
-from jaxgen.nets.layers.motion import FARTHEST, NEAR, REACH, correlations, moved_frames, shrunk
+from jaxgen.nets.layers.motion import FARTHEST, NEAR, REACH, by_frame, correlations, moved_frames, shrunk
 
 FRAMES, SIDE = 4, 32
 
@@ -35,7 +35,7 @@ def moving(displacements, channels=1):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_frames_correlate_by_1_at_their_displacement(channels):
     moves = [(1, -2), (0, 0), (-2, 2)]
-    values = np.asarray(correlations(encoded(moving(moves, channels)), FRAMES))[0]
+    values = np.asarray(correlations(by_frame(encoded(moving(moves, channels)), FRAMES)))[0]
     assert values.shape == (3, (2 * REACH + 1) ** 2)
     for value, (down, right) in zip(values, moves, strict=True):
         at = (down + REACH) * (2 * REACH + 1) + right + REACH
@@ -45,15 +45,15 @@ def test_frames_correlate_by_1_at_their_displacement(channels):
 
 
 def test_what_is_next_to_an_unknown_frame_has_no_motion():
-    values = np.asarray(correlations(encoded(moving([(1, 1)] * 3), [True, True, False, True]), FRAMES))[0]
+    values = np.asarray(correlations(by_frame(encoded(moving([(1, 1)] * 3), [True, True, False, True]), FRAMES)))[0]
     assert values[0].max() > 0.98
     np.testing.assert_array_equal(values[1:], 0)
-    np.testing.assert_array_equal(correlations(encoded(moving([(1, 1)] * 3), [False] * 4), FRAMES), 0)
+    np.testing.assert_array_equal(correlations(by_frame(encoded(moving([(1, 1)] * 3), [False] * 4), FRAMES)), 0)
 
 
 def test_frames_of_one_grey_have_no_motion_and_no_nan():
     clip = np.full((FRAMES, SIDE, SIDE, 1), 90, np.uint8)
-    np.testing.assert_allclose(correlations(encoded(clip), FRAMES), 0, atol=1e-5)
+    np.testing.assert_allclose(correlations(by_frame(encoded(clip), FRAMES)), 0, atol=1e-5)
 
 
 def test_shrinking_averages_and_keeps_the_proportions():
@@ -69,11 +69,11 @@ def test_an_unknown_frame_is_the_nearest_known_one_moved():
     weights = np.zeros((1, FRAMES, 2, 2 * FARTHEST + 1), np.float32)
     for frame, (down, right) in enumerate([(-1, 2), (5, 5), (0, 1), (5, 5)]):  # as the clip moves
         weights[0, frame, 0, FARTHEST + down] = weights[0, frame, 1, FARTHEST + right] = 1
-    moved = np.asarray(moved_frames(known.reshape(1, SIDE, SIDE, FRAMES, 2), jnp.asarray(weights)))[0]
+    moved = np.asarray(moved_frames(by_frame(known, FRAMES), jnp.asarray(weights)))[0]
     true = np.moveaxis(clip / 127.5 - 1, 0, 2)
     np.testing.assert_allclose(moved[:, :, [0, 2]], true[:, :, [0, 2]], atol=1e-6)
     np.testing.assert_array_equal(moved[:, :, [1, 3]], 0)
-    nothing = encoded(clip, [False] * FRAMES).reshape(1, SIDE, SIDE, FRAMES, 2)
+    nothing = by_frame(encoded(clip, [False] * FRAMES), FRAMES)
     np.testing.assert_array_equal(moved_frames(nothing, jnp.asarray(weights)), 0)
 
 

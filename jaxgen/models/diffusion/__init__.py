@@ -12,7 +12,7 @@ guidance      classifier_free, classifier_free_each, autoguidance, unguided; at_
               condition
 panoramas     panorama, from the denoiser of Windows; in_batches
 steering      steer, resample, solve_round, round_times: particles that follow a reward
-restoration   null_space, posterior, posterior_sampling, of what is observed: observe
+restoration   null_space, nearly_null_space, posterior, posterior_sampling, of what is observed: observe
 latents       map_vae, autoencoder_first; on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder,
               vqvae_autoencoder
 clips         known_frames, hide_frames; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
@@ -83,6 +83,7 @@ from jaxgen.models.diffusion.restoration import (
     Covariance,
     Observation,
     isotropic,
+    nearly_null_space,
     null_space,
     observe,
     posterior,
@@ -180,6 +181,7 @@ __all__ = [
     "mean_flow_sampler",
     "min_snr_weight",
     "multistep_consistency",
+    "nearly_null_space",
     "noise",
     "noise_levels",
     "null_space",

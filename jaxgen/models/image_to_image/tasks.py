@@ -5,9 +5,11 @@
     inpaint         k x with the mask k beside it                    k x + (1 - k) m
     colourise       w . x, grey                                      m + y - w . m
     super_resolve   the mean of each block of pixels                 m + y - A(m)
+    deblur          x blurred by a Gaussian                          m
 
-All inputs but noisy ones determine a part of the image exactly, and `complete` keeps it.  An output of 0 gives the grey
-image, the means of the blocks, or a grey hole: in colourisation and super-resolution the network learns a residual.
+All inputs but noisy and blurred ones determine a part of the image exactly, and `complete` keeps it.  An output of 0
+gives the grey image, the means of the blocks, or a grey hole: in colourisation and super-resolution the network learns
+a residual.
 
 Images are float32 [B, H, W, C] in [-1, 1].  Keys are typed [B], one for each image, so that the degradation of an image
 depends on its own key alone.
@@ -190,6 +192,22 @@ def super_resolve(factor: int) -> Task:
     )
 
 
+def deblur(deviation: float) -> Task:
+    """Deblurring: a Gaussian with a standard deviation in pixels.  The baseline is the blurred image.
+
+    Raises:
+      ValueError: the deviation is not above 0.
+    """
+    if not deviation > 0:
+        raise ValueError(f"deblur was given a deviation of {deviation}; expected one above 0.")
+    return Task(
+        degrade=lambda keys, images: blurred(images, deviation),  # noqa: ARG005
+        observation=lambda images, known: images,  # noqa: ARG005
+        complete=lambda inputs, made: made,  # noqa: ARG005
+        baseline=lambda inputs: inputs,
+    )
+
+
 def block_means(images: Array, factor: int) -> Array:
     """Replaces each pixel by the mean of its block of `factor` x `factor` pixels.
 
@@ -204,13 +222,7 @@ def block_means(images: Array, factor: int) -> Array:
 
 
 def blurred(images: Array, deviation: float) -> Array:
-    """Images blurred by a Gaussian with a standard deviation in pixels; edges are repeated.  A linear function.
-
-    Raises:
-      ValueError: the deviation is not above 0.
-    """
-    if not deviation > 0:
-        raise ValueError(f"blurred was given a deviation of {deviation}; expected one above 0.")
+    """Images blurred by a Gaussian with a standard deviation in pixels, their edges repeated: a linear function."""
     rows, columns = (jnp.asarray(_blur(side, deviation), jnp.float32) for side in images.shape[1:3])
     return jnp.einsum("ij,bjkc,lk->bilc", rows, images, columns)
 

@@ -76,11 +76,11 @@ class Found(NamedTuple):
         """With another round: of the images with finite rewards the best `num` in all are kept."""
         finite = np.isfinite(seen.scores.rewards)
         new = seen.scores.rewards[finite]
+        if seen.arrays and not len(new):  # nothing was scored
+            return self._replace(failure=seen.scores.failure)
         before = self.curve[-1:] if len(self.curve) else np.full(1, np.nan, np.float32)
         scored = np.where(finite, seen.scores.rewards, np.float32(np.nan))
         best = np.fmax.accumulate(np.append(before, scored))[1:] if seen.arrays else np.repeat(before, seen.spent)
-        if seen.arrays and not len(new):  # nothing was scored
-            return self._replace(failure=seen.scores.failure)
         after = self._replace(curve=np.append(self.curve, best), failure=seen.scores.failure)
         if not len(new):
             return after

@@ -51,7 +51,8 @@ class MotionEncoder(nn.Module):
     def __call__(self, known: Array) -> Array:
         conv, dense = partial(Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
         places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
-        motion = jax.nn.softmax(SHARPNESS * correlations(shrunk(known, FINE), self.frames), axis=-1)
+        fine = by_frame(shrunk(known, FINE), self.frames)
+        motion = jax.nn.softmax(SHARPNESS * correlations(fine), axis=-1)
         motion *= 2 * REACH + 1  # so that a clear motion is as large a number as other activations
         seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in (places, motion)], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
@@ -78,7 +79,7 @@ class WithMotion(nn.Module):
         motion, frames = self.encoder(known), self.encoder.frames
         weights = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
         weights = jax.nn.softmax(weights.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
-        clip = known.reshape(*known.shape[:3], frames, -1)
+        clip = by_frame(known, frames)
         hidden = jnp.square(noise_level) / (jnp.square(noise_level) + jnp.square(NEAR * (1 - noise_level)))
         guess = hidden[:, None, None, None, None] * moved_frames(clip, weights)
         shown = jnp.concatenate([clip[..., :-1] + guess, clip[..., -1:]], axis=-1).reshape(known.shape)
@@ -113,12 +114,16 @@ def shifts(side: int) -> np.ndarray:
     return np.stack([np.eye(side, dtype=np.float32)[np.clip(places - step, 0, side - 1)] for step in steps])
 
 
-def correlations(known: Array, frames: int) -> Array:
-    """(1) of known frames [B, H, W, T (C + 1)]: [B, T - 1, (2 REACH + 1)^2], 0 next to an unknown frame."""
-    batch, height, width, channels = known.shape
-    *clip, is_known = jnp.moveaxis(known.reshape(batch, height, width, frames, channels // frames), -1, 0)
-    centred = jnp.stack(clip, axis=-1)
-    centred = (centred - centred.mean((1, 2), keepdims=True)) * is_known[..., None]
+def by_frame(known: Array, frames: int) -> Array:
+    """Known frames [B, H, W, T (C + 1)] as [B, H, W, T, C + 1]."""
+    return known.reshape(*known.shape[:3], frames, known.shape[3] // frames)
+
+
+def correlations(clip: Array) -> Array:
+    """(1) of known frames [B, H, W, T, C + 1]: [B, T - 1, (2 REACH + 1)^2], 0 next to an unknown frame."""
+    height, width = clip.shape[1:3]
+    frames, is_known = clip[..., :-1], clip[..., -1:]
+    centred = (frames - frames.mean((1, 2), keepdims=True)) * is_known
     norm = jnp.sqrt(jnp.square(centred).sum((1, 2, 4)))
     now, later = centred[:, :, :, :-1], jnp.pad(centred[:, :, :, 1:], [(0, 0), *2 * [(REACH, REACH)], (0, 0), (0, 0)])
     steps = range(2 * REACH + 1)
