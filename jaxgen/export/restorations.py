@@ -40,6 +40,10 @@ LEAST_DEVIATION = 0.002
 ROUNDING = 2 / 255 / math.sqrt(12)
 """The standard deviation of the error of rounding an image in [-1, 1] to 256 levels."""
 
+REST_DEVIATION = 0.05
+"""The standard deviation of what `nearly_null_space` corrects in a sharpened image.  A larger one makes noise of the
+rounding error: of 16 digits blurred by 2 pixels, 0.5 had a PSNR of 23.8 dB, 0.05 28.1 dB, none of it 27.2 dB."""
+
 SHARPENING = 30
 """Iterations of conjugate gradients for a blurred image, none of which evaluates the network."""
 
@@ -113,7 +117,7 @@ def _guided(denoiser: Denoiser, task: Task, images: Array, known: Array, blur: f
     """The denoiser of images that agree with degraded ones [B, H, W, C]."""
     if blur:
         observation = Observation(partial(blurred, deviation=blur), images, ROUNDING)
-        covariance, ridge = isotropic(DATA_DEVIATION), (ROUNDING / DATA_DEVIATION) ** 2
+        covariance, ridge = isotropic(DATA_DEVIATION), (ROUNDING / REST_DEVIATION) ** 2
         guided = posterior(variance_exploding(), observation, covariance=covariance, iterations=SHARPENING)(denoiser)
         return nearly_null_space(observation, ridge, SHARPENING)(guided)
     observation = observe(task, images, known)

@@ -72,7 +72,7 @@ def null_space(task: Task, inputs: Array, spec: ImageSpec) -> Guidance:
 def nearly_null_space(observation: Observation, ridge: float, iterations: int = 30) -> Guidance:
     """(1'), (1) for a linear A without an A+, such as a blur, solved by conjugate gradients.
 
-    `ridge` is l, about the variance of the error of y relative to that of images.
+    `ridge` is l: the variance of the error of y, relative to that of the error of D.
 
     Raises:
       InputError: the degradation is not linear.
