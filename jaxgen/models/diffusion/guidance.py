@@ -37,7 +37,7 @@ def classifier_free(
 ) -> Guidance:
     """(1) from the null condition to the condition: Ho and Salimans (2022), https://arxiv.org/abs/2207.12598.
 
-    Section 3.2 there, with a weight of w - 1.  Outside an `interval` of times the scale is 1: Kynkäänniemi et al.
+    Equation (6) there, with a weight of w - 1.  Outside an `interval` of times the scale is 1: Kynkäänniemi et al.
     (2024), https://arxiv.org/abs/2404.07724, equation (6).  A `negative` condition, conditioning inputs [1, ...] or
     [B, ...], replaces the null condition.  The first `kept` conditioning inputs, of which networks take maps first,
     are never dropped: known frames stay known while guidance strengthens a label.

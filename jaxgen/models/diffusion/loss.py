@@ -21,8 +21,8 @@ def denoising_loss(model: Diffusion, weight: Weight | None = None) -> Loss:
     """The mean square error over pixels, averaged over the batch at stratified times.
 
     It is that of the network's output F against its target, (2) of `prediction`: for `velocity` flow matching, Lipman
-    et al. (2023), https://arxiv.org/abs/2210.02747, equation (9); for `karras` EDM, Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, equation (8).  With a `weight` it is that of E[x_0 | x_t] times the weight.
+    et al. (2023), https://arxiv.org/abs/2210.02747, equation (9); for `karras` EDM's loss.  With a `weight` it is that
+    of E[x_0 | x_t] times the weight.
 
     The metrics `mse_noise_25`, ... are the unweighted errors of E[x_0 | x_t] where noise is up to 25%, ... of the sum
     of alpha and sigma.

@@ -5,7 +5,7 @@ With D = E[x_0 | x_t], J = dD / dx_t, n ~ N(0, s^2 I), and V an approximation of
     (1) null space   D' = A+ y + (I - A+ A) D                            Wang et al. (2023), equation (13)
     (1') nearly so   D' = D + A^T (A A^T + l I)^-1 (y - A D)
     (2) linear       D' = D + K (A V A^T + s^2 I)^-1 (y - A D),  K = sigma^2 / alpha J^T A^T
-    (3) any A        D' = D - sigma^2 / alpha d/dx_t |y - A(D)|^2 / (2 r^2)      Chung et al. (2023), Gaussian noise
+    (3) any A        D' = D - sigma^2 / alpha d/dx_t |y - A(D)|^2 / (2 r^2)      Chung et al. (2023), algorithm 1
 
 https://arxiv.org/abs/2212.00490, https://arxiv.org/abs/2209.14687.  A+ is any function with A A+ y = y.  (2) is ΠGDM
 for an isotropic V, Song et al. (2023), https://openreview.net/forum?id=9_gsMA8MRKQ; and the exact E[x_0 | x_t, y] of

@@ -2,9 +2,9 @@
 
     (1) x_t = alpha(t) x_0 + sigma(t) eps,    eps ~ N(0, I),    t from 0 (the image) to `end` (nearly pure noise)
 
-The ratio sigma / alpha determines a schedule up to the scale of x_t and the speed of t: Karras et al. (2022),
-https://arxiv.org/abs/2206.00364, equation (4).  A model of one schedule has therefore the same probability flow as one
-of another at the same ratio.  Times are float32 of any shape.
+The ratio sigma / alpha determines a schedule up to the scale of x_t and the speed of t, as (1) of `solver` shows: a
+model of one schedule has the same probability flow as one of another at the same ratio.  Times are float32 of any
+shape.
 """
 
 import math
@@ -55,7 +55,7 @@ def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
 
 
 def log_normal_times(mean: float = -1.2, std: float = 1.2) -> Times:
-    """Times whose logarithms are normal: Karras et al. (2022), table 1, "noise distribution"."""
+    """Times whose logarithms are normal: Karras et al. (2022), https://arxiv.org/abs/2206.00364, table 1."""
     return lambda probability: jnp.exp(mean + std * jax.scipy.stats.norm.ppf(probability))
 
 
@@ -72,9 +72,8 @@ def log_uniform_times(least: float, most: float) -> Times:
 def linear(times: Times | None = None) -> Schedule:
     """Alpha = 1 - t, sigma = t: straight paths from images to noise.
 
-    Rectified flow, Liu et al. (2022), https://arxiv.org/abs/2209.03003, equation (1); flow matching, Lipman et al.
-    (2023), https://arxiv.org/abs/2210.02747, equation (20) with sigma_min = 0.  In both papers time runs from noise to
-    images, from 0 to 1.
+    Those of rectified flow, and of flow matching: Lipman et al. (2023), https://arxiv.org/abs/2210.02747, equation
+    (20) with sigma_min = 0.  In these papers time runs from noise to images, from 0 to 1.
     """
     return Schedule(lambda t: (1 - t, t), lambda ratio: 1 - 1 / (1 + ratio), times or uniform_times())
 

@@ -26,9 +26,9 @@ def add_noise(schedule: Schedule, x: Array, t: Array, s: Array, noise: Array) ->
 
 
 def ancestral(eta: float = 1.0) -> Solver:
-    """DDPM's ancestral sampling at `eta` = 1, DDIM at 0: Song et al. (2021), equations (12) and (16).
+    """DDPM's ancestral sampling at `eta` = 1, DDIM, (2) of `solver`, at 0.
 
-    https://arxiv.org/abs/2010.02502.
+    The deviation of the noise is that of Song et al. (2021), https://arxiv.org/abs/2010.02502, equation (16).
 
     Raises:
       ValueError: `eta` is outside [0, 1].
