@@ -5,6 +5,7 @@ steps draw better ones with the same network; the samplers of 2 and 4 are export
 
     python experiments/meanflow_mnist.py --classes 10 --guidance 2 --out runs/meanflow_labels
     python -m jaxgen sample runs/meanflow_labels/sampler_4 --label 7 --num 64 --out sevens.png
+    python -m jaxgen sample runs/meanflow_labels --label 7 --solver heun --num 64 --out sevens.png
 
 `steps.png` shows digits of the same noise in 1, 2 and 4 steps, and below by a solver of the instantaneous velocity.
 """
@@ -20,10 +21,11 @@ import optax
 import tyro
 
 from jaxgen import Array, ImageSpec, InputError, Networks, chain, ema, minimize, to_uint8
-from jaxgen.export import export_sampler
+from jaxgen.export import export_denoiser, export_sampler
 from jaxgen.models import drop_condition, ema_warmup, labels, use_ema
 from jaxgen.models.diffusion import (
     Diffusion,
+    added_noise,
     heun,
     karras_by_time,
     linear,
@@ -105,7 +107,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         update=update,
         sampler=samplers[config.sample_steps],
         pictures=pictures,
-        exports={f"sampler_{steps}": export_sampler(samplers[steps]) for steps in (2, 4)},
+        exports={
+            "denoiser": export_denoiser(use_ema(added_noise(model))),
+            **{f"sampler_{steps}": export_sampler(samplers[steps]) for steps in (2, 4)},
+        },
     )
 
 

@@ -113,27 +113,40 @@ def _examples(
     return fields
 
 
-def _labels(label: tuple[str, ...], condition: ConditionSpec) -> np.ndarray:
-    numbers = [label_of(word, condition.class_names) for word in label] or range(condition.classes)
+def negative_fields(negative: str, run: Path, exported: ExportedDenoiser) -> dict[str, np.ndarray]:
+    """The field [1, ...] of --negative by its name: of the text if the run has captions, or of the label.
+
+    Raises:
+      InputError: the run has neither, or the label or the words are unknown.
+    """
+    if "text" in exported.conditions:
+        return {"text": _tokens(run, (negative,), exported.tokenizer, option="--negative")}
+    if "label" in exported.conditions:
+        return {"label": _labels((negative,), exported.conditions["label"], option="--negative")}
+    raise InputError(f"--negative {negative!r}: {run} is conditioned on neither captions nor labels.")
+
+
+def _labels(label: tuple[str, ...], condition: ConditionSpec, option: str = "--label") -> np.ndarray:
+    numbers = [label_of(word, condition.class_names, option=option) for word in label] or range(condition.classes)
     labels = np.asarray(numbers)
-    require_labels(labels, condition.classes, f"--label {' '.join(label)}")
+    require_labels(labels, condition.classes, f"{option} {' '.join(label)}")
     return labels.astype(np.int32)
 
 
-def _tokens(run: Path, text: tuple[str, ...], tokenizer: Tokenizer | None) -> np.ndarray:
+def _tokens(run: Path, text: tuple[str, ...], tokenizer: Tokenizer | None, option: str = "--text") -> np.ndarray:
     if tokenizer is None:
         raise InputError(f"{run} is conditioned on text but has no tokenizer: draw from Python, with tokens.")
     if not text:
         raise InputError(f'--text is missing: {run} is conditioned on captions, e.g. --text "a red heart".')
     for caption in text:
-        require_characters(caption, "--text")
+        require_characters(caption, option)
         if not caption.strip():
-            raise InputError(f"--text {caption!r} is empty: expected words.")
+            raise InputError(f"{option} {caption!r} is empty: expected words.")
         unknown = ", ".join(tokenizer.unknown_words(caption))
         if not tokenizer.encode([caption]).any():
-            raise InputError(f"--text {caption!r}: none of its words is in the vocabulary of {run}.")
+            raise InputError(f"{option} {caption!r}: none of its words is in the vocabulary of {run}.")
         if unknown:
-            say(f"--text {caption!r}: words that are not in the vocabulary are left out: {unknown}", error=True)
+            say(f"{option} {caption!r}: words that are not in the vocabulary are left out: {unknown}", error=True)
     return tokenizer.encode(text)
 
 

@@ -13,7 +13,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import ImageOptions
-from jaxgen.export.films import draw_films, load_clip_sampler, past_of
+from jaxgen.export.films import CLIPS, draw_films, load_clip_sampler, past_of
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
@@ -57,7 +57,12 @@ def draw_film(options: Film) -> None:
     if is_video(options.out):
         video_library(f"--out {options.out}")
     require_run(options.run)
-    sampler = load_clip_sampler(options.run / "clips")
+    if not (options.run / CLIPS).is_dir():
+        raise InputError(
+            f"{options.run} has no {CLIPS}/ to draw films with: it draws images (`python -m jaxgen sample`), or it was "
+            "not trained to its end."
+        )
+    sampler = load_clip_sampler(options.run / CLIPS)
     clip, *size = sampler.conditions[KNOWN].shape
     length = options.frames or clip
     if options.last and length != clip:

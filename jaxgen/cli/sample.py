@@ -8,9 +8,10 @@ from typing import Annotated
 import numpy as np
 
 from jaxgen.cli.arguments import require_run, require_suffix, writing
-from jaxgen.cli.conditions import DrawOptions, fields_from_options
+from jaxgen.cli.conditions import DrawOptions, fields_from_options, negative_fields
 from jaxgen.data.class_names import listed
 from jaxgen.export import ExportedSampler, load_drawing_denoiser, load_sampler
+from jaxgen.export.films import CLIPS
 from jaxgen.export.solving import SolverName, Solving, draw_by_solver, require_solving
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError, enough_memory
@@ -19,6 +20,7 @@ from jaxgen.io.program import UserPath
 from jaxgen.io.terminal import say
 from jaxgen.training.config import Bounds, GuidanceScale, require_bounds
 
+SUFFIXES = (".npz", ".png")
 MOST_IN_A_GRID = 10_000
 
 
@@ -32,12 +34,14 @@ class Sample(DrawOptions):
     """A folder of images or an archive (.npz, .npy, .zip, .tar, .tar.gz) that condition the drawn images in turn.  For
     image-to-image runs."""
     solver: SolverName | None = None
-    """For a diffusion run: the solver that draws, with any of the next two; by default the run's own draws."""
+    """For a diffusion run: the solver that draws, with any of the next three; by default the run's own draws."""
     steps: Annotated[int, Bounds(least=1, most=10_000)] | None = None
     """For a diffusion run: the solver's steps, 16 by default; heun evaluates the network twice in all but the last."""
     guidance: GuidanceScale | None = None
     """For a diffusion run with conditions: the scale of classifier-free guidance, by default the run's; 0 ignores the
     condition, 1 follows it, more strengthens it.  Training must have dropped the condition now and then."""
+    negative: str = ""
+    """What --guidance leads away from, in place of no condition: a caption, or, for a run without captions, a label."""
     out: UserPath = Path("samples.png")
     """An .npz (`arr_0` uint8 [N, H, W, C]; `arr_1`, the labels) or a .png grid, with a row for each label or
     caption."""
@@ -50,7 +54,9 @@ def sample(options: Sample) -> None:
       InputError: an option is out of range, the sampler is missing or damaged, or the file cannot be written.
     """
     require_bounds(options)
-    require_suffix(options.out, ".npz", ".png")
+    if (options.run / CLIPS).is_dir() and options.out.suffix not in SUFFIXES:
+        raise InputError(f"--out {options.out}: `python -m jaxgen film {options.run} --out {options.out}` draws films.")
+    require_suffix(options.out, *SUFFIXES)
     if options.out.suffix == ".png" and options.num > MOST_IN_A_GRID:
         raise InputError(f"--num {options.num}: a grid holds at most {MOST_IN_A_GRID:,} images; write an .npz.")
     require_run(options.run)
@@ -72,12 +78,14 @@ def sample(options: Sample) -> None:
 
 def _draw(options: Sample, sampler: ExportedSampler, fields: Mapping[str, np.ndarray]) -> np.ndarray:
     """The images uint8 [num, H, W, C], drawn by the run's sampler or, if an option asks for it, by another solver."""
-    asked = {name: value for name in Solving._fields if (value := getattr(options, name)) is not None}
+    asked = {name: value for name in Solving._fields if (value := getattr(options, name)) not in (None, "")}
     if not asked:
         return sampler.draw(options.seed, options.num, fields=fields)
     name, value = next(iter(asked.items()))
     if (denoiser := load_drawing_denoiser(options.run)) is None:
         raise InputError(f"--{name} {value}: {options.run} is no diffusion run, or exports no denoiser of images.")
+    if options.negative:
+        asked["negative"] = negative_fields(options.negative, options.run, denoiser)
     how = Solving(**asked)
     require_solving(how, denoiser)
     return draw_by_solver(denoiser, how, options.seed, options.num, fields)

@@ -9,6 +9,7 @@ from jaxgen.evaluation.moving_digits import compare_motion
 from jaxgen.evaluation.results import write_results
 from jaxgen.evaluation.video import compare_clips, extrapolate, repeat_last
 from jaxgen.export import draw_films, load_clip_sampler, save_animation
+from jaxgen.export.films import CLIPS
 
 SHOWN = 8
 """Clips in the picture."""
@@ -26,7 +27,7 @@ def evaluate_predictions(folder: Path, test: Dataset, *, past: int, seed: int) -
     """
     half = test.pixels.shape[1] // 2
     known, truth, labels = test.pixels[:, :half], test.pixels[:, half:], test.arrays.get("label")
-    sampler, seen = load_clip_sampler(folder / "clips"), known[:, -past:]
+    sampler, seen = load_clip_sampler(folder / CLIPS), known[:, -past:]
     fields = {"label": labels} if labels is not None and "label" in sampler.conditions else {}
     length = seen.shape[1] + truth.shape[1]
     drawn = draw_films(sampler, seed, len(known), length, seen, fields=fields)[:, seen.shape[1] :]

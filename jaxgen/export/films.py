@@ -9,6 +9,8 @@ from jaxgen.export.sampler import ExportedSampler, load_sampler
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 
+CLIPS = "clips"
+"""The folder of a run with its sampler of clips."""
 BLOCKS_APART = 2**16
 """Block b of film i is drawn as image b BLOCKS_APART + i of the seed, however many films there are."""
 

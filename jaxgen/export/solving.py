@@ -1,6 +1,7 @@
 """Images drawn from a run's denoiser by a solver, steps and guidance that are chosen when they are drawn."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import jax
@@ -38,23 +39,28 @@ LEAST_STEPS = 2
 class Solving(NamedTuple):
     """How images are drawn: the solver's name, the number of steps, and the scale of classifier-free guidance.
 
-    A scale of 1 is none, and None that of the run's own sampler.
+    A scale of 1 is none, and None that of the run's own sampler.  The `negative` fields [1, ...] of conditions are what
+    guidance leads away from, in place of no condition.
     """
 
     solver: SolverName = "heun"
     steps: int = 16
     guidance: float | None = None
+    negative: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def require_solving(how: Solving, denoiser: ExportedDenoiser) -> None:
     """Refuses what the solver or the run does not allow.
 
     Raises:
-      InputError: too few steps, or guidance of a run without a condition that can be left out.
+      InputError: too few steps, guidance of a run without a condition that can be left out, or a negative condition
+        without guidance.
     """
     least = max(LEAST_STEPS, SOLVERS[how.solver].least_steps)
     if how.steps < least:
         raise InputError(f"--steps {how.steps}: expected at least {least}.")
+    if how.negative and (denoiser.guidance if how.guidance is None else how.guidance) == 1:
+        raise InputError("--negative is what guidance leads away from: give --guidance too, e.g. 2.")
     if how.guidance in (None, 1):
         return
     if not denoiser.conditions:
@@ -115,7 +121,7 @@ def _draw(
     *,
     from_noise: Callable[[At, ImageSpec, Array, Solving], Array],
 ) -> np.ndarray:
-    guided = with_guidance(denoiser, how.guidance)
+    guided = with_guidance(denoiser, how.guidance, how.negative)
 
     def draw(seed: Array, rows: tuple[Array, Mapping[str, Array]]) -> Array:
         index, given = rows
@@ -126,10 +132,12 @@ def _draw(
     return map_rows(draw)(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
 
 
-def with_guidance(denoiser: ExportedDenoiser, scale: float | None) -> Denoiser:
+def with_guidance(
+    denoiser: ExportedDenoiser, scale: float | None, negative: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> Denoiser:
     """The denoiser of images, sigma [B] and the fields of its conditions in order, with classifier-free guidance.
 
-    The scale is that of the run's own sampler if it is None.
+    The scale is that of the run's own sampler if it is None; the `negative` fields are as in `Solving`.
     """
     scale = denoiser.guidance if scale is None else scale
 
@@ -138,6 +146,9 @@ def with_guidance(denoiser: ExportedDenoiser, scale: float | None) -> Denoiser:
 
     if scale == 1:
         return denoise
-    conditions = denoiser.conditions.values()
-    nulls = [jnp.full((1, *one.shape), one.null, one.dtype) for one in conditions if one.null is not None]
-    return classifier_free(scale, negative=tuple(nulls))(denoise)
+    away = [
+        jnp.asarray(negative[name]) if name in negative else jnp.full((1, *one.shape), one.null, one.dtype)
+        for name, one in denoiser.conditions.items()
+        if one.null is not None
+    ]
+    return classifier_free(scale, negative=tuple(away))(denoise)

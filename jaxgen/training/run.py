@@ -18,6 +18,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Networks, TrainState
 from jaxgen.data.class_names import listed
 from jaxgen.data.dataset import pixel_field
+from jaxgen.export.films import CLIPS
 from jaxgen.io.errors import InputError, enough_memory, lacks_memory
 from jaxgen.io.files import cache_folder
 from jaxgen.io.interruption import Interruption
@@ -185,7 +186,8 @@ def report(run: Run, step: int) -> None:
         best = scores.pop("step")
         listed = ", ".join(f"{name} {value:,.4g}" for name, value in scores.items())
         say(f"The best state that was evaluated is in {directory.best}: step {best:,.0f}, {listed}")
-    say(f"Draw more: python -m jaxgen sample {directory.path} --num 100 --out samples.png")
+    verb, out = ("film", "films.gif") if (directory.path / CLIPS).is_dir() else ("sample", "samples.png")
+    say(f"Draw more: python -m jaxgen {verb} {directory.path} --num 16 --out {out}")
 
 
 def best_networks(

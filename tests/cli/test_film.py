@@ -146,3 +146,11 @@ def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, options, mess
     assert message.format(run=run) in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_films_and_images_are_drawn_by_verbs_of_their_own(run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "images").mkdir()
+    assert film(monkeypatch, tmp_path / "images") == 2
+    assert "has no clips/ to draw films with" in capsys.readouterr().err
+    assert run_here(monkeypatch, jaxgen, "sample", run, "--out", "film.webp") == 2
+    assert f"--out film.webp: `python -m jaxgen film {run} --out film.webp` draws films" in capsys.readouterr().err

@@ -48,6 +48,17 @@ def test_the_same_solver_draws_the_images_of_the_run(run, tmp_path, monkeypatch)
         assert abs(drawn(run, monkeypatch, tmp_path / "c.npz", *same, *other) - own).max() > 1
 
 
+def test_guidance_leads_from_the_negative_condition_to_the_condition(run, tmp_path, monkeypatch):
+    def by(*options):
+        return drawn(run, monkeypatch, tmp_path / "a.npz", *options)
+
+    unguided_two, two = by("--label", 2, "--guidance", 1), by("--label", 2, "--guidance", 3)
+    # A scale of 0 is the negative condition; from a label to itself no scale leads anywhere.
+    assert abs(by("--label", 1, "--negative", 2, "--guidance", 0) - unguided_two).max() <= 1
+    assert abs(by("--label", 2, "--negative", 2, "--guidance", 3) - unguided_two).max() <= 1
+    assert abs(by("--label", 2, "--negative", 1, "--guidance", 3) - two).max() > 1
+
+
 @pytest.mark.parametrize(
     ("folder", "options", "line"),
     [
@@ -56,6 +67,10 @@ def test_the_same_solver_draws_the_images_of_the_run(run, tmp_path, monkeypatch)
         (".", ("--guidance", "nan"), "--guidance nan: expected a number from 0 to 100"),
         (".", ("--guidance", 1e30), "--guidance 1e[+]30: expected a number from 0 to 100"),
         ("alone", ("--guidance", 2), "--guidance 2.0: guidance strengthens a condition, and this run has none"),
+        (".", ("--negative", 1, "--guidance", 1), "--negative is what guidance leads away from: give --guidance too"),
+        (".", ("--negative", 3), "--negative 3"),
+        (".", ("--negative", "cat"), "--negative cat names no class"),
+        ("alone", ("--negative", "cat"), "--negative 'cat': .*alone is conditioned on neither captions nor labels"),
         ("sampler", ("--solver", "euler"), "--solver euler: .*sampler is no diffusion run, or exports no denoiser"),
     ],
 )
