@@ -3,9 +3,7 @@
 import shlex
 from pathlib import Path
 
-from jaxgen.explore.views import FILMS, View
-
-SOLVING = ("solver", "steps", "guidance")
+from jaxgen.explore.views import FILMS, SOLVING, View
 
 
 def code_of(view: View, run: Path) -> str:

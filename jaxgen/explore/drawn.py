@@ -14,7 +14,7 @@ from jaxgen.data.image_options import AS_STORED, ImageOptions
 from jaxgen.data.resize import resized_image
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
-from jaxgen.explore.views import FILMS, View, fields_of
+from jaxgen.explore.views import FILMS, SOLVING, View, fields_of
 from jaxgen.export import (
     TORUS,
     ExportedControls,
@@ -222,7 +222,7 @@ class Drawer:
     def _wall(self, view: View) -> np.ndarray:
         how = self._solving(view)
         if how and (view.rounds or view.truncation != 1):
-            asked = next(name for name in Solving._fields if getattr(view, name) is not None)
+            asked = next(name for name in SOLVING if getattr(view, name) is not None)
             raise InputError(f"{asked} draws no rounds and no truncation: only the run's own sampler does.")
         fields = fields_of(view, self.sampler.conditions, self.sampler.tokenizer, view.num)
         if how and self.drawing_denoiser is not None:
@@ -270,7 +270,7 @@ class Drawer:
 
     def _solving(self, view: View) -> Solving | None:
         """How the view says that images are drawn; None if it says nothing."""
-        asked = {name: value for name in Solving._fields if (value := getattr(view, name)) is not None}
+        asked = {name: value for name in SOLVING if (value := getattr(view, name)) is not None}
         if not asked:
             return None
         if self.drawing_denoiser is None:

@@ -21,6 +21,8 @@ MOST_IMAGES, MOST_FRAMES, MOST_STEPS = 100, 120, 1_000
 
 Kind = Literal["wall", "point", "film", "mixture", "trajectory", "clips", "panorama", "restored", "similar", "stylised"]
 FILMS = ("film", "trajectory", "clips")
+SOLVING = ("solver", "steps", "guidance")
+"""The fields of a view that are those of `Solving`."""
 """Kinds of views whose images move."""
 
 PICTURE = -1
