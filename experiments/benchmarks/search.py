@@ -1,7 +1,7 @@
 """How often guided search beats the best of as many random images.  python experiments/benchmarks/search.py --help
 
-A goal is a random class, or a random picture in the features of the packaged classifier.  The random images are
-those of another seed, so that a second best of n is above the first one for half of the goals.
+A goal is a random picture, in the features of the packaged classifier.  The random images are those of another seed,
+so that a second best of n is above the first one for half of the goals.
 """
 
 import json
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from jaxgen import InputError
 from jaxgen.cli.arguments import read_images
-from jaxgen.evaluation import Goal, class_reward, mean_of, picture_reward, score_by
+from jaxgen.evaluation import Goal, mean_of, picture_reward, score_by
 from jaxgen.evaluation.classifiers import packaged_classifier
 from jaxgen.export import load_controls, load_denoiser, load_sampler
 from jaxgen.export.steered import steered
@@ -38,7 +38,7 @@ class Options:
     data_dir: UserPath | None = None
     """The folder of prepared data sets."""
     goals: Count = 50
-    """How many goals, classes and pictures in turn."""
+    """How many goals."""
     budget: Count = 64
     """Images that each method scores for a goal."""
     strength: Positive = 4.0
@@ -81,17 +81,14 @@ def methods_of(options: Options) -> Methods:
 
 
 def goals_of(options: Options) -> list[Goal]:
-    """Classes and pictures in turn."""
+    """Random pictures of the data."""
     rng, spec = np.random.default_rng(options.seed), load_sampler(options.run / "sampler").spec
     data, classifier = read_images(options.data, option="--data", data_dir=options.data_dir), packaged_classifier(spec)
     images = data.arrays["image"]
     if images.shape[1:] != spec:
         raise InputError(f"--data {options.data}: its images have another size than those of {options.run}.")
     return [
-        Goal("picture", picture_reward(classifier, images[rng.integers(len(images))]))
-        if number % 2
-        else Goal("class", class_reward(classifier, str(rng.integers(10))))
-        for number in range(options.goals)
+        Goal("picture", picture_reward(classifier, images[rng.integers(len(images))])) for _ in range(options.goals)
     ]
 
 
@@ -101,18 +98,19 @@ def main() -> None:
     require_bounds(options)
     methods, goals = methods_of(options), goals_of(options)
 
-    def rewards(number: int) -> dict[str, float]:
+    def curves(number: int) -> dict[str, list[float]]:
+        """The best reward so far after 1, 2, 4, ... images of each method; NaN while a method has seen none."""
         found = {name: carry_out(method(goals[number], options.seed + number), 1) for name, method in methods.items()}
-        return {name: float(best.rewards[0]) for name, best in found.items()}
+        return {name: one.curve[np.minimum(counts, len(one.curve)) - 1].tolist() for name, one in found.items()}
 
-    rows = progress(rewards, range(options.goals), "Searching for goals", may_stop=True)
-    write_whole(options.out, json.dumps({"goals": [goal.name for goal in goals], "rewards": rows}, indent=2) + "\n")
-    table = Table("goals", "method", "above the best random image", "median reward")
-    for kind in dict.fromkeys(goal.name for goal in goals):
-        own = [row for row, goal in zip(rows, goals, strict=False) if goal.name == kind]
-        for name in methods:
-            share = mean_of([row[name] > row["random"] for row in own]) if name != "random" and own else ""
-            table.add_row(kind, name, f"{share:.0%}" if share else "", f"{np.median([row[name] for row in own]):.4g}")
+    counts = np.unique(np.minimum(2 ** np.arange(32), options.budget))
+    rows = progress(curves, range(options.goals), "Searching for goals", may_stop=True)
+    write_whole(options.out, json.dumps({"images": counts.tolist(), "best_rewards": rows}, indent=2) + "\n")
+    table = Table("median reward after", *map(str, counts), "above the best random image")
+    for name in methods:
+        best = np.array([row[name] for row in rows])
+        share = mean_of(best[:, -1] > [row["random"][-1] for row in rows]) if name != "random" else None
+        table.add_row(name, *(f"{value:.4g}" for value in np.median(best, axis=0)), f"{share:.0%}" if share else "")
     say(table)
 
 

@@ -42,23 +42,3 @@ class ObjectClassifier(nn.Module):
             image = max_pool(image) if halve else image
         features = jnp.mean(image, axis=(1, 2))
         return features, nn.Dense(CLASSES)(features)
-
-
-class ClipClassifier(nn.Module):
-    """Clips float32 [B, T, H, W, 1] in [-1, 1] to features float32 [B, 64], non-negative, and logits [B, classes].
-
-    Three convolutions of neighbouring frames, side by side as channels, with max pooling after the first two and global
-    average pooling; then a dense layer over all times.
-    """
-
-    classes: int
-
-    @nn.compact
-    def __call__(self, clip: Array, *, train: bool) -> tuple[Array, Array]:
-        pairs = jnp.concatenate([clip[:, :-1], clip[:, 1:]], axis=-1)
-        image = pairs.reshape(-1, *pairs.shape[2:])
-        for features, side in ((16, 5), (32, 3), (64, 3)):
-            image = nn.relu(Conv(features, (side, side), kernel_init=nn.initializers.he_normal())(image))
-            image = max_pool(image) if features < 64 else image.mean((1, 2))
-        features = nn.relu(nn.Dense(FEATURES)(image.reshape(len(clip), -1)))
-        return features, nn.Dense(self.classes)(Dropout(DROP)(features, train=train))
