@@ -6,14 +6,10 @@ equation (1), here over the whole frame and normalised:
 
     (1) c_t(d) = sum_x f_t(x) f_{t+1}(x + d) / (|f_t| |f_{t+1}|),     f less its mean
 
-Nor do convolutions move a picture easily.  So a network is given what the nearest known frame f becomes when it moves
-by a distribution over shifts, as in Finn, Goodfellow and Levine (2016), https://arxiv.org/abs/1605.07157.  Here it is
-the posterior of the shift, given the frame with noise, y = (1 - n) f(x - d) + noise of the deviation n:
+Nor do convolutions move a picture easily.  So a network is given what the nearest known frame becomes when it moves by
+a distribution over shifts, learnt with it, as in Finn, Goodfellow and Levine (2016), https://arxiv.org/abs/1605.07157:
 
-    (2) sum_d p(d) f(x - d)
-    (3) p(d) ~ w_1(d_1) w_2(d_2) exp(-|y - (1 - n) f(x - d)|^2 / (2 n^2 + 2 (1 - n)^2 s^2))
-
-The prior w is learnt, and s is the deviation of frames from moved ones.  If frames only moved, (2) were E[x_0 | x_t].
+    (2) sum_d w(d) f(x - d),     w(d) = w_1(d_1) w_2(d_2)
 """
 
 from functools import partial
@@ -35,8 +31,8 @@ FARTHEST = 8
 """The shifts of (2) are up to so many pixels along each axis."""
 FAINT = 1e-3
 """Added to the denominator of (1): frames of one colour, but for rounding, have no motion."""
-NEAR = 0.3
-"""The s of (3): the standard deviation of frames around moved ones, in [-1, 1]."""
+NEAR = 1.0
+"""The standard deviation of frames around (2), in [-1, 1]."""
 SHARPNESS = 8.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
 
@@ -67,10 +63,9 @@ class WithMotion(nn.Module):
 
     It takes an image [B, H, W, T C], known frames [B, H, W, T (C + 1)] as the only maps, and the network's further
     conditions: tokens perhaps, then a vector, which the encoded motion extends.  In place of each unknown frame the
-    network sees a guess, (2) of the nearest known one, with a prior that follows from the motion.  Its outputs, which
+    network sees a guess, (2) of the nearest known one, with weights that follow from the motion.  Its outputs, which
     are clean frames, as in the prediction `clean`, are added to the guess.  The guess counts as much as noise hides the
     frame: n^2 / (n^2 + s^2 (1 - n)^2) at a noise level n, as for a Gaussian around it with the standard deviation s.
-    The image has been scaled by 1 / sqrt(n^2 + (1 - n)^2), as that prediction does.
     """
 
     network: nn.Module
@@ -82,40 +77,31 @@ class WithMotion(nn.Module):
         tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
         vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
         motion, frames = self.encoder(known), self.encoder.frames
-        prior = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
-        prior = jax.nn.log_softmax(prior.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
-        clip, kept = by_frame(known, frames), 1 - noise_level
-        noised = image * jnp.sqrt(jnp.square(noise_level) + jnp.square(kept))[:, None, None, None]
-        hidden = jnp.square(noise_level) / (jnp.square(noise_level) + jnp.square(NEAR * kept))
-        guess = hidden[:, None, None, None, None] * moved_frames(clip, by_frame(noised, frames), prior, noise_level)
+        weights = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
+        weights = jax.nn.softmax(weights.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
+        clip = by_frame(known, frames)
+        hidden = jnp.square(noise_level) / (jnp.square(noise_level) + jnp.square(NEAR * (1 - noise_level)))
+        guess = hidden[:, None, None, None, None] * moved_frames(clip, weights)
         shown = jnp.concatenate([clip[..., :-1] + guess, clip[..., -1:]], axis=-1).reshape(known.shape)
         vector = jnp.concatenate([*vectors, motion], axis=-1)
         return network(image, shown, *tokens, vector, noise_level=noise_level, **options) + guess.reshape(image.shape)
 
 
-def moved_frames(clip: Array, noised: Array, prior: Array, noise_level: Array) -> Array:
+def moved_frames(clip: Array, weights: Array) -> Array:
     """(2) of the nearest known frame for each unknown one, [B, H, W, T, C], of known frames [B, H, W, T, C + 1].
 
-    `noised` [B, H, W, T, C] are the y of (3) at noise levels [B], and `prior` [B, T, 2, 2 FARTHEST + 1] the logarithms
-    of w for the shifts along rows and columns.  It is zero for known frames, and where none is known.
+    `weights` [B, T, 2, 2 FARTHEST + 1] are those of the shifts along rows and columns.  It is zero for known frames,
+    and where none is known.
     """
     height, width, frames = clip.shape[1:4]
     is_known = clip[:, 0, 0, :, -1] > 0
     distance = jnp.abs(jnp.subtract(*np.ogrid[:frames, :frames]))
     nearest = jnp.where(is_known[:, None], distance, 2 * frames).argmin(axis=-1)
     source = jnp.take_along_axis(clip[..., :-1], nearest[:, None, None, :, None], axis=3)
-    # Each shift moves first along columns, then along rows: d and e number both.
-    down, right = shifts(height), shifts(width)
-    across = jnp.einsum("elk,bjktc->bejltc", right, source)
-    matches = jnp.einsum("bdjltc,bejltc->btde", jnp.einsum("dij,biltc->bdjltc", down, noised), across)
-    squares = jnp.einsum("dj,bejltc->btde", down.sum(1), jnp.square(across))
-    level = noise_level[:, None, None, None]
-    fit = ((1 - level) * matches - jnp.square(1 - level) * squares / 2) / (
-        jnp.square(level) + jnp.square((1 - level) * NEAR)
+    rows, columns = (
+        jnp.einsum("btd,dij->btij", weights[:, :, axis], shifts(side)) for axis, side in enumerate((height, width))
     )
-    logits = prior[:, :, 0, :, None] + prior[:, :, 1, None, :] + fit
-    weights = jax.nn.softmax(logits, axis=(-2, -1))
-    moved = jnp.einsum("dij,bdjltc->biltc", down, jnp.einsum("btde,bejltc->bdjltc", weights, across))
+    moved = jnp.einsum("btij,bjktc,btlk->biltc", rows, source, columns)
     return jnp.where(is_known[:, None, None, :, None], 0, moved)
 
 
