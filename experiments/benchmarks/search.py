@@ -97,13 +97,13 @@ def main() -> None:
     options = tyro.cli(Options)
     require_bounds(options)
     methods, goals = methods_of(options), goals_of(options)
+    counts = np.unique(np.minimum(2 ** np.arange(32), options.budget))
 
     def curves(number: int) -> dict[str, list[float]]:
         """The best reward so far after 1, 2, 4, ... images of each method; NaN while a method has seen none."""
         found = {name: carry_out(method(goals[number], options.seed + number), 1) for name, method in methods.items()}
         return {name: one.curve[np.minimum(counts, len(one.curve)) - 1].tolist() for name, one in found.items()}
 
-    counts = np.unique(np.minimum(2 ** np.arange(32), options.budget))
     rows = progress(curves, range(options.goals), "Searching for goals", may_stop=True)
     write_whole(options.out, json.dumps({"images": counts.tolist(), "best_rewards": rows}, indent=2) + "\n")
     table = Table("median reward after", *map(str, counts), "above the best random image")

@@ -29,6 +29,7 @@ MACHINE = ("out", "data_dir", "start_from", "inception", "matcher", "offline", "
 """Options that name places or habits of one machine, which are not shared."""
 
 SHOWN = 64
+FILMS = "\n\nIts images are strips of the frames of a clip: `python -m jaxgen film .` draws films."
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,7 @@ def _card(
         parts.append("![Images drawn with seed 0](samples.png)")
     parts += [
         "## Draw images",
-        _usage(sampler),
-        *(["Its images are strips of the frames of a clip: `python -m jaxgen film .` draws films."] * has_clips),
+        _usage(sampler) + (FILMS if has_clips else ""),
         "## Evaluation",
         _measures(facts["measures"]),
         "## Training",

@@ -60,7 +60,7 @@ def require_solving(how: Solving, denoiser: ExportedDenoiser) -> None:
     if how.steps < least:
         raise InputError(f"--steps {how.steps}: expected at least {least}.")
     if how.negative and (denoiser.guidance if how.guidance is None else how.guidance) == 1:
-        raise InputError("--negative is what guidance leads away from: give --guidance too, e.g. 2.")
+        raise InputError("--negative is what guidance leads away from, and there is none: give --guidance, e.g. 2.")
     if how.guidance in (None, 1):
         return
     if not denoiser.conditions:

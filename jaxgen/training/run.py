@@ -186,8 +186,9 @@ def report(run: Run, step: int) -> None:
         best = scores.pop("step")
         listed = ", ".join(f"{name} {value:,.4g}" for name, value in scores.items())
         say(f"The best state that was evaluated is in {directory.best}: step {best:,.0f}, {listed}")
-    verb, out = ("film", "films.gif") if (directory.path / CLIPS).is_dir() else ("sample", "samples.png")
-    say(f"Draw more: python -m jaxgen {verb} {directory.path} --num 16 --out {out}")
+    has_clips = (directory.path / CLIPS).is_dir()
+    verb, num, out = ("film", 16, "films.gif") if has_clips else ("sample", 100, "samples.png")
+    say(f"Draw more: python -m jaxgen {verb} {directory.path} --num {num} --out {out}")
 
 
 def best_networks(

@@ -67,7 +67,11 @@ def test_guidance_leads_from_the_negative_condition_to_the_condition(run, tmp_pa
         (".", ("--guidance", "nan"), "--guidance nan: expected a number from 0 to 100"),
         (".", ("--guidance", 1e30), "--guidance 1e[+]30: expected a number from 0 to 100"),
         ("alone", ("--guidance", 2), "--guidance 2.0: guidance strengthens a condition, and this run has none"),
-        (".", ("--negative", 1, "--guidance", 1), "--negative is what guidance leads away from: give --guidance too"),
+        (
+            ".",
+            ("--negative", 1, "--guidance", 1),
+            "--negative is what guidance leads away from, and there is none: give --guidance",
+        ),
         (".", ("--negative", 3), "--negative 3"),
         (".", ("--negative", "cat"), "--negative cat names no class"),
         ("alone", ("--negative", "cat"), "--negative 'cat': .*alone is conditioned on neither captions nor labels"),

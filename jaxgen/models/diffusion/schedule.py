@@ -63,8 +63,7 @@ def log_uniform_times(least: float, most: float) -> Times:
     """Times from `least` to `most` whose logarithms are uniform.
 
     Then log SNR is uniform for `variance_exploding`, and the loss with the weight `signal_to_noise` is proportional to
-    the diffusion term of the variational bound between these times: Kingma et al. (2021),
-    https://arxiv.org/abs/2107.00630, equation (18).
+    the diffusion term of the variational bound between these times, (3) of `variational_bound`.
     """
     return lambda probability: least * (most / least) ** probability
 

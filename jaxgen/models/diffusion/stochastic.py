@@ -26,7 +26,7 @@ def add_noise(schedule: Schedule, x: Array, t: Array, s: Array, noise: Array) ->
 
 
 def ancestral(eta: float = 1.0) -> Solver:
-    """DDPM's ancestral sampling at `eta` = 1, DDIM, (2) of `solver`, at 0.
+    """Ancestral sampling: DDPM at `eta` = 1, and at 0 DDIM, which is (2) of `solver`.
 
     The deviation of the noise is that of Song et al. (2021), https://arxiv.org/abs/2010.02502, equation (16).
 

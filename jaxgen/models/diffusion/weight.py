@@ -17,7 +17,7 @@ Weight = Callable[[Schedule, Array], Array]
 
 
 def flow_matching_weight(least_sigma: float = 0.05) -> Weight:
-    """The error of the velocity, the target of `velocity`: 1 / t^2 for the linear schedule.
+    """The error of the velocity: 1 / t^2 for the linear schedule.
 
     It diverges at t = 0 for a network that does not predict the velocity, so sigma is bounded from below as in Li and
     He (2025), https://arxiv.org/abs/2511.13720.
@@ -31,7 +31,7 @@ def flow_matching_weight(least_sigma: float = 0.05) -> Weight:
 
 
 def karras_weight(sigma_data: float = 0.5) -> Weight:
-    """(sigma^2 + sigma_data^2) / (sigma sigma_data)^2 at alpha = 1: Karras et al. (2022), table 1, its loss."""
+    """(sigma^2 + sigma_data^2) / (sigma sigma_data)^2 at alpha = 1: Karras et al. (2022), table 1, "loss weighting"."""
 
     def weight(schedule: Schedule, t: Array) -> Array:
         return 1 / sigma_data**2 + signal_to_noise(schedule, t)
