@@ -40,7 +40,9 @@ def test_an_input_depends_on_its_own_image_and_key_alone(name):
     degrade = TASKS[name].degrade
     inputs, order = degrade(KEYS, IMAGES), jnp.array([4, 1])
     np.testing.assert_array_equal(degrade(KEYS, IMAGES), inputs)
-    np.testing.assert_array_equal(degrade(KEYS[order], IMAGES[order]), inputs[order])
+    # A blur is a product of matrices, which may add up to 12 terms below 1 in another order elsewhere in the batch.
+    rounding = 12 * np.finfo(np.float32).eps if name == "deblur" else 0
+    np.testing.assert_allclose(degrade(KEYS[order], IMAGES[order]), inputs[order], rtol=0, atol=rounding)
     others = degrade(jax.random.split(jax.random.key(3), 6), IMAGES)
     assert bool((others != inputs).any()) == (name in ("denoise", "inpaint block", "inpaint half"))
 

@@ -8,7 +8,16 @@ import pytest
 from jaxgen.core.image import ImageSpec
 from jaxgen.models.diffusion import known_frames
 from jaxgen.nets import DiffusionUNet, MotionEncoder, TextEncoder, WithMaps, WithMotion, WithText
-from jaxgen.nets.layers.motion import FARTHEST, NEAR, REACH, by_frame, correlations, moved_frames, shrunk
+from jaxgen.nets.layers.motion import (
+    FARTHEST,
+    NEAR,
+    REACH,
+    by_frame,
+    correlations,
+    expected_frames,
+    nearest_known,
+    shrunk,
+)
 
 FRAMES, SIDE = 4, 32
 
@@ -63,33 +72,74 @@ def test_shrinking_averages_and_keeps_the_proportions():
     np.testing.assert_array_equal(shrunk(image[:, :16, :16], 32), image[:, :16, :16])
 
 
-def test_an_unknown_frame_is_the_nearest_known_one_moved():
+def prior_of(*shifts):
+    """The logarithms of a prior [1, T, 2, shifts] that is certain of the shift of each frame."""
+    weights = np.full((1, len(shifts), 2, 2 * FARTHEST + 1), -1e4, np.float32)
+    for frame, (down, right) in enumerate(shifts):
+        weights[0, frame, 0, FARTHEST + down] = weights[0, frame, 1, FARTHEST + right] = 0
+    return jnp.asarray(weights)
+
+
+def test_a_frame_hidden_by_noise_is_the_nearest_known_one_moved():
     clip = moving([(1, -2), (0, 1), (2, 2)])
-    known = encoded(clip, [False, True, False, True])
-    weights = np.zeros((1, FRAMES, 2, 2 * FARTHEST + 1), np.float32)
-    for frame, (down, right) in enumerate([(-1, 2), (5, 5), (0, 1), (5, 5)]):  # as the clip moves
-        weights[0, frame, 0, FARTHEST + down] = weights[0, frame, 1, FARTHEST + right] = 1
-    moved = np.asarray(moved_frames(by_frame(known, FRAMES), jnp.asarray(weights)))[0]
-    true = np.moveaxis(clip / 127.5 - 1, 0, 2)
-    np.testing.assert_allclose(moved[:, :, [0, 2]], true[:, :, [0, 2]], atol=1e-6)
-    np.testing.assert_array_equal(moved[:, :, [1, 3]], 0)
-    nothing = by_frame(encoded(clip, [False] * FRAMES), FRAMES)
-    np.testing.assert_array_equal(moved_frames(nothing, jnp.asarray(weights)), 0)
+    source, distance = nearest_known(by_frame(encoded(clip, [False, True, False, True]), FRAMES))
+    np.testing.assert_array_equal(distance, [[1, 0, 1, 0]])
+    noise = jax.random.normal(jax.random.key(0), (1, SIDE, SIDE, FRAMES, 1))
+    prior = prior_of((-1, 2), (0, 0), (0, 1), (0, 0))  # as the clip moves
+    found, hidden = expected_frames(source, noise, prior, jnp.ones(1), jnp.full((1, FRAMES), 0.1))
+    np.testing.assert_allclose(found[0], np.moveaxis(clip / 127.5 - 1, 0, 2), atol=1e-6)
+    np.testing.assert_array_equal(hidden, 1)
+    _, none = nearest_known(by_frame(encoded(clip, [False] * FRAMES), FRAMES))
+    np.testing.assert_array_equal(none, FRAMES)
 
 
-def test_moved_frames_count_as_much_as_noise_hides():
-    """The last layer of a U-Net is zero at first: what is left are moved frames."""
-    known, image = encoded(moving([(1, 1)] * 3), [True, True, False, False]), jnp.ones((1, SIDE, SIDE, FRAMES))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_frame_has_its_expectation_given_itself_with_noise(channels):
+    """Against the sum over all shifts, one by one, of the means of Gaussian posteriors."""
+    level, deviation, rng = 0.8, 0.3, np.random.default_rng(1)
+    clip = moving([(3, -2)], channels)
+    true = clip / 127.5 - 1
+    y = (1 - level) * true[1] + level * rng.normal(size=true[1].shape)
+    prior = rng.normal(size=(1, 1, 2, 2 * FARTHEST + 1)).astype(np.float32)
+    precisions = (
+        1 / deviation**2,
+        ((1 - level) / level) ** 2,
+    )  # of the frame around the moved one, and of y / a around it
+    steps, means, logits = range(-FARTHEST, FARTHEST + 1), [], []
+    for down in steps:
+        for right in steps:
+            rows, columns = (np.clip(np.arange(SIDE) - step, 0, SIDE - 1) for step in (down, right))
+            moved = true[0][rows][:, columns]
+            means.append((precisions[0] * moved + precisions[1] * y / (1 - level)) / sum(precisions))
+            fit = np.square(y - (1 - level) * moved).sum() / (2 * level**2 + 2 * (1 - level) ** 2 * deviation**2)
+            logits.append(prior[0, 0, 0, down + FARTHEST] + prior[0, 0, 1, right + FARTHEST] - fit)
+    weights = np.exp(logits - np.max(logits))
+    assert weights.max() < 0.9 * weights.sum()  # several shifts are plausible
+    source, noised = (jnp.asarray(frame[None, :, :, None], jnp.float32) for frame in (true[0], y))
+    variance = jnp.full((1, 1), deviation**2)
+    found, _ = expected_frames(source, noised, jnp.asarray(prior), jnp.full(1, level), variance)
+    expected = np.tensordot(weights / weights.sum(), means, axes=1)
+    # float32 sums of up to 3,072 terms stand in an exponent.
+    np.testing.assert_allclose(found[0, :, :, 0], expected, atol=1e-3)
+
+
+def test_a_network_begins_with_expected_frames_where_one_is_known_and_with_zeros_elsewhere():
+    """The last layer of a U-Net is zero at first."""
+    clip, image = np.full((FRAMES, SIDE, SIDE, 1), 90, np.uint8), jnp.full((1, SIDE, SIDE, FRAMES), 0.5)
+    known = encoded(clip, [True, True, False, False])
     network = WithMotion(WithMaps(DiffusionUNet(8, (1,), folded=True)), MotionEncoder(FRAMES, 16))
     variables = network.init(jax.random.key(0), image, known, train=True, noise_level=jnp.ones(1))
-    none, half, all_ = (
-        np.asarray(network.apply(variables, image, known, train=True, noise_level=jnp.full(1, level)))
-        for level in (0.0, 0.5, 1.0)
-    )
-    np.testing.assert_array_equal(none, 0)
-    np.testing.assert_allclose(half, all_ / (1 + NEAR**2), rtol=1e-5)
-    assert abs(all_[..., 2:]).min() > 0.1  # grey, and noise around it
-    np.testing.assert_array_equal(all_[..., :2], 0)
+
+    def drawn(known, level):
+        return np.asarray(network.apply(variables, image, known, train=True, noise_level=jnp.full(1, level)))
+
+    np.testing.assert_array_equal(drawn(encoded(clip, [False] * FRAMES), 0.0), 0)
+    np.testing.assert_array_equal(drawn(known, 0.0)[..., :2], 0)
+    np.testing.assert_allclose(drawn(known, 0.0)[..., 2:], 0.5, rtol=1e-6)  # without noise it is the image
+    moved, noised = 90 / 127.5 - 1, 0.5 * 2**-0.5  # a still clip is the same, whichever the shift
+    np.testing.assert_allclose(drawn(known, 1.0)[..., 2:], moved, rtol=1e-5)
+    expected = (moved / NEAR**2 + noised / 0.5) / (NEAR**-2 + 1)
+    np.testing.assert_allclose(drawn(known, 0.5)[..., 2:], expected, rtol=1e-5)
 
 
 def test_a_network_is_told_the_motion_beside_its_other_conditions():

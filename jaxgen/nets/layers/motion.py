@@ -6,10 +6,15 @@ equation (1), here over the whole frame and normalised:
 
     (1) c_t(d) = sum_x f_t(x) f_{t+1}(x + d) / (|f_t| |f_{t+1}|),     f less its mean
 
-Nor do convolutions move a picture easily.  So a network is given what the nearest known frame becomes when it moves by
-a distribution over shifts, learnt with it, as in Finn, Goodfellow and Levine (2016), https://arxiv.org/abs/1605.07157:
+Nor do convolutions move a picture easily.  So a network is given what the nearest known frame f becomes when it moves
+by a distribution over shifts, as in Finn, Goodfellow and Levine (2016), https://arxiv.org/abs/1605.07157.  Here it is
+the posterior of the shift, given the frame with noise, y = a f(x - d) + noise of the deviation n, where a = 1 - n:
 
-    (2) sum_d w(d) f(x - d),     w(d) = w_1(d_1) w_2(d_2)
+    (2) E[x_0 | x_t] = sum_d p(d) (h f(x - d) + (1 - h) y / a),     h = n^2 / (n^2 + a^2 s^2)
+    (3) p(d) ~ w_1(d_1) w_2(d_2) exp(-|y - a f(x - d)|^2 / (2 n^2 + 2 a^2 s^2))
+
+The prior w is learnt, and so is s, the deviation of frames from moved ones.  Frames that are moved ones and Gaussian
+noise of this deviation have the expectation (2); a network adds what others need.
 """
 
 from functools import partial
@@ -31,8 +36,8 @@ FARTHEST = 8
 """The shifts of (2) are up to so many pixels along each axis."""
 FAINT = 1e-3
 """Added to the denominator of (1): frames of one colour, but for rounding, have no motion."""
-NEAR = 1.0
-"""The standard deviation of frames around (2), in [-1, 1]."""
+NEAR = 0.3
+"""The s of (2) and (3) at first: the standard deviation of frames around moved ones, in [-1, 1]."""
 SHARPNESS = 8.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
 
@@ -63,9 +68,9 @@ class WithMotion(nn.Module):
 
     It takes an image [B, H, W, T C], known frames [B, H, W, T (C + 1)] as the only maps, and the network's further
     conditions: tokens perhaps, then a vector, which the encoded motion extends.  In place of each unknown frame the
-    network sees a guess, (2) of the nearest known one, with weights that follow from the motion.  Its outputs, which
-    are clean frames, as in the prediction `clean`, are added to the guess.  The guess counts as much as noise hides the
-    frame: n^2 / (n^2 + s^2 (1 - n)^2) at a noise level n, as for a Gaussian around it with the standard deviation s.
+    network sees (2) of the nearest known one, with a prior that follows from the motion.  Its outputs, which are clean
+    frames, as in the prediction `clean`, are added to (2), scaled by sqrt(h): in proportion to the deviation of a
+    Gaussian's posterior, like c_out in EDM.  The image has been scaled by 1 / sqrt(n^2 + a^2), as that prediction does.
     """
 
     network: nn.Module
@@ -77,32 +82,55 @@ class WithMotion(nn.Module):
         tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
         vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
         motion, frames = self.encoder(known), self.encoder.frames
-        weights = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
-        weights = jax.nn.softmax(weights.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
-        clip = by_frame(known, frames)
-        hidden = jnp.square(noise_level) / (jnp.square(noise_level) + jnp.square(NEAR * (1 - noise_level)))
-        guess = hidden[:, None, None, None, None] * moved_frames(clip, weights)
+        prior = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
+        prior = jax.nn.log_softmax(prior.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
+        # A deviation for each distance in frames from the nearest known one.
+        deviations = jnp.exp(self.param("deviations", nn.initializers.constant(np.log(NEAR)), (frames,)))
+        clip, scale = by_frame(known, frames), jnp.hypot(noise_level, 1 - noise_level)[:, None, None, None]
+        source, distance = nearest_known(clip)
+        variance = jnp.square(deviations)[jnp.minimum(distance, frames - 1)]
+        guess, hidden = expected_frames(source, by_frame(image * scale, frames), prior, noise_level, variance)
+        has_source = ((distance > 0) & (distance < frames))[:, None, None, :, None]
+        guess, hidden = jnp.where(has_source, guess, 0), jnp.where(has_source, hidden, 1)
         shown = jnp.concatenate([clip[..., :-1] + guess, clip[..., -1:]], axis=-1).reshape(known.shape)
         vector = jnp.concatenate([*vectors, motion], axis=-1)
-        return network(image, shown, *tokens, vector, noise_level=noise_level, **options) + guess.reshape(image.shape)
+        outputs = by_frame(network(image, shown, *tokens, vector, noise_level=noise_level, **options), frames)
+        return (guess + jnp.sqrt(hidden) * outputs).reshape(image.shape)
 
 
-def moved_frames(clip: Array, weights: Array) -> Array:
-    """(2) of the nearest known frame for each unknown one, [B, H, W, T, C], of known frames [B, H, W, T, C + 1].
+def nearest_known(clip: Array) -> tuple[Array, Array]:
+    """The known frame nearest to each, [B, H, W, T, C], of known frames [B, H, W, T, C + 1], and how far it is.
 
-    `weights` [B, T, 2, 2 FARTHEST + 1] are those of the shifts along rows and columns.  It is zero for known frames,
-    and where none is known.
+    The distances int32 [B, T] are in frames, and T where none is known.
     """
-    height, width, frames = clip.shape[1:4]
-    is_known = clip[:, 0, 0, :, -1] > 0
-    distance = jnp.abs(jnp.subtract(*np.ogrid[:frames, :frames]))
-    nearest = jnp.where(is_known[:, None], distance, 2 * frames).argmin(axis=-1)
-    source = jnp.take_along_axis(clip[..., :-1], nearest[:, None, None, :, None], axis=3)
-    rows, columns = (
-        jnp.einsum("btd,dij->btij", weights[:, :, axis], shifts(side)) for axis, side in enumerate((height, width))
-    )
-    moved = jnp.einsum("btij,bjktc,btlk->biltc", rows, source, columns)
-    return jnp.where(is_known[:, None, None, :, None], 0, moved)
+    frames = clip.shape[3]
+    distances = jnp.abs(jnp.subtract(*np.ogrid[:frames, :frames]))
+    distances = jnp.where(clip[:, 0, 0, None, :, -1] > 0, distances, frames)
+    nearest = distances.argmin(axis=-1)[:, None, None, :, None]
+    return jnp.take_along_axis(clip[..., :-1], nearest, axis=3), distances.min(axis=-1)
+
+
+def expected_frames(
+    source: Array, noised: Array, prior: Array, noise_level: Array, variance: Array
+) -> tuple[Array, Array]:
+    """(2) and its h [B, 1, 1, T, 1], for frames [B, H, W, T, C] that are moved ones of `source`, of the same shape.
+
+    `noised` are the y of (3) at noise levels [B], `prior` [B, T, 2, 2 FARTHEST + 1] has the logarithms of w for the
+    shifts along rows and columns, and `variance` [B, T] is s^2.
+    """
+    kept = 1 - noise_level[:, None]
+    scatter = jnp.square(noise_level[:, None]) + jnp.square(kept) * variance
+    # Each shift moves first along columns, then along rows: d and e number both.
+    down, right = shifts(source.shape[1]), shifts(source.shape[2])
+    across = jnp.einsum("elk,bjktc->bejltc", right, source)
+    matches = jnp.einsum("bdjltc,bejltc->btde", jnp.einsum("dij,biltc->bdjltc", down, noised), across)
+    squares = jnp.einsum("dj,bejltc->btde", down.sum(1), jnp.square(across))
+    part, whole = (kept / scatter)[..., None, None], (jnp.square(kept) / scatter)[..., None, None]
+    fit = part * matches - whole * squares / 2
+    weights = jax.nn.softmax(prior[:, :, 0, :, None] + prior[:, :, 1, None, :] + fit, axis=(-2, -1))
+    moved = jnp.einsum("dij,bdjltc->biltc", down, jnp.einsum("btde,bejltc->bdjltc", weights, across))
+    hidden = (jnp.square(noise_level[:, None]) / scatter)[:, None, None, :, None]
+    return hidden * moved + (kept * variance / scatter)[:, None, None, :, None] * noised, hidden
 
 
 def shifts(side: int) -> np.ndarray:
