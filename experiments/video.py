@@ -60,6 +60,8 @@ class Config(RunConfig):
     """Digits in a clip of moving_mnist."""
     frames: Annotated[int, Bounds(least=2)] = 10
     """Frames of a clip.  Longer films are drawn block by block, each of which knows most of the one before."""
+    drop_short: bool = False
+    """Leave out clips of fewer frames; otherwise they are an error."""
     classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
     """Classes that the network is conditioned on; auto for those of the data, such as its subfolders; 0 for none."""
     text: bool = False

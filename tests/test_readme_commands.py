@@ -28,7 +28,7 @@ TINY = {
     "autoencoder_steps": 1,
 }
 FEWER = {"sample": ("--num", "4"), "evaluate": ("--num", "600", "--allow-few"), "search": ("--budget", "8")}
-ELSEWHERE = re.compile(r"benchmarks/|classifiers/classifier|--distributed|jaxgen explore|search runs/emoji ")
+ELSEWHERE = re.compile(r"benchmarks/|classifiers/(clip_)?classifier|--distributed|jaxgen explore|search runs/emoji ")
 """These take minutes even at their smallest, need a whole large data set or a run of it, or have tests of their own."""
 
 

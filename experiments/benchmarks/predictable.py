@@ -14,9 +14,11 @@ import tyro
 
 from jaxgen.data import load
 from jaxgen.data.moving_mnist import STEP, TEST_SEED, draw_clips, trajectories
-from jaxgen.evaluation import compare_clips, compare_motion, write_results
+from jaxgen.evaluation import compare_clips, compare_motion, frechet_of_clips, write_results
+from jaxgen.evaluation.clip_features import FRECHET_OF_CLIPS
 from jaxgen.export import past_of
 from jaxgen.io.terminal import progress
+from jaxgen.nets.features.classifier import FEATURES
 from jaxgen.training import Bounds, Count, Seed, UserPath, command
 
 SIDE, DIGIT, HALF = 32, 16, 10
@@ -95,6 +97,8 @@ def main() -> None:
     known, truth = true.clips[:, :HALF], true.clips[:, HALF:]
     motion = compare_motion(known, predicted, truth, true.labels[:, 0], digit_size=DIGIT)
     measures = compare_clips(predicted, truth)[0]._asdict() | motion._asdict()
+    if options.clips > FEATURES:
+        measures[FRECHET_OF_CLIPS] = frechet_of_clips(predicted, truth, seed=options.seed)
     results = {"posterior": {name: value for name, value in measures.items() if value is not None}}
     details = {"clips": options.clips, "known": options.known, "data": digits.source}
     write_results(options.out, results, title=f"{options.clips:,} test clips", details=details)

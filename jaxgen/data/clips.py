@@ -168,7 +168,7 @@ def _shape_of(
         others = f"--frames {frames} needs as many" if frames else f"another clip has {longest}"
         raise InputError(
             f"{files.path(shortest.name)} has {least} frames; {others}: give --frames {least}, the first ones of each "
-            "clip, or move the shorter clips away (in Python, drop_short=True leaves them out)."
+            "clip, or leave out shorter ones with --drop-short."
         )
     other = next((clip for clip in clips if clip.header[1:3] != first.header[1:3]), None)
     if options.size is None and other is not None:

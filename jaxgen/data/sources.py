@@ -48,6 +48,7 @@ def load(
     option: str = ...,
     images: ImageOptions = ...,
     frames: int | None = ...,
+    drop_short: bool = ...,
 ) -> Dataset: ...
 
 
@@ -63,6 +64,7 @@ def load(
     option: str = ...,
     images: ImageOptions = ...,
     frames: int | None = ...,
+    drop_short: bool = ...,
 ) -> Dataset | StreamedDataset: ...
 
 
@@ -77,6 +79,7 @@ def load(
     option: str = "--data",
     images: ImageOptions = AS_STORED,
     frames: int | None = None,
+    drop_short: bool = False,
 ) -> Dataset | StreamedDataset:
     """The split ('train', 'test', perhaps 'validation') of a data set by name, or a folder or an archive by path.
 
@@ -88,7 +91,8 @@ def load(
     clips, shards, a prepared set or `moving_mnist`; by default, nothing is.
     `option` is the option of the command line that gave the name, which error messages cite.  `images` says which size
     and colours the images are brought to.  With `frames` the data are clips of as many frames, `clip` uint8
-    [N, T, H, W, C], of `moving_mnist` or of animations, videos or folders of frames at a path (`load_clips`).
+    [N, T, H, W, C], of `moving_mnist` or of animations, videos or folders of frames at a path (`load_clips`,
+    which leaves out shorter ones with `drop_short`).
 
     Raises:
       InputError: the name is unknown, or the data are missing or damaged, or are clips where images are expected, or
@@ -102,7 +106,7 @@ def load(
         raise InputError(f"--data-dir {data_dir} goes with {names}; {option} {name} is a path of its own.")
     if frames is not None:
         digits = partial(load, "mnist", split=split, data_dir=data_dir, offline=offline, announce=announce)
-        clips = _clips(name, digits, frames, announce=announce, option=option, images=images)
+        clips = _clips(name, digits, frames, drop_short=drop_short, announce=announce, option=option, images=images)
         if most_bytes is None or clips.num_bytes <= most_bytes:
             return in_memory(clips, read_arrays(clips))
         announce(f"{clips.size:,} clips of {clips.num_bytes / 1e9:,.1f} GB are not kept in memory")
@@ -129,7 +133,14 @@ def load(
 
 
 def _clips(
-    name: str, digits: Callable[[], Dataset], frames: int, *, announce: Announce, option: str, images: ImageOptions
+    name: str,
+    digits: Callable[[], Dataset],
+    frames: int,
+    *,
+    drop_short: bool,
+    announce: Announce,
+    option: str,
+    images: ImageOptions,
 ) -> StreamedDataset:
     if name == MOVING_MNIST:
         return stream_moving_mnist(digits(), frames=frames, size=images.size or SIZE)
@@ -139,7 +150,7 @@ def _clips(
             f"{option} {name} holds no clips: expected {MOVING_MNIST}, or a folder or an archive of animated GIF, WEBP "
             "or PNG files, of videos, or of folders of frames."
         )
-    return stream_clips(path, frames=frames, images=images, announce=announce)
+    return stream_clips(path, frames=frames, drop_short=drop_short, images=images, announce=announce)
 
 
 def stream(

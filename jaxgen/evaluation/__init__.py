@@ -8,7 +8,7 @@ memorisation      memorization  training_neighbours  neighbour_grid
 classes           class_score (IS)  count_classes  label_accuracy
 diversity         diversity  multi_scale_similarity (MS-SSIM)
 pairs of images   compare_pairs (MSE, PSNR, SSIM)  structural_similarity  learned_perceptual_error (LPIPS)
-clips             compare_clips  repeat_last  extrapolate  compare_motion  evaluate_predictions
+clips             compare_clips  repeat_last  extrapolate  compare_motion  frechet_of_clips  evaluate_predictions
 colour            colourfulness
 likelihood        negative_log_likelihood(s)  measure_bound  measure_flow  bits_per_dim  bits_of
 latents           count_active_units  mutual_information_gap
@@ -27,6 +27,7 @@ from jaxgen.evaluation.alignment import label_accuracy, retrieval_accuracy
 from jaxgen.evaluation.cache import cached_features
 from jaxgen.evaluation.classes import Classes, class_score, count_classes
 from jaxgen.evaluation.classifiers import cifar10_network, digit_features, digit_network, packaged_network
+from jaxgen.evaluation.clip_features import frechet_of_clips
 from jaxgen.evaluation.colour import colourfulness
 from jaxgen.evaluation.diffusion import BOUND, measure_bound, measure_flow
 from jaxgen.evaluation.estimate import Estimate, mean_of
@@ -125,6 +126,7 @@ __all__ = [
     "feature_network",
     "fit_gaussian",
     "frechet_distance",
+    "frechet_of_clips",
     "gaussian_distance",
     "hold_out_captions",
     "images_to_test",

@@ -86,20 +86,28 @@ def _root(covariance: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(values)) @ vectors.T
 
 
-def _measure(evaluated: Evaluated) -> Measures:
-    """The distance, with a standard error by the bootstrap where features are few."""
-    drawn, real = evaluated.drawn, evaluated.real
-    name = "FID" if evaluated.network.is_inception else "Fréchet distance"
-    value = frechet_distance(drawn, real, allow_few=evaluated.allow_few)
-    if drawn.shape[1] > SMALL:
-        return {name: Estimate(value)}
-    drawn, real = (features[content_order(features)] for features in (drawn, real))
-    rng = np.random.default_rng(evaluated.seed)
+def estimated_distance(first: np.ndarray, second: np.ndarray, *, seed: int, allow_few: bool = False) -> Estimate:
+    """`frechet_distance`, with a standard error by the bootstrap where features are few.
+
+    Raises:
+      InputError: as `frechet_distance`.
+    """
+    value = frechet_distance(first, second, allow_few=allow_few)
+    if first.shape[1] > SMALL:
+        return Estimate(value)
+    sets = [features[content_order(features)] for features in (first, second)]
+    rng = np.random.default_rng(seed)
     again = [
-        frechet_distance(*(part[rng.integers(len(part), size=len(part))] for part in (drawn, real)), allow_few=True)
+        frechet_distance(*(part[rng.integers(len(part), size=len(part))] for part in sets), allow_few=True)
         for _ in range(RESAMPLES)
     ]
-    return {name: Estimate(value, float(np.std(again, ddof=1)))}
+    return Estimate(value, float(np.std(again, ddof=1)))
+
+
+def _measure(evaluated: Evaluated) -> Measures:
+    name = "FID" if evaluated.network.is_inception else "Fréchet distance"
+    sets = evaluated.drawn, evaluated.real
+    return {name: estimated_distance(*sets, seed=evaluated.seed, allow_few=evaluated.allow_few)}
 
 
 FRECHET = Metric(

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Dataset
+from jaxgen.evaluation.clip_features import FRAMES, FRECHET_OF_CLIPS, frechet_of_clips
 from jaxgen.evaluation.moving_digits import compare_motion
 from jaxgen.evaluation.results import write_results
 from jaxgen.evaluation.video import compare_clips, extrapolate, repeat_last
 from jaxgen.export import draw_films, load_clip_sampler, save_animation
 from jaxgen.export.films import CLIPS
+from jaxgen.nets.features.classifier import FEATURES
 
 SHOWN = 8
 """Clips in the picture."""
@@ -38,6 +40,8 @@ def evaluate_predictions(folder: Path, test: Dataset, *, past: int, seed: int) -
         for name, way in ways.items():
             motion = compare_motion(known, way, truth, labels, digit_size=side)
             results[name] |= {measure: value for measure, value in motion._asdict().items() if value is not None}
+            if half == FRAMES and len(known) > FEATURES:
+                results[name][FRECHET_OF_CLIPS] = frechet_of_clips(way, truth, seed=seed)
     details = {"clips": len(known), "data": test.source}
     write_results(folder / "test.json", results, title=f"{len(known):,} test clips", details=details)
     rows = [np.concatenate([known, way], axis=1)[:SHOWN] for way in (truth, drawn)]

@@ -15,6 +15,7 @@ from jaxgen.data.resize import resized_image
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
 from jaxgen.explore.views import FILMS, SOLVING, View, fields_of
+from jaxgen.explore.wide import sphere, wide
 from jaxgen.export import (
     TORUS,
     ExportedControls,
@@ -24,7 +25,6 @@ from jaxgen.export import (
     ExportedStylizer,
     ExportedTorus,
     draw_films,
-    draw_torus,
     load_clip_sampler,
     load_controls,
     load_denoiser,
@@ -34,12 +34,11 @@ from jaxgen.export import (
     load_torus,
 )
 from jaxgen.export.denoiser import AUTOGUIDED
-from jaxgen.export.panoramas import draw_panorama
 from jaxgen.export.solving import SOLVERS, Solving, draw_by_solver, draw_trajectories, require_solving
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, expanded, write_whole
 from jaxgen.io.pictures import animation, save_grid
-from jaxgen.models.diffusion.panorama import Windows
+from jaxgen.io.sphere import save_sphere
 
 CANDIDATES = 500
 """Images of a seed among which those that are similar to a picture are found."""
@@ -167,6 +166,7 @@ class Drawer:
             "trajectory": self._trajectory,
             "clips": self._clips,
             "panorama": self._panorama,
+            "sphere": lambda view: sphere(self._panorama(view)[0])[None],
             "similar": lambda view: self.similar(view)[1],
             "restored": self._restored,
             "stylised": self._stylised,
@@ -255,18 +255,10 @@ class Drawer:
         return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames, fields=fields), 1, 0)
 
     def _panorama(self, view: View) -> np.ndarray:
-        if self.torus is not None:
-            height, width = (-(-side // self.torus.cell) * self.torus.cell for side in self.torus.spec[:2])
-            return draw_torus(self.torus, (height, view.num * width), seed=view.seed)[None]
-        if self.drawing_denoiser is None:
+        by = self.torus or self.drawing_denoiser
+        if by is None:
             raise InputError("Only a diffusion run that exports its denoiser, or a texture_gan run, draws panoramas.")
-        height, width, _ = self.drawing_denoiser.spec
-        windows = Windows(height), Windows(width, width // 2, wraps=True)
-        label = view.label or ("0" if "label" in self.drawing_denoiser.conditions else "")
-        fields = fields_of(replace(view, label=label), self.drawing_denoiser.conditions, self.sampler.tokenizer, 1)
-        how = self._solving(view) or Solving()
-        size = height, view.num * width
-        return draw_panorama(self.drawing_denoiser, how, size, windows, fields, seed=view.seed)[None]
+        return wide(by, view, self._solving(view) or Solving(), self.sampler.tokenizer)[None]
 
     def _solving(self, view: View) -> Solving | None:
         """How the view says that images are drawn; None if it says nothing."""
@@ -288,7 +280,7 @@ def around(frames: int) -> np.ndarray:
 
 
 def save_view(path: AnyPath, drawer: Drawer, view: View) -> None:
-    """Writes a view as a PNG, or a film as a GIF that is a loop.
+    """Writes a view as a PNG, a sphere with the metadata of one, or a film as a GIF that is a loop.
 
     Raises:
       InputError: the run cannot draw it.
@@ -296,5 +288,7 @@ def save_view(path: AnyPath, drawer: Drawer, view: View) -> None:
     images = drawer.images(view)
     if view.kind in FILMS:
         write_whole(path, animation(images, is_loop=True))
+    elif view.kind == "sphere":
+        save_sphere(path, images[0])
     else:
         save_grid(path, images)

@@ -25,6 +25,7 @@ from jaxgen.explore.views import FILMS, View, read_view
 from jaxgen.explore.watched import EXPORTS, Curves, describe, find_runs
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.io.pictures import animation, png
+from jaxgen.io.sphere import sphere_png
 
 PAGE = Path(__file__).parent / "page"
 MOST_BYTES = 100_000
@@ -160,7 +161,8 @@ def _drawn(runs: Runs, name: str, view: View) -> Response:
     headers = {"X-Code": code, "X-Numbers": json.dumps(numbers.tolist())}
     if view.kind in FILMS:
         return Response(animation(images, is_loop=True), media_type="image/gif", headers=headers)
-    return Response(png(np.concatenate(images, axis=1)), media_type="image/png", headers=headers)
+    picture = sphere_png(images[0]) if view.kind == "sphere" else png(np.concatenate(images, axis=1))
+    return Response(picture, media_type="image/png", headers=headers)
 
 
 def keep_in(uploads: Uploads) -> Handler:

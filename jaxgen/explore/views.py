@@ -18,12 +18,13 @@ from jaxgen.io.errors import InputError
 
 MOST_IMAGES, MOST_FRAMES, MOST_STEPS = 100, 120, 1_000
 
-
-Kind = Literal["wall", "point", "film", "mixture", "trajectory", "clips", "panorama", "restored", "similar", "stylised"]
+Kind = Literal[
+    "wall", "point", "film", "mixture", "trajectory", "clips", "panorama", "sphere", "restored", "similar", "stylised"
+]
 FILMS = ("film", "trajectory", "clips")
+"""Kinds of views whose images move."""
 SOLVING = ("solver", "steps", "guidance")
 """The fields of a view that are those of `Solving`."""
-"""Kinds of views whose images move."""
 
 PICTURE = -1
 """The corner that is the picture."""
@@ -42,6 +43,7 @@ class View:
         clips       films of a run of clips, of `frames` frames
         panorama    a picture that is `num` times as wide as the run's images and wraps around, of a diffusion run or a
                     texture_gan run
+        sphere      the same as a band around the equator of a sphere
         restored    a picture, whose pixels are unknown where the mask is black
         similar     images of the seed, the most similar to a picture first
         stylised    a picture in the style of another

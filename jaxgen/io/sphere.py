@@ -32,9 +32,14 @@ def whole_sphere(band: np.ndarray) -> np.ndarray:
 
 
 def save_sphere(path: AnyPath, image: np.ndarray) -> None:
-    """Writes a picture of a whole sphere uint8 [W / 2, W, C] as PNG, with the metadata by which viewers know it."""
+    """Writes a picture of a whole sphere uint8 [W / 2, W, C] as `sphere_png`."""
+    write_whole(path, sphere_png(image))
+
+
+def sphere_png(image: np.ndarray) -> bytes:
+    """A picture of a whole sphere uint8 [W / 2, W, C] as PNG, with the metadata by which viewers know it."""
     height, width, _ = image.shape
-    write_whole(path, png(image, GPANO.format(width=width, height=height)))
+    return png(image, GPANO.format(width=width, height=height))
 
 
 def _cap(edge: np.ndarray, rows: int) -> np.ndarray:

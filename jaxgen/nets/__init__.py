@@ -29,7 +29,7 @@ from jaxgen.nets.autoregressive.pixelcnn_plus import PixelCNNPlusPlus
 from jaxgen.nets.diffusion.dit import DiT
 from jaxgen.nets.diffusion.unet import DiffusionUNet
 from jaxgen.nets.features.bert import SentenceEncoder
-from jaxgen.nets.features.classifier import DigitClassifier, ObjectClassifier
+from jaxgen.nets.features.classifier import ClipClassifier, DigitClassifier, ObjectClassifier
 from jaxgen.nets.features.inception import InceptionV3
 from jaxgen.nets.features.matching import Matching
 from jaxgen.nets.features.vgg import VGG16
@@ -55,6 +55,7 @@ __all__ = [
     "EVERYWHERE",
     "VGG16",
     "ClassicCNN",
+    "ClipClassifier",
     "ConditionalBatchNorm",
     "Conv",
     "ConvDecoder",

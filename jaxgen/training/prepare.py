@@ -152,6 +152,7 @@ def load_data(config: RunConfig, data: Source | None, announce: Callable[[str], 
         most_bytes=most_bytes,
         images=images,
         frames=vars(config).get("frames"),
+        drop_short=vars(config).get("drop_short", False),
     )
 
 
@@ -169,6 +170,7 @@ def load_split(config: RunConfig, split: str, announce: Callable[[str], None] = 
         announce=announce,
         images=image_options(vars(config)),
         frames=vars(config).get("frames"),
+        drop_short=vars(config).get("drop_short", False),
     )
 
 

@@ -147,7 +147,7 @@ def test_shorter_clips_are_left_out_when_asked_with_their_captions(tmp_path):
     lines = [json.dumps({"file_name": f"{name}.png", "text": name}) for name in "abc"]
     (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
     said = []
-    dataset = load_clips(tmp_path, frames=3, drop_short=True, announce=said.append)
+    dataset = load(str(tmp_path), frames=3, drop_short=True, announce=said.append)
     assert (dataset.size, dataset.captions) == (2, ("a", "c"))
     assert said == [
         f"1 clips in {tmp_path} have fewer than 3 frames, and are left out",
@@ -195,7 +195,11 @@ def huge(path):
 @pytest.mark.parametrize(
     ("make", "frames", "message"),
     [
-        (several, None, r"b.png has 3 frames; another clip has 4: give --frames 3, .* drop_short=True"),
+        (
+            several,
+            None,
+            r"b.png has 3 frames; another clip has 4: give --frames 3, .* leave out shorter ones with --drop-short",
+        ),
         (several, 4, "b.png has 3 frames; --frames 4 needs as many: give --frames 3"),
         (several, 1, "--frames 1: a clip has at least 2"),
         (sizes, None, "a.png is 8x10 and .*b.png is 8x8: make all clips one size with --size"),

@@ -4,8 +4,10 @@ import shutil
 import threading
 import time
 
+import numpy as np
 import pytest
 
+from jaxgen.io.sphere import sphere_png
 from tests.explore.toy_run import write_run
 
 pytestmark = pytest.mark.browser
@@ -190,6 +192,49 @@ def test_dragging_gives_more_than_eight_pictures_a_second(page):
         best = max(best, (page.evaluate(count) - before) / (time.perf_counter() - start))
     page.mouse.up()
     assert best > 8
+
+
+def test_one_looks_around_in_a_sphere(page):
+    """Red grows with the longitude, green with the colatitude."""
+    degrees = np.stack([*np.meshgrid(np.arange(360), np.arange(180)), np.zeros((180, 360))], axis=-1)
+    picture = sphere_png((degrees * [0.5, 1, 0]).astype(np.uint8))
+    headers = {"X-Code": '""', "X-Numbers": "[0]"}
+
+    def draws(route):
+        if '"sphere"' in route.request.post_data:
+            route.fulfill(body=picture, content_type="image/png", headers=headers)
+        else:
+            route.continue_()
+
+    page.route("**/api/about*", lambda route: route.fulfill(json=route.fetch().json() | {"draws_panoramas": True}))
+    page.route("**/api/draw", draws)
+    explore(page)
+    page.click("#make-sphere")
+    page.wait_for_selector("#sphere:not([hidden])")
+    seen = "(canvas) => [...canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data]"
+
+    def looks_at(longitude, colatitude):
+        found = page.eval_on_selector("#sphere", seen)
+        np.testing.assert_allclose(found, [longitude / 2, colatitude, 0, 255], atol=2)
+
+    looks_at(180, 90)
+    for _ in range(10):
+        page.press("#sphere", "ArrowRight")  # 1 radian
+    looks_at(180 + np.degrees(1), 90)
+    for _ in range(5):
+        page.press("#sphere", "ArrowUp")
+    looks_at(180 + np.degrees(1), 90 - np.degrees(0.5))
+    box = page.locator("#sphere").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + box["width"] / 1.4, box["y"] + box["height"] / 2, steps=4)  # 1 back
+    page.mouse.up()
+    looks_at(180, 90 - np.degrees(0.5))
+    at_the_edge = page.eval_on_selector("#sphere", seen.replace("canvas.width / 2", "0"))
+    assert at_the_edge[0] < 85  # further to the left
+    for _ in range(20):
+        page.press("#sphere", "ArrowUp")
+    assert page.eval_on_selector("#sphere", seen)[1] <= 2  # the pole, and not beyond it
 
 
 def test_the_keyboard_is_enough(page):

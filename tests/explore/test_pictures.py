@@ -27,6 +27,7 @@ from jaxgen.export import (
 from jaxgen.export.solving import Solving, draw_by_solver
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import png, save_image
+from jaxgen.io.sphere import whole_sphere
 from tests.explore.toy_run import CONTROLS, SPEC, images_of, write_run
 
 HOST, TOKEN = "127.0.0.1:8000", "secret"
@@ -189,6 +190,10 @@ def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
     drawer = fake(denoiser=gaussian_denoiser(spec), sampler=ExportedSampler(spec, None))
     (wide,) = drawer.images(View(kind="panorama", num=5, steps=3))
     assert wide.shape == (4, 20, 1)
+    (around,) = drawer.images(View(kind="sphere", num=5, steps=3))
+    np.testing.assert_array_equal(around, whole_sphere(wide))
+    with pytest.raises(InputError, match="A band of 4 by 4 is around no sphere"):
+        drawer.images(View(kind="sphere", num=1, steps=3))
     with pytest.raises(InputError, match="not trained on clips"):
         drawer.images(View(kind="clips"))
     conditions = {"known": ConditionSpec((4, *spec), "int16", 0), "label": ConditionSpec((), "int32", 3)}

@@ -1,9 +1,11 @@
 // Play with what a run has learnt: a wall of images, the plane between four of them, directions, films.
 import { draw, get, latest, say, show } from "./api.js";
 import { showCode } from "./code.js";
+import { Sphere } from "./sphere.js";
 import { offerPictures } from "./yours.js";
 
 const at = (id) => document.getElementById(id);
+const sphere = new Sphere(at("sphere"));
 const NUM = 24, IN_FILM = 16, FRAMES = 40, WIDTH = 16, STEP = 0.04, PICTURE = -1;
 let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], liked = new Set(), rounds = [], code = {}, nextCorner = 0;
 // The wall's canvases by the numbers of their images; the picture that is a corner, and the one that the wall is like.
@@ -41,9 +43,9 @@ function offer() {
   at("guidance").value = about.guidance ?? 1;
   at("playing").hidden = at("conditions").hidden = about.others.length > 0;
   at("make-trajectory").hidden = !about.is_diffusion;
-  at("make-panorama").hidden = !about.draws_panoramas;
+  at("make-panorama").hidden = at("make-sphere").hidden = !about.draws_panoramas;
   at("make-clips").hidden = !about.draws_clips;
-  for (const id of ["trajectory", "save-trajectory", "panorama", "panorama-hint", "save-panorama"]) at(id).hidden = true;
+  for (const id of ["trajectory", "save-trajectory", "panorama", "panorama-hint", "save-panorama", "sphere", "sphere-hint", "save-sphere"]) at(id).hidden = true;
   at("mixing").hidden = about.layers < 2;
   [at("layer").max, at("layer").value] = [about.layers, Math.min(2, about.layers)];
   offerPictures(name, about, { view, tell, useAsCorner, showSimilar });
@@ -249,7 +251,18 @@ const showPanorama = latest(async () => {
   tell("film", shown);
 });
 
-// To look around: the picture repeats to both sides.
+const showSphere = latest(async () => {
+  const asked = name;
+  const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...solving(), num: WIDTH, kind: "sphere" });
+  if (asked !== name) return;
+  await sphere.show(blob);
+  URL.revokeObjectURL(at("save-sphere").href);
+  at("save-sphere").href = URL.createObjectURL(blob);
+  at("sphere").hidden = at("sphere-hint").hidden = at("save-sphere").hidden = false;
+  tell("film", shown);
+});
+
+// The strip repeats to both sides.
 function turn(pixels) {
   turned += pixels;
   at("panorama").style.backgroundPositionX = `${turned}px`;
@@ -285,6 +298,7 @@ at("layer").addEventListener("input", () => showMixture(true));
 at("make-trajectory").addEventListener("click", () => showTrajectory({ ...solving(), num: IN_FILM, kind: "trajectory" }));
 at("make-clips").addEventListener("click", () => showTrajectory({ num: IN_FILM, frames: FRAMES, kind: "clips" }));
 at("make-panorama").addEventListener("click", () => showPanorama());
+at("make-sphere").addEventListener("click", () => showSphere());
 at("panorama").addEventListener("pointerdown", (event) => at("panorama").setPointerCapture(event.pointerId));
 at("panorama").addEventListener("pointermove", (event) => { if (event.buttons) turn(event.movementX); });
 at("panorama").addEventListener("keydown", (event) => {

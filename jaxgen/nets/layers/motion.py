@@ -57,9 +57,7 @@ class MotionEncoder(nn.Module):
         conv, dense = partial(Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
         places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
         fine = by_frame(shrunk(known, FINE), self.frames)
-        motion = jax.nn.softmax(SHARPNESS * correlations(fine), axis=-1)
-        motion *= 2 * REACH + 1  # so that a clear motion is as large a number as other activations
-        seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in (places, motion)], axis=-1)
+        seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in (places, peaks(fine))], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
 
 
@@ -158,6 +156,11 @@ def correlations(clip: Array) -> Array:
     windows = [later[:, row : row + height, column : column + width] for row in steps for column in steps]
     products = [(now * window).sum((1, 2, 4)) for window in windows]
     return jnp.stack(products, axis=-1) / (norm[:, :-1] * norm[:, 1:] + FAINT)[..., None]
+
+
+def peaks(clip: Array) -> Array:
+    """A softmax of (1) over displacements, [B, T - 1, (2 REACH + 1)^2], scaled to be as large as activations are."""
+    return (2 * REACH + 1) * jax.nn.softmax(SHARPNESS * correlations(clip), axis=-1)
 
 
 def shrunk(image: Array, side: int) -> Array:
