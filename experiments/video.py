@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 import optax
 import tyro
 
-from jaxgen import ImageSpec, InputError, chain, ema, minimize
+from jaxgen import ImageSpec, InputError, add, chain, ema, minimize, scale
 from jaxgen.data import Dataset, load, moving_mnist, tokenized
 from jaxgen.evaluation import evaluate_predictions
 from jaxgen.export import export_sampler, past_of
@@ -31,6 +31,7 @@ from jaxgen.models.diffusion import (
     known_frames,
     linear,
     logit_normal_times,
+    motion_loss,
     strip_sampler,
     unguided,
     uniform_grid,
@@ -106,7 +107,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
     )
     # Any number of first frames may be known, or both ends; most often none, or as many as those of the block before.
     patterns = [*map(range, range(frames)), *4 * [range(0), range(past_of(frames))], *2 * [[0, frames - 1]]]
-    loss = hide_frames(denoising_loss(model, flow_matching_weight()), patterns)
+    terms = {"denoising": denoising_loss(model, flow_matching_weight()), "motion": scale(0.1, motion_loss(model))}
+    loss = hide_frames(add(**terms), patterns)
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     return Recipe(

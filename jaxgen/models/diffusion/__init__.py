@@ -15,7 +15,7 @@ steering      steer, resample, solve_round, round_times: particles that follow a
 restoration   null_space, nearly_null_space, posterior, posterior_sampling, of what is observed: observe
 latents       map_vae, autoencoder_first; on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder,
               vqvae_autoencoder
-clips         known_frames, hide_frames; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
+clips         known_frames, hide_frames, motion_loss; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
 likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
 """
 
@@ -27,6 +27,7 @@ from jaxgen.models.diffusion.clips import (
     hide_frames,
     known_frames,
     mark_known,
+    motion_loss,
     strip_sampler,
 )
 from jaxgen.models.diffusion.consistency import (
@@ -180,6 +181,7 @@ __all__ = [
     "mean_flow_loss",
     "mean_flow_sampler",
     "min_snr_weight",
+    "motion_loss",
     "multistep_consistency",
     "nearly_null_space",
     "noise",

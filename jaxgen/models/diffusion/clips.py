@@ -20,10 +20,12 @@ import numpy as np
 from jaxgen.core.batch import draw_batch
 from jaxgen.core.condition import KNOWN, UNKNOWN, Condition, Fields
 from jaxgen.core.image import ImageSpec, to_float
+from jaxgen.core.metrics import Mean
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
 from jaxgen.models.diffusion.model import COUNTED, LATENT, Diffusion
+from jaxgen.nets import forward
 
 
 def as_channels(clips: Array) -> Array:
@@ -83,6 +85,25 @@ def hide_frames(loss: Loss, patterns: Sequence[Iterable[int]]) -> Loss:
         return loss(networks, context._replace(batch=batch))
 
     return hidden
+
+
+def motion_loss(model: Diffusion) -> Loss:
+    """How unlikely a model `WithMotion` finds the motion of unknown frames, in nats a frame; within `hide_frames`.
+
+    It is (4) of `WithMotion`, averaged over the frames of a clip that are unknown while others are known, then over the
+    batch: 0 if the network is certain of the shift that moves the nearest known frame as near as possible.
+    """
+
+    def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
+        known = model.conditions[KNOWN].encode(context.batch[KNOWN])
+        (nats, is_moved), changes = forward(
+            model.network, networks[model.name], context.batch[LATENT], known, train=True, method="surprise"
+        )
+        counts = is_moved.sum(axis=1)
+        means = jnp.where(is_moved, nats, 0).sum(axis=1) / jnp.maximum(counts, 1)
+        return means.mean(), Aux({"nats": Mean(means.sum(), jnp.sum(counts > 0))}, {model.name: changes})
+
+    return loss
 
 
 def mark_known(clips: Array, is_known: Array) -> Array:

@@ -14,7 +14,12 @@ the posterior of the shift, given the frame with noise, y = a f(x - d) + noise o
     (3) p(d) ~ w_1(d_1) w_2(d_2) exp(-|y - a f(x - d)|^2 / (2 n^2 + 2 a^2 s^2))
 
 The prior w is learnt, and so is s, the deviation of frames from moved ones.  Frames that are moved ones and Gaussian
-noise of this deviation have the expectation (2); a network adds what others need.
+noise of this deviation have the expectation (2); a network adds what others need.  By (2) alone the prior is learnt
+slowly, since noise that hides the shift hides its error too.  It is learnt by how unlikely it finds clean frames x_0:
+
+    (4) -log sum_d w_1(d_1) w_2(d_2) exp((min_e E(e) - E(d)) / 2 s^2),     E(d) = |x_0 - f(x - d)|^2
+
+At a small s this is the cross-entropy of the shift that fits best.
 """
 
 from functools import partial
@@ -36,8 +41,8 @@ FARTHEST = 8
 """The shifts of (2) are up to so many pixels along each axis."""
 FAINT = 1e-3
 """Added to the denominator of (1): frames of one colour, but for rounding, have no motion."""
-NEAR = 0.3
-"""The s of (2) and (3) at first: the standard deviation of frames around moved ones, in [-1, 1]."""
+NEAR = 0.1
+"""The s of (4), and of (2) and (3) at first: the standard deviation of frames around moved ones, in [-1, 1]."""
 SHARPNESS = 8.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
 
@@ -74,26 +79,42 @@ class WithMotion(nn.Module):
     network: nn.Module
     encoder: MotionEncoder
 
-    @nn.compact
+    def setup(self) -> None:
+        frames = self.encoder.frames
+        self.shifts = nn.Dense(frames * 2 * (2 * FARTHEST + 1))
+        # A deviation for each distance in frames from the nearest known one.
+        self.deviations = self.param("deviations", nn.initializers.constant(np.log(NEAR)), (frames,))
+
     def __call__(self, image: Array, known: Array, *condition: Array, noise_level: Array, **options: Any) -> Array:
         network: Any = self.network
         tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
         vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
         motion, frames = self.encoder(known), self.encoder.frames
-        prior = nn.Dense(frames * 2 * (2 * FARTHEST + 1), name="shifts")(motion)
-        prior = jax.nn.log_softmax(prior.reshape(-1, frames, 2, 2 * FARTHEST + 1), axis=-1)
-        # A deviation for each distance in frames from the nearest known one.
-        deviations = jnp.exp(self.param("deviations", nn.initializers.constant(np.log(NEAR)), (frames,)))
         clip, scale = by_frame(known, frames), jnp.hypot(noise_level, 1 - noise_level)[:, None, None, None]
         source, distance = nearest_known(clip)
-        variance = jnp.square(deviations)[jnp.minimum(distance, frames - 1)]
-        guess, hidden = expected_frames(source, by_frame(image * scale, frames), prior, noise_level, variance)
-        has_source = ((distance > 0) & (distance < frames))[:, None, None, :, None]
+        variance = jnp.exp(2 * self.deviations)[jnp.minimum(distance, frames - 1)]
+        noised = by_frame(image * scale, frames)
+        guess, hidden = expected_frames(source, noised, self.prior(motion), noise_level, variance)
+        has_source = is_moved(distance)[:, None, None, :, None]
         guess, hidden = jnp.where(has_source, guess, 0), jnp.where(has_source, hidden, 1)
         shown = jnp.concatenate([clip[..., :-1] + guess, clip[..., -1:]], axis=-1).reshape(known.shape)
         vector = jnp.concatenate([*vectors, motion], axis=-1)
         outputs = by_frame(network(image, shown, *tokens, vector, noise_level=noise_level, **options), frames)
         return (guess + jnp.sqrt(hidden) * outputs).reshape(image.shape)
+
+    def prior(self, motion: Array) -> Array:
+        """The logarithms of w [B, T, 2, 2 FARTHEST + 1] that follow from the encoded motion [B, size]."""
+        return jax.nn.log_softmax(self.shifts(motion).reshape(-1, self.encoder.frames, 2, 2 * FARTHEST + 1), axis=-1)
+
+    def surprise(self, image: Array, known: Array, *, train: bool) -> tuple[Array, Array]:
+        """(4) in nats, for clean images [B, H, W, T C] and known frames [B, H, W, T (C + 1)]; and where it is, [B, T].
+
+        It is where a frame is unknown and another one is known; elsewhere it means nothing.
+        """
+        source, distance = nearest_known(by_frame(known, self.encoder.frames))
+        fit = fits(source, by_frame(image, self.encoder.frames))[0] / NEAR**2
+        weighted = joint(self.prior(self.encoder(known))) + fit - fit.max((-2, -1), keepdims=True)
+        return -jax.nn.logsumexp(weighted, axis=(-2, -1)), is_moved(distance)
 
 
 def nearest_known(clip: Array) -> tuple[Array, Array]:
@@ -118,17 +139,34 @@ def expected_frames(
     """
     kept = 1 - noise_level[:, None]
     scatter = jnp.square(noise_level[:, None]) + jnp.square(kept) * variance
+    fit, across = fits(source, noised, kept[..., None, None])
+    weights = jax.nn.softmax(joint(prior) + fit / scatter[..., None, None], axis=(-2, -1))
+    moved = jnp.einsum("dij,bdjltc->biltc", shifts(source.shape[1]), jnp.einsum("btde,bejltc->bdjltc", weights, across))
+    hidden = (jnp.square(noise_level[:, None]) / scatter)[:, None, None, :, None]
+    return hidden * moved + (kept * variance / scatter)[:, None, None, :, None] * noised, hidden
+
+
+def fits(source: Array, frames: Array, kept: Array | float = 1.0) -> tuple[Array, Array]:
+    """-|y - a f(x - d)|^2 / 2 but for a constant, [B, T, D, D], for frames y and `source` f [B, H, W, T, C].
+
+    `kept` is a, broadcast with the result.  The second result are the frames of f moved along columns, [B, D, H, W, T, C].
+    """
     # Each shift moves first along columns, then along rows: d and e number both.
     down, right = shifts(source.shape[1]), shifts(source.shape[2])
     across = jnp.einsum("elk,bjktc->bejltc", right, source)
-    matches = jnp.einsum("bdjltc,bejltc->btde", jnp.einsum("dij,biltc->bdjltc", down, noised), across)
+    matches = jnp.einsum("bdjltc,bejltc->btde", jnp.einsum("dij,biltc->bdjltc", down, frames), across)
     squares = jnp.einsum("dj,bejltc->btde", down.sum(1), jnp.square(across))
-    part, whole = (kept / scatter)[..., None, None], (jnp.square(kept) / scatter)[..., None, None]
-    fit = part * matches - whole * squares / 2
-    weights = jax.nn.softmax(prior[:, :, 0, :, None] + prior[:, :, 1, None, :] + fit, axis=(-2, -1))
-    moved = jnp.einsum("dij,bdjltc->biltc", down, jnp.einsum("btde,bejltc->bdjltc", weights, across))
-    hidden = (jnp.square(noise_level[:, None]) / scatter)[:, None, None, :, None]
-    return hidden * moved + (kept * variance / scatter)[:, None, None, :, None] * noised, hidden
+    return kept * matches - kept**2 * squares / 2, across
+
+
+def joint(prior: Array) -> Array:
+    """The logarithms of w for each shift along rows and columns, [B, T, D, D], from those for either, [B, T, 2, D]."""
+    return prior[:, :, 0, :, None] + prior[:, :, 1, None, :]
+
+
+def is_moved(distance: Array) -> Array:
+    """Whether a frame is unknown and another known, from the distances [B, T] of `nearest_known`."""
+    return (distance > 0) & (distance < distance.shape[1])
 
 
 def shifts(side: int) -> np.ndarray:
