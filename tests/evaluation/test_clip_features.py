@@ -51,8 +51,9 @@ def test_the_order_of_clips_changes_nothing(moving):
 
 
 def test_clips_of_another_size_are_resized(moving):
-    large = moving.clips[:2].repeat(2, axis=2).repeat(2, axis=3)
-    np.testing.assert_allclose(clip_features(large)[0], clip_features(moving.clips[:2])[0], rtol=1e-3, atol=1e-3)
+    large = moving.clips[:20].repeat(2, axis=2).repeat(2, axis=3)
+    found, expected = (clip_features(clips)[1].argmax(1) for clips in (large, moving.clips[:20]))
+    assert np.mean(found == expected) > 0.8  # they are a little blurred
 
 
 @pytest.mark.parametrize("shape", [(2, 9, 32, 32, 1), (2, 10, 32, 32, 3)])

@@ -19,6 +19,7 @@ from jaxgen.models.diffusion import (
     hide_frames,
     known_frames,
     mark_known,
+    motion_loss,
     strip_sampler,
     uniform_grid,
 )
@@ -109,6 +110,24 @@ def test_training_hides_the_frames_of_each_pattern_equally_often():
 def test_patterns_of_frames_that_clips_have_not_are_refused(patterns, message):
     with pytest.raises(ValueError, match=message):
         hide_frames(lambda *_: None, patterns)({}, Context({"clip": CLIPS}, jax.random.key(0), jnp.int32(0)))
+
+
+def test_the_motion_loss_is_the_mean_over_clips_of_the_mean_over_moved_frames():
+    """Batches that are split over devices then have the same mean."""
+    nats = jnp.arange(12.0).reshape(3, 4)
+    is_moved = jnp.array([[False, True, True, False], [False] * 4, [True] * 4])
+
+    class Surprised:
+        def apply(self, variables, image, known, *, method, **_):
+            assert method == "surprise"
+            return (nats + variables["params"], is_moved), {}
+
+    batch = {LATENT: jnp.zeros((3, *channels_of(SPEC, 4))), KNOWN: jnp.full((3, 4, *SPEC), UNKNOWN, jnp.int16)}
+    context = Context(batch, jax.random.key(0), jnp.int32(0))
+    loss = motion_loss(model()._replace(network=Surprised(), conditions=known_frames(SPEC, 4)))
+    value, aux = loss({"denoiser": {"params": jnp.float32(1)}}, context)
+    np.testing.assert_allclose(value, (2.5 + 0 + 10.5) / 3, rtol=1e-6)
+    np.testing.assert_allclose([*aux.metrics["nats"]], [13, 2])  # of the clips with moved frames
 
 
 def test_one_network_predicts_fills_in_and_generates():

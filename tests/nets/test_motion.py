@@ -142,6 +142,28 @@ def test_a_network_begins_with_expected_frames_where_one_is_known_and_with_zeros
     np.testing.assert_allclose(drawn(known, 0.5)[..., 2:], expected, rtol=1e-5)
 
 
+def test_a_prior_is_surprised_by_what_it_finds_unlikely():
+    clip, known = moving([(1, -2), (0, 1), (2, 2)]), [False, True, False, False]
+    network = WithMotion(WithMaps(DiffusionUNet(8, (1,), folded=True)), MotionEncoder(FRAMES, 16))
+    image = jnp.moveaxis(jnp.asarray(clip / 127.5 - 1, jnp.float32), 0, 2).reshape(1, SIDE, SIDE, FRAMES)
+    variables = network.init(jax.random.key(0), image, encoded(clip, known), train=True, noise_level=jnp.ones(1))
+
+    def surprise(bias, known=known):
+        shifts = {"kernel": jnp.zeros((16, bias.size)), "bias": bias.ravel()}
+        changed = {"params": {**variables["params"], "shifts": shifts}}
+        return network.apply(changed, image, encoded(clip, known), train=True, method="surprise")
+
+    shifts = (-1, 2), (0, 0), (0, 1), (2, 3)  # from the second frame
+    nats, is_moved = surprise(prior_of(*shifts))
+    np.testing.assert_array_equal(is_moved, [[True, False, True, True]])
+    rounding = SIDE**2 * np.finfo(np.float32).eps / NEAR**2  # of sums of SIDE^2 values in an exponent
+    np.testing.assert_allclose(nats, 0, atol=rounding)  # it is certain of what is so
+    nats, _ = surprise(jnp.zeros((1, FRAMES, 2, 2 * FARTHEST + 1)))
+    np.testing.assert_allclose(nats[is_moved], 2 * np.log(2 * FARTHEST + 1), atol=rounding)  # every shift is as likely
+    _, nowhere = surprise(prior_of(*shifts), [False] * FRAMES)
+    assert not nowhere.any()
+
+
 def test_a_network_is_told_the_motion_beside_its_other_conditions():
     known, image = encoded(moving([(1, 1)] * 3)), jnp.zeros((1, SIDE, SIDE, FRAMES))
     tokens, label = jnp.array([[1, 2]]), jnp.eye(3)[:1]

@@ -112,8 +112,8 @@ class WithMotion(nn.Module):
         It is where a frame is unknown and another one is known; elsewhere it means nothing.
         """
         source, distance = nearest_known(by_frame(known, self.encoder.frames))
-        fit = fits(source, by_frame(image, self.encoder.frames))[0] / NEAR**2
-        weighted = joint(self.prior(self.encoder(known))) + fit - fit.max((-2, -1), keepdims=True)
+        fit, _ = fits(source, by_frame(image, self.encoder.frames))
+        weighted = joint(self.prior(self.encoder(known))) + (fit - fit.max((-2, -1), keepdims=True)) / NEAR**2
         return -jax.nn.logsumexp(weighted, axis=(-2, -1)), is_moved(distance)
 
 
@@ -147,9 +147,9 @@ def expected_frames(
 
 
 def fits(source: Array, frames: Array, kept: Array | float = 1.0) -> tuple[Array, Array]:
-    """-|y - a f(x - d)|^2 / 2 but for a constant, [B, T, D, D], for frames y and `source` f [B, H, W, T, C].
+    """-|y - a f(x - d)|^2 / 2 but for a constant, [B, T, D, D], for frames y, `source` f [B, H, W, T, C] and `kept` a.
 
-    `kept` is a, broadcast with the result.  The second result are the frames of f moved along columns, [B, D, H, W, T, C].
+    The second result is f moved along columns, [B, D, H, W, T, C].
     """
     # Each shift moves first along columns, then along rows: d and e number both.
     down, right = shifts(source.shape[1]), shifts(source.shape[2])
