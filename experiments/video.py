@@ -105,8 +105,9 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
-    # Any number of first frames may be known, or both ends; most often none, or as many as those of the block before.
-    patterns = [*map(range, range(frames)), *4 * [range(0), range(past_of(frames))], *2 * [[0, frames - 1]]]
+    # Half of the clips have no known frame; of others the first ones, often as many as a block knows, or both ends.
+    patterns = [*map(range, range(1, frames)), *4 * [range(past_of(frames))], *2 * [[0, frames - 1]]]
+    patterns += len(patterns) * [range(0)]
     terms = {"denoising": denoising_loss(model, flow_matching_weight()), "motion": scale(0.1, motion_loss(model))}
     loss = hide_frames(add(**terms), patterns)
     loss = drop_condition(loss, described) if described else loss
