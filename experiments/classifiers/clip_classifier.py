@@ -20,15 +20,14 @@ from jaxgen.cli.arguments import writing
 from jaxgen.data import Dataset, load
 from jaxgen.data.dataset import make_clips
 from jaxgen.data.moving_mnist import TEST_SEED, TRAIN_SEED, draw_clips
-from jaxgen.evaluation.clip_features import DIGITS, FRAMES, QUADRANTS, SPEC, WEIGHTS, clip_features, motion_class
+from jaxgen.evaluation.clip_features import FRAMES, MODULE, QUADRANTS, SPEC, WEIGHTS, clip_features, motion_class
 from jaxgen.evaluation.weights import write_weights
 from jaxgen.io.terminal import say
-from jaxgen.nets import ClipClassifier, forward
+from jaxgen.nets import forward
 from jaxgen.training import Bounds, UserPath, command, fit
 
 BATCH, NUM_TRAIN, NUM_TEST = 32, 20_000, 2_000
 DIGIT_SIZE = 16
-MODULE = ClipClassifier(DIGITS * QUADRANTS)
 
 
 @dataclass(frozen=True)

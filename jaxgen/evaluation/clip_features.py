@@ -4,6 +4,8 @@ Its 40 classes are the digit, and the quadrant into which it moves from the firs
 on clips of the training digits by `experiments/classifiers/clip_classifier.py`.
 """
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -26,6 +28,7 @@ WEIGHTS = Path(__file__).parent / "moving_digit_classifier.safetensors"
 FRAMES, SPEC = 10, ImageSpec(32, 32, 1)
 """The clips that the classifier takes; of other sizes they are resized, of other lengths refused."""
 DIGITS, QUADRANTS = 10, 4
+MODULE = ClipClassifier(DIGITS * QUADRANTS)
 CHUNK = 64
 FRECHET_OF_CLIPS = "frechet_of_moving_digits"
 """What the distance is called in results: it says whose features these are."""
@@ -40,16 +43,21 @@ def clip_features(clips: np.ndarray, weights: AnyPath = WEIGHTS) -> tuple[np.nda
     require_clips(clips)
     if clips.shape[1] != FRAMES or clips.shape[-1] != 1:
         raise InputError(f"Clips of {list(clips.shape)}; expected [N, {FRAMES}, H, W, 1].")
-    module = ClipClassifier(DIGITS * QUADRANTS)
-    template = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, FRAMES, *SPEC)), train=False))
+    template = jax.eval_shape(lambda: MODULE.init(jax.random.key(0), jnp.zeros((1, FRAMES, *SPEC)), train=False))
     variables = read_weights(weights, template)
+    return _extractor()(variables, clips, size=CHUNK, what=f"Comparing {len(clips):,} clips")
+
+
+@cache
+def _extractor() -> Callable:
+    """The features and logits of clips in chunks; it is compiled once for each size."""
 
     def extract(variables: dict, clip: Array) -> tuple[Array, Array]:
         frames = clip.reshape(-1, *clip.shape[2:])
         frames = frames if frames.shape[1:] == SPEC else resize(frames, SPEC)
-        return forward(module, variables, to_float(frames).reshape(-1, FRAMES, *SPEC), train=False)[0]
+        return forward(MODULE, variables, to_float(frames).reshape(-1, FRAMES, *SPEC), train=False)[0]
 
-    return map_rows(extract)(variables, clips, size=CHUNK, what=f"Comparing {len(clips):,} clips")
+    return map_rows(extract)
 
 
 def frechet_of_clips(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> Estimate:
