@@ -11,6 +11,7 @@ import tyro
 from jaxgen.cli.arguments import read_images, require_suffix, writing
 from jaxgen.cli.inspection_table import inspection_table
 from jaxgen.data.class_names import listed
+from jaxgen.data.clip_file import is_animation
 from jaxgen.data.contact_sheet import contact_sheet, sheet_rows
 from jaxgen.data.folder import list_files
 from jaxgen.data.image_options import AS_STORED, Fit, ImageOptions, shape_of
@@ -23,9 +24,10 @@ from jaxgen.data.inspection import (
     summary,
     usable_images,
 )
+from jaxgen.data.listing import Listing
 from jaxgen.data.paths import is_listed
 from jaxgen.data.sources import NAMES
-from jaxgen.data.survey import SIZES, usual_side
+from jaxgen.data.survey import SIZES, open_image, usual_side
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import expanded, write_whole
 from jaxgen.io.pictures import save_grid
@@ -68,7 +70,7 @@ def inspect(options: Inspect) -> None:
     _require_outside(options)
     images = ImageOptions(options.size, options.fit, options.background, options.grey)
     images.check()
-    pictures = _pictures(options)
+    pictures, is_moving = _pictures(options)
     inspected = inspect_images(pictures, images.background)
     found = summary(pictures, inspected, images)
     usable = usable_images(inspected, refused_shapes(pictures, inspected, images))
@@ -92,9 +94,11 @@ def inspect(options: Inspect) -> None:
     say(f"{sum(map(len, rows)):,} of the images in {options.out}{which}")
     say(f"All that was found in {options.out.with_suffix('.json')}")
     say(f"Train on them: {command}")
+    if is_moving:
+        say(f"They move; train on them as clips: {training_command(options, found, 'video')}")
 
 
-def training_command(options: Inspect, found: dict[str, Any]) -> str:
+def training_command(options: Inspect, found: dict[str, Any], experiment: str = "pictures") -> str:
     """The command that trains on these images: with the size given, with their own if it is small, or a usual one."""
     if options.size:
         size = options.size
@@ -103,7 +107,7 @@ def training_command(options: Inspect, found: dict[str, Any]) -> str:
         size = height, width
     else:
         size = usual_side(found["median_side"]), usual_side(found["median_side"])
-    words = ["python", "experiments/pictures.py", "--data", options.data]
+    words = ["python", f"experiments/{experiment}.py", "--data", options.data]
     words += ["--data-dir", str(options.data_dir)] if options.data_dir else []
     words += ["--size", shape_of(size)]
     words += ["--fit", options.fit] if options.fit != AS_STORED.fit else []
@@ -124,13 +128,26 @@ def _require_outside(options: Inspect) -> None:
         raise InputError(f"--out {out} is among the images in {options.data}: choose another folder for it.")
 
 
-def _pictures(options: Inspect) -> Pictures:
-    """The images by name or path; a folder or an archive of images is listed and not read.
+def _pictures(options: Inspect) -> tuple[Pictures, bool]:
+    """The images by name or path, and whether the first is an animation.
+
+    A folder or an archive of images is listed and not read.
 
     Raises:
       InputError: they are not there, or there are none.
     """
     path, is_path = expanded(options.data), options.data not in NAMES and options.data_dir is None
     if is_path and is_listed(path):
-        return pictures_in(list_files(path, lambda _: None))
-    return pictures_of(read_images(options.data, option="data", data_dir=options.data_dir, offline=options.offline))
+        files = list_files(path, lambda _: None)
+        return pictures_in(files), _is_moving(files)
+    read = read_images(options.data, option="data", data_dir=options.data_dir, offline=options.offline)
+    return pictures_of(read), False
+
+
+def _is_moving(files: Listing) -> bool:
+    name = files.names[0]
+    try:
+        with open_image(files, name) as file:
+            return is_animation(file, files.path(name))
+    except InputError:  # it is damaged, which the inspection says
+        return False

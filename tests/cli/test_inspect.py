@@ -75,6 +75,15 @@ def test_what_is_in_a_folder_is_counted(folder, tmp_path, monkeypatch, capsys):
     assert f"Train on them: python experiments/pictures.py --data '{folder}' --size 32" in said
 
 
+def test_animations_are_clips_too(tmp_path, monkeypatch, capsys):
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    (tmp_path / "clips").mkdir()
+    frames[0].save(tmp_path / "clips" / "a.gif", save_all=True, append_images=frames[1:])
+    inspected(monkeypatch, tmp_path / "a.png", tmp_path / "clips")
+    command = f"python experiments/video.py --data {tmp_path / 'clips'} --size 32"
+    assert f"They move; train on them as clips: {command}" in capsys.readouterr().out
+
+
 def test_damaged_and_refused_images_are_those_that_training_refuses(folder, tmp_path, monkeypatch):
     found = inspected(monkeypatch, tmp_path / "a.png", folder, "--size", "32")
     mended = tmp_path / "mended"
