@@ -105,8 +105,10 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
-    # Half of the clips have no known frame; of others the first ones, often as many as a block knows, or both ends.
-    patterns = [*map(range, range(1, frames)), *4 * [range(past_of(frames))], *2 * [[0, frames - 1]]]
+    # Half of the clips have no known frame.  Of the others the first ones are known, most often those that a block
+    # knows of the one before, or the two ends.
+    patterns = [*map(range, range(1, frames)), *4 * [range(past_of(frames))]]
+    patterns += 2 * [[0, frames - 1]] if frames > 2 else []
     patterns += len(patterns) * [range(0)]
     terms = {"denoising": denoising_loss(model, flow_matching_weight()), "motion": scale(0.1, motion_loss(model))}
     loss = hide_frames(add(**terms), patterns)
@@ -133,6 +135,8 @@ def main() -> None:
     """Trains and tests as the command line says."""
     config = tyro.cli(Config)
     is_digits, test = config.data == DIGITS, None
+    if is_digits and config.drop_short:
+        raise InputError(f"--drop-short: the clips of {DIGITS} are all of one length; leave it out.")
     if is_digits and config.test_clips:  # read now: no run should end without its test
         clips = digits_in(config, "test", 2 * FUTURE, config.test_clips)
         test = partial(evaluate_predictions, test=clips, past=past_of(config.frames), seed=config.seed)

@@ -15,7 +15,7 @@ from jaxgen.export.solving import SolverName, Solving, require_solving
 from jaxgen.io.errors import InputError, enough_memory
 from jaxgen.io.pictures import save_image
 from jaxgen.io.program import UserPath
-from jaxgen.io.sphere import save_sphere, whole_sphere
+from jaxgen.io.sphere import require_band, save_sphere, whole_sphere
 from jaxgen.io.terminal import say
 from jaxgen.models.diffusion.panorama import Windows
 from jaxgen.training.config import Bounds, GuidanceScale, require_bounds
@@ -104,8 +104,8 @@ def _size(options: Panorama, spec: ImageSpec) -> tuple[int, int]:
       InputError: it is not that of a band around a sphere, if that is asked for.
     """
     size = options.height or spec.height, options.width or 16 * spec.width
-    if options.equirectangular and (size[1] % 2 or 2 * size[0] > size[1]):
-        raise InputError(f"--equirectangular: a sphere is twice as wide as high; {size[1]} by {size[0]} do not fit.")
+    if options.equirectangular:
+        require_band(*size)
     if options.equirectangular and options.tile:
         raise InputError("--equirectangular --tile: the poles of a sphere do not meet; leave one out.")
     return size

@@ -78,6 +78,8 @@ def stream_clips(
     """
     if frames is not None and frames < 2:
         raise InputError(f"--frames {frames}: a clip has at least 2.")
+    if drop_short and frames is None:
+        raise InputError("--drop-short leaves out clips of fewer frames than --frames: give it too.")
     files = list_files(path, announce, (*SUFFIXES, *VIDEOS))
     clips = _listed(files, frames)
     labels, class_names, captions = annotations_of(
@@ -166,9 +168,10 @@ def _shape_of(
     shortest = min(clips, key=lambda clip: clip.header.frames)
     if (least := shortest.header.frames) < (frames or longest):
         others = f"--frames {frames} needs as many" if frames else f"another clip has {longest}"
+        drop = "" if frames is None else f", or leave out those of fewer than {frames} with --drop-short"
         raise InputError(
             f"{files.path(shortest.name)} has {least} frames; {others}: give --frames {least}, the first ones of each "
-            "clip, or leave out shorter ones with --drop-short."
+            f"clip{drop}."
         )
     other = next((clip for clip in clips if clip.header[1:3] != first.header[1:3]), None)
     if options.size is None and other is not None:

@@ -104,6 +104,8 @@ def load(
     if data_dir is not None and name not in (*NAMES, MOVING_MNIST):
         names = ", ".join((*NAMES, MOVING_MNIST))
         raise InputError(f"--data-dir {data_dir} goes with {names}; {option} {name} is a path of its own.")
+    if drop_short and (frames is None or name == MOVING_MNIST):
+        raise InputError(f"--drop-short goes with --frames and clips at a path; {option} {name} is not such.")
     if frames is not None:
         digits = partial(load, "mnist", split=split, data_dir=data_dir, offline=offline, announce=announce)
         clips = _clips(name, digits, frames, drop_short=drop_short, announce=announce, option=option, images=images)

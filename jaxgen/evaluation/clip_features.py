@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxgen.core.image import ImageSpec, to_float
 from jaxgen.core.map_rows import map_rows
+from jaxgen.core.precision import at_precision
 from jaxgen.core.types import Array
 from jaxgen.evaluation.estimate import Estimate
 from jaxgen.evaluation.frechet import estimated_distance
@@ -45,7 +46,7 @@ def clip_features(clips: np.ndarray, weights: AnyPath = WEIGHTS) -> tuple[np.nda
         raise InputError(f"Clips of {list(clips.shape)}; expected [N, {FRAMES}, H, W, 1].")
     template = jax.eval_shape(lambda: MODULE.init(jax.random.key(0), jnp.zeros((1, FRAMES, *SPEC)), train=False))
     variables = read_weights(weights, template)
-    return _extractor()(variables, clips, size=CHUNK, what=f"Comparing {len(clips):,} clips")
+    return _extractor()(variables, clips, size=CHUNK, what=f"Features of {len(clips):,} clips")
 
 
 @cache
@@ -57,14 +58,14 @@ def _extractor() -> Callable:
         frames = frames if frames.shape[1:] == SPEC else resize(frames, SPEC)
         return forward(MODULE, variables, to_float(frames).reshape(-1, FRAMES, *SPEC), train=False)[0]
 
-    return map_rows(extract)
+    return map_rows(at_precision("highest", extract))
 
 
 def frechet_of_clips(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> Estimate:
     """The Fréchet distance of two sets of more than 64 clips uint8 [N, 10, H, W, 1], in the classifier's features.
 
-    It is no FVD, whose features are of a network for videos of human actions; nor comparable with other numbers of
-    clips, since its bias falls with their number.
+    It is not FVD, whose features are of a network for videos of human actions.  Compare only distances of equally many
+    clips: the bias falls with their number.
 
     Raises:
       InputError: as `clip_features`; or there are too few clips.

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Dataset
-from jaxgen.evaluation.clip_features import FRAMES, FRECHET_OF_CLIPS, frechet_of_clips
+from jaxgen.evaluation.clip_features import FRAMES, FRECHET_OF_CLIPS, clip_features
+from jaxgen.evaluation.frechet import estimated_distance
 from jaxgen.evaluation.moving_digits import compare_motion
 from jaxgen.evaluation.results import write_results
 from jaxgen.evaluation.video import compare_clips, extrapolate, repeat_last
@@ -40,8 +41,10 @@ def evaluate_predictions(folder: Path, test: Dataset, *, past: int, seed: int) -
         for name, way in ways.items():
             motion = compare_motion(known, way, truth, labels, digit_size=side)
             results[name] |= {measure: value for measure, value in motion._asdict().items() if value is not None}
-            if half == FRAMES and len(known) > FEATURES:
-                results[name][FRECHET_OF_CLIPS] = frechet_of_clips(way, truth, seed=seed)
+        if half == FRAMES and len(known) > FEATURES:
+            real, _ = clip_features(truth)
+            for name, way in ways.items():
+                results[name][FRECHET_OF_CLIPS] = estimated_distance(clip_features(way)[0], real, seed=seed)
     details = {"clips": len(known), "data": test.source}
     write_results(folder / "test.json", results, title=f"{len(known):,} test clips", details=details)
     rows = [np.concatenate([known, way], axis=1)[:SHOWN] for way in (truth, drawn)]

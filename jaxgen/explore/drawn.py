@@ -15,7 +15,7 @@ from jaxgen.data.resize import resized_image
 from jaxgen.explore.codes import Codes
 from jaxgen.explore.pictures import fitted, nearest, restored, stylised
 from jaxgen.explore.views import FILMS, SOLVING, View, fields_of
-from jaxgen.explore.wide import sphere, wide
+from jaxgen.explore.wide import draw_wide
 from jaxgen.export import (
     TORUS,
     ExportedControls,
@@ -38,7 +38,7 @@ from jaxgen.export.solving import SOLVERS, Solving, draw_by_solver, draw_traject
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, expanded, write_whole
 from jaxgen.io.pictures import animation, save_grid
-from jaxgen.io.sphere import save_sphere
+from jaxgen.io.sphere import save_sphere, whole_sphere
 
 CANDIDATES = 500
 """Images of a seed among which those that are similar to a picture are found."""
@@ -166,7 +166,7 @@ class Drawer:
             "trajectory": self._trajectory,
             "clips": self._clips,
             "panorama": self._panorama,
-            "sphere": lambda view: sphere(self._panorama(view)[0])[None],
+            "sphere": lambda view: whole_sphere(self._panorama(view)[0])[None],
             "similar": lambda view: self.similar(view)[1],
             "restored": self._restored,
             "stylised": self._stylised,
@@ -255,10 +255,10 @@ class Drawer:
         return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames, fields=fields), 1, 0)
 
     def _panorama(self, view: View) -> np.ndarray:
-        by = self.torus or self.drawing_denoiser
-        if by is None:
+        model = self.torus or self.drawing_denoiser
+        if model is None:
             raise InputError("Only a diffusion run that exports its denoiser, or a texture_gan run, draws panoramas.")
-        return wide(by, view, self._solving(view) or Solving(), self.sampler.tokenizer)[None]
+        return draw_wide(model, view, self._solving(view) or Solving(), self.sampler.tokenizer)[None]
 
     def _solving(self, view: View) -> Solving | None:
         """How the view says that images are drawn; None if it says nothing."""

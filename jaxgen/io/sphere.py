@@ -5,6 +5,7 @@ In the equirectangular projection columns are longitudes, and rows are colatitud
 
 import numpy as np
 
+from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, write_whole
 from jaxgen.io.pictures import png
 
@@ -19,16 +20,33 @@ GPano:CroppedAreaLeftPixels="0" GPano:CroppedAreaTopPixels="0"/>
 
 
 def whole_sphere(band: np.ndarray) -> np.ndarray:
-    """The sphere uint8 [W / 2, W, C] of a band uint8 [H, W, C] around its equator; W even, H at most W / 2.
+    """The sphere uint8 [W / 2, W, C] of a band uint8 [H, W, C] around its equator.
 
     Each polar cap is the harmonic function with the values of the band's edge: its value at the pole is their mean, and
     nowhere is it beyond them.
+
+    Raises:
+      InputError: as `require_band`.
     """
     height, width, _ = band.shape
+    require_band(height, width)
     above = (width // 2 - height) // 2
     caps = _cap(band[0], above), _cap(band[-1], width // 2 - height - above)[::-1]
     upper, lower = (np.clip(np.rint(cap), 0, 255).astype(np.uint8) for cap in caps)
     return np.concatenate([upper, band, lower])
+
+
+def require_band(height: int, width: int) -> None:
+    """Refuses a size that no band around a sphere has.
+
+    Raises:
+      InputError: the width is odd, or less than twice the height.
+    """
+    if width % 2 or 2 * height > width:
+        raise InputError(
+            "A sphere is twice as wide as high: a band around it has an even width, at least twice its height; got "
+            f"{width} by {height}."
+        )
 
 
 def save_sphere(path: AnyPath, image: np.ndarray) -> None:

@@ -108,7 +108,7 @@ def test_the_label_and_its_guidance_condition_every_window(run, tmp_path, monkey
         (".", ("--width", 32, "--height", 7), "--height 7: windows of 4 that overlap by 2 cover 6 or 8 pixels"),
         (".", ("--width", 32, "--overlap", 8), "Windows of 4 pixels cannot overlap by 8"),
         (".", ("--width", 0), "--width 0: expected"),
-        (".", ("--width", 32, "--height", 20, "--equirectangular"), "a sphere is twice as wide as high; 32 by 20"),
+        (".", ("--width", 32, "--height", 20, "--equirectangular"), "at least twice its height; got 32 by 20"),
         (".", ("--width", 32, "--equirectangular", "--tile"), "the poles of a sphere do not meet"),
         (".", ("--width", 32, "--guidance", 2), "guidance strengthens a condition, and this run has none"),
         (".", ("--width", 32, "--label", 2), "is not conditioned on labels"),

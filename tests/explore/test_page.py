@@ -227,7 +227,9 @@ def test_one_looks_around_in_a_sphere(page):
     box = page.locator("#sphere").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2 + box["width"] / 1.4, box["y"] + box["height"] / 2, steps=4)  # 1 back
+    page.mouse.move(
+        box["x"] + box["width"] / 2 + box["width"] / (2 * np.tan(0.7)), box["y"] + box["height"] / 2, steps=4
+    )  # back by 1 radian, at the rate of the middle of a field of 1.4
     page.mouse.up()
     looks_at(180, 90 - np.degrees(0.5))
     at_the_edge = page.eval_on_selector("#sphere", seen.replace("canvas.width / 2", "0"))

@@ -192,7 +192,7 @@ def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
     assert wide.shape == (4, 20, 1)
     (around,) = drawer.images(View(kind="sphere", num=5, steps=3))
     np.testing.assert_array_equal(around, whole_sphere(wide))
-    with pytest.raises(InputError, match="A band of 4 by 4 is around no sphere"):
+    with pytest.raises(InputError, match="at least twice its height; got 4 by 4"):
         drawer.images(View(kind="sphere", num=1, steps=3))
     with pytest.raises(InputError, match="not trained on clips"):
         drawer.images(View(kind="clips"))

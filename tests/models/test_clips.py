@@ -119,7 +119,7 @@ def test_the_motion_loss_is_the_mean_over_clips_of_the_mean_over_moved_frames():
 
     class Surprised:
         def apply(self, variables, image, known, *, method, **_):
-            assert method == "surprise"
+            assert method == "shift_nll"
             return (nats + variables["params"], is_moved), {}
 
     batch = {LATENT: jnp.zeros((3, *channels_of(SPEC, 4))), KNOWN: jnp.full((3, 4, *SPEC), UNKNOWN, jnp.int16)}

@@ -1,5 +1,6 @@
-"""The motion of known frames: correlations of frames whose displacement is known."""
+"""The motion of known frames: against frames whose displacement is known, and sums over all shifts."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +8,10 @@ import pytest
 
 from jaxgen.core.image import ImageSpec
 from jaxgen.models.diffusion import known_frames
-from jaxgen.nets import DiffusionUNet, MotionEncoder, TextEncoder, WithMaps, WithMotion, WithText
+from jaxgen.nets import MotionEncoder, WithMotion
 from jaxgen.nets.layers.motion import (
+    DEVIATION,
     FARTHEST,
-    NEAR,
     REACH,
     by_frame,
     correlations,
@@ -80,15 +81,21 @@ def prior_of(*shifts):
     return jnp.asarray(weights)
 
 
+def shifted(frame, down, right):
+    """A frame [H, W, C] moved by rows and columns, its edges repeated."""
+    rows, columns = (np.clip(np.arange(SIDE) - step, 0, SIDE - 1) for step in (down, right))
+    return frame[rows][:, columns]
+
+
 def test_a_frame_hidden_by_noise_is_the_nearest_known_one_moved():
     clip = moving([(1, -2), (0, 1), (2, 2)])
     source, distance = nearest_known(by_frame(encoded(clip, [False, True, False, True]), FRAMES))
     np.testing.assert_array_equal(distance, [[1, 0, 1, 0]])
     noise = jax.random.normal(jax.random.key(0), (1, SIDE, SIDE, FRAMES, 1))
     prior = prior_of((-1, 2), (0, 0), (0, 1), (0, 0))  # as the clip moves
-    found, hidden = expected_frames(source, noise, prior, jnp.ones(1), jnp.full((1, FRAMES), 0.1))
+    found, root = expected_frames(source, noise, prior, jnp.ones(1), jnp.full((1, FRAMES), 0.1))
     np.testing.assert_allclose(found[0], np.moveaxis(clip / 127.5 - 1, 0, 2), atol=1e-6)
-    np.testing.assert_array_equal(hidden, 1)
+    np.testing.assert_array_equal(root, 1)
     _, none = nearest_known(by_frame(encoded(clip, [False] * FRAMES), FRAMES))
     np.testing.assert_array_equal(none, FRAMES)
 
@@ -96,82 +103,117 @@ def test_a_frame_hidden_by_noise_is_the_nearest_known_one_moved():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_frame_has_its_expectation_given_itself_with_noise(channels):
     """Against the sum over all shifts, one by one, of the means of Gaussian posteriors."""
-    level, deviation, rng = 0.8, 0.3, np.random.default_rng(1)
-    clip = moving([(3, -2)], channels)
-    true = clip / 127.5 - 1
-    y = (1 - level) * true[1] + level * rng.normal(size=true[1].shape)
+    level, deviation, rng = 0.9, 0.3, np.random.default_rng(1)
+    source = 0.2 * rng.normal(size=(SIDE, SIDE, channels))  # up to the edges, which are repeated
+    true = shifted(source, 3, -2) + deviation * rng.normal(size=source.shape)
+    y = (1 - level) * true + level * rng.normal(size=true.shape)
     prior = rng.normal(size=(1, 1, 2, 2 * FARTHEST + 1)).astype(np.float32)
-    precisions = (
-        1 / deviation**2,
-        ((1 - level) / level) ** 2,
-    )  # of the frame around the moved one, and of y / a around it
+    # Of the frame around the moved one, and of y / a around the frame.
+    precisions = 1 / deviation**2, ((1 - level) / level) ** 2
     steps, means, logits = range(-FARTHEST, FARTHEST + 1), [], []
     for down in steps:
         for right in steps:
-            rows, columns = (np.clip(np.arange(SIDE) - step, 0, SIDE - 1) for step in (down, right))
-            moved = true[0][rows][:, columns]
+            moved = shifted(source, down, right)
             means.append((precisions[0] * moved + precisions[1] * y / (1 - level)) / sum(precisions))
             fit = np.square(y - (1 - level) * moved).sum() / (2 * level**2 + 2 * (1 - level) ** 2 * deviation**2)
             logits.append(prior[0, 0, 0, down + FARTHEST] + prior[0, 0, 1, right + FARTHEST] - fit)
     weights = np.exp(logits - np.max(logits))
     assert weights.max() < 0.9 * weights.sum()  # several shifts are plausible
-    source, noised = (jnp.asarray(frame[None, :, :, None], jnp.float32) for frame in (true[0], y))
-    variance = jnp.full((1, 1), deviation**2)
-    found, _ = expected_frames(source, noised, jnp.asarray(prior), jnp.full(1, level), variance)
+    given = (jnp.asarray(frame[None, :, :, None], jnp.float32) for frame in (source, y))
+    found, root = expected_frames(*given, jnp.asarray(prior), jnp.full(1, level), jnp.full((1, 1), deviation**2))
     expected = np.tensordot(weights / weights.sum(), means, axes=1)
     # float32 sums of up to 3,072 terms stand in an exponent.
     np.testing.assert_allclose(found[0, :, :, 0], expected, atol=1e-3)
+    # The variance of a Gaussian's posterior is that of the prior times h.
+    np.testing.assert_allclose(deviation**2 * root.ravel() ** 2, 1 / sum(precisions), rtol=1e-5)
 
 
-def test_a_network_begins_with_expected_frames_where_one_is_known_and_with_zeros_elsewhere():
-    """The last layer of a U-Net is zero at first."""
+class Network(nn.Module):
+    """Outputs ones, and keeps what it was given."""
+
+    @nn.compact
+    def __call__(self, *inputs, noise_level, train):
+        self.sow("given", "inputs", inputs)
+        return jnp.ones_like(inputs[0])
+
+
+def with_stub(known, image, level, vary=lambda params: params, *condition):
+    """What a network `WithMotion` gives, and what the network inside is given; `vary` changes the parameters."""
+    network = WithMotion(Network(), MotionEncoder(FRAMES, 16))
+    options = {"train": True, "noise_level": jnp.full(len(image), level)}
+    variables = network.init(jax.random.key(0), image, known, *condition, **options)
+    varied = {"params": vary(variables["params"])}
+    drawn, kept = network.apply(varied, image, known, *condition, mutable=["given"], **options)
+    return np.asarray(drawn), [np.asarray(array) for array in kept["given"]["network"]["inputs"][0]]
+
+
+def test_a_network_sees_and_corrects_expected_frames_where_one_is_known():
     clip, image = np.full((FRAMES, SIDE, SIDE, 1), 90, np.uint8), jnp.full((1, SIDE, SIDE, FRAMES), 0.5)
-    known = encoded(clip, [True, True, False, False])
-    network = WithMotion(WithMaps(DiffusionUNet(8, (1,), folded=True)), MotionEncoder(FRAMES, 16))
-    variables = network.init(jax.random.key(0), image, known, train=True, noise_level=jnp.ones(1))
-
-    def drawn(known, level):
-        return np.asarray(network.apply(variables, image, known, train=True, noise_level=jnp.full(1, level)))
-
-    np.testing.assert_array_equal(drawn(encoded(clip, [False] * FRAMES), 0.0), 0)
-    np.testing.assert_array_equal(drawn(known, 0.0)[..., :2], 0)
-    np.testing.assert_allclose(drawn(known, 0.0)[..., 2:], 0.5, rtol=1e-6)  # without noise it is the image
-    moved, noised = 90 / 127.5 - 1, 0.5 * 2**-0.5  # a still clip is the same, whichever the shift
-    np.testing.assert_allclose(drawn(known, 1.0)[..., 2:], moved, rtol=1e-5)
-    expected = (moved / NEAR**2 + noised / 0.5) / (NEAR**-2 + 1)
-    np.testing.assert_allclose(drawn(known, 0.5)[..., 2:], expected, rtol=1e-5)
-
-
-def test_a_prior_is_surprised_by_what_it_finds_unlikely():
-    clip, known = moving([(1, -2), (0, 1), (2, 2)]), [False, True, False, False]
-    network = WithMotion(WithMaps(DiffusionUNet(8, (1,), folded=True)), MotionEncoder(FRAMES, 16))
-    image = jnp.moveaxis(jnp.asarray(clip / 127.5 - 1, jnp.float32), 0, 2).reshape(1, SIDE, SIDE, FRAMES)
-    variables = network.init(jax.random.key(0), image, encoded(clip, known), train=True, noise_level=jnp.ones(1))
-
-    def surprise(bias, known=known):
-        shifts = {"kernel": jnp.zeros((16, bias.size)), "bias": bias.ravel()}
-        changed = {"params": {**variables["params"], "shifts": shifts}}
-        return network.apply(changed, image, encoded(clip, known), train=True, method="surprise")
-
-    shifts = (-1, 2), (0, 0), (0, 1), (2, 3)  # from the second frame
-    nats, is_moved = surprise(prior_of(*shifts))
-    np.testing.assert_array_equal(is_moved, [[True, False, True, True]])
-    rounding = SIDE**2 * np.finfo(np.float32).eps / NEAR**2  # of sums of SIDE^2 values in an exponent
-    np.testing.assert_allclose(nats, 0, atol=rounding)  # it is certain of what is so
-    nats, _ = surprise(jnp.zeros((1, FRAMES, 2, 2 * FARTHEST + 1)))
-    np.testing.assert_allclose(nats[is_moved], 2 * np.log(2 * FARTHEST + 1), atol=rounding)  # every shift is as likely
-    _, nowhere = surprise(prior_of(*shifts), [False] * FRAMES)
-    assert not nowhere.any()
-
-
-def test_a_network_is_told_the_motion_beside_its_other_conditions():
-    known, image = encoded(moving([(1, 1)] * 3)), jnp.zeros((1, SIDE, SIDE, FRAMES))
-    tokens, label = jnp.array([[1, 2]]), jnp.eye(3)[:1]
-    network = WithMotion(
-        WithMaps(WithText(DiffusionUNet(8, (1,), folded=True), TextEncoder(5, 8))), MotionEncoder(FRAMES, 16)
+    known, value = encoded(clip, [True, True, False, False]), 90 / 127.5 - 1  # a still clip, whichever the shift
+    drawn, (_, shown, _) = with_stub(known, image, 0.0)
+    np.testing.assert_array_equal(drawn[..., :2], 1)  # the output itself
+    np.testing.assert_allclose(drawn[..., 2:], 0.5, rtol=1e-6)  # without noise it is the image
+    drawn, (_, shown, _) = with_stub(known, image, 1.0)
+    np.testing.assert_allclose(drawn[..., 2:], value + 1, rtol=1e-5)
+    np.testing.assert_allclose(shown[..., ::2], value, rtol=1e-5)  # known frames, and moved ones
+    np.testing.assert_array_equal(shown[..., 1::2], np.asarray(known)[..., 1::2])
+    near, far = 1 / (DEVIATION**-2 + 1), 1 / ((2 * DEVIATION) ** -2 + 1)  # variances of posteriors, at half noise
+    drawn, (_, shown, _) = with_stub(
+        known, image, 0.5, lambda params: {**params, "log_deviations": params["log_deviations"].at[2].add(np.log(2))}
     )
-    options = {"train": True, "noise_level": jnp.ones(1)}
-    variables = network.init(jax.random.key(0), image, known, tokens, label, **options)
-    condition = variables["params"]["network"]["network"]["network"]["condition"]["kernel"]
-    assert len(condition) == 8 + 3 + 16  # words, label and motion
-    assert network.apply(variables, image, known, tokens, label, **options).shape == image.shape
+    for frame, variance, deviation in ((2, near, DEVIATION), (3, far, 2 * DEVIATION)):
+        mean = variance * (value / deviation**2 + 0.5 * 2**-0.5 / 0.5)
+        np.testing.assert_allclose(shown[..., 2 * frame], mean, rtol=1e-5)
+        np.testing.assert_allclose(drawn[..., frame], mean + np.sqrt(variance) / deviation, rtol=1e-5)
+    drawn, (_, shown, _) = with_stub(encoded(clip, [False] * FRAMES), image, 0.5)
+    np.testing.assert_array_equal(drawn, 1)
+    np.testing.assert_array_equal(shown, 0)
+
+
+def test_without_noise_gradients_are_finite():
+    known, image = encoded(moving([(1, 1)] * 3), [True, True, False, False]), jnp.zeros((1, SIDE, SIDE, FRAMES))
+    network = WithMotion(Network(), MotionEncoder(FRAMES, 16))
+    params = network.init(jax.random.key(0), image, known, train=True, noise_level=jnp.zeros(1))["params"]
+
+    def total(params, level):
+        return network.apply({"params": params}, image, known, train=True, noise_level=level).sum()
+
+    for gradient in jax.tree.leaves(jax.grad(total, (0, 1))(params, jnp.zeros(1))):
+        assert jnp.isfinite(gradient).all()
+
+
+def test_the_encoded_motion_extends_the_vector_and_tokens_pass():
+    image, tokens, label = jnp.zeros((1, SIDE, SIDE, FRAMES)), jnp.array([[1, 2]]), jnp.eye(3)[:1]
+    vectors = []
+    for displacement in ((1, 1), (1, -1)):
+        known = encoded(moving([displacement] * 3))
+        _, (_, _, passed, vector) = with_stub(known, image, 1.0, lambda params: params, tokens, label)
+        np.testing.assert_array_equal(passed, tokens)
+        np.testing.assert_array_equal(vector[:, :3], label)
+        vectors.append(vector[:, 3:])
+    assert vectors[0].shape == (1, 16)
+    assert abs(vectors[0] - vectors[1]).max() > 0.01
+
+
+def test_the_likelihood_of_a_shift_is_that_of_the_sum_over_all_shifts():
+    rng, known = np.random.default_rng(2), [False, True, False, False]
+    clip = np.clip(128 + 2 * rng.normal(size=(FRAMES, SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
+    clip[3] = shifted(clip[1], 2, 3)
+    image = jnp.moveaxis(jnp.asarray(clip / 127.5 - 1, jnp.float32), 0, 2).reshape(1, SIDE, SIDE, FRAMES)
+    network = WithMotion(Network(), MotionEncoder(FRAMES, 16))
+    variables = network.init(jax.random.key(0), image, encoded(clip, known), train=True, noise_level=jnp.ones(1))
+    logits = jnp.asarray(rng.normal(size=(FRAMES, 2, 2 * FARTHEST + 1)), jnp.float32)
+    changed = {**variables["params"], "shift_logits": {"kernel": jnp.zeros((16, logits.size)), "bias": logits.ravel()}}
+    nats, has_source = network.apply({"params": changed}, image, encoded(clip, known), train=True, method="shift_nll")
+    np.testing.assert_array_equal(has_source, [[True, False, True, True]])
+    prior, frames = np.asarray(jax.nn.log_softmax(logits, axis=-1), np.float64), clip / 127.5 - 1
+    steps = range(-FARTHEST, FARTHEST + 1)
+    for frame in (0, 2, 3):
+        errors = np.array([[np.square(frames[frame] - shifted(frames[1], d, e)).sum() for e in steps] for d in steps])
+        joint = prior[frame, 0][:, None] + prior[frame, 1]
+        expected = -np.log(np.exp(joint + (errors.min() - errors) / (2 * DEVIATION**2)).sum())
+        np.testing.assert_allclose(nats[0, frame], expected, atol=2e-3)  # float32 sums of 1,024 squares, times 50
+    _, nowhere = network.apply(
+        {"params": changed}, image, encoded(clip, [False] * FRAMES), train=True, method="shift_nll"
+    )
+    assert not nowhere.any()

@@ -6,7 +6,7 @@ import { offerPictures } from "./yours.js";
 
 const at = (id) => document.getElementById(id);
 const sphere = new Sphere(at("sphere"));
-const NUM = 24, IN_FILM = 16, FRAMES = 40, WIDTH = 16, STEP = 0.04, PICTURE = -1;
+const NUM = 24, IN_FILM = 16, FRAMES = 40, WIDTH = 16, AROUND = 6, STEP = 0.04, PICTURE = -1;
 let name = "", exported = "", about = null, corners = [0, 1, 2, 3], place = [0, 0], liked = new Set(), rounds = [], code = {}, nextCorner = 0;
 // The wall's canvases by the numbers of their images; the picture that is a corner, and the one that the wall is like.
 let tiles = new Map(), cornerPicture = "", similarTo = "", turned = 0;
@@ -253,9 +253,9 @@ const showPanorama = latest(async () => {
 
 const showSphere = latest(async () => {
   const asked = name;
-  const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...solving(), num: WIDTH, kind: "sphere" });
-  if (asked !== name) return;
+  const { blob, code: shown } = await draw(name, { ...view(), rounds: [], ...solving(), num: AROUND, kind: "sphere" });
   await sphere.show(blob);
+  if (asked !== name) return;
   URL.revokeObjectURL(at("save-sphere").href);
   at("save-sphere").href = URL.createObjectURL(blob);
   at("sphere").hidden = at("sphere-hint").hidden = at("save-sphere").hidden = false;

@@ -7,7 +7,7 @@ export class Sphere {
     [this.canvas, this.turned, this.raised, this.picture] = [canvas, 0, 0, null];
     canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
     canvas.addEventListener("pointermove", (event) => {
-      const angle = FIELD / canvas.clientWidth;  // what is under the mouse stays there
+      const angle = 2 * Math.tan(FIELD / 2) / canvas.clientWidth;  // what is in the middle follows the mouse
       if (event.buttons) this.turn(-event.movementX * angle, event.movementY * angle);
     });
     canvas.addEventListener("keydown", (event) => {
@@ -35,29 +35,29 @@ export class Sphere {
 
   draw() {
     const { width, height } = this.canvas, brush = this.canvas.getContext("2d"), seen = brush.createImageData(width, height);
-    const far = width / 2 / Math.tan(FIELD / 2), [up, ahead] = [Math.sin(this.raised), Math.cos(this.raised)];
+    const far = width / 2 / Math.tan(FIELD / 2), up = Math.sin(this.raised), ahead = Math.cos(this.raised);
     for (let row = 0, at = 0; row < height; row++) {
       const above = height / 2 - row - 0.5;
-      const [forward, high] = [far * ahead - above * up, far * up + above * ahead];  // the ray, as the head is raised
+      const forward = far * ahead - above * up, high = far * up + above * ahead;  // the ray, as the head is raised
       for (let column = 0; column < width; column++, at += 4) {
         const right = column + 0.5 - width / 2;
         const longitude = Math.atan2(right, forward) + this.turned, latitude = Math.atan2(high, Math.hypot(right, forward));
-        this.mix(longitude / (2 * Math.PI) + 0.5, 0.5 - latitude / Math.PI, seen.data, at);
+        mix(this.picture, longitude / (2 * Math.PI) + 0.5, 0.5 - latitude / Math.PI, seen.data, at);
       }
     }
     brush.putImageData(seen, 0, 0);
   }
+}
 
-  // The colour at shares of the picture's width and height, interpolated between four pixels, of which columns wrap around.
-  mix(across, down, target, at) {
-    const { width, height, data } = this.picture, x = across * width - 0.5, y = down * height - 0.5;
-    const [column, row] = [Math.floor(x), Math.floor(y)], [right, lower] = [x - column, y - row];
-    const wrapped = (place) => ((place % width) + width) % width, inside = (place) => Math.min(height - 1, Math.max(0, place));
-    const rows = [inside(row) * width, inside(row + 1) * width], columns = [wrapped(column), wrapped(column + 1)];
-    for (let channel = 0; channel < 3; channel++) {
-      const [a, b] = rows.map((start) => (1 - right) * data[4 * (start + columns[0]) + channel] + right * data[4 * (start + columns[1]) + channel]);
-      target[at + channel] = (1 - lower) * a + lower * b;
-    }
-    target[at + 3] = 255;
+// The colour at shares of a picture's width and height, interpolated between four pixels, whose columns wrap around.
+function mix({ width, height, data }, across, down, target, at) {
+  const x = across * width - 0.5, y = down * height - 0.5, column = Math.floor(x), row = Math.floor(y);
+  const left = ((column % width) + width) % width, right = (left + 1) % width, share = x - column, lower = y - row;
+  const above = Math.max(0, row) * width, below = Math.min(height - 1, row + 1) * width;
+  for (let channel = 0; channel < 3; channel++) {
+    const value = (place) => data[4 * place + channel];
+    const upper = (1 - share) * value(above + left) + share * value(above + right);
+    target[at + channel] = (1 - lower) * upper + lower * ((1 - share) * value(below + left) + share * value(below + right));
   }
+  target[at + 3] = 255;
 }

@@ -88,19 +88,19 @@ def hide_frames(loss: Loss, patterns: Sequence[Iterable[int]]) -> Loss:
 
 
 def motion_loss(model: Diffusion) -> Loss:
-    """How unlikely a model `WithMotion` finds the motion of unknown frames, in nats a frame; within `hide_frames`.
+    """The negative log-likelihood (4) of `nets.layers.motion`, in nats a frame, of a model `WithMotion`.
 
-    It is (4) of `WithMotion`, averaged over the frames of a clip that are unknown while others are known, then over the
-    batch: 0 if the network is certain of the shift that moves the nearest known frame as near as possible.
+    Use it inside `hide_frames`.  It is the mean over a clip's frames for which (4) is defined, then over the batch,
+    where clips without such frames count as 0; the metric leaves them out.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         known = model.conditions[KNOWN].encode(context.batch[KNOWN])
-        (nats, is_moved), changes = forward(
-            model.network, networks[model.name], context.batch[LATENT], known, train=True, method="surprise"
+        (nats, has_source), changes = forward(
+            model.network, networks[model.name], context.batch[LATENT], known, train=True, method="shift_nll"
         )
-        counts = is_moved.sum(axis=1)
-        means = jnp.where(is_moved, nats, 0).sum(axis=1) / jnp.maximum(counts, 1)
+        counts = has_source.sum(axis=1)
+        means = jnp.where(has_source, nats, 0).sum(axis=1) / jnp.maximum(counts, 1)
         return means.mean(), Aux({"nats": Mean(means.sum(), jnp.sum(counts > 0))}, {model.name: changes})
 
     return loss

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxgen.core.types import Array
 from jaxgen.nets.layers.conv import Conv
 from jaxgen.nets.layers.dropout import Dropout
-from jaxgen.nets.layers.motion import peaks
+from jaxgen.nets.layers.motion import displacements
 from jaxgen.nets.layers.normalization import batch_norm
 from jaxgen.nets.layers.resizing import max_pool
 
@@ -60,7 +60,7 @@ class ClipClassifier(nn.Module):
         for features, side in ((16, 5), (32, 3), (64, 3)):
             image = nn.relu(Conv(features, (side, side), kernel_init=nn.initializers.he_normal())(image))
             image = max_pool(image) if features < 64 else image.max((1, 2))
-        motion = peaks(jnp.moveaxis(jnp.concatenate([clip, jnp.ones_like(clip)], axis=-1), 1, 3))
+        motion = displacements(jnp.moveaxis(jnp.concatenate([clip, jnp.ones_like(clip)], axis=-1), 1, 3))
         seen = jnp.concatenate([part.reshape(len(clip), -1) for part in (image, motion)], axis=-1)
         features = nn.relu(nn.Dense(FEATURES)(batch_norm(use_running_average=not train, momentum=0.9)(seen)))
         return features, nn.Dense(self.classes)(Dropout(DROP)(features, train=train))
