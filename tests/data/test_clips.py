@@ -203,7 +203,7 @@ def huge(path):
         (
             several,
             4,
-            r"b.png has 3 frames; --frames 4 needs as many: give --frames 3, .* fewer than 4 with --drop-short",
+            r"b.png has 3 frames; --frames 4 needs as many: give --frames 3, .* 4 with --drop-short",
         ),
         (several, 1, "--frames 1: a clip has at least 2"),
         (sizes, None, "a.png is 8x10 and .*b.png is 8x8: make all clips one size with --size"),

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from jaxgen.core.types import Array, Networks
 from jaxgen.models.diffusion.guidance import Denoiser
-from jaxgen.models.diffusion.model import Diffusion, per_image
+from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.diffusion.prediction import per_image
 
 
 def added_noise(model: Diffusion, *, autoguided: bool = False) -> Callable[[Networks], Denoiser]:

@@ -21,7 +21,8 @@ from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid
 from jaxgen.models.diffusion.loss import errors_by_noise, stratified
-from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted, per_image
+from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted
+from jaxgen.models.diffusion.prediction import expected_image, per_image
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.solver import Interval, Process, Solver
 from jaxgen.models.diffusion.stochastic import draw_noise
@@ -79,8 +80,7 @@ def consistency_function(
     scaling = model.prediction(model.schedule, t)
     output, changes = model.predict(networks, x, scaling, *condition, train=train, key=key)
     is_image = model.schedule.coefficients(t)[1] == 0
-    predicted = per_image(scaling.c_skip) * x + per_image(scaling.c_out) * output
-    return jnp.where(per_image(is_image), x, predicted), changes
+    return jnp.where(per_image(is_image), x, expected_image(scaling, x, output)), changes
 
 
 def sigmoid_mapping(doubling: int, *, q: float = 2.0, k: float = 8.0, b: float = 1.0) -> NoiseMapping:
@@ -119,7 +119,7 @@ def noise_levels(*ratios: float) -> Grid:
     Raises:
       ValueError: the levels do not fall, or one is not positive.
     """
-    if any(level <= 0 for level in ratios) or list(ratios) != sorted(set(ratios), reverse=True):
+    if not all(0 < level < math.inf for level in ratios) or list(ratios) != sorted(set(ratios), reverse=True):
         raise ValueError(f"noise_levels was given {ratios}; expected positive levels that fall.")
 
     def grid(schedule: Schedule) -> Array:

@@ -3,7 +3,7 @@
 Geng et al. (2025), https://arxiv.org/abs/2505.13447.  On the paths z_t = (1 - t) x_0 + t eps of the linear schedule,
 with v = dz_t / dt and times r <= t,
 
-    (1) u(z_t, r, t) = (z_t - z_r) / (t - r),    u(z_t, t, t) = v        equation (3)
+    (1) u(z_t, r, t) = int_r^t v(z_s, s) ds / (t - r) = (z_t - z_r) / (t - r),    u(z_t, t, t) = v     equation (3)
     (2) u = v - (t - r) du/dt,    du/dt = (v, 0, 1) . (d/dz, d/dr, d/dt) u     equations (6) and (8)
     (3) z_r = z_t - (t - r) u(z_t, r, t)                                  equation (12)
 
@@ -24,7 +24,8 @@ from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.loss import TAIL, stratified
-from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted, per_image
+from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted
+from jaxgen.models.diffusion.prediction import per_image
 from jaxgen.models.diffusion.schedule import Schedule
 
 LEAST_ERROR = 1e-3
@@ -37,7 +38,7 @@ Average = Callable[[Array, Array, Array], tuple[Array, Variables]]
 def mean_flow_loss(
     model: Diffusion, *, share: float = 0.25, power: float = 1.0, guidance: float = 1.0, mixing: float = 0.0
 ) -> Loss:
-    """The mean square error of (2) over pixels, equations (9) to (11), averaged over the batch.
+    """The mean square error of (2) over pixels, equation (9), averaged over the batch.
 
     A `share` of the batch has r < t, both from the schedule's times; where r = t it is flow matching.  Each error is
     divided by (error + c)^power, which has no gradient (section 4.3); at a power of 0 it is the plain error.
@@ -90,8 +91,11 @@ def mean_flow_loss(
 def mean_flow_target(
     average: Average, z: Array, t: Array, interval: Array, velocity: Array
 ) -> tuple[Array, Array, Variables]:
-    """The network's u, its target, the right side of (2), which has no gradient, and the mutated collections."""
-    ones = jnp.ones_like(t)
+    """The network's u, its target, the mutated collections; the target is the right side of (2), without a gradient.
+
+    With the velocity of an example in place of v it is that of equations (10) and (11).
+    """
+    ones = jnp.ones_like(t)  # t - r grows as t does: (v, 0, 1) of (z, r, t) is (v, 1, 1) of (z, t, t - r)
     u, rate, changes = jax.jvp(average, (z, t, interval), (velocity, ones, ones), has_aux=True)
     return u, jax.lax.stop_gradient(velocity - per_image(interval) * rate), changes
 

@@ -19,7 +19,7 @@ from jaxgen.core.sampler import Sampler, image_keys
 from jaxgen.core.types import Array, Batch, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid, uniform_grid
 from jaxgen.models.diffusion.guidance import Denoiser, Guidance, at_time, autoguidance, unguided
-from jaxgen.models.diffusion.prediction import Prediction, Scaling, velocity
+from jaxgen.models.diffusion.prediction import Prediction, Scaling, expected_image, per_image, velocity
 from jaxgen.models.diffusion.schedule import Schedule, linear, signal_to_noise
 from jaxgen.models.diffusion.solver import Process, Solver, heun, solve
 from jaxgen.nets import Module, dense_outputs, forward
@@ -121,7 +121,7 @@ class Diffusion(NamedTuple):
         def denoise(x: Array, t: Array, *condition: Array) -> Array:
             scaling = self.prediction(self.schedule, t)
             output, _ = self.predict(networks, x, scaling, *condition, train=False)
-            return per_image(scaling.c_skip) * x + per_image(scaling.c_out) * output
+            return expected_image(scaling, x, output)
 
         return denoise
 
@@ -201,11 +201,6 @@ def mean_counted(errors: Array, batch: Batch) -> Array:
     if COUNTED not in batch:
         return errors.mean((1, 2, 3))
     return errors.mean((1, 2, 3), where=batch[COUNTED])
-
-
-def per_image(values: Array) -> Array:
-    """Values [B] as [B, 1, 1, 1], which multiply images."""
-    return values[:, None, None, None]
 
 
 def _any_keys(images: Array) -> Array:

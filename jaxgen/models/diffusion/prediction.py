@@ -33,6 +33,21 @@ Prediction = Callable[[Schedule, Array], Scaling]
 """A schedule and times to the coefficients."""
 
 
+def expected_image(scaling: Scaling, x: Array, output: Array) -> Array:
+    """(1), [B, H, W, C], of noised images x_t and a network's outputs F."""
+    return per_image(scaling.c_skip) * x + per_image(scaling.c_out) * output
+
+
+def target(scaling: Scaling, image: Array, x: Array) -> Array:
+    """(2), [B, H, W, C], of images x_0 and noised ones x_t."""
+    return (image - per_image(scaling.c_skip) * x) / per_image(scaling.c_out)
+
+
+def per_image(values: Array) -> Array:
+    """Values [B] as [B, 1, 1, 1], which multiply images."""
+    return values[:, None, None, None]
+
+
 def velocity(schedule: Schedule, t: Array) -> Scaling:
     """F = dx_t / dt = alpha' x_0 + sigma' eps: of the linear schedule eps - x_0.
 

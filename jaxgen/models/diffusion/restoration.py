@@ -25,7 +25,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Array
 from jaxgen.io.errors import InputError, first_line
 from jaxgen.models.diffusion.guidance import Denoiser, Guidance
-from jaxgen.models.diffusion.model import per_image
+from jaxgen.models.diffusion.prediction import per_image
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.image_to_image.tasks import Task
 

@@ -24,7 +24,8 @@ from jaxgen.core.image import to_float
 from jaxgen.core.types import Array, Networks
 from jaxgen.losses import categorical
 from jaxgen.losses.likelihood import LEVELS, flat
-from jaxgen.models.diffusion.model import Diffusion, per_image
+from jaxgen.models.diffusion.model import Diffusion
+from jaxgen.models.diffusion.prediction import per_image
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.stochastic import draw_noise
 
