@@ -1,5 +1,6 @@
 """Errors of the algebra, raised before anything is compiled: what was given, what was expected, what to do."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,6 +26,13 @@ def require_trainable(names: Iterable[str], networks: Networks) -> None:
     for name in names:
         if not isinstance(networks[name], Mapping) or "params" not in networks[name]:
             raise ValueError(f"The network {name!r} has no 'params'; expected its variables: {{'params': ..., ...}}.")
+
+
+def require_positive(owner: str, **numbers: float) -> None:
+    """Refuses numbers that are not finite and above 0."""
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{owner} was given a {name} of {value}; expected a finite number above 0.")
 
 
 def require_scalar(value: Array, owner: str) -> Array:

@@ -22,6 +22,18 @@ from jaxgen.models import (
     translation_game,
     translation_networks,
 )
+from jaxgen.models.diffusion import (
+    churn,
+    clean,
+    heun,
+    karras,
+    karras_weight,
+    log_normal_times,
+    logit_normal_times,
+    min_snr_weight,
+    noise_levels,
+    with_boundary,
+)
 from jaxgen.nets import DCGANDiscriminator, DCGANGenerator, GatedPixelCNN, PatchDiscriminator, UNet
 
 SPEC = ImageSpec(8, 8, 3)
@@ -83,3 +95,33 @@ def test_a_translation_game_takes_the_losses_of_conditional_gans():
         update = share_inputs(MODEL, GAME, minimize(loss, optax.sgd(0.1), wrt="discriminator"))
         after, _, metrics = jax.eval_shape(update.update, *jax.eval_shape(update.init, networks(GAME)), CONTEXT)
         assert (after, "loss" in metrics) == (networks(GAME), True)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        karras,
+        karras_weight,
+        min_snr_weight,
+        lambda value: logit_normal_times(std=value),
+        lambda value: log_normal_times(std=value),
+        lambda value: churn(heun, 1.0, noise_scale=value),
+        lambda value: with_boundary(clean, value),
+    ],
+)
+def test_numbers_that_make_nan_or_nothing_are_refused(make, value):
+    with pytest.raises(ValueError, match=f"of {value}; expected a finite number above 0"):
+        make(value)
+
+
+@pytest.mark.parametrize("ratios", [(1.0, 0.5), (float("nan"), 1.0), (-1.0, 1.0)])
+def test_ratios_that_do_not_rise_are_refused(ratios):
+    with pytest.raises(ValueError, match="expected two that rise"):
+        churn(heun, 1.0, ratios=ratios)
+
+
+@pytest.mark.parametrize("level", [0.0, float("nan"), float("inf")])
+def test_noise_levels_are_finite_and_positive(level):
+    with pytest.raises(ValueError, match="expected positive levels that fall"):
+        noise_levels(level)

@@ -1,6 +1,8 @@
 """Diffusion models and flow matching.
 
-models        Diffusion, Worse; denoising_loss; mean_flow_loss, mean_flow_sampler; consistency_tuning_loss
+models        Diffusion, Worse
+losses        denoising_loss; mean_flow_loss, consistency_tuning_loss for few steps, with mean_flow_sampler,
+              average_velocity, consistency_function, sigmoid_mapping
 schedules     linear, cosine, variance_exploding; times: uniform_times, logit_normal_times, log_normal_times,
               log_uniform_times
 predictions   velocity, noise, clean, karras, karras_by_time; with_boundary

@@ -8,12 +8,12 @@ for all predictions.  `velocity`, `noise` and `clean` scale x_t to about unit va
 sigma / (alpha + sigma), which for the linear schedule is t.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from jaxgen.core.checks import require_positive
 from jaxgen.core.types import Array
 from jaxgen.models.diffusion.schedule import Schedule
 
@@ -83,7 +83,11 @@ def karras(sigma_data: float = 0.5) -> Prediction:
     """EDM's preconditioning for images with a standard deviation of `sigma_data`: Karras et al. (2022), table 1.
 
     The paper's coefficients are those of alpha = 1; these are the same network at x_t / alpha and sigma / alpha.
+
+    Raises:
+      ValueError: `sigma_data` is not finite and above 0.
     """
+    require_positive("karras", sigma_data=sigma_data)
 
     def prediction(schedule: Schedule, t: Array) -> Scaling:
         alpha, sigma = schedule.coefficients(t)
@@ -120,8 +124,7 @@ def with_boundary(prediction: Prediction, ratio: float = 0.1) -> Prediction:
     Raises:
       ValueError: the ratio is not above 0.
     """
-    if not 0 < ratio < math.inf:
-        raise ValueError(f"with_boundary was given a ratio of {ratio}; expected a finite number above 0.")
+    require_positive("with_boundary", ratio=ratio)
 
     def bounded(schedule: Schedule, t: Array) -> Scaling:
         scaling, (alpha, sigma) = prediction(schedule, t), schedule.coefficients(t)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.core.checks import require_positive
 from jaxgen.core.types import Array
 
 LEAST = 1e-4
@@ -50,12 +51,22 @@ def uniform_times(end: float = 1.0) -> Times:
 
 
 def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> Times:
-    """Times whose logits are normal: Esser et al. (2024), https://arxiv.org/abs/2403.03206, section 3.1."""
+    """Times whose logits are normal: Esser et al. (2024), https://arxiv.org/abs/2403.03206, section 3.1.
+
+    Raises:
+      ValueError: `std` is not finite and above 0.
+    """
+    require_positive("logit_normal_times", std=std)
     return lambda probability: jax.nn.sigmoid(mean + std * jax.scipy.stats.norm.ppf(probability))
 
 
 def log_normal_times(mean: float = -1.2, std: float = 1.2) -> Times:
-    """Times whose logarithms are normal: Karras et al. (2022), https://arxiv.org/abs/2206.00364, table 1."""
+    """Times whose logarithms are normal: Karras et al. (2022), https://arxiv.org/abs/2206.00364, table 1.
+
+    Raises:
+      ValueError: `std` is not finite and above 0.
+    """
+    require_positive("log_normal_times", std=std)
     return lambda probability: jnp.exp(mean + std * jax.scipy.stats.norm.ppf(probability))
 
 

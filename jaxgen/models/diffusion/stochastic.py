@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgen.core.checks import require_positive
 from jaxgen.core.types import Array
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.solver import Interval, Process, Solver, fold_in, noise_of, solve
@@ -58,10 +59,13 @@ def churn(
     https://arxiv.org/abs/2206.00364.
 
     Raises:
-      ValueError: a negative amount.
+      ValueError: a negative amount, ratios that do not rise, or a noise scale that is not above 0.
     """
     if not 0 <= amount < math.inf:
         raise ValueError(f"churn was given an amount of {amount}; expected a finite number of at least 0.")
+    if not 0 <= ratios[0] < ratios[1]:
+        raise ValueError(f"churn was given ratios of {ratios}; expected two that rise, from 0 on.")
+    require_positive("churn", noise_scale=noise_scale)
 
     def step(process: Process, x: Array, memory: Any, interval: Interval) -> tuple[Array, Any]:
         t, s, keys = interval

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxgen.core.checks import require_positive
 from jaxgen.core.types import Array
 from jaxgen.models.diffusion.schedule import Schedule, signal_to_noise
 
@@ -31,7 +32,12 @@ def flow_matching_weight(least_sigma: float = 0.05) -> Weight:
 
 
 def karras_weight(sigma_data: float = 0.5) -> Weight:
-    """(sigma^2 + sigma_data^2) / (sigma sigma_data)^2 at alpha = 1: Karras et al. (2022), table 1, "loss weighting"."""
+    """(sigma^2 + sigma_data^2) / (sigma sigma_data)^2 at alpha = 1: Karras et al. (2022), table 1, "loss weighting".
+
+    Raises:
+      ValueError: `sigma_data` is not finite and above 0.
+    """
+    require_positive("karras_weight", sigma_data=sigma_data)
 
     def weight(schedule: Schedule, t: Array) -> Array:
         return 1 / sigma_data**2 + signal_to_noise(schedule, t)
@@ -40,7 +46,12 @@ def karras_weight(sigma_data: float = 0.5) -> Weight:
 
 
 def min_snr_weight(gamma: float = 5.0) -> Weight:
-    """min(SNR, gamma): Hang et al. (2023), https://arxiv.org/abs/2303.09556, section 3.4."""
+    """min(SNR, gamma): Hang et al. (2023), https://arxiv.org/abs/2303.09556, section 3.4.
+
+    Raises:
+      ValueError: `gamma` is not finite and above 0.
+    """
+    require_positive("min_snr_weight", gamma=gamma)
     return lambda schedule, t: jnp.minimum(signal_to_noise(schedule, t), gamma)
 
 
