@@ -150,11 +150,20 @@ def test_an_exported_film_continues_its_past_block_by_block(tmp_path):
     films = draw_films(sampler, 0, 2, 16, past)
     assert films.shape == (2, 16, *SPEC)
     np.testing.assert_array_equal(films[:, :3], np.broadcast_to(CLIPS[0, :3], (2, 3, *SPEC)))
-    expected = [*past.astype(float), *[past.mean(0)] * 3]
+    expected = [*past.astype(float)]  # of blocks of 6 frames, each adds one
     while len(expected) < 16:
         expected.append(np.mean(expected[-past_of(FRAMES) :], axis=0))
-    # Each block draws the mean of what it knows; a rounding of half a level in each of eleven blocks.
-    np.testing.assert_allclose(films[0], np.stack(expected), atol=5.5)
+    # Each block draws the mean of what it knows; a rounding of half a level in each of 13 blocks.
+    np.testing.assert_allclose(films[0], np.stack(expected), atol=6.5)
+    between = np.full((FRAMES, *SPEC), UNKNOWN, np.int16)
+    between[[0, -1]] = CLIPS[0, jnp.array([0, -1])]
+    joined = draw_films(sampler, 0, 2, FRAMES + 1, between)  # the first block at once, then one more frame
+    middle = between[[0, -1]].mean(0)
+    np.testing.assert_allclose(joined[1, 1:-2], np.broadcast_to(middle, (FRAMES - 2, *SPEC)), atol=0.5)
+    np.testing.assert_array_equal(joined[0, [0, -2]], between[[0, -1]])
+    np.testing.assert_allclose(joined[0, -1], joined[0, 1:-1].mean(0), atol=0.5)
+    with pytest.raises(InputError, match="know different frames"):
+        draw_films(sampler, 0, 2, 6, np.stack([between, np.full_like(between, UNKNOWN)]))
     np.testing.assert_array_equal(films[:, :FRAMES], draw_films(sampler, 0, 2, FRAMES, past))
     with pytest.raises(InputError, match="at most 6"):
         draw_films(sampler, 0, 1, 6, np.asarray(CLIPS[0, [0, *range(FRAMES)]]))
