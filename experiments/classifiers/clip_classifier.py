@@ -84,18 +84,9 @@ def main() -> None:
     with writing(options.out):
         write_weights(out, networks["classifier"])
     guess, truth = clip_features(test.arrays["clip"], out)[1].argmax(1), test.arrays["label"]
-    right = [np.mean(guess == truth), *(np.mean(part(guess) == part(truth)) for part in (digit_of, quadrant_of))]
-    say("Test accuracy {:.2%}, of the digit {:.2%}, of the quadrant {:.2%}".format(*right) + f": {out}")
-
-
-def digit_of(classes: np.ndarray) -> np.ndarray:
-    """The digits of classes."""
-    return classes // QUADRANTS
-
-
-def quadrant_of(classes: np.ndarray) -> np.ndarray:
-    """The quadrants of classes."""
-    return classes % QUADRANTS
+    digit, quadrant = (np.mean(a == b) for a, b in zip(*(np.divmod(c, QUADRANTS) for c in (guess, truth)), strict=True))
+    right = np.mean(guess == truth)
+    say(f"Test accuracy {right:.2%}, of the digit {digit:.2%}, of the quadrant {quadrant:.2%}: {out}")
 
 
 if __name__ == "__main__":
