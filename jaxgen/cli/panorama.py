@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from jaxgen.cli.arguments import require_suffix, writing
-from jaxgen.cli.conditions import DrawOptions, fields_of_one
+from jaxgen.cli.conditions import DrawOptions, fields_of_one, negative_fields
 from jaxgen.core.image import ImageSpec
 from jaxgen.export import TORUS, draw_torus, load_drawing_denoiser, load_torus
 from jaxgen.export.panoramas import draw_panorama
@@ -50,6 +50,8 @@ class Panorama(DrawOptions):
     guidance: GuidanceScale | None = None
     """For a run with conditions: the scale of classifier-free guidance, by default the run's; 0 ignores the condition,
     1 follows it, more strengthens it.  Training must have dropped the condition now and then."""
+    negative: str = ""
+    """What --guidance leads away from, in place of no condition: a caption, or, for a run without captions, a label."""
     out: UserPath = Path("panorama.png")
     """A .png."""
 
@@ -76,6 +78,8 @@ def _from_windows(options: Panorama) -> np.ndarray:
     if (denoiser := load_drawing_denoiser(options.run)) is None:
         raise InputError(f"{options.run} is no diffusion run, or exports no denoiser.")
     how = Solving(options.solver, options.steps, options.guidance)
+    if options.negative:
+        how = how._replace(negative=negative_fields(options.negative, options.run, denoiser))
     require_solving(how, denoiser)
     size = _size(options, denoiser.spec)
     windows = _windows(options, denoiser.spec, size)
@@ -88,7 +92,7 @@ def _torus(options: Panorama) -> np.ndarray:
     """The picture by a generator of tori."""
     torus = load_torus(options.run / TORUS)
     default = Panorama(options.run)
-    for name in ("overlap", "solver", "steps", "guidance", "label", "features", "text"):
+    for name in ("overlap", "solver", "steps", "guidance", "negative", "label", "features", "text"):
         if (value := getattr(options, name)) != getattr(default, name):
             given = " ".join(map(str, value)) if isinstance(value, tuple) else value
             raise InputError(f"--{name} {given}: {options.run} draws at once and without conditions; leave it out.")

@@ -35,7 +35,7 @@ def draw_panorama(
     for sides, side in zip(windows, size, strict=True):
         sides.starts(side)
     guide = panorama(*windows)
-    batched = in_batches(rows_per_device(BATCH))(with_guidance(denoiser, how.guidance))
+    batched = in_batches(rows_per_device(BATCH))(with_guidance(denoiser, how.guidance, how.negative))
 
     def draw(seed: Array, rows: tuple[Array, Mapping[str, Array]]) -> Array:
         index, given = rows

@@ -94,9 +94,11 @@ def test_a_caption_conditions_every_window(run, tmp_path, monkeypatch):
 
 def test_the_label_and_its_guidance_condition_every_window(run, tmp_path, monkeypatch):
     out = tmp_path / "a.png"
-    # The null condition encodes to zeros, whose largest is the first: guidance goes from 0 to twice the label's grey.
-    for guidance, grey in ((1, 0.5), (2, 1.0)):
-        assert typed(run / "labelled", monkeypatch, out, "--width", 16, "--label", 2, "--guidance", guidance) == 0
+    # The null condition encodes to zeros, whose largest is the first: guidance goes from 0 to twice the label's grey,
+    # or from that of the negative label.
+    for options, grey in ((1,), 0.5), ((2,), 1.0), ((2, "--negative", 1), 0.75):
+        words = "--width", 16, "--label", 2, "--guidance", *options
+        assert typed(run / "labelled", monkeypatch, out, *words) == 0
         assert abs(read_image(out).astype(int) - 127.5 * (1 + grey)).max() <= 1
 
 
