@@ -128,6 +128,7 @@ def test_the_motion_loss_is_the_mean_over_clips_of_the_mean_over_moved_frames():
     value, aux = loss({"denoiser": {"params": jnp.float32(1)}}, context)
     np.testing.assert_allclose(value, (2.5 + 0 + 10.5) / 3, rtol=1e-6)
     np.testing.assert_allclose([*aux.metrics["nats"]], [13, 2])  # of the clips with moved frames
+    assert all(part.dtype == jnp.float32 for part in aux.metrics["nats"])
 
 
 def test_one_network_predicts_fills_in_and_generates():

@@ -101,7 +101,9 @@ def motion_loss(model: Diffusion) -> Loss:
         )
         counts = has_source.sum(axis=1)
         means = jnp.where(has_source, nats, 0).sum(axis=1) / jnp.maximum(counts, 1)
-        return means.mean(), Aux({"nats": Mean(means.sum(), jnp.sum(counts > 0))}, {model.name: changes})
+        return means.mean(), Aux(
+            {"nats": Mean(means.sum(), (counts > 0).sum(dtype=jnp.float32))}, {model.name: changes}
+        )
 
     return loss
 
