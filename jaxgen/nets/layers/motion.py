@@ -124,7 +124,7 @@ class WithMotion(nn.Module):
 def nearest_known(clip: Array) -> tuple[Array, Array]:
     """For each frame of [B, H, W, T, C + 1] the nearest known one, [B, H, W, T, C], or the earlier one of two.
 
-    The second result are their distances int32 [B, T] in frames, T if none is known.
+    The second result is its distance int32 [B, T] in frames, T if none is known.
     """
     frames = clip.shape[3]
     distances = jnp.abs(jnp.subtract(*np.ogrid[:frames, :frames]))
