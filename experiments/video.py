@@ -1,8 +1,9 @@
 """Films by diffusion: the future of frames, what lies between two, or whole clips.  python experiments/video.py --help
 
-Frames are channels of a U-Net, and known ones lie beside them, hidden at random: Voleti, Jolicoeur-Martineau and Pal
-(2022), https://arxiv.org/abs/2205.09853.  One network predicts, fills in and generates.  By default it trains on clips
-of one moving digit, and ends with a test: Srivastava et al. (2015), https://arxiv.org/abs/1502.04681.  Afterwards
+A U-Net draws frame by frame, each given the known frames around it, which are hidden at random in training: Voleti,
+Jolicoeur-Martineau and Pal (2022), https://arxiv.org/abs/2205.09853.  One network predicts, fills in and generates.  By
+default it trains on clips of one moving digit, and ends with a test: Srivastava et al. (2015),
+https://arxiv.org/abs/1502.04681.  Afterwards
 
     python -m jaxgen film runs/video --num 16 --out films.gif
     python -m jaxgen film runs/video --past past.gif --num 4 --frames 40 --out futures.gif
@@ -16,18 +17,16 @@ from typing import Annotated, ClassVar, Literal
 import optax
 import tyro
 
-from jaxgen import ImageSpec, InputError, add, chain, ema, minimize, scale
+from jaxgen import ImageSpec, InputError, add, chain, ema, minimize
 from jaxgen.data import Dataset, load, moving_mnist, tokenized
 from jaxgen.evaluation import evaluate_predictions
-from jaxgen.export import export_sampler, past_of
+from jaxgen.export import export_sampler
 from jaxgen.models import Diffusion, denoising_loss, drop_condition, labels, power_decay, text, use_ema
 from jaxgen.models.diffusion import (
-    channels_of,
     classifier_free,
     clean,
-    clip_sampler,
     flow_matching_weight,
-    hide_frames,
+    frame_of_clip,
     known_frames,
     linear,
     logit_normal_times,
@@ -60,7 +59,7 @@ class Config(RunConfig):
     digits: Count = 1
     """Digits in a clip of moving_mnist."""
     frames: Annotated[int, Bounds(least=2)] = 10
-    """Frames of a clip.  Longer films are drawn block by block, each of which knows most of the one before."""
+    """Frames of a clip.  In longer films each frame knows those before it, as many as a clip has but one."""
     drop_short: bool = False
     """Leave out clips of fewer frames; otherwise they are an error."""
     classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
@@ -78,7 +77,7 @@ class Config(RunConfig):
     levels: Annotated[int, Bounds(least=1, most=6)] = 2
     """Levels of the U-Net, each of half the size of the one before."""
     sample_steps: Annotated[int, Bounds(least=2)] = 10
-    """Steps of Heun's method for a clip, two evaluations of the network each but the last."""
+    """Steps of Heun's method for a frame, two evaluations of the network each but the last."""
     learning_rate: Positive = 1e-3
     """Adam's; it decays as lr / (1 + step / 20,000)."""
     test_clips: Annotated[int, Bounds(least=0)] = 1_000
@@ -98,20 +97,18 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         )
     model = Diffusion(
         network=WithMotion(WithMaps(reader), MotionEncoder(frames, dtype=config.dtype)),
-        spec=channels_of(spec, frames),
+        spec=spec,
         schedule=linear(logit_normal_times(0.5)),
-        prediction=clean,  # a prediction of noise would have to carry that of all frames
+        prediction=clean,
         conditions=known_frames(spec, frames) | described,
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
-    # Half of the clips have no known frame.  Of the others the first ones are known, most often those that a block
-    # knows of the one before, or the two ends.
-    patterns = [*map(range, range(1, frames)), *4 * [range(past_of(frames))]]
-    patterns += 2 * [[0, frames - 1]] if frames > 2 else []
-    patterns += len(patterns) * [range(0)]
-    terms = {"denoising": denoising_loss(model, flow_matching_weight()), "motion": scale(0.1, motion_loss(model))}
-    loss = hide_frames(add(**terms), patterns)
+    # Half of the images are drawn from nothing, the others given known frames; these alone have motion.
+    given = given_frames(frames)
+    nothing = [(number % frames, ()) for number in range(len(given))]
+    denoising = frame_of_clip(denoising_loss(model, flow_matching_weight()), [*nothing, *given])
+    loss = add(denoising=denoising, motion=frame_of_clip(motion_loss(model), given))
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     return Recipe(
@@ -121,8 +118,18 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             average=ema("denoiser", into="denoiser_ema", decay=power_decay(0.1)),
         ),
         sampler=use_ema(strip_sampler(model)),
-        exports={"clips": export_sampler(use_ema(clip_sampler(model)))},
+        exports={"frames": export_sampler(use_ema(model.sampler()))},
     )
+
+
+def given_frames(frames: int) -> list[tuple[int, list[int]]]:
+    """Patterns of `frame_of_clip`: frames that are given those before them, most often all that a clip has, and frames
+    that are given the last one too.
+    """
+    last = frames - 1
+    futures = [(number, [*range(number)]) for number in [*range(1, frames), *[last] * (frames // 2)]]
+    between = [(number, [*range(number), last]) for number in range(last)]
+    return futures + between
 
 
 def digits_in(config: Config, split: str, frames: int, num: int | None = None) -> Dataset:
@@ -139,7 +146,7 @@ def main() -> None:
         raise InputError(f"--drop-short: the clips of {DIGITS} are all of one length; leave it out.")
     if is_digits and config.test_clips:  # read now: no run should end without its test
         clips = digits_in(config, "test", 2 * FUTURE, config.test_clips)
-        test = partial(evaluate_predictions, test=clips, past=past_of(config.frames), seed=config.seed)
+        test = partial(evaluate_predictions, test=clips, seed=config.seed)
     run(
         config,
         build,

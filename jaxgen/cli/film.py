@@ -13,7 +13,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import ImageOptions
-from jaxgen.export.films import CLIPS, draw_films, load_clip_sampler, past_of
+from jaxgen.export.films import FRAMES, clip_length, draw_films, load_frame_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
@@ -30,8 +30,8 @@ class Film(DrawOptions):
     """
 
     past: UserPath | None = None
-    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames, at most three quarters
-    of a clip of the run."""
+    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames: one less than a clip of the run
+    has, or half of a clip with --last."""
     first: UserPath | None = None
     """A picture that the films begin with."""
     last: UserPath | None = None
@@ -39,7 +39,7 @@ class Film(DrawOptions):
     num: Annotated[int, Bounds(least=1, most=100)] = 4
     """Films, side by side."""
     frames: Annotated[int, Bounds(least=1, most=10_000)] | None = None
-    """Frames of a film, by default those of a clip of the run; more are drawn block by block."""
+    """Frames of a film, by default those of a clip of the run."""
     milliseconds: Annotated[int, Bounds(least=20, most=10_000)] = 80
     """Milliseconds for which a frame is shown."""
     out: UserPath = Path("film.gif")
@@ -57,17 +57,17 @@ def draw_film(options: Film) -> None:
     if is_video(options.out):
         video_library(f"--out {options.out}")
     require_run(options.run)
-    if not (options.run / CLIPS).is_dir():
+    if not (options.run / FRAMES).is_dir():
         raise InputError(
-            f"{options.run} has no {CLIPS}/ to draw films with: it draws images (`python -m jaxgen sample`), or it was "
+            f"{options.run} has no {FRAMES}/ to draw films with: it draws images (`python -m jaxgen sample`), or it was "
             "not trained to its end."
         )
-    sampler = load_clip_sampler(options.run / CLIPS)
-    clip, *size = sampler.conditions[KNOWN].shape
+    sampler = load_frame_sampler(options.run / FRAMES)
+    clip = clip_length(sampler)
     length = options.frames or clip
     if options.last and length != clip:
         raise InputError(f"--frames {options.frames} with --last: the last frame is that of a clip, number {clip}.")
-    known = _known(options, clip, ImageSpec(*size))
+    known = _known(options, clip, sampler.spec)
     if not (known[:length] == UNKNOWN).any():
         given = f"--past {options.past}" if options.past else f"--first {options.first}"
         raise InputError(f"--frames {length} with {given}: all of these frames are known; give more.")
@@ -94,7 +94,7 @@ def _known(options: Film, clip: int, spec: ImageSpec) -> np.ndarray:
         raise InputError(f"--first {options.first} with --past {options.past}: a film has one beginning.")
     known = np.full((clip, *spec), UNKNOWN, np.int16)
     if options.past:
-        past = with_channels(read_clip(options.past, how, last=past_of(clip)), spec.channels)
+        past = with_channels(read_clip(options.past, how, last=clip // 2 if options.last else clip - 1), spec.channels)
         known[: len(past)] = past
     for path, place in ((options.first, 0), (options.last, -1)):
         if path is not None:

@@ -25,7 +25,7 @@ from jaxgen.export import (
     ExportedStylizer,
     ExportedTorus,
     draw_films,
-    load_clip_sampler,
+    load_frame_sampler,
     load_controls,
     load_denoiser,
     load_restorer,
@@ -101,9 +101,9 @@ class Drawer:
         return self._exported("stylizer", load_stylizer)
 
     @cached_property
-    def clips(self) -> ExportedSampler | None:
-        """The exported sampler of clips."""
-        return self._exported("clips", load_clip_sampler)
+    def frames(self) -> ExportedSampler | None:
+        """The exported sampler of the frames of clips."""
+        return self._exported("frames", load_frame_sampler)
 
     @cached_property
     def torus(self) -> ExportedTorus | None:
@@ -149,7 +149,7 @@ class Drawer:
             "layers": self.codes.num_layers if has_controls else 1,
             "restores": self.restorer is not None or (self.denoiser is not None and not self.denoiser.conditions),
             "stylises": self.stylizer is not None,
-            "draws_clips": self.clips is not None,
+            "draws_clips": self.frames is not None,
         }
 
     def images(self, view: View) -> np.ndarray:
@@ -248,11 +248,11 @@ class Drawer:
         return np.concatenate([frames, frames[-1:].repeat(HOLD, axis=0)])
 
     def _clips(self, view: View) -> np.ndarray:
-        if self.clips is None:
+        if self.frames is None:
             raise InputError("This run was not trained on clips.")
-        others = {name: one for name, one in self.clips.conditions.items() if name != KNOWN}
-        fields = fields_of(view, others, self.clips.tokenizer, view.num)
-        return np.moveaxis(draw_films(self.clips, view.seed, view.num, view.frames, fields=fields), 1, 0)
+        others = {name: one for name, one in self.frames.conditions.items() if name != KNOWN}
+        fields = fields_of(view, others, self.frames.tokenizer, view.num)
+        return np.moveaxis(draw_films(self.frames, view.seed, view.num, view.frames, fields=fields), 1, 0)
 
     def _panorama(self, view: View) -> np.ndarray:
         model = self.torus or self.drawing_denoiser

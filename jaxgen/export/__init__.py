@@ -3,7 +3,7 @@
 An `Export` writes one kind of function; `Recipe.exports` says which a run exports.
 
     sampler     export_sampler  load_sampler  ExportedSampler  seeded  BATCH
-    clips       load_clip_sampler  draw_films; export_sampler writes it too
+    clips       load_frame_sampler  draw_films; export_sampler writes it too
     controls    export_controls  load_controls  ExportedControls
     denoiser    export_denoiser  load_denoiser  load_drawing_denoiser  ExportedDenoiser
                 draw_by_solver, in `export.solving`, draw_restorations, in `export.restorations`, and draw_panorama, in
@@ -17,7 +17,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
 
 from jaxgen.export.controls import ExportedControls, export_controls, load_controls
 from jaxgen.export.denoiser import ExportedDenoiser, export_denoiser, load_denoiser, load_drawing_denoiser
-from jaxgen.export.films import draw_films, load_clip_sampler, past_of
+from jaxgen.export.films import clip_length, draw_films, load_frame_sampler
 from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, load_restorer
 from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
 from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, Export, ExportInfo, exportable
@@ -51,7 +51,7 @@ __all__ = [
     "export_stylizer",
     "export_torus",
     "exportable",
-    "load_clip_sampler",
+    "load_frame_sampler",
     "load_controls",
     "load_denoiser",
     "load_drawing_denoiser",
@@ -59,7 +59,6 @@ __all__ = [
     "load_sampler",
     "load_stylizer",
     "load_torus",
-    "past_of",
     "picture",
     "save_animation",
     "save_archive",

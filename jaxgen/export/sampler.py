@@ -64,11 +64,13 @@ class ExportedSampler(NamedTuple):
         start: int = 0,
         fields: Mapping[str, np.ndarray] = {},
         text: Sequence[str] | None = None,
+        size: int = BATCH,
     ) -> np.ndarray:
         """Images `start` to `start + num` of the stream of `seed`, uint8 [num, H, W, C].
 
         `fields` are those of the conditions, [num, ...] by name; without `label`, image i has label i modulo the number
-        of classes.  `text` gives num captions in place of the field `text`; unknown words are dropped.
+        of classes.  `text` gives num captions in place of the field `text`; unknown words are dropped.  A CPU draws `size`
+        images at a time, however few they are.
 
         Raises:
           InputError: a field is missing, belongs to no condition or does not fit, or a label is out of range.
@@ -78,8 +80,8 @@ class ExportedSampler(NamedTuple):
         if text is not None:
             fields = {**fields, "text": self._tokens(text)}
         index = start + np.arange(num, dtype=np.int32)
-        rows, size = (index, self._complete(index, fields)), rows_per_device(BATCH)
-        return self.call(jnp.uint32(seed), rows, size=size, what=f"Drawing {num:,} images")
+        rows = index, self._complete(index, fields)
+        return self.call(jnp.uint32(seed), rows, size=rows_per_device(size), what=f"Drawing {num:,} images")
 
     def sample(
         self,
@@ -158,7 +160,7 @@ def seeded(sampler: Sampler, networks: Networks) -> Callable[..., Array]:
 
 
 def export_sampler(sampler: Sampler) -> Export:
-    """Exports the sampler, with its conditions, and the size of its images or of the frames of its clips."""
+    """Exports the sampler, with its conditions and the size of its images."""
 
     def write(folder: Path, networks: Networks, info: ExportInfo) -> None:
         (batch,) = export.symbolic_shape("B")
@@ -171,7 +173,7 @@ def export_sampler(sampler: Sampler) -> Export:
         inputs = {"seed": "uint32 []", "index": "int32 [B]", **described(conditions)}
         function = positional(seeded(sampler, exportable(networks)), conditions)
         shape = jax.eval_shape(function, *arguments).shape
-        info = info._replace(conditions=conditions, spec=ImageSpec(*shape[-3:]))
+        info = info._replace(conditions=conditions, spec=ImageSpec(*shape[1:]))
         output = f"uint8 [{', '.join(map(str, shape))}]"
         save_functions(folder, {NAME: (function, arguments)}, info, inputs=inputs, output=output)
 

@@ -15,20 +15,22 @@ from jaxgen.nets.layers.motion import (
     REACH,
     by_frame,
     correlations,
-    expected_frames,
+    expected_frame,
+    frame_offsets,
     nearest_known,
     shrunk,
 )
 
-FRAMES, SIDE = 4, 32
+FRAMES, SIDE = 3, 32
+AROUND = 4
+"""Known frames around an image: two before it, and two after it."""
 
 
-def encoded(clip, is_known=None):
-    """Known frames as the network takes them, of a clip uint8 [T, H, W, C]."""
+def encoded(clip, is_known=(True,) * AROUND):
+    """Known frames as the network takes them, of those around an image, uint8 [4, H, W, C]."""
     known = clip.astype(np.int16)
-    if is_known is not None:
-        known[~np.asarray(is_known)] = -1
-    return known_frames(ImageSpec(*clip.shape[1:]), len(clip))["known"].encode(jnp.asarray(known)[None])
+    known[~np.asarray(is_known)] = -1
+    return known_frames(ImageSpec(*clip.shape[1:]), FRAMES)["known"].encode(jnp.asarray(known)[None])
 
 
 def moving(displacements, channels=1):
@@ -45,7 +47,7 @@ def moving(displacements, channels=1):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_frames_correlate_by_1_at_their_displacement(channels):
     moves = [(1, -2), (0, 0), (-2, 2)]
-    values = np.asarray(correlations(by_frame(encoded(moving(moves, channels)), FRAMES)))[0]
+    values = np.asarray(correlations(by_frame(encoded(moving(moves, channels)), AROUND)))[0]
     assert values.shape == (3, (2 * REACH + 1) ** 2)
     for value, (down, right) in zip(values, moves, strict=True):
         at = (down + REACH) * (2 * REACH + 1) + right + REACH
@@ -55,15 +57,15 @@ def test_frames_correlate_by_1_at_their_displacement(channels):
 
 
 def test_what_is_next_to_an_unknown_frame_has_no_motion():
-    values = np.asarray(correlations(by_frame(encoded(moving([(1, 1)] * 3), [True, True, False, True]), FRAMES)))[0]
+    values = np.asarray(correlations(by_frame(encoded(moving([(1, 1)] * 3), [True, True, False, True]), AROUND)))[0]
     assert values[0].max() > 0.98
     np.testing.assert_array_equal(values[1:], 0)
-    np.testing.assert_array_equal(correlations(by_frame(encoded(moving([(1, 1)] * 3), [False] * 4), FRAMES)), 0)
+    np.testing.assert_array_equal(correlations(by_frame(encoded(moving([(1, 1)] * 3), [False] * 4), AROUND)), 0)
 
 
 def test_frames_of_one_grey_have_no_motion_and_no_nan():
-    clip = np.full((FRAMES, SIDE, SIDE, 1), 90, np.uint8)
-    np.testing.assert_allclose(correlations(by_frame(encoded(clip), FRAMES)), 0, atol=1e-5)
+    clip = np.full((AROUND, SIDE, SIDE, 1), 90, np.uint8)
+    np.testing.assert_allclose(correlations(by_frame(encoded(clip), AROUND)), 0, atol=1e-5)
 
 
 def test_shrinking_averages_and_keeps_the_proportions():
@@ -73,11 +75,10 @@ def test_shrinking_averages_and_keeps_the_proportions():
     np.testing.assert_array_equal(shrunk(image[:, :16, :16], 32), image[:, :16, :16])
 
 
-def prior_of(*shifts):
-    """The logarithms of a prior [1, T, 2, shifts] that is certain of the shift of each frame."""
-    weights = np.full((1, len(shifts), 2, 2 * FARTHEST + 1), -1e4, np.float32)
-    for frame, (down, right) in enumerate(shifts):
-        weights[0, frame, 0, FARTHEST + down] = weights[0, frame, 1, FARTHEST + right] = 0
+def prior_of(down, right):
+    """The logarithms of a prior [1, 2, shifts] that is certain of the shift."""
+    weights = np.full((1, 2, 2 * FARTHEST + 1), -1e4, np.float32)
+    weights[0, 0, FARTHEST + down] = weights[0, 1, FARTHEST + right] = 0
     return jnp.asarray(weights)
 
 
@@ -87,17 +88,29 @@ def shifted(frame, down, right):
     return frame[rows][:, columns]
 
 
-def test_a_frame_hidden_by_noise_is_the_nearest_known_one_moved():
+def test_the_nearest_known_frame_is_the_earlier_one_of_two():
+    distances = abs(frame_offsets(FRAMES))
+    np.testing.assert_array_equal(frame_offsets(FRAMES), [-2, -1, 1, 2])
     clip = moving([(1, -2), (0, 1), (2, 2)])
-    source, distance = nearest_known(by_frame(encoded(clip, [False, True, False, True]), FRAMES))
-    np.testing.assert_array_equal(distance, [[1, 0, 1, 0]])
-    noise = jax.random.normal(jax.random.key(0), (1, SIDE, SIDE, FRAMES, 1))
-    prior = prior_of((-1, 2), (0, 0), (0, 1), (0, 0))  # as the clip moves
-    found, root = expected_frames(source, noise, prior, jnp.ones(1), jnp.full((1, FRAMES), 0.1))
-    np.testing.assert_allclose(found[0], np.moveaxis(clip / 127.5 - 1, 0, 2), atol=1e-6)
+    for is_known, place, distance in (
+        ([True, True, True, True], 1, 1),
+        ([True, False, True, True], 2, 1),
+        ([True, False, False, True], 0, 2),
+        ([False, False, False, True], 3, 2),
+    ):
+        source, found = nearest_known(by_frame(encoded(clip, is_known), AROUND), distances)
+        np.testing.assert_allclose(source[0], clip[place] / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(found, [distance])
+    _, none = nearest_known(by_frame(encoded(clip, [False] * AROUND), AROUND), distances)
+    np.testing.assert_array_equal(none, [0])
+
+
+def test_a_frame_hidden_by_noise_is_the_nearest_known_one_moved():
+    clip = moving([(2, 1)]) / 127.5 - 1
+    noise, source = jax.random.normal(jax.random.key(0), (1, SIDE, SIDE, 1)), jnp.asarray(clip[:1], jnp.float32)
+    found, root = expected_frame(source, noise, prior_of(2, 1), jnp.ones(1), jnp.full(1, 0.1))
+    np.testing.assert_allclose(found[0], clip[1], atol=1e-6)
     np.testing.assert_array_equal(root, 1)
-    _, none = nearest_known(by_frame(encoded(clip, [False] * FRAMES), FRAMES))
-    np.testing.assert_array_equal(none, FRAMES)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -107,7 +120,7 @@ def test_a_frame_has_its_expectation_given_itself_with_noise(channels):
     source = 0.2 * rng.normal(size=(SIDE, SIDE, channels))  # up to the edges, which are repeated
     true = shifted(source, 3, -2) + deviation * rng.normal(size=source.shape)
     y = (1 - level) * true + level * rng.normal(size=true.shape)
-    prior = rng.normal(size=(1, 1, 2, 2 * FARTHEST + 1)).astype(np.float32)
+    prior = rng.normal(size=(1, 2, 2 * FARTHEST + 1)).astype(np.float32)
     # Of the frame around the moved one, and of y / a around the frame.
     precisions = 1 / deviation**2, ((1 - level) / level) ** 2
     steps, means, logits = range(-FARTHEST, FARTHEST + 1), [], []
@@ -116,14 +129,14 @@ def test_a_frame_has_its_expectation_given_itself_with_noise(channels):
             moved = shifted(source, down, right)
             means.append((precisions[0] * moved + precisions[1] * y / (1 - level)) / sum(precisions))
             fit = np.square(y - (1 - level) * moved).sum() / (2 * level**2 + 2 * (1 - level) ** 2 * deviation**2)
-            logits.append(prior[0, 0, 0, down + FARTHEST] + prior[0, 0, 1, right + FARTHEST] - fit)
+            logits.append(prior[0, 0, down + FARTHEST] + prior[0, 1, right + FARTHEST] - fit)
     weights = np.exp(logits - np.max(logits))
     assert weights.max() < 0.9 * weights.sum()  # several shifts are plausible
-    given = (jnp.asarray(frame[None, :, :, None], jnp.float32) for frame in (source, y))
-    found, root = expected_frames(*given, jnp.asarray(prior), jnp.full(1, level), jnp.full((1, 1), deviation**2))
+    given = (jnp.asarray(frame[None], jnp.float32) for frame in (source, y))
+    found, root = expected_frame(*given, jnp.asarray(prior), jnp.full(1, level), jnp.full(1, deviation**2))
     expected = np.tensordot(weights / weights.sum(), means, axes=1)
     # float32 sums of up to 3,072 terms stand in an exponent.
-    np.testing.assert_allclose(found[0, :, :, 0], expected, atol=1e-3)
+    np.testing.assert_allclose(found[0], expected, atol=1e-3)
     # The variance of a Gaussian's posterior is that of the prior times h.
     np.testing.assert_allclose(deviation**2 * root.ravel() ** 2, 1 / sum(precisions), rtol=1e-5)
 
@@ -147,31 +160,34 @@ def with_stub(known, image, level, vary=lambda params: params, *condition):
     return np.asarray(drawn), [np.asarray(array) for array in kept["given"]["network"]["inputs"][0]]
 
 
-def test_a_network_sees_and_corrects_expected_frames_where_one_is_known():
-    clip, image = np.full((FRAMES, SIDE, SIDE, 1), 90, np.uint8), jnp.full((1, SIDE, SIDE, FRAMES), 0.5)
-    known, value = encoded(clip, [True, True, False, False]), 90 / 127.5 - 1  # a still clip, whichever the shift
-    drawn, (_, shown, _) = with_stub(known, image, 0.0)
-    np.testing.assert_array_equal(drawn[..., :2], 1)  # the output itself
-    np.testing.assert_allclose(drawn[..., 2:], 0.5, rtol=1e-6)  # without noise it is the image
+def test_a_network_sees_and_corrects_the_expected_frame_if_one_is_known():
+    clip, image = np.full((AROUND, SIDE, SIDE, 1), 90, np.uint8), jnp.full((1, SIDE, SIDE, 1), 0.5)
+    near, far = [[True, True, False, False], [True, False, False, False]]
+    known, value = encoded(clip, near), 90 / 127.5 - 1  # a still clip, whichever the shift
+    drawn, _ = with_stub(known, image, 0.0)
+    np.testing.assert_allclose(drawn, 0.5, rtol=1e-6)  # without noise it is the image
     drawn, (_, shown, _) = with_stub(known, image, 1.0)
-    np.testing.assert_allclose(drawn[..., 2:], value + 1, rtol=1e-5)
-    np.testing.assert_allclose(shown[..., ::2], value, rtol=1e-5)  # known frames, and moved ones
-    np.testing.assert_array_equal(shown[..., 1::2], np.asarray(known)[..., 1::2])
-    near, far = 1 / (DEVIATION**-2 + 1), 1 / ((2 * DEVIATION) ** -2 + 1)  # variances of posteriors, at half noise
-    drawn, (_, shown, _) = with_stub(
-        known, image, 0.5, lambda params: {**params, "log_deviations": params["log_deviations"].at[2].add(np.log(2))}
-    )
-    for frame, variance, deviation in ((2, near, DEVIATION), (3, far, 2 * DEVIATION)):
+    np.testing.assert_allclose(drawn, value + 1, rtol=1e-5)
+    np.testing.assert_array_equal(shown[..., :-1], known)
+    np.testing.assert_allclose(shown[..., -1], value, rtol=1e-5)  # the moved one
+    for is_known, deviation in ((near, DEVIATION), (far, 2 * DEVIATION)):
+        variance = 1 / (deviation**-2 + 1)  # of the posterior, at half noise
+        drawn, (_, shown, _) = with_stub(
+            encoded(clip, is_known),
+            image,
+            0.5,
+            lambda params: {**params, "log_deviations": params["log_deviations"].at[1].add(np.log(2))},
+        )
         mean = variance * (value / deviation**2 + 0.5 * 2**-0.5 / 0.5)
-        np.testing.assert_allclose(shown[..., 2 * frame], mean, rtol=1e-5)
-        np.testing.assert_allclose(drawn[..., frame], mean + np.sqrt(variance) / deviation, rtol=1e-5)
-    drawn, (_, shown, _) = with_stub(encoded(clip, [False] * FRAMES), image, 0.5)
+        np.testing.assert_allclose(shown[..., -1], mean, rtol=1e-5)
+        np.testing.assert_allclose(drawn, mean + np.sqrt(variance) / deviation, rtol=1e-5)
+    drawn, (_, shown, _) = with_stub(encoded(clip, [False] * AROUND), image, 0.5)
     np.testing.assert_array_equal(drawn, 1)
     np.testing.assert_array_equal(shown, 0)
 
 
 def test_without_noise_gradients_are_finite():
-    known, image = encoded(moving([(1, 1)] * 3), [True, True, False, False]), jnp.zeros((1, SIDE, SIDE, FRAMES))
+    known, image = encoded(moving([(1, 1)] * 3), [True, True, False, False]), jnp.zeros((1, SIDE, SIDE, 1))
     network = WithMotion(Network(), MotionEncoder(FRAMES, 16))
     params = network.init(jax.random.key(0), image, known, train=True, noise_level=jnp.zeros(1))["params"]
 
@@ -183,7 +199,7 @@ def test_without_noise_gradients_are_finite():
 
 
 def test_the_encoded_motion_extends_the_vector_and_tokens_pass():
-    image, tokens, label = jnp.zeros((1, SIDE, SIDE, FRAMES)), jnp.array([[1, 2]]), jnp.eye(3)[:1]
+    image, tokens, label = jnp.zeros((1, SIDE, SIDE, 1)), jnp.array([[1, 2]]), jnp.eye(3)[:1]
     vectors = []
     for displacement in ((1, 1), (1, -1)):
         known = encoded(moving([displacement] * 3))
@@ -196,24 +212,23 @@ def test_the_encoded_motion_extends_the_vector_and_tokens_pass():
 
 
 def test_the_likelihood_of_a_shift_is_that_of_the_sum_over_all_shifts():
-    rng, known = np.random.default_rng(2), [False, True, False, False]
-    clip = np.clip(128 + 2 * rng.normal(size=(FRAMES, SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
-    clip[3] = shifted(clip[1], 2, 3)
-    image = jnp.moveaxis(jnp.asarray(clip / 127.5 - 1, jnp.float32), 0, 2).reshape(1, SIDE, SIDE, FRAMES)
-    network = WithMotion(Network(), MotionEncoder(FRAMES, 16))
-    variables = network.init(jax.random.key(0), image, encoded(clip, known), train=True, noise_level=jnp.ones(1))
-    logits = jnp.asarray(rng.normal(size=(FRAMES, 2, 2 * FARTHEST + 1)), jnp.float32)
-    changed = {**variables["params"], "shift_logits": {"kernel": jnp.zeros((16, logits.size)), "bias": logits.ravel()}}
-    nats, has_source = network.apply({"params": changed}, image, encoded(clip, known), train=True, method="shift_nll")
-    np.testing.assert_array_equal(has_source, [[True, False, True, True]])
-    prior, frames = np.asarray(jax.nn.log_softmax(logits, axis=-1), np.float64), clip / 127.5 - 1
-    steps = range(-FARTHEST, FARTHEST + 1)
-    for frame in (0, 2, 3):
-        errors = np.array([[np.square(frames[frame] - shifted(frames[1], d, e)).sum() for e in steps] for d in steps])
-        joint = prior[frame, 0][:, None] + prior[frame, 1]
+    rng = np.random.default_rng(2)
+    clip = np.clip(128 + 2 * rng.normal(size=(AROUND, SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
+    known, source = encoded(clip, [False, True, False, False]), clip[1] / 127.5 - 1
+    for image in (shifted(source, 2, 3), rng.normal(size=source.shape) / 64):
+        given = jnp.asarray(image[None], jnp.float32)
+        network = WithMotion(Network(), MotionEncoder(FRAMES, 16))
+        params = network.init(jax.random.key(0), given, known, train=True, noise_level=jnp.ones(1))["params"]
+        logits = jnp.asarray(rng.normal(size=(2, 2 * FARTHEST + 1)), jnp.float32)
+        changed = {**params, "shift_logits": {"kernel": jnp.zeros((16, logits.size)), "bias": logits.ravel()}}
+        nats, has_source = network.apply({"params": changed}, given, known, train=True, method="shift_nll")
+        np.testing.assert_array_equal(has_source, [True])
+        prior = np.asarray(jax.nn.log_softmax(logits, axis=-1), np.float64)
+        steps = range(-FARTHEST, FARTHEST + 1)
+        errors = np.array([[np.square(image - shifted(source, d, e)).sum() for e in steps] for d in steps])
+        joint = prior[0][:, None] + prior[1]
         expected = -np.log(np.exp(joint + (errors.min() - errors) / (2 * DEVIATION**2)).sum())
-        np.testing.assert_allclose(nats[0, frame], expected, atol=2e-3)  # float32 sums of 1,024 squares, times 50
-    _, nowhere = network.apply(
-        {"params": changed}, image, encoded(clip, [False] * FRAMES), train=True, method="shift_nll"
-    )
+        np.testing.assert_allclose(nats[0], expected, atol=2e-3)  # float32 sums of 1,024 squares, times 50
+    nothing = encoded(clip, [False] * AROUND)
+    _, nowhere = network.apply({"params": changed}, given, nothing, train=True, method="shift_nll")
     assert not nowhere.any()

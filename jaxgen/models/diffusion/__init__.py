@@ -17,18 +17,15 @@ steering      steer, resample, solve_round, round_times: particles that follow a
 restoration   null_space, nearly_null_space, posterior, posterior_sampling, of what is observed: observe
 latents       map_vae, autoencoder_first; on_latents, decoded, decoded_controls, follow_moments; vae_autoencoder,
               vqvae_autoencoder
-clips         known_frames, hide_frames, motion_loss; clip_sampler, strip_sampler; channels_of, film_strip, mark_known
+clips         known_frames, frame_of_clip, motion_loss; strip_sampler, film_strip
 likelihood    variational_bound, flow_likelihood, flow_log_density with the probes random_signs or unit_vectors
 """
 
 from jaxgen.models.diffusion.added_noise import added_noise
 from jaxgen.models.diffusion.clips import (
-    channels_of,
-    clip_sampler,
     film_strip,
-    hide_frames,
+    frame_of_clip,
     known_frames,
-    mark_known,
     motion_loss,
     strip_sampler,
 )
@@ -144,12 +141,10 @@ __all__ = [
     "autoencoder_first",
     "autoguidance",
     "average_velocity",
-    "channels_of",
     "churn",
     "classifier_free",
     "classifier_free_each",
     "clean",
-    "clip_sampler",
     "consistency_function",
     "consistency_tuning_loss",
     "cosine",
@@ -164,8 +159,8 @@ __all__ = [
     "flow_log_density",
     "flow_matching_weight",
     "follow_moments",
+    "frame_of_clip",
     "heun",
-    "hide_frames",
     "in_batches",
     "isotropic",
     "karras",
@@ -179,7 +174,6 @@ __all__ = [
     "log_uniform_times",
     "logit_normal_times",
     "map_vae",
-    "mark_known",
     "mean_flow_loss",
     "mean_flow_sampler",
     "min_snr_weight",

@@ -1,16 +1,19 @@
-"""Diffusion of clips: predicting frames, filling in between them, and drawing clips without any, by one network.
+"""Diffusion of clips, frame by frame: predicting frames, filling in between them, and drawing films, by one network.
 
-Frames are channels, so that any network of images will do; those that are known lie beside them:
+A model of clips is one of images, each a frame, conditioned on the frames around it, of which any may be known:
 
-    (1) x_0 [B, H, W, T C]        the T frames of a clip
-    (2) c [B, H, W, T (C + 1)]    the known frames, 0 where unknown, and for each whether it is known, 0 or 1
+    (1) c [B, H, W, S (C + 1)]    the S = 2 (T - 1) frames around an image, at distances 1 - T to -1 and 1 to T - 1,
+                                  0 where unknown, and for each whether it is known, 0 or 1
 
-Training hides frames at random: Voleti, Jolicoeur-Martineau and Pal (2022), https://arxiv.org/abs/2205.09853.
+Known frames lie beside the image, so that any network of images will do.  Training hides frames at random: Voleti,
+Jolicoeur-Martineau and Pal (2022), https://arxiv.org/abs/2205.09853; any frame may be drawn given any others: Harvey,
+Naderiparizi, Masrani, Weilbach and Wood (2022), https://arxiv.org/abs/2205.11495.
 
-    model = Diffusion(WithMaps(DiffusionUNet()), spec=channels_of(spec, 20), conditions=known_frames(spec, 20))
-    loss = hide_frames(denoising_loss(model), [[], range(10), [0, 19]])
+    model = Diffusion(WithMaps(DiffusionUNet()), spec, conditions=known_frames(spec, 10))
+    loss = frame_of_clip(denoising_loss(model), [(9, range(9)), (4, [0, 9]), (0, [])])
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 import jax
@@ -19,120 +22,99 @@ import numpy as np
 
 from jaxgen.core.batch import draw_batch
 from jaxgen.core.condition import KNOWN, UNKNOWN, Condition, Fields
-from jaxgen.core.image import ImageSpec, to_float
+from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.metrics import Mean
 from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.diffusion.model import COUNTED, LATENT, Diffusion
+from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.nets import forward
-
-
-def as_channels(clips: Array) -> Array:
-    """Clips [B, T, H, W, C] as (1)."""
-    batch, frames, height, width, channels = clips.shape
-    return jnp.moveaxis(clips, 1, 3).reshape(batch, height, width, frames * channels)
-
-
-def as_frames(image: Array, frames: int) -> Array:
-    """(1) as clips [B, T, H, W, C] of T frames."""
-    batch, height, width, channels = image.shape
-    return jnp.moveaxis(image.reshape(batch, height, width, frames, channels // frames), 3, 1)
-
-
-def channels_of(spec: ImageSpec, frames: int) -> ImageSpec:
-    """The size of (1), for frames of a size."""
-    return spec._replace(channels=frames * spec.channels)
+from jaxgen.nets.layers.motion import frame_offsets
 
 
 def known_frames(spec: ImageSpec, frames: int) -> dict[str, Condition]:
-    """The condition on known frames, encoded as (2).  The null condition is that none is known."""
-    shape = frames, *spec
-    return {KNOWN: Condition(frames * spec.height * spec.width * spec.channels, shape, "int16", 0, _encode, UNKNOWN)}
-
-
-def hide_frames(loss: Loss, patterns: Sequence[Iterable[int]]) -> Loss:
-    """A loss of the batch's `clip` uint8 [B, T, H, W, C], of which the frames of a random one of `patterns` are known.
-
-    Only the others count in it: what is known needs no prediction.
+    """The condition on known frames of clips of T `frames`, encoded as (1).  The null condition is that none is known.
 
     Raises:
-      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1, or with all frames.
+      ValueError: clips of one frame.
+    """
+    if frames < 2:
+        raise ValueError(f"known_frames was given clips of {frames} frames; expected at least 2.")
+    shape = len(frame_offsets(frames)), *spec
+    return {KNOWN: Condition(math.prod(shape), shape, "int16", 0, _encode, UNKNOWN)}
+
+
+def frame_of_clip(loss: Loss, patterns: Sequence[tuple[int, Iterable[int]]]) -> Loss:
+    """A loss of images and the known frames around them, by a random one of `patterns` for each of the batch's clips.
+
+    A pattern is the number of the frame that becomes the batch's `image`, and those of the frames that are known.
+    Clips are the batch's `clip` uint8 [B, T, H, W, C].
+
+    Raises:
+      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1, or whose image is known.
     """
     if not patterns:
-        raise ValueError("hide_frames was given no patterns of known frames.")
-    frames = [frozenset(pattern) for pattern in patterns]
+        raise ValueError("frame_of_clip was given no patterns.")
+    patterns = [(number, frozenset(known)) for number, known in patterns]
 
-    def hidden(networks: Networks, context: Context) -> tuple[Array, Aux]:
+    def of_frame(networks: Networks, context: Context) -> tuple[Array, Aux]:
         clip = context.batch["clip"]
-        if outside := frozenset().union(*frames).difference(range(clip.shape[1])):
-            raise ValueError(f"hide_frames was given frame {min(outside)}; the clips' are 0 to {clip.shape[1] - 1}.")
-        is_known = np.array([[frame in known for frame in range(clip.shape[1])] for known in frames])
-        if is_known.all(axis=1).any():
-            raise ValueError(f"hide_frames was given a pattern of all {clip.shape[1]} frames; expected unknown ones.")
+        places, is_known = _around(patterns, clip.shape[1])
         chosen = draw_batch(
             lambda key, shape: jax.random.randint(key, shape, 0, len(patterns)),
             stream(context, "patterns").key,
             clip.shape[:1],
         )
-        known = mark_known(clip, jnp.asarray(is_known)[chosen])
+        numbers = jnp.array([number for number, _ in patterns])[chosen]
         batch = {
             **context.batch,
-            LATENT: as_channels(to_float(clip)),
-            KNOWN: known,
-            COUNTED: as_channels(known == UNKNOWN),
+            "image": _take(clip, numbers[:, None])[:, 0],
+            KNOWN: jnp.where(_wide(is_known[chosen]), _take(clip, places[chosen]).astype(jnp.int16), UNKNOWN),
         }
         return loss(networks, context._replace(batch=batch))
 
-    return hidden
+    return of_frame
 
 
 def motion_loss(model: Diffusion) -> Loss:
-    """The negative log-likelihood (4) of `nets.layers.motion`, in nats a frame, of a model `WithMotion`.
+    """The negative log-likelihood (4) of `nets.layers.motion`, in nats, of the images of a model `WithMotion`.
 
-    Use it inside `hide_frames`.  It is the mean over a clip's frames for which (4) is defined, then over the batch,
-    where clips without such frames count as 0; the metric leaves them out.
+    Use it inside `frame_of_clip`.  Images without a known frame count as 0; the metric leaves them out.
     """
 
     def loss(networks: Networks, context: Context) -> tuple[Array, Aux]:
         known = model.conditions[KNOWN].encode(context.batch[KNOWN])
         (nats, has_source), changes = forward(
-            model.network, networks[model.name], context.batch[LATENT], known, train=True, method="shift_nll"
+            model.network,
+            networks[model.name],
+            to_float(context.batch["image"]),
+            known,
+            train=True,
+            method="shift_nll",
         )
-        counts = has_source.sum(axis=1)
-        means = jnp.where(has_source, nats, 0).sum(axis=1) / jnp.maximum(counts, 1)
-        return means.mean(), Aux(
-            {"nats": Mean(means.sum(), (counts > 0).sum(dtype=jnp.float32))}, {model.name: changes}
-        )
+        nats = jnp.where(has_source, nats, 0)
+        metric = Mean(nats.sum(), has_source.sum(dtype=jnp.float32))
+        return nats.mean(), Aux({"nats": metric}, {model.name: changes})
 
     return loss
 
 
-def mark_known(clips: Array, is_known: Array) -> Array:
-    """The field of known frames int16 [B, T, H, W, C]: those of clips uint8 for which `is_known`, bool [B, T]."""
-    return jnp.where(is_known[:, :, None, None, None], clips.astype(jnp.int16), UNKNOWN)
-
-
-def clip_sampler(model: Diffusion) -> Sampler:
-    """Draws clips float32 [B, T, H, W, C] around the known frames, which stay as they are."""
-    sampler = model.sampler()
-
-    def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
-        known = fields[KNOWN]
-        clips = as_frames(sampler.draw(networks, keys, fields), known.shape[1])
-        return jnp.where(known == UNKNOWN, clips, to_float(jnp.maximum(known, 0).astype(jnp.uint8)))
-
-    return Sampler(draw, model.conditions)
-
-
 def strip_sampler(model: Diffusion) -> Sampler:
-    """Draws clips of which no frame is known, as images [B, H, T W, C]: their frames side by side."""
-    clips, others = clip_sampler(model), {name: one for name, one in model.conditions.items() if name != KNOWN}
+    """Draws clips of T frames, each given those before it, as images [B, H, T W, C]: their frames side by side."""
+    sampler, others = model.sampler(), {name: one for name, one in model.conditions.items() if name != KNOWN}
     shape = model.conditions[KNOWN].shape
+    past = shape[0] // 2
 
     def draw(networks: Networks, keys: Array, fields: Fields) -> Array:
-        known = jnp.full((keys.shape[0], *shape), UNKNOWN, jnp.int16)
-        return film_strip(clips.draw(networks, keys, {**fields, KNOWN: known}))
+        def grow(known: Array, number: Array) -> tuple[Array, Array]:
+            own = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+            frame = sampler.draw(networks, own, {**fields, KNOWN: known})
+            before = jnp.concatenate([known[:, 1:past], to_uint8(frame).astype(jnp.int16)[:, None]], axis=1)
+            return known.at[:, :past].set(before), frame
+
+        nothing = jnp.full((keys.shape[0], *shape), UNKNOWN, jnp.int16)
+        _, frames = jax.lax.scan(grow, nothing, jnp.arange(past + 1))
+        return film_strip(jnp.moveaxis(frames, 0, 1))
 
     return Sampler(draw, others)
 
@@ -143,8 +125,31 @@ def film_strip(clips: Array) -> Array:
     return jnp.moveaxis(clips, 1, 2).reshape(batch, height, frames * width, channels)
 
 
+def _around(patterns: Sequence[tuple[int, frozenset[int]]], frames: int) -> tuple[Array, Array]:
+    """For each pattern which frame of the clip is at each place around the image, and whether it is known, [N, S]."""
+    for number, known in patterns:
+        if outside := ({number} | known).difference(range(frames)):
+            raise ValueError(f"frame_of_clip was given frame {min(outside)}; the clips' are 0 to {frames - 1}.")
+        if number in known:
+            raise ValueError(f"frame_of_clip was given frame {number} as an image and as known; expected one of them.")
+    places = np.array([number + frame_offsets(frames) for number, _ in patterns])
+    is_known = [[place in known for place in row] for row, (_, known) in zip(places.tolist(), patterns, strict=True)]
+    return jnp.asarray(places.clip(0, frames - 1)), jnp.array(is_known)
+
+
+def _take(clips: Array, places: Array) -> Array:
+    """The frames [B, S, H, W, C] at places [B, S] of clips [B, T, H, W, C]."""
+    return jnp.take_along_axis(clips, _wide(places), axis=1)
+
+
+def _wide(array: Array) -> Array:
+    """[B, S] as [B, S, 1, 1, 1]."""
+    return array[:, :, None, None, None]
+
+
 def _encode(known: Array) -> Array:
-    """(2) of the field of known frames."""
+    """(1) of the field of known frames."""
     is_known = known != UNKNOWN
     frames = jnp.where(is_known, to_float(jnp.maximum(known, 0).astype(jnp.uint8)), 0.0)
-    return as_channels(jnp.concatenate([frames, is_known[..., :1].astype(jnp.float32)], axis=-1))
+    maps = jnp.concatenate([frames, is_known[..., :1].astype(jnp.float32)], axis=-1)
+    return jnp.moveaxis(maps, 1, 3).reshape(known.shape[0], *known.shape[2:4], -1)

@@ -21,7 +21,7 @@ from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.grid import Grid
 from jaxgen.models.diffusion.loss import errors_by_noise, stratified
-from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted
+from jaxgen.models.diffusion.model import Diffusion, clean_data
 from jaxgen.models.diffusion.prediction import expected_image, per_image
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.solver import Interval, Process, Solver
@@ -59,7 +59,7 @@ def consistency_tuning_loss(model: Diffusion, mapping: NoiseMapping, weight: Wei
             return consistency_function(model, networks, x, time, *condition, train=True, key=context.key)
 
         (student, changes), teacher = consistent(t), jax.lax.stop_gradient(consistent(r)[0])
-        errors = mean_counted(jnp.square(student - teacher), context.batch)
+        errors = jnp.square(student - teacher).mean((1, 2, 3))
         distances = jnp.sqrt(size * errors + c**2) - c
         metrics = errors_by_noise(model.schedule, t, errors)
         return (weight(model.schedule, t) * distances).mean(), Aux(metrics, {model.name: changes})

@@ -8,7 +8,7 @@ from jaxgen.core.condition import conditioning
 from jaxgen.core.metrics import Mean
 from jaxgen.core.objective import stream
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
-from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted
+from jaxgen.models.diffusion.model import Diffusion, clean_data
 from jaxgen.models.diffusion.prediction import per_image, target
 from jaxgen.models.diffusion.schedule import Schedule
 from jaxgen.models.diffusion.weight import Weight
@@ -38,7 +38,7 @@ def denoising_loss(model: Diffusion, weight: Weight | None = None) -> Loss:
         scaling = model.prediction(model.schedule, t)
         condition = conditioning(model.conditions, context.batch)
         output, changes = model.predict(networks, noised, scaling, *condition, train=True, key=context.key)
-        errors = mean_counted(jnp.square(output - target(scaling, image, noised)), context.batch)
+        errors = jnp.square(output - target(scaling, image, noised)).mean((1, 2, 3))
         scale = jnp.square(scaling.c_out)
         weights = jnp.ones_like(t) if weight is None else weight(model.schedule, t) * scale
         metrics = errors_by_noise(model.schedule, t, scale * errors)

@@ -24,7 +24,7 @@ from jaxgen.core.objective import stream
 from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks, Variables
 from jaxgen.models.diffusion.loss import TAIL, stratified
-from jaxgen.models.diffusion.model import Diffusion, clean_data, mean_counted
+from jaxgen.models.diffusion.model import Diffusion, clean_data
 from jaxgen.models.diffusion.prediction import per_image
 from jaxgen.models.diffusion.schedule import Schedule
 
@@ -76,7 +76,7 @@ def mean_flow_loss(
             velocity = guided_velocity(instantaneous, velocity, condition, scale=guidance, mixing=mixing)
 
         u, target, changes = mean_flow_target(average, z, t, interval, velocity)
-        errors = mean_counted(jnp.square(u - target), context.batch)
+        errors = jnp.square(u - target).mean((1, 2, 3))
         weights = jax.lax.stop_gradient((errors + LEAST_ERROR) ** -power) if power else jnp.ones_like(errors)
         is_average = (interval > 0).astype(jnp.float32)
         metrics = {

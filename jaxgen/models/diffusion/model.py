@@ -31,9 +31,6 @@ MOST_SIGNAL = 1e-3
 LATENT = "latent_map"
 """The batch's field of the maps that take the place of its images, if there are any."""
 
-COUNTED = "counted_map"
-"""The batch's field of which elements of its data count in losses, bool [B, H, W, C], if not all do."""
-
 
 class Worse(NamedTuple):
     """A smaller or less trained model of the same images, and the scale of autoguidance by it; 1 for none."""
@@ -194,13 +191,6 @@ class Diffusion(NamedTuple):
 def clean_data(batch: Batch) -> Array:
     """The data x_0 [B, H, W, C] of a batch: its images in [-1, 1], or the latent maps that take their place."""
     return batch[LATENT] if LATENT in batch else to_float(batch["image"])
-
-
-def mean_counted(errors: Array, batch: Batch) -> Array:
-    """The mean [B] of errors [B, H, W, C], over the elements that count in the batch."""
-    if COUNTED not in batch:
-        return errors.mean((1, 2, 3))
-    return errors.mean((1, 2, 3), where=batch[COUNTED])
 
 
 def _any_keys(images: Array) -> Array:

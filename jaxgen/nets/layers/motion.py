@@ -1,4 +1,4 @@
-"""The motion of known frames, as a condition of a network that takes them beside its image.
+"""The motion of the known frames around an image, as a condition of a network that takes them beside it.
 
 Displacement is a product of two frames, which convolutions of both learn slowly.  So neighbouring frames are compared
 at each displacement, as in FlowNet: Dosovitskiy et al. (2015), https://arxiv.org/abs/1504.06852, equation (1), here
@@ -50,12 +50,13 @@ SHARPNESS = 8.0
 
 
 class MotionEncoder(nn.Module):
-    """Known frames float32 [B, H, W, T (C + 1)], as `known_frames` encodes them, to a vector float32 [B, size].
+    """Known frames float32 [B, H, W, S (C + 1)], as `known_frames` encodes them, to a vector float32 [B, size].
 
-    It reads (1) and what is where; unknown frames have no motion and are zeros.
+    It reads (1), what is where, and the sums of rows and of columns; where no frame is known these are zeros.
     """
 
     frames: int
+    """T: the S = 2 (T - 1) frames are those at distances up to T - 1, before and after the image."""
     size: int = 128
     dtype: jnp.dtype = jnp.float32
 
@@ -63,118 +64,122 @@ class MotionEncoder(nn.Module):
     def __call__(self, known: Array) -> Array:
         conv, dense = partial(Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
         places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
-        fine = by_frame(shrunk(known, FINE), self.frames)
+        fine = by_frame(shrunk(known, FINE), len(self.distances))
         seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in (places, displacements(fine))], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
 
+    @property
+    def distances(self) -> np.ndarray:
+        """Of each known frame to the image, int [S]."""
+        return np.abs(frame_offsets(self.frames))
+
 
 class WithMotion(nn.Module):
-    """A conditional network of clips that need not learn to move known frames, since it is given moved ones.
+    """A network of frames that need not learn to move known ones, since it is given the nearest one moved.
 
-    It takes an image [B, H, W, T C], known frames [B, H, W, T (C + 1)] as the only maps, and the network's further
-    conditions: tokens perhaps, then a vector, which the encoded motion extends.  In place of each unknown frame the
-    network sees (2).  The output is (2) + sqrt(h) F, a clean frame as in the prediction `clean`, where F is the
-    network's output; the factor is proportional to the posterior's standard deviation, like c_out in EDM.  For a known
-    frame, or if none is known, it is F.  The image and the noise level are those of `clean`: x_t / sqrt(n^2 + a^2), n.
+    It takes an image [B, H, W, C], the known frames around it [B, H, W, S (C + 1)] as the only maps, and the network's
+    further conditions: tokens perhaps, then a vector, which the encoded motion extends.  The network sees (2) as one
+    more map.  The output is (2) + sqrt(h) F, a clean image as in the prediction `clean`, where F is the network's
+    output; the factor is proportional to the posterior's standard deviation, like c_out in EDM.  If no frame is known,
+    it is F.  The image and the noise level are those of `clean`: x_t / sqrt(n^2 + a^2), n.
     """
 
     network: nn.Module
     encoder: MotionEncoder
 
     def setup(self) -> None:
-        frames = self.encoder.frames
-        self.shift_logits = nn.Dense(frames * 2 * (2 * FARTHEST + 1))
+        self.shift_logits = nn.Dense(2 * (2 * FARTHEST + 1))
         # A deviation for each distance in frames from the nearest known one.
-        self.log_deviations = self.param("log_deviations", nn.initializers.constant(np.log(DEVIATION)), (frames,))
+        constant = nn.initializers.constant(np.log(DEVIATION))
+        self.log_deviations = self.param("log_deviations", constant, (self.encoder.frames - 1,))
 
     def __call__(self, image: Array, known: Array, *condition: Array, noise_level: Array, **options: Any) -> Array:
         network: Any = self.network
         tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
         vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
-        motion, frames = self.encoder(known), self.encoder.frames
-        clip, scale = by_frame(known, frames), jnp.hypot(noise_level, 1 - noise_level)[:, None, None, None]
-        source, distance = nearest_known(clip)
-        variance = jnp.exp(2 * self.log_deviations)[jnp.minimum(distance, frames - 1)]
-        noised = by_frame(image * scale, frames)
-        guess, root = expected_frames(source, noised, self.prior(motion), noise_level, variance)
-        is_guessed = has_source(distance)[:, None, None, :, None]
+        motion, noised = self.encoder(known), image * jnp.hypot(noise_level, 1 - noise_level)[:, None, None, None]
+        source, distance = self.nearest(known)
+        variance = jnp.exp(2 * self.log_deviations)[distance - 1]
+        guess, root = expected_frame(source, noised, self.prior(motion), noise_level, variance)
+        is_guessed = (distance > 0)[:, None, None, None]
         guess, root = jnp.where(is_guessed, guess, 0), jnp.where(is_guessed, root, 1)
-        shown = jnp.concatenate([clip[..., :-1] + guess, clip[..., -1:]], axis=-1).reshape(known.shape)
         vector = jnp.concatenate([*vectors, motion], axis=-1)
-        outputs = by_frame(network(image, shown, *tokens, vector, noise_level=noise_level, **options), frames)
-        return (guess + root * outputs).reshape(image.shape)
+        maps = jnp.concatenate([known, guess], axis=-1)
+        return guess + root * network(image, maps, *tokens, vector, noise_level=noise_level, **options)
 
     def prior(self, motion: Array) -> Array:
-        """The logarithms of w, [B, T, 2, 2 FARTHEST + 1], that follow from the encoded motion [B, size]."""
-        return jax.nn.log_softmax(
-            self.shift_logits(motion).reshape(-1, self.encoder.frames, 2, 2 * FARTHEST + 1), axis=-1
-        )
+        """The logarithms of w, [B, 2, 2 FARTHEST + 1], that follow from the encoded motion [B, size]."""
+        return jax.nn.log_softmax(self.shift_logits(motion).reshape(-1, 2, 2 * FARTHEST + 1), axis=-1)
+
+    def nearest(self, known: Array) -> tuple[Array, Array]:
+        """As `nearest_known`."""
+        return nearest_known(by_frame(known, len(self.encoder.distances)), self.encoder.distances)
 
     def shift_nll(self, image: Array, known: Array, *, train: bool) -> tuple[Array, Array]:
-        """(4) in nats, [B, T], of clean images [B, H, W, T C] with known frames [B, H, W, T (C + 1)].
+        """(4) in nats, [B], of clean images [B, H, W, C] with known frames around them, [B, H, W, S (C + 1)].
 
-        The second result, bool [B, T], says for which frames it is defined: unknown ones of clips with a known frame.
+        The second result, bool [B], says for which images it is defined: those with a known frame.
         """
-        source, distance = nearest_known(by_frame(known, self.encoder.frames))
-        fit, _ = log_fits(source, by_frame(image, self.encoder.frames))
-        weighted = joint(self.prior(self.encoder(known))) + (fit - fit.max((-2, -1), keepdims=True)) / DEVIATION**2
-        return -jax.nn.logsumexp(weighted, axis=(-2, -1)), has_source(distance)
+        source, distance = self.nearest(known)
+        fit, _ = log_fits(source, image)
+        weighted = joint(self.prior(self.encoder(known))) + (fit - fit.max((1, 2), keepdims=True)) / DEVIATION**2
+        return -jax.nn.logsumexp(weighted, axis=(1, 2)), distance > 0
 
 
-def nearest_known(clip: Array) -> tuple[Array, Array]:
-    """For each frame of [B, H, W, T, C + 1] the nearest known one, [B, H, W, T, C], or the earlier one of two.
+def frame_offsets(frames: int) -> np.ndarray:
+    """Where known frames are, int [2 (T - 1)]: 1 - T to -1 before an image, and 1 to T - 1 after it."""
+    return np.delete(np.arange(1 - frames, frames), frames - 1)
 
-    The second result is its distance int32 [B, T] in frames, T if none is known.
+
+def nearest_known(clip: Array, distances: np.ndarray) -> tuple[Array, Array]:
+    """The nearest known frame [B, H, W, C] of [B, H, W, S, C + 1] by the distances int [S], or the earlier one of two.
+
+    The second result is its distance int32 [B], 0 if none is known.
     """
-    frames = clip.shape[3]
-    distances = jnp.abs(jnp.subtract(*np.ogrid[:frames, :frames]))
-    distances = jnp.where(clip[:, 0, 0, None, :, -1] > 0, distances, frames)
-    nearest = distances.argmin(axis=-1)[:, None, None, :, None]
-    return jnp.take_along_axis(clip[..., :-1], nearest, axis=3), distances.min(axis=-1)
+    is_known = clip[:, 0, 0, :, -1] > 0
+    nearest = jnp.where(is_known, distances, distances.max() + 1).argmin(axis=-1)
+    source = jnp.take_along_axis(clip[..., :-1], nearest[:, None, None, None, None], axis=3)[:, :, :, 0]
+    return source, jnp.where(is_known.any(axis=-1), jnp.asarray(distances)[nearest], 0)
 
 
-def expected_frames(
+def expected_frame(
     source: Array, noised: Array, prior: Array, noise_level: Array, variance: Array
 ) -> tuple[Array, Array]:
-    """(2), [B, H, W, T, C], and sqrt(h), [B, 1, 1, T, 1], where f is `source`, of the same shape.
+    """(2), [B, H, W, C], and sqrt(h), [B, 1, 1, 1], where f is `source`, of the same shape.
 
-    `noised` are y at noise levels [B], `prior` [B, T, 2, 2 FARTHEST + 1] has the logarithms of w for vertical and
-    horizontal shifts, and `variance` [B, T] is s^2.
+    `noised` are y at noise levels [B], `prior` [B, 2, 2 FARTHEST + 1] has the logarithms of w for vertical and
+    horizontal shifts, and `variance` [B] is s^2.
     """
-    kept = 1 - noise_level[:, None]
-    scatter = jnp.square(noise_level[:, None]) + jnp.square(kept) * variance
-    fit, across = log_fits(source, noised, kept[..., None, None])
-    weights = jax.nn.softmax(joint(prior) + fit / scatter[..., None, None], axis=(-2, -1))
+    kept = 1 - noise_level
+    scatter = jnp.square(noise_level) + jnp.square(kept) * variance
+    fit, across = log_fits(source, noised, kept[:, None, None])
+    weights = jax.nn.softmax(joint(prior) + fit / scatter[:, None, None], axis=(1, 2))
     moved = jnp.einsum(
-        "dij,bdjltc->biltc", shift_matrices(source.shape[1]), jnp.einsum("btde,bejltc->bdjltc", weights, across)
+        "dij,bdjlc->bilc", shift_matrices(source.shape[1]), jnp.einsum("bde,bejlc->bdjlc", weights, across)
     )
-    root = (noise_level[:, None] / jnp.sqrt(scatter))[:, None, None, :, None]
-    return root**2 * moved + (kept * variance / scatter)[:, None, None, :, None] * noised, root
+    root, rest = noise_level / jnp.sqrt(scatter), kept * variance / scatter
+    root, rest = root[:, None, None, None], rest[:, None, None, None]
+    return root**2 * moved + rest * noised, root
 
 
 @partial(at_precision, "highest")  # large sums are differences in an exponent
-def log_fits(source: Array, frames: Array, kept: Array | float = 1.0) -> tuple[Array, Array]:
-    """Log N(y; a f(x - d), I) but for a constant, [B, T, D, D], for all D x D shifts, D = 2 FARTHEST + 1.
+def log_fits(source: Array, frame: Array, kept: Array | float = 1.0) -> tuple[Array, Array]:
+    """Log N(y; a f(x - d), I) but for a constant, [B, D, D], for all D x D shifts, D = 2 FARTHEST + 1.
 
-    `frames` are y, `source` f, both [B, H, W, T, C], and `kept` a.  The second result is f moved horizontally,
-    [B, D, H, W, T, C].
+    `frame` is y, `source` f, both [B, H, W, C], and `kept` a.  The second result is f moved horizontally,
+    [B, D, H, W, C].
     """
     # Each shift moves first horizontally, then vertically: e and d number them.
     down, right = shift_matrices(source.shape[1]), shift_matrices(source.shape[2])
-    across = jnp.einsum("elk,bjktc->bejltc", right, source)
-    matches = jnp.einsum("bdjltc,bejltc->btde", jnp.einsum("dij,biltc->bdjltc", down, frames), across)
-    squares = jnp.einsum("dj,bejltc->btde", down.sum(1), jnp.square(across))
+    across = jnp.einsum("elk,bjkc->bejlc", right, source)
+    matches = jnp.einsum("bdjlc,bejlc->bde", jnp.einsum("dij,bilc->bdjlc", down, frame), across)
+    squares = jnp.einsum("dj,bejlc->bde", down.sum(1), jnp.square(across))
     return kept * matches - kept**2 * squares / 2, across
 
 
 def joint(prior: Array) -> Array:
-    """The logarithms of w_1(d_1) w_2(d_2), [B, T, D, D], from those of w_1 and w_2, [B, T, 2, D]."""
-    return prior[:, :, 0, :, None] + prior[:, :, 1, None, :]
-
-
-def has_source(distance: Array) -> Array:
-    """Whether a frame is unknown and another is known, from the distances [B, T] of `nearest_known`."""
-    return (distance > 0) & (distance < distance.shape[1])
+    """The logarithms of w_1(d_1) w_2(d_2), [B, D, D], from those of w_1 and w_2, [B, 2, D]."""
+    return prior[:, 0, :, None] + prior[:, 1, None, :]
 
 
 def shift_matrices(side: int) -> np.ndarray:
@@ -187,12 +192,12 @@ def shift_matrices(side: int) -> np.ndarray:
 
 
 def by_frame(maps: Array, frames: int) -> Array:
-    """Maps of frames [B, H, W, T N] as [B, H, W, T, N]."""
+    """Maps of frames [B, H, W, S N] as [B, H, W, S, N]."""
     return maps.reshape(*maps.shape[:3], frames, maps.shape[3] // frames)
 
 
 def correlations(clip: Array) -> Array:
-    """(1) of known frames [B, H, W, T, C + 1]: [B, T - 1, (2 REACH + 1)^2], 0 next to an unknown frame."""
+    """(1) of known frames [B, H, W, S, C + 1]: [B, S - 1, (2 REACH + 1)^2], 0 next to an unknown frame."""
     height, width = clip.shape[1:3]
     frames, is_known = clip[..., :-1], clip[..., -1:]
     centred = (frames - frames.mean((1, 2), keepdims=True)) * is_known
@@ -205,7 +210,7 @@ def correlations(clip: Array) -> Array:
 
 
 def displacements(clip: Array) -> Array:
-    """A softmax of (1), [B, T - 1, (2 REACH + 1)^2], scaled to be as large as activations are."""
+    """A softmax of (1), [B, S - 1, (2 REACH + 1)^2], scaled to be as large as activations are."""
     return (2 * REACH + 1) * jax.nn.softmax(SHARPNESS * correlations(clip), axis=-1)
 
 
