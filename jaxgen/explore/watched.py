@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgen.training.run_directory import MOST_STEPS, RunDirectory, read_record
 
-EXPORTS = ("sampler", "controls", "denoiser", "autoguided", "restorer", "stylizer", "clips")
+EXPORTS = ("sampler", "controls", "denoiser", "autoguided", "restorer", "stylizer", "frames")
 """The functions that the page draws by."""
 
 MOST_POINTS = 1_000

@@ -19,16 +19,15 @@ SPEC, FRAMES = ImageSpec(6, 8, 1), 4
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run whose unknown frames are white, and whose known ones stay."""
+    """A run whose frames are white."""
 
     def draw(networks, keys, fields):
-        known = fields["known"]
-        return jnp.where(known < 0, 255, known) / 127.5 - 1
+        return jnp.ones((keys.shape[0], *SPEC))
 
     folder = tmp_path_factory.mktemp("run")
     (folder / "config.json").write_text("{}")
     save_image(folder / "a.png", np.zeros(SPEC, np.uint8))
-    export_sampler(Sampler(draw, known_frames(SPEC, FRAMES)))(folder / "clips", {}, ExportInfo(SPEC))
+    export_sampler(Sampler(draw, known_frames(SPEC, FRAMES)))(folder / "frames", {}, ExportInfo(SPEC))
     return folder
 
 
@@ -41,7 +40,7 @@ def shades(path):
         return archive["arr_0"][:, :, 3, 4, 0].tolist()
 
 
-def test_films_begin_with_a_past_and_go_on_block_by_block(run, tmp_path, monkeypatch):
+def test_films_begin_with_a_past_and_go_on(run, tmp_path, monkeypatch):
     frames = np.broadcast_to(np.array([10, 20, 30, 40], np.uint8)[:, None, None, None, None], (4, 1, *SPEC))
     save_animation(tmp_path / "past.webp", frames, is_loop=True)
     options = ("--past", tmp_path / "past.webp", "--num", 2, "--frames", 7, "--out", tmp_path / "films.npz")
@@ -61,6 +60,11 @@ def test_films_lie_between_two_pictures_and_are_animations(run, tmp_path, monkey
     pictures = ("--first", tmp_path / "a.png", "--last", tmp_path / "b.png", "--num", 1)
     assert film(monkeypatch, run, *pictures, "--out", tmp_path / "film.npz") == 0
     assert shades(tmp_path / "film.npz") == [[60, 255, 255, 120]]
+    past = np.broadcast_to(np.array([30, 40, 50], np.uint8)[:, None, None, None, None], (3, 1, *SPEC))
+    save_animation(tmp_path / "past.webp", past, is_loop=True)
+    ends = ("--past", tmp_path / "past.webp", "--last", tmp_path / "b.png", "--num", 1)
+    assert film(monkeypatch, run, *ends, "--out", tmp_path / "film.npz") == 0
+    assert shades(tmp_path / "film.npz") == [[40, 50, 255, 120]]  # half a clip of four is known
     assert film(monkeypatch, run, *pictures, "--out", tmp_path / "film.webp") == 0
     clip = read_clip(tmp_path / "film.webp", ImageOptions(grey=True))
     assert clip[:, 30, 30, 0].tolist() == [60, 255, 120]  # equal frames in a row are one that is shown longer
@@ -88,13 +92,13 @@ def described(tmp_path_factory):
 
     def draw(networks, keys, fields):
         level = 50 * fields["label"] + (fields["text"] != 0).sum(1)
-        return jnp.broadcast_to(level[:, None, None, None, None] / 127.5 - 1, fields["known"].shape)
+        return jnp.broadcast_to(level[:, None, None, None] / 127.5 - 1, (keys.shape[0], *SPEC))
 
     folder = tmp_path_factory.mktemp("described")
     (folder / "config.json").write_text("{}")
     tokenizer = train_tokenizer(["a red cat"], length=5, size=16)
     info = ExportInfo(SPEC, tokenizer=tokenizer, class_names=("cat", "dog", "owl"))
-    export_sampler(Sampler(draw, known_frames(SPEC, FRAMES) | text(5) | labels(3)))(folder / "clips", {}, info)
+    export_sampler(Sampler(draw, known_frames(SPEC, FRAMES) | text(5) | labels(3)))(folder / "frames", {}, info)
     return folder
 
 
@@ -151,6 +155,6 @@ def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, options, mess
 def test_films_and_images_are_drawn_by_verbs_of_their_own(run, tmp_path, monkeypatch, capsys):
     (tmp_path / "images").mkdir()
     assert film(monkeypatch, tmp_path / "images") == 2
-    assert "has no clips/ to draw films with" in capsys.readouterr().err
+    assert "has no frames/ to draw films with" in capsys.readouterr().err
     assert run_here(monkeypatch, jaxgen, "sample", run, "--out", "film.webp") == 2
     assert f"--out film.webp: `python -m jaxgen film {run} --out film.webp` draws films" in capsys.readouterr().err

@@ -160,7 +160,7 @@ def gaussian_denoiser(spec):
 def fake(**exports):
     """A drawer whose functions are given instead of read."""
     drawer = Drawer(Path("none"), lambda name, _: PICTURES[name])
-    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer", "clips", "torus"):
+    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer", "frames", "torus"):
         setattr(drawer, name, exports.get(name))
     return drawer
 
@@ -199,13 +199,13 @@ def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
     conditions = {"known": ConditionSpec((4, *spec), "int16", 0), "label": ConditionSpec((), "int32", 3)}
 
     def call(seed, rows, *, size, what):
-        index, known, label = rows[0], rows[1]["known"], rows[1]["label"]
-        return np.where(known < 0, (index % 50 + 50 * label)[:, None, None, None, None], known).astype(np.uint8)
+        level = rows[0] % 50 + 50 * rows[1]["label"]
+        return np.broadcast_to(level[:, None, None, None], (len(level), *spec)).astype(np.uint8)
 
-    drawer.clips = ExportedSampler(spec, call, conditions)
+    drawer.frames = ExportedSampler(spec, call, conditions)
     for label, expected in (("", [0, 1]), ("2", [2, 2])):  # all classes in turn, or one
         films = drawer.images(View(kind="clips", num=2, frames=7, label=label))
-        drawn = draw_films(drawer.clips, 0, 2, 7, fields={"label": np.array(expected)})
+        drawn = draw_films(drawer.frames, 0, 2, 7, fields={"label": np.array(expected)})
         np.testing.assert_array_equal(films.swapaxes(0, 1), drawn)
 
 

@@ -45,14 +45,16 @@ FAINT = 1e-3
 """Added to the denominator of (1): frames of one colour, but for rounding, have no motion."""
 DEVIATION = 0.1
 """The s_0 of (4), and the s of (2) and (3) at first, in [-1, 1]."""
-SHARPNESS = 8.0
+SHARPNESS = 32.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
+BRIGHT = 5.0
+"""Multiplies the means of rows and columns, which then are as large as activations are."""
 
 
 class MotionEncoder(nn.Module):
     """Known frames float32 [B, H, W, S (C + 1)], as `known_frames` encodes them, to a vector float32 [B, size].
 
-    It reads (1), what is where, and the sums of rows and of columns; where no frame is known these are zeros.
+    It reads (1), what is where, and how bright rows and columns are; where no frame is known these are zeros.
     """
 
     frames: int
@@ -65,7 +67,8 @@ class MotionEncoder(nn.Module):
         conv, dense = partial(Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
         places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
         fine = by_frame(shrunk(known, FINE), len(self.distances))
-        seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in (places, displacements(fine))], axis=-1)
+        parts = places, displacements(fine), *projections(fine)
+        seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in parts], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
 
     @property
@@ -212,6 +215,12 @@ def correlations(clip: Array) -> Array:
 def displacements(clip: Array) -> Array:
     """A softmax of (1), [B, S - 1, (2 REACH + 1)^2], scaled to be as large as activations are."""
     return (2 * REACH + 1) * jax.nn.softmax(SHARPNESS * correlations(clip), axis=-1)
+
+
+def projections(clip: Array) -> tuple[Array, Array]:
+    """The brightness of columns, [B, W, S, C], and of rows, [B, H, S, C], of known frames [B, H, W, S, C + 1]."""
+    brightness = BRIGHT * (1 + clip[..., :-1]) * clip[..., -1:]
+    return brightness.mean(1), brightness.mean(2)
 
 
 def shrunk(image: Array, side: int) -> Array:
