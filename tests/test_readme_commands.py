@@ -23,6 +23,7 @@ TINY = {
     "latent_size": 8,
     "test_samples": 2,
     "evaluated": 20,
+    "test_clips": 8,
     "evaluate_every": 0,
     "encoder_steps": 1,
     "autoencoder_steps": 1,

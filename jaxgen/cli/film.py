@@ -59,8 +59,8 @@ def draw_film(options: Film) -> None:
     require_run(options.run)
     if not (options.run / FRAMES).is_dir():
         raise InputError(
-            f"{options.run} has no {FRAMES}/ to draw films with: it draws images (`python -m jaxgen sample`), or it was "
-            "not trained to its end."
+            f"{options.run} has no {FRAMES}/ to draw films with: it draws images (`python -m jaxgen sample`), or it "
+            "was not trained to its end."
         )
     sampler = load_frame_sampler(options.run / FRAMES)
     clip = clip_length(sampler)

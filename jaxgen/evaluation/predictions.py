@@ -22,8 +22,8 @@ def evaluate_predictions(folder: Path, test: Dataset, *, seed: int) -> None:
     """Predicts the second half of test clips, and measures it beside predictions that need no network.
 
     The sampler of frames in the run directory `folder` knows the last frames of the first half, as many as it sees, and
-    the labels of the clips if it takes any.  Clips of one digit, which have labels, are measured by `compare_motion` too.  Writes the
-    results, `test.json`, and true and predicted clips, `predicted.gif`.
+    the labels of the clips if it takes any.  Clips of one digit, which have labels, are measured by `compare_motion`
+    too.  Writes the results, `test.json`, and true and predicted clips, `predicted.gif`.
 
     Raises:
       InputError: the sampler cannot be read, or does not fit the clips.

@@ -42,6 +42,7 @@ __all__ = [
     "ExportedTorus",
     "Restorer",
     "Stylizer",
+    "clip_length",
     "draw_films",
     "draw_torus",
     "export_controls",

@@ -1,4 +1,4 @@
-"""Films of any length by an exported sampler of frames, which is conditioned on the frames around each that are known."""
+"""Films of any length by an exported sampler of frames, each given those around it that are known."""
 
 from collections.abc import Mapping
 

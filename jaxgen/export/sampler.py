@@ -69,8 +69,8 @@ class ExportedSampler(NamedTuple):
         """Images `start` to `start + num` of the stream of `seed`, uint8 [num, H, W, C].
 
         `fields` are those of the conditions, [num, ...] by name; without `label`, image i has label i modulo the number
-        of classes.  `text` gives num captions in place of the field `text`; unknown words are dropped.  A CPU draws `size`
-        images at a time, however few they are.
+        of classes.  `text` gives num captions in place of the field `text`; unknown words are dropped.  A CPU draws
+        `size` images at a time, however few they are.
 
         Raises:
           InputError: a field is missing, belongs to no condition or does not fit, or a label is out of range.

@@ -51,7 +51,7 @@ def frame_of_clip(loss: Loss, patterns: Sequence[tuple[int, Iterable[int]]]) -> 
     Clips are the batch's `clip` uint8 [B, T, H, W, C].
 
     Raises:
-      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1, or whose image is known.
+      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1, or with a known image.
     """
     if not patterns:
         raise ValueError("frame_of_clip was given no patterns.")
