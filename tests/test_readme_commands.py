@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -62,7 +63,15 @@ def home(tmp_path_factory):
     return home
 
 
+@pytest.fixture
+def _forgotten_programs():
+    """Those of all commands would take gigabytes together."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.mark.long
+@pytest.mark.usefixtures("_forgotten_programs")
 @pytest.mark.parametrize("line", in_order(COMMANDS))
 def test_the_commands_on_the_pages_run_one_after_the_other(line, home, monkeypatch):
     monkeypatch.chdir(home)

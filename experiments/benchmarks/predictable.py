@@ -16,7 +16,6 @@ from jaxgen.data import load
 from jaxgen.data.moving_mnist import STEP, TEST_SEED, draw_clips, trajectories
 from jaxgen.evaluation import compare_clips, compare_motion, frechet_of_clips, write_results
 from jaxgen.evaluation.clip_features import FRECHET_OF_CLIPS
-from jaxgen.export import past_of
 from jaxgen.io.terminal import progress
 from jaxgen.nets.features.classifier import FEATURES
 from jaxgen.training import Bounds, Count, Seed, UserPath, command
@@ -34,8 +33,8 @@ class Options:
 
     clips: Count = 1_000
     """Test clips."""
-    known: Annotated[int, Bounds(least=2, most=HALF)] = past_of(HALF)
-    """How many of the ten frames before are known: the last ones, by default as many as for `video.py`."""
+    known: Annotated[int, Bounds(least=2, most=HALF)] = HALF - 1
+    """How many of the ten frames before are known: the last ones, by default as many as `video.py` sees."""
     data_dir: UserPath | None = None
     """The folder of TFDS data sets."""
     offline: bool = False

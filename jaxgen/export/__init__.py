@@ -3,7 +3,7 @@
 An `Export` writes one kind of function; `Recipe.exports` says which a run exports.
 
     sampler     export_sampler  load_sampler  ExportedSampler  seeded  BATCH
-    clips       load_frame_sampler  draw_films; export_sampler writes it too
+    frames      load_frame_sampler  draw_films  clip_length; export_sampler writes it too
     controls    export_controls  load_controls  ExportedControls
     denoiser    export_denoiser  load_denoiser  load_drawing_denoiser  ExportedDenoiser
                 draw_by_solver, in `export.solving`, draw_restorations, in `export.restorations`, and draw_panorama, in
