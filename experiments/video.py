@@ -76,6 +76,8 @@ class Config(RunConfig):
     """Channels of the U-Net's largest map, which has half the sides of a frame."""
     levels: Annotated[int, Bounds(least=1, most=6)] = 2
     """Levels of the U-Net, each of half the size of the one before."""
+    sample_every: Count = 5_000
+    """Steps between sample grids, which take a minute each."""
     sample_steps: Annotated[int, Bounds(least=2)] = 10
     """Steps of Heun's method for a frame, two evaluations of the network each but the last."""
     learning_rate: Positive = 1e-3

@@ -25,6 +25,7 @@ TINY = {
     "test_samples": 2,
     "evaluated": 20,
     "test_clips": 8,
+    "sample_steps": 2,
     "evaluate_every": 0,
     "encoder_steps": 1,
     "autoencoder_steps": 1,
