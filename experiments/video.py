@@ -20,7 +20,7 @@ import tyro
 from jaxgen import ImageSpec, InputError, add, chain, ema, minimize
 from jaxgen.data import Dataset, load, moving_mnist, tokenized
 from jaxgen.evaluation import evaluate_predictions
-from jaxgen.export import export_sampler
+from jaxgen.export import FRAME_SAMPLER, export_sampler
 from jaxgen.models import Diffusion, denoising_loss, drop_condition, labels, power_decay, text, use_ema
 from jaxgen.models.diffusion import (
     classifier_free,
@@ -59,7 +59,7 @@ class Config(RunConfig):
     digits: Count = 1
     """Digits in a clip of moving_mnist."""
     frames: Annotated[int, Bounds(least=2)] = 10
-    """Frames of a clip.  In longer films each frame knows those before it, as many as a clip has but one."""
+    """Frames of a clip.  In films, each frame is drawn given those before it, one fewer than a clip has at most."""
     drop_short: bool = False
     """Leave out clips of fewer frames; otherwise they are an error."""
     classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
@@ -77,7 +77,7 @@ class Config(RunConfig):
     levels: Annotated[int, Bounds(least=1, most=6)] = 2
     """Levels of the U-Net, each of half the size of the one before."""
     sample_every: Count = 5_000
-    """Steps between sample grids, which take a minute each."""
+    """Steps between sample grids, whose frames are drawn one after the other."""
     sample_steps: Annotated[int, Bounds(least=2)] = 10
     """Steps of Heun's method for a frame, two evaluations of the network each but the last."""
     learning_rate: Positive = 1e-3
@@ -101,16 +101,15 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         network=WithMotion(WithMaps(reader), MotionEncoder(frames, dtype=config.dtype)),
         spec=spec,
         schedule=linear(logit_normal_times(0.5)),
-        prediction=clean,
+        prediction=clean,  # what WithMotion outputs
         conditions=known_frames(spec, frames) | described,
         grid=uniform_grid(config.sample_steps),
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
-    # Half of the images are drawn from nothing, the others given known frames; these alone have motion.
     given = given_frames(frames)
-    nothing = [(number % frames, ()) for number in range(len(given))]
-    denoising = frame_of_clip(denoising_loss(model, flow_matching_weight()), [*nothing, *given])
-    loss = add(denoising=denoising, motion=frame_of_clip(motion_loss(model), given))
+    half = [*given, *nothing_given(frames, len(given))]  # half of the images are drawn from nothing
+    denoising = frame_of_clip(denoising_loss(model, flow_matching_weight()), frames, half)
+    loss = add(denoising=denoising, motion=frame_of_clip(motion_loss(model), frames, given))
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
     return Recipe(
@@ -120,8 +119,13 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
             average=ema("denoiser", into="denoiser_ema", decay=power_decay(0.1)),
         ),
         sampler=use_ema(strip_sampler(model)),
-        exports={"frames": export_sampler(use_ema(model.sampler()))},
+        exports={FRAME_SAMPLER: export_sampler(use_ema(model.sampler()))},
     )
+
+
+def nothing_given(frames: int, num: int) -> list[tuple[int, list[int]]]:
+    """So many patterns of `frame_of_clip` without known frames, of all frames in turn."""
+    return [(number % frames, []) for number in range(num)]
 
 
 def given_frames(frames: int) -> list[tuple[int, list[int]]]:

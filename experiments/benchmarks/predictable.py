@@ -34,7 +34,7 @@ class Options:
     clips: Count = 1_000
     """Test clips."""
     known: Annotated[int, Bounds(least=2, most=HALF)] = HALF - 1
-    """How many of the ten frames before are known: the last ones, by default as many as `video.py` sees."""
+    """How many of the ten frames before are known: the last ones, by default as many as `video.py` is given."""
     data_dir: UserPath | None = None
     """The folder of TFDS data sets."""
     offline: bool = False

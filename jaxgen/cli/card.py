@@ -16,7 +16,7 @@ from jaxgen.cli.arguments import require_run, writing
 from jaxgen.cli.space import SPACE_HEAD, add_page
 from jaxgen.explore.watched import describe
 from jaxgen.export import ExportedSampler, load_sampler, save_grid
-from jaxgen.export.films import FRAMES
+from jaxgen.export.films import FRAME_SAMPLER
 from jaxgen.io.errors import InputError, refuse_damage
 from jaxgen.io.files import write_whole
 from jaxgen.io.program import UserPath
@@ -123,7 +123,7 @@ def _card(
     options: Card, facts: Mapping[str, Any], config: Mapping[str, Any], sampler: ExportedSampler, *, has_picture: bool
 ) -> str:
     title = " ".join(options.title.split()) or options.run.resolve().name
-    spec, has_clips = sampler.spec, (options.run / FRAMES).is_dir()
+    spec, has_clips = sampler.spec, (options.run / FRAME_SAMPLER).is_dir()
     licence = f"license: {options.license}" if options.license else "# license: to be chosen; mind the data's"
     kind = "text-to-image" if "text" in sampler.conditions else "unconditional-image-generation"
     head = (

@@ -13,7 +13,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.data.clip_file import read_clip
 from jaxgen.data.image_file import read_image, with_channels
 from jaxgen.data.image_options import ImageOptions
-from jaxgen.export.films import FRAMES, clip_length, draw_films, load_frame_sampler
+from jaxgen.export.films import FRAME_SAMPLER, clip_length, draw_films, load_frame_sampler
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError
 from jaxgen.io.pictures import save_animation
@@ -30,16 +30,16 @@ class Film(DrawOptions):
     """
 
     past: UserPath | None = None
-    """An animated GIF, WEBP or PNG, or a video.  The films begin with its last frames: one less than a clip of the run
-    has, or half of a clip with --last."""
+    """An animated GIF, WEBP or PNG, a video, or a folder of frames.  The films begin with its last T - 1 frames, or
+    T / 2 of them with --last, where T is the length of the run's clips."""
     first: UserPath | None = None
     """A picture that the films begin with."""
     last: UserPath | None = None
-    """A picture that the films end with, as long as a clip of the run."""
+    """A picture: the last frame of the films, which then are as long as the run's clips."""
     num: Annotated[int, Bounds(least=1, most=100)] = 4
     """Films, side by side."""
     frames: Annotated[int, Bounds(least=1, most=10_000)] | None = None
-    """Frames of a film, by default those of a clip of the run."""
+    """Frames of a film with those of its past; by default as many as a clip of the run has, after the past."""
     milliseconds: Annotated[int, Bounds(least=20, most=10_000)] = 80
     """Milliseconds for which a frame is shown."""
     out: UserPath = Path("film.gif")
@@ -57,18 +57,21 @@ def draw_film(options: Film) -> None:
     if is_video(options.out):
         video_library(f"--out {options.out}")
     require_run(options.run)
-    if not (options.run / FRAMES).is_dir():
+    if not (options.run / FRAME_SAMPLER).is_dir():
         raise InputError(
-            f"{options.run} has no {FRAMES}/ to draw films with: it draws images (`python -m jaxgen sample`), or it "
-            "was not trained to its end."
+            f"{options.run} has no {FRAME_SAMPLER}/ to draw films with: it draws images (`python -m jaxgen sample`), "
+            "was not trained to its end, or by an earlier version."
         )
-    sampler = load_frame_sampler(options.run / FRAMES)
+    sampler = load_frame_sampler(options.run / FRAME_SAMPLER)
     clip = clip_length(sampler)
-    length = options.frames or clip
-    if options.last and length != clip:
+    if options.last and options.frames not in (None, clip):
         raise InputError(f"--frames {options.frames} with --last: the last frame is that of a clip, number {clip}.")
     known = _known(options, clip, sampler.spec)
-    if not (known[:length] == UNKNOWN).any():
+    is_known = (known != UNKNOWN).all(axis=(1, 2, 3))
+    length = options.frames or clip + (int(is_known.sum()) if options.past and not options.last else 0)
+    if options.last and is_known.all():
+        raise InputError(f"--last {options.last}: clips of this run have {clip} frames, none of which is left to draw.")
+    if is_known[:length].all():
         given = f"--past {options.past}" if options.past else f"--first {options.first}"
         raise InputError(f"--frames {length} with {given}: all of these frames are known; give more.")
     others = {name: one for name, one in sampler.conditions.items() if name != KNOWN}

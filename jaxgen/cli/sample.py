@@ -11,7 +11,7 @@ from jaxgen.cli.arguments import require_run, require_suffix, writing
 from jaxgen.cli.conditions import DrawOptions, fields_from_options, negative_fields
 from jaxgen.data.class_names import listed
 from jaxgen.export import ExportedSampler, load_drawing_denoiser, load_sampler
-from jaxgen.export.films import FRAMES
+from jaxgen.export.films import FRAME_SAMPLER
 from jaxgen.export.solving import SolverName, Solving, draw_by_solver, require_solving
 from jaxgen.io.archive import save_archive
 from jaxgen.io.errors import InputError, enough_memory
@@ -54,7 +54,7 @@ def sample(options: Sample) -> None:
       InputError: an option is out of range, the sampler is missing or damaged, or the file cannot be written.
     """
     require_bounds(options)
-    if (options.run / FRAMES).is_dir() and options.out.suffix not in SUFFIXES:
+    if (options.run / FRAME_SAMPLER).is_dir() and options.out.suffix not in SUFFIXES:
         raise InputError(f"--out {options.out}: `python -m jaxgen film {options.run} --out {options.out}` draws films.")
     require_suffix(options.out, *SUFFIXES)
     if options.out.suffix == ".png" and options.num > MOST_IN_A_GRID:

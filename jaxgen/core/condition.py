@@ -48,7 +48,17 @@ Fields = Mapping[str, Array]
 """The fields [N, ...] of the conditions by name; empty for an unconditional network."""
 
 KNOWN, UNKNOWN = "known", -1
-"""The field of the known frames of clips, int16 [B, T, H, W, C] of 0 to 255, and the value where none is known."""
+"""The field of the known frames around an image, int16 [B, S, H, W, C] of 0 to 255 in the order of `frame_offsets`, and
+the value where none is known."""
+
+
+def frame_offsets(frames: int) -> np.ndarray:
+    """Where the known frames around an image are, int [S], in clips of T `frames`: 1 - T to -1, and 1 to T - 1.
+
+    >>> frame_offsets(3)
+    array([-2, -1,  1,  2])
+    """
+    return np.delete(np.arange(1 - frames, frames), frames - 1)
 
 
 def labels(classes: int) -> dict[str, Condition]:

@@ -11,7 +11,7 @@ from jaxgen.evaluation.moving_digits import compare_motion
 from jaxgen.evaluation.results import write_results
 from jaxgen.evaluation.video import compare_clips, extrapolate, repeat_last
 from jaxgen.export import clip_length, draw_films, load_frame_sampler, save_animation
-from jaxgen.export.films import FRAMES as FOLDER
+from jaxgen.export.films import FRAME_SAMPLER
 from jaxgen.nets.features.classifier import FEATURES
 
 SHOWN = 8
@@ -21,8 +21,8 @@ SHOWN = 8
 def evaluate_predictions(folder: Path, test: Dataset, *, seed: int) -> None:
     """Predicts the second half of test clips, and measures it beside predictions that need no network.
 
-    The sampler of frames in the run directory `folder` knows the last frames of the first half, as many as it sees, and
-    the labels of the clips if it takes any.  Clips of one digit, which have labels, are measured by `compare_motion`
+    The sampler of frames in the run directory `folder` is given the last T - 1 frames of the first half, and the labels
+    of the clips if it takes any.  Clips of one digit, which have labels, are measured by `compare_motion`
     too.  Writes the results, `test.json`, and true and predicted clips, `predicted.gif`.
 
     Raises:
@@ -30,7 +30,7 @@ def evaluate_predictions(folder: Path, test: Dataset, *, seed: int) -> None:
     """
     half = test.pixels.shape[1] // 2
     known, truth, labels = test.pixels[:, :half], test.pixels[:, half:], test.arrays.get("label")
-    sampler = load_frame_sampler(folder / FOLDER)
+    sampler = load_frame_sampler(folder / FRAME_SAMPLER)
     seen = known[:, 1 - clip_length(sampler) :]
     fields = {"label": labels} if labels is not None and "label" in sampler.conditions else {}
     length = seen.shape[1] + truth.shape[1]

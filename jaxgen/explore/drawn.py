@@ -34,6 +34,7 @@ from jaxgen.export import (
     load_torus,
 )
 from jaxgen.export.denoiser import AUTOGUIDED
+from jaxgen.export.films import FRAME_SAMPLER
 from jaxgen.export.solving import SOLVERS, Solving, draw_by_solver, draw_trajectories, require_solving
 from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath, expanded, write_whole
@@ -101,9 +102,9 @@ class Drawer:
         return self._exported("stylizer", load_stylizer)
 
     @cached_property
-    def frames(self) -> ExportedSampler | None:
+    def frame_sampler(self) -> ExportedSampler | None:
         """The exported sampler of the frames of clips."""
-        return self._exported("frames", load_frame_sampler)
+        return self._exported(FRAME_SAMPLER, load_frame_sampler)
 
     @cached_property
     def torus(self) -> ExportedTorus | None:
@@ -149,7 +150,7 @@ class Drawer:
             "layers": self.codes.num_layers if has_controls else 1,
             "restores": self.restorer is not None or (self.denoiser is not None and not self.denoiser.conditions),
             "stylises": self.stylizer is not None,
-            "draws_clips": self.frames is not None,
+            "draws_clips": self.frame_sampler is not None,
         }
 
     def images(self, view: View) -> np.ndarray:
@@ -248,11 +249,11 @@ class Drawer:
         return np.concatenate([frames, frames[-1:].repeat(HOLD, axis=0)])
 
     def _clips(self, view: View) -> np.ndarray:
-        if self.frames is None:
+        if self.frame_sampler is None:
             raise InputError("This run was not trained on clips.")
-        others = {name: one for name, one in self.frames.conditions.items() if name != KNOWN}
-        fields = fields_of(view, others, self.frames.tokenizer, view.num)
-        return np.moveaxis(draw_films(self.frames, view.seed, view.num, view.frames, fields=fields), 1, 0)
+        others = {name: one for name, one in self.frame_sampler.conditions.items() if name != KNOWN}
+        fields = fields_of(view, others, self.frame_sampler.tokenizer, view.num)
+        return np.moveaxis(draw_films(self.frame_sampler, view.seed, view.num, view.frames, fields=fields), 1, 0)
 
     def _panorama(self, view: View) -> np.ndarray:
         model = self.torus or self.drawing_denoiser

@@ -3,7 +3,7 @@
 An `Export` writes one kind of function; `Recipe.exports` says which a run exports.
 
     sampler     export_sampler  load_sampler  ExportedSampler  seeded  BATCH
-    frames      load_frame_sampler  draw_films  clip_length; export_sampler writes it too
+    frames      load_frame_sampler  draw_films  clip_length  FRAME_SAMPLER; export_sampler writes it too
     controls    export_controls  load_controls  ExportedControls
     denoiser    export_denoiser  load_denoiser  load_drawing_denoiser  ExportedDenoiser
                 draw_by_solver, in `export.solving`, draw_restorations, in `export.restorations`, and draw_panorama, in
@@ -17,7 +17,7 @@ An `Export` writes one kind of function; `Recipe.exports` says which a run expor
 
 from jaxgen.export.controls import ExportedControls, export_controls, load_controls
 from jaxgen.export.denoiser import ExportedDenoiser, export_denoiser, load_denoiser, load_drawing_denoiser
-from jaxgen.export.films import clip_length, draw_films, load_frame_sampler
+from jaxgen.export.films import FRAME_SAMPLER, clip_length, draw_films, load_frame_sampler
 from jaxgen.export.restorer import ExportedRestorer, Restorer, export_restorer, load_restorer
 from jaxgen.export.sampler import BATCH, ExportedSampler, export_sampler, load_sampler, seeded
 from jaxgen.export.stored import FUNCTION_SUFFIX, SIGNATURE, ConditionSpec, Export, ExportInfo, exportable
@@ -28,6 +28,7 @@ from jaxgen.io.pictures import picture, save_animation, save_grid, save_image
 
 __all__ = [
     "BATCH",
+    "FRAME_SAMPLER",
     "FUNCTION_SUFFIX",
     "SIGNATURE",
     "TORUS",

@@ -1,4 +1,4 @@
-"""Films of any length by an exported sampler of frames, each given those around it that are known."""
+"""Films by an exported sampler of frames, each given those around it that are known."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,12 @@ from jaxgen.io.errors import InputError
 from jaxgen.io.files import AnyPath
 from jaxgen.io.terminal import progress
 
-FRAMES = "frames"
+FRAME_SAMPLER = "frames"
 """The folder of a run with its sampler of frames."""
 FRAMES_APART = 2**16
 """Frame t of film i is drawn as image t FRAMES_APART + i of the seed, however many films there are."""
+MOST_FRAMES = 2**31 // FRAMES_APART
+"""Images are numbered in int32."""
 BATCH = 4
 """Frames that a CPU draws at a time: few films are drawn in many frames."""
 
@@ -44,7 +46,7 @@ def draw_films(
     *,
     fields: Mapping[str, np.ndarray] = {},
 ) -> np.ndarray:
-    """Films uint8 [num, length, H, W, C] of any length, around known frames.
+    """Films uint8 [num, length, H, W, C] around known frames.
 
     `known` are integers of 0 to 255, or -1 where unknown, [K, H, W, C] for all films, or [num, K, H, W, C]: the first K
     frames, at most those T of a clip, and the same ones of all films.  Frames are drawn one by one, given the T - 1
@@ -53,33 +55,47 @@ def draw_films(
     fields alone.
 
     Raises:
-      InputError: the known frames are too many, of another size, no such integers or others in each film; a field is
-        missing or does not fit.
+      InputError: the known frames are too many, of another size, no such integers, known in part, or others in each
+        film; a field is missing or does not fit; more than 65,536 films, or 32,768 frames.
+      MemoryError: the films do not fit into memory.
     """
+    if num > FRAMES_APART or length > MOST_FRAMES:
+        raise InputError(f"{num:,} films of {length:,} frames; at most {FRAMES_APART:,} of {MOST_FRAMES:,} are drawn.")
+    sampler.require_memory(num * length)
     frames, size = clip_length(sampler), sampler.conditions[KNOWN].shape[1:]
-    known = np.zeros((0, *size), np.int16) if known is None else known
-    _require_frames(known, frames, size)
-    reach, given = frames - 1, min(length, known.shape[-4])
+    given = np.zeros((0, *size), np.int16) if known is None else known
+    is_given = _known_frames(given, num, frames, size)
     # Beyond both ends of the films all frames are unknown, too.
-    padded = np.full((num, length + 2 * reach, *size), UNKNOWN, np.int16)
-    films = padded[:, reach : reach + length]
-    films[:, :given] = known[..., :given, :, :, :]
-    is_known = (films != UNKNOWN).all(axis=(2, 3, 4))
-    if (is_known != is_known[:1]).any():
-        raise InputError("The films know different frames; expected the same ones of all.")
+    reach, whole = frames - 1, max(length, len(is_given))
+    films = np.zeros((num, whole + 2 * reach, *size), np.uint8)
+    is_known = np.zeros(films.shape[1], bool)
+    films[:, reach : reach + len(is_given)] = np.maximum(given, 0)
+    is_known[reach : reach + len(is_given)] = is_given
     labels = {name: np.arange(num) % one.classes for name, one in sampler.conditions.items() if one.classes}
 
     def draw(number: int) -> None:
-        around = np.delete(padded[:, number : number + 2 * reach + 1], reach, axis=1)
-        drawn = {**labels, **fields, KNOWN: around}
-        films[:, number] = sampler.draw(seed, num, start=number * FRAMES_APART, fields=drawn, size=BATCH)
+        window = slice(number, number + 2 * reach + 1)
+        around = np.where(is_known[window, None, None, None], films[:, window].astype(np.int16), np.int16(UNKNOWN))
+        conditions = {**labels, **fields, KNOWN: np.delete(around, reach, axis=1)}
+        start = number * FRAMES_APART
+        films[:, number + reach] = sampler.draw(seed, num, start=start, fields=conditions, size=BATCH)
+        is_known[number + reach] = True
 
-    progress(draw, np.flatnonzero(~is_known.all(axis=0)).tolist(), f"Drawing {num:,} films")
-    return films.astype(np.uint8)
+    unknown = np.flatnonzero(~is_known[reach : reach + length])
+    progress(draw, unknown.tolist(), f"Drawing {num:,} films")
+    return films[:, reach : reach + length]
 
 
-def _require_frames(known: np.ndarray, frames: int, size: tuple[int, ...]) -> None:
-    if known.shape[-3:] != size or known.ndim not in (4, 5) or known.shape[-4] > frames:
-        raise InputError(f"The known frames are {list(known.shape)}; expected at most {frames} of {list(size)}.")
-    if known.dtype.kind not in "iu" or (known.size and (known.min() < UNKNOWN or known.max() > 255)):
-        raise InputError(f"The known frames are {known.dtype}; expected integers of 0 to 255, or {UNKNOWN}.")
+def _known_frames(given: np.ndarray, num: int, frames: int, size: tuple[int, ...]) -> np.ndarray:
+    """Which of the given frames are known, bool [K]; refuses what `draw_films` says."""
+    if given.shape[-3:] != size or given.ndim not in (4, 5) or given.shape[-4] > frames:
+        raise InputError(f"The known frames are {list(given.shape)}; expected at most {frames} of {list(size)}.")
+    if given.ndim == 5 and len(given) != num:
+        raise InputError(f"Known frames of {len(given)} films were given for {num}.")
+    if given.dtype.kind not in "iu" or (given.size and (given.min() < UNKNOWN or given.max() > 255)):
+        raise InputError(f"The known frames are {given.dtype}; expected integers of 0 to 255, or {UNKNOWN}.")
+    pixels = (given if given.ndim == 5 else given[np.newaxis]) != UNKNOWN
+    is_known = pixels[0].all(axis=(1, 2, 3))
+    if (pixels != is_known[:, None, None, None]).any():
+        raise InputError("The films know different frames, or parts of frames; expected the same whole ones of all.")
+    return is_known

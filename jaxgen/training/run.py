@@ -18,7 +18,7 @@ from jaxgen.core.image import ImageSpec
 from jaxgen.core.types import Networks, TrainState
 from jaxgen.data.class_names import listed
 from jaxgen.data.dataset import pixel_field
-from jaxgen.export.films import FRAMES
+from jaxgen.export.films import FRAME_SAMPLER
 from jaxgen.io.errors import InputError, enough_memory, lacks_memory
 from jaxgen.io.files import cache_folder
 from jaxgen.io.interruption import Interruption
@@ -186,7 +186,7 @@ def report(run: Run, step: int) -> None:
         best = scores.pop("step")
         listed = ", ".join(f"{name} {value:,.4g}" for name, value in scores.items())
         say(f"The best state that was evaluated is in {directory.best}: step {best:,.0f}, {listed}")
-    has_clips = (directory.path / FRAMES).is_dir()
+    has_clips = (directory.path / FRAME_SAMPLER).is_dir()
     verb, num, out = ("film", 16, "films.gif") if has_clips else ("sample", 100, "samples.png")
     say(f"Draw more: python -m jaxgen {verb} {directory.path} --num {num} --out {out}")
 

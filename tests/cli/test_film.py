@@ -43,8 +43,10 @@ def shades(path):
 def test_films_begin_with_a_past_and_go_on(run, tmp_path, monkeypatch):
     frames = np.broadcast_to(np.array([10, 20, 30, 40], np.uint8)[:, None, None, None, None], (4, 1, *SPEC))
     save_animation(tmp_path / "past.webp", frames, is_loop=True)
-    options = ("--past", tmp_path / "past.webp", "--num", 2, "--frames", 7, "--out", tmp_path / "films.npz")
-    assert film(monkeypatch, run, *options) == 0
+    options = ("--past", tmp_path / "past.webp", "--num", 2, "--out", tmp_path / "films.npz")
+    assert film(monkeypatch, run, *options, "--frames", 5) == 0
+    assert shades(tmp_path / "films.npz") == [[20, 30, 40, 255, 255]] * 2
+    assert film(monkeypatch, run, *options) == 0  # as many as a clip has
     assert shades(tmp_path / "films.npz") == [[20, 30, 40, *[255] * 4]] * 2  # the last three, of a clip of four
     (tmp_path / "frames").mkdir()
     for number, frame in enumerate(frames[:, 0], start=8):  # 10 comes after 9
@@ -60,6 +62,8 @@ def test_films_lie_between_two_pictures_and_are_animations(run, tmp_path, monkey
     pictures = ("--first", tmp_path / "a.png", "--last", tmp_path / "b.png", "--num", 1)
     assert film(monkeypatch, run, *pictures, "--out", tmp_path / "film.npz") == 0
     assert shades(tmp_path / "film.npz") == [[60, 255, 255, 120]]
+    assert film(monkeypatch, run, *pictures[2:], "--out", tmp_path / "film.npz") == 0
+    assert shades(tmp_path / "film.npz") == [[255, 255, 255, 120]]
     past = np.broadcast_to(np.array([30, 40, 50], np.uint8)[:, None, None, None, None], (3, 1, *SPEC))
     save_animation(tmp_path / "past.webp", past, is_loop=True)
     ends = ("--past", tmp_path / "past.webp", "--last", tmp_path / "b.png", "--num", 1)
@@ -75,7 +79,7 @@ def test_films_continue_a_video_and_are_videos(run, tmp_path, monkeypatch):
     frames = np.full((40, 1, *SPEC), 200, np.uint8)
     frames[-2:] = np.array([40, 120])[:, None, None, None, None]
     save_animation(tmp_path / "past.mp4", frames, is_loop=True)
-    options = ("--past", tmp_path / "past.mp4", "--num", 2, "--milliseconds", 40, "--out")
+    options = ("--past", tmp_path / "past.mp4", "--num", 2, "--frames", 4, "--milliseconds", 40, "--out")
     assert film(monkeypatch, run, *options, tmp_path / "films.npz") == 0
     # Half a level of luma is 0.6 of grey, and quantisation adds less than that again; then each is rounded.
     for drawn in shades(tmp_path / "films.npz"):
@@ -84,6 +88,17 @@ def test_films_continue_a_video_and_are_videos(run, tmp_path, monkeypatch):
     clip = read_clip(tmp_path / "films.mp4", ImageOptions(grey=True))
     assert clip.shape[:1] == (FRAMES,)
     np.testing.assert_allclose(clip[:, 49, 58, 0], [200, 40, 120, 255], atol=4)  # pixel (3, 4), twice quantised
+
+
+def test_clips_of_two_frames_have_none_between_the_first_and_the_last(run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.json").write_text("{}")
+    sampler = Sampler(lambda _, keys, __: jnp.ones((keys.shape[0], *SPEC)), known_frames(SPEC, 2))
+    export_sampler(sampler)(tmp_path / "frames", {}, ExportInfo(SPEC))
+    last = ("--last", run / "a.png", "--out", tmp_path / "film.npz")
+    assert film(monkeypatch, tmp_path, *last, "--num", 1) == 0
+    assert shades(tmp_path / "film.npz") == [[255, 0]]
+    assert film(monkeypatch, tmp_path, "--first", run / "a.png", *last) == 2
+    assert "clips of this run have 2 frames, none of which is left to draw" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

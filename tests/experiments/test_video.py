@@ -62,7 +62,7 @@ def test_a_run_on_a_folder_of_clips_draws_films_of_its_classes_and_captions(tmp_
 def test_a_run_on_moving_digits_ends_with_a_test(tmp_path, monkeypatch):
     digits = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
     write_mnist(tmp_path, train=digits, test=digits)
-    # The past of a clip of 24 frames, 12, is longer than the 10 known ones of the test.
+    # A network of clips of 24 frames sees more than the 10 known ones of the test.
     options = ("--data-dir", tmp_path, "--frames", 24, "--test-clips", 4, "--classes", 10, "--out", tmp_path / "run")
     assert run_here(monkeypatch, program.main, *TINY, *options) == 0
     results = json.loads((tmp_path / "run" / "test.json").read_text())

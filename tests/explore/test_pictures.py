@@ -160,7 +160,7 @@ def gaussian_denoiser(spec):
 def fake(**exports):
     """A drawer whose functions are given instead of read."""
     drawer = Drawer(Path("none"), lambda name, _: PICTURES[name])
-    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer", "frames", "torus"):
+    for name in ("sampler", "controls", "denoiser", "restorer", "stylizer", "frame_sampler", "torus"):
         setattr(drawer, name, exports.get(name))
     return drawer
 
@@ -185,7 +185,7 @@ def test_a_trajectory_starts_in_noise_and_ends_in_the_solvers_images():
     assert "save_view('view.gif'" in code_of(View(kind="trajectory"), Path("run"))
 
 
-def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
+def test_a_panorama_wraps_around_and_films_are_those_of_the_frame_sampler():
     spec = ImageSpec(4, 4, 1)
     drawer = fake(denoiser=gaussian_denoiser(spec), sampler=ExportedSampler(spec, None))
     (wide,) = drawer.images(View(kind="panorama", num=5, steps=3))
@@ -202,10 +202,10 @@ def test_a_panorama_wraps_around_and_films_are_those_of_the_sampler_of_clips():
         level = rows[0] % 50 + 50 * rows[1]["label"]
         return np.broadcast_to(level[:, None, None, None], (len(level), *spec)).astype(np.uint8)
 
-    drawer.frames = ExportedSampler(spec, call, conditions)
+    drawer.frame_sampler = ExportedSampler(spec, call, conditions)
     for label, expected in (("", [0, 1]), ("2", [2, 2])):  # all classes in turn, or one
         films = drawer.images(View(kind="clips", num=2, frames=7, label=label))
-        drawn = draw_films(drawer.frames, 0, 2, 7, fields={"label": np.array(expected)})
+        drawn = draw_films(drawer.frame_sampler, 0, 2, 7, fields={"label": np.array(expected)})
         np.testing.assert_array_equal(films.swapaxes(0, 1), drawn)
 
 

@@ -69,7 +69,7 @@ def test_each_pattern_is_drawn_equally_often_with_the_frames_around_its_image():
         seen["batch"] = context.batch
         return networks["net"]["params"].sum(), Aux()
 
-    update = minimize(frame_of_clip(spy, patterns), optax.sgd(0.1), wrt="net")
+    update = minimize(frame_of_clip(spy, FRAMES, patterns), optax.sgd(0.1), wrt="net")
     state = init_state(update, {"net": {"params": jnp.ones(())}}, jax.random.key(0))
     with jax.disable_jit():
         make_step(update)(state, batch)
@@ -99,13 +99,18 @@ def test_each_pattern_is_drawn_equally_often_with_the_frames_around_its_image():
 )
 def test_patterns_of_frames_that_clips_have_not_are_refused(patterns, message):
     with pytest.raises(ValueError, match=message):
-        frame_of_clip(lambda *_: None, patterns)({}, Context({"clip": CLIPS}, jax.random.key(0), jnp.int32(0)))
+        frame_of_clip(lambda *_: None, FRAMES, patterns)
+
+
+def test_clips_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="clips of 4 frames; expected 5"):
+        frame_of_clip(lambda *_: None, 5, [(0, [])])({}, Context({"clip": CLIPS}, jax.random.key(0), jnp.int32(0)))
     with pytest.raises(ValueError, match="clips of 1 frames; expected at least 2"):
         known_frames(SPEC, 1)
 
 
-def test_the_motion_loss_is_the_mean_over_images_of_what_is_not_known():
-    """Batches that are split over devices then have the same mean."""
+def test_the_motion_loss_is_a_mean_over_all_images():
+    """Images from nothing count as 0, so that batches that are split over devices have the same mean."""
     nats, has_source = jnp.array([1.0, 2, 4]), jnp.array([True, False, True])
 
     class Surprised:
@@ -122,12 +127,33 @@ def test_the_motion_loss_is_the_mean_over_images_of_what_is_not_known():
     assert all(part.dtype == jnp.float32 for part in aux.metrics["nats"])
 
 
+class Count(Guess):
+    """A network that predicts as brightness how many frames are known, the last one three times."""
+
+    def apply(self, variables, image, known, **_):
+        _, is_known = parts_of(known)
+        return jnp.zeros_like(image) - 0.5 + 0.1 * (is_known.sum(1) + 2 * is_known[:, FRAMES - 2]), {}
+
+
 def test_a_strip_grows_frame_by_frame():
-    strip = strip_sampler(model())({"denoiser": {}}, jax.random.split(jax.random.key(1), 2))
-    assert strip.shape == (2, 4, FRAMES * 5, 3)
-    # Each frame is the mean of those before it; a known frame has a whole level, of 1 / 127.5.
-    np.testing.assert_allclose(strip, -0.5, atol=0.5 / 127.5)
+    strip = strip_sampler(model()._replace(network=Count()))({"denoiser": {}}, jax.random.split(jax.random.key(1), 2))
+    expected = np.array([-0.5, -0.2, -0.1, 0]).repeat(5)[:, np.newaxis]  # 0, 1, 2 and 3 known ones
+    np.testing.assert_allclose(strip, np.broadcast_to(expected, (2, 4, FRAMES * 5, 3)), atol=1e-5)
     np.testing.assert_array_equal(film_strip(CLIPS)[:, :, 2 * 5 : 3 * 5], CLIPS[:, 2])
+
+
+def test_clips_of_two_frames_are_continued(tmp_path):
+    def draw(networks, keys, fields):
+        before, after = fields[KNOWN][:, 0], fields[KNOWN][:, 1]
+        return to_float(jnp.where(before < 0, jnp.where(after < 0, 9, after // 2), before + 1).astype(jnp.uint8))
+
+    export_sampler(Sampler(draw, known_frames(SPEC, 2)))(tmp_path / "frames", {}, ExportInfo(SPEC))
+    sampler = load_frame_sampler(tmp_path / "frames")
+    assert clip_length(sampler) == 2
+    assert draw_films(sampler, 0, 1, 4)[0, :, 0, 0, 0].tolist() == [9, 10, 11, 12]
+    last = np.stack([np.full(SPEC, UNKNOWN), np.full(SPEC, 50)])
+    assert draw_films(sampler, 0, 1, 3, last)[0, :, 0, 0, 0].tolist() == [25, 50, 51]
+    assert draw_films(sampler, 0, 1, 1, last)[0, :, 0, 0, 0].tolist() == [25]  # which leads to the frame beyond it
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +193,14 @@ def test_known_frames_that_do_not_fit_are_refused(sampler):
     past = np.asarray(CLIPS[0, :2])
     with pytest.raises(InputError, match="know different frames"):
         draw_films(sampler, 0, 2, 6, np.stack([past.astype(np.int16), np.full_like(past, UNKNOWN, np.int16)]))
+    partly = past.astype(np.int16)
+    partly[1, 0] = UNKNOWN
+    with pytest.raises(InputError, match="parts of frames"):
+        draw_films(sampler, 0, 2, 6, partly)
+    with pytest.raises(InputError, match="of 3 films were given for 2"):
+        draw_films(sampler, 0, 2, 6, np.stack([past] * 3))
+    with pytest.raises(InputError, match=r"1 films of 32,769 frames; at most 65,536 of 32,768"):
+        draw_films(sampler, 0, 1, 32_769)
     with pytest.raises(InputError, match="at most 4"):
         draw_films(sampler, 0, 1, 6, np.asarray(CLIPS[0, [0, *range(FRAMES)]]))
     for wrong in (past / 127.5 - 1, past.astype(int) + 256):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgen.core.condition import frame_offsets
 from jaxgen.core.image import ImageSpec
 from jaxgen.models.diffusion import known_frames
 from jaxgen.nets import MotionEncoder, WithMotion
@@ -16,7 +17,6 @@ from jaxgen.nets.layers.motion import (
     by_frame,
     correlations,
     expected_frame,
-    frame_offsets,
     nearest_known,
     shrunk,
 )
@@ -47,7 +47,7 @@ def moving(displacements, channels=1):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_frames_correlate_by_1_at_their_displacement(channels):
     moves = [(1, -2), (0, 0), (-2, 2)]
-    values = np.asarray(correlations(by_frame(encoded(moving(moves, channels)), AROUND)))[0]
+    values = np.asarray(correlations(by_frame(encoded(moving(moves, channels)), FRAMES)))[0]
     assert values.shape == (3, (2 * REACH + 1) ** 2)
     for value, (down, right) in zip(values, moves, strict=True):
         at = (down + REACH) * (2 * REACH + 1) + right + REACH
@@ -57,15 +57,15 @@ def test_frames_correlate_by_1_at_their_displacement(channels):
 
 
 def test_what_is_next_to_an_unknown_frame_has_no_motion():
-    values = np.asarray(correlations(by_frame(encoded(moving([(1, 1)] * 3), [True, True, False, True]), AROUND)))[0]
+    values = np.asarray(correlations(by_frame(encoded(moving([(1, 1)] * 3), [True, True, False, True]), FRAMES)))[0]
     assert values[0].max() > 0.98
     np.testing.assert_array_equal(values[1:], 0)
-    np.testing.assert_array_equal(correlations(by_frame(encoded(moving([(1, 1)] * 3), [False] * 4), AROUND)), 0)
+    np.testing.assert_array_equal(correlations(by_frame(encoded(moving([(1, 1)] * 3), [False] * 4), FRAMES)), 0)
 
 
 def test_frames_of_one_grey_have_no_motion_and_no_nan():
     clip = np.full((AROUND, SIDE, SIDE, 1), 90, np.uint8)
-    np.testing.assert_allclose(correlations(by_frame(encoded(clip), AROUND)), 0, atol=1e-5)
+    np.testing.assert_allclose(correlations(by_frame(encoded(clip), FRAMES)), 0, atol=1e-5)
 
 
 def test_shrinking_averages_and_keeps_the_proportions():
@@ -89,8 +89,7 @@ def shifted(frame, down, right):
 
 
 def test_the_nearest_known_frame_is_the_earlier_one_of_two():
-    distances = abs(frame_offsets(FRAMES))
-    np.testing.assert_array_equal(frame_offsets(FRAMES), [-2, -1, 1, 2])
+    assert len(frame_offsets(FRAMES)) == AROUND
     clip = moving([(1, -2), (0, 1), (2, 2)])
     for is_known, place, distance in (
         ([True, True, True, True], 1, 1),
@@ -98,10 +97,10 @@ def test_the_nearest_known_frame_is_the_earlier_one_of_two():
         ([True, False, False, True], 0, 2),
         ([False, False, False, True], 3, 2),
     ):
-        source, found = nearest_known(by_frame(encoded(clip, is_known), AROUND), distances)
+        source, found = nearest_known(encoded(clip, is_known), FRAMES)
         np.testing.assert_allclose(source[0], clip[place] / 127.5 - 1, atol=1e-6)
         np.testing.assert_array_equal(found, [distance])
-    _, none = nearest_known(by_frame(encoded(clip, [False] * AROUND), AROUND), distances)
+    _, none = nearest_known(encoded(clip, [False] * AROUND), FRAMES)
     np.testing.assert_array_equal(none, [0])
 
 
@@ -232,3 +231,10 @@ def test_the_likelihood_of_a_shift_is_that_of_the_sum_over_all_shifts():
     nothing = encoded(clip, [False] * AROUND)
     _, nowhere = network.apply({"params": changed}, given, nothing, train=True, method="shift_nll")
     assert not nowhere.any()
+
+
+def test_known_frames_of_clips_of_another_length_are_refused():
+    """Their channels may divide as those of the encoder's do."""
+    known = known_frames(ImageSpec(SIDE, SIDE, 1), 4)["known"].encode(jnp.zeros((1, 6, SIDE, SIDE, 1), jnp.int16))
+    with pytest.raises(ValueError, match=r"MotionEncoder\(3\) was given known frames of 12 channels; expected 8"):
+        with_stub(known, jnp.zeros((1, SIDE, SIDE, 1)), 1.0)

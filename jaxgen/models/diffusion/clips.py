@@ -10,7 +10,7 @@ Jolicoeur-Martineau and Pal (2022), https://arxiv.org/abs/2205.09853; any frame 
 Naderiparizi, Masrani, Weilbach and Wood (2022), https://arxiv.org/abs/2205.11495.
 
     model = Diffusion(WithMaps(DiffusionUNet()), spec, conditions=known_frames(spec, 10))
-    loss = frame_of_clip(denoising_loss(model), [(9, range(9)), (4, [0, 9]), (0, [])])
+    loss = frame_of_clip(denoising_loss(model), 10, [(9, range(9)), (4, [0, 9]), (0, [])])
 """
 
 import math
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.batch import draw_batch
-from jaxgen.core.condition import KNOWN, UNKNOWN, Condition, Fields
+from jaxgen.core.condition import KNOWN, UNKNOWN, Condition, Fields, frame_offsets
 from jaxgen.core.image import ImageSpec, to_float, to_uint8
 from jaxgen.core.metrics import Mean
 from jaxgen.core.objective import stream
@@ -29,7 +29,6 @@ from jaxgen.core.sampler import Sampler
 from jaxgen.core.types import Array, Aux, Context, Loss, Networks
 from jaxgen.models.diffusion.model import Diffusion
 from jaxgen.nets import forward
-from jaxgen.nets.layers.motion import frame_offsets
 
 
 def known_frames(spec: ImageSpec, frames: int) -> dict[str, Condition]:
@@ -44,31 +43,34 @@ def known_frames(spec: ImageSpec, frames: int) -> dict[str, Condition]:
     return {KNOWN: Condition(math.prod(shape), shape, "int16", 0, _encode, UNKNOWN)}
 
 
-def frame_of_clip(loss: Loss, patterns: Sequence[tuple[int, Iterable[int]]]) -> Loss:
+def frame_of_clip(loss: Loss, frames: int, patterns: Sequence[tuple[int, Iterable[int]]]) -> Loss:
     """A loss of images and the known frames around them, by a random one of `patterns` for each of the batch's clips.
 
-    A pattern is the number of the frame that becomes the batch's `image`, and those of the frames that are known.
-    Clips are the batch's `clip` uint8 [B, T, H, W, C].
+    A pattern (t, known) makes frame t of the clip the batch's `image`, and gives it the frames `known`.  Repeat one to
+    draw it more often.  Clips are the batch's `clip` uint8 [B, T, H, W, C] of T `frames`.
 
     Raises:
-      ValueError: no patterns, or, when it is computed, one with a frame that is not 0 to T - 1, or with a known image.
+      ValueError: no patterns, one with a frame that is not 0 to T - 1, or with a known image; when it is computed,
+        clips of another length.
     """
     if not patterns:
         raise ValueError("frame_of_clip was given no patterns.")
     patterns = [(number, frozenset(known)) for number, known in patterns]
+    at, is_at = _around(patterns, frames)
 
     def of_frame(networks: Networks, context: Context) -> tuple[Array, Aux]:
         clip = context.batch["clip"]
-        places, is_known = _around(patterns, clip.shape[1])
+        if clip.shape[1] != frames:
+            raise ValueError(f"frame_of_clip was given clips of {clip.shape[1]} frames; expected {frames}.")
+        numbers, places, is_known = (jnp.asarray(array) for array in ([number for number, _ in patterns], at, is_at))
         chosen = draw_batch(
             lambda key, shape: jax.random.randint(key, shape, 0, len(patterns)),
             stream(context, "patterns").key,
             clip.shape[:1],
         )
-        numbers = jnp.array([number for number, _ in patterns])[chosen]
         batch = {
             **context.batch,
-            "image": _take(clip, numbers[:, None])[:, 0],
+            "image": _take(clip, numbers[chosen][:, None])[:, 0],
             KNOWN: jnp.where(_wide(is_known[chosen]), _take(clip, places[chosen]).astype(jnp.int16), UNKNOWN),
         }
         return loss(networks, context._replace(batch=batch))
@@ -125,7 +127,7 @@ def film_strip(clips: Array) -> Array:
     return jnp.moveaxis(clips, 1, 2).reshape(batch, height, frames * width, channels)
 
 
-def _around(patterns: Sequence[tuple[int, frozenset[int]]], frames: int) -> tuple[Array, Array]:
+def _around(patterns: Sequence[tuple[int, frozenset[int]]], frames: int) -> tuple[np.ndarray, np.ndarray]:
     """For each pattern which frame of the clip is at each place around the image, and whether it is known, [N, S]."""
     for number, known in patterns:
         if outside := ({number} | known).difference(range(frames)):
@@ -134,7 +136,7 @@ def _around(patterns: Sequence[tuple[int, frozenset[int]]], frames: int) -> tupl
             raise ValueError(f"frame_of_clip was given frame {number} as an image and as known; expected one of them.")
     places = np.array([number + frame_offsets(frames) for number, _ in patterns])
     is_known = [[place in known for place in row] for row, (_, known) in zip(places.tolist(), patterns, strict=True)]
-    return jnp.asarray(places.clip(0, frames - 1)), jnp.array(is_known)
+    return places.clip(0, frames - 1), np.array(is_known)
 
 
 def _take(clips: Array, places: Array) -> Array:

@@ -6,6 +6,8 @@ over the whole frame and normalised:
 
     (1) c_t(d) = sum_x f_t(x) f_{t+1}(x + d) / (|f_t| |f_{t+1}|),     f less its mean
 
+The known frames directly before and after the image are neighbours here, too, with twice the displacement.
+
 Convolutions also shift images poorly.  So the network is given the nearest known frame f, averaged over shifts d, as in
 Finn, Goodfellow and Levine (2016), https://arxiv.org/abs/1605.07157.  The average is over the posterior of the shift,
 by the model x_0 = f(x - d) + s e, y = a x_0 + n e', with e and e' of N(0, I), a = 1 - n, and a prior w of the shift:
@@ -31,6 +33,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.condition import frame_offsets
 from jaxgen.core.precision import at_precision
 from jaxgen.core.types import Array
 from jaxgen.nets.layers.conv import Conv
@@ -47,14 +50,14 @@ DEVIATION = 0.1
 """The s_0 of (4), and the s of (2) and (3) at first, in [-1, 1]."""
 SHARPNESS = 32.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
-BRIGHT = 5.0
-"""Multiplies the means of rows and columns, which then are as large as activations are."""
+PROJECTION_SCALE = 5.0
+"""Multiplies the means of rows and columns, which are small if what moves is small and bright."""
 
 
 class MotionEncoder(nn.Module):
     """Known frames float32 [B, H, W, S (C + 1)], as `known_frames` encodes them, to a vector float32 [B, size].
 
-    It reads (1), what is where, and how bright rows and columns are; where no frame is known these are zeros.
+    It reads (1), what is where, and how bright rows and columns are.
     """
 
     frames: int
@@ -66,15 +69,10 @@ class MotionEncoder(nn.Module):
     def __call__(self, known: Array) -> Array:
         conv, dense = partial(Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
         places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
-        fine = by_frame(shrunk(known, FINE), len(self.distances))
+        fine = by_frame(shrunk(known, FINE), self.frames)
         parts = places, displacements(fine), *projections(fine)
         seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in parts], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
-
-    @property
-    def distances(self) -> np.ndarray:
-        """Of each known frame to the image, int [S]."""
-        return np.abs(frame_offsets(self.frames))
 
 
 class WithMotion(nn.Module):
@@ -101,7 +99,7 @@ class WithMotion(nn.Module):
         tokens = [array for array in condition if jnp.issubdtype(array.dtype, jnp.integer)]
         vectors = [array for array in condition if jnp.issubdtype(array.dtype, jnp.floating)]
         motion, noised = self.encoder(known), image * jnp.hypot(noise_level, 1 - noise_level)[:, None, None, None]
-        source, distance = self.nearest(known)
+        source, distance = self.nearest(image, known)
         variance = jnp.exp(2 * self.log_deviations)[distance - 1]
         guess, root = expected_frame(source, noised, self.prior(motion), noise_level, variance)
         is_guessed = (distance > 0)[:, None, None, None]
@@ -114,33 +112,39 @@ class WithMotion(nn.Module):
         """The logarithms of w, [B, 2, 2 FARTHEST + 1], that follow from the encoded motion [B, size]."""
         return jax.nn.log_softmax(self.shift_logits(motion).reshape(-1, 2, 2 * FARTHEST + 1), axis=-1)
 
-    def nearest(self, known: Array) -> tuple[Array, Array]:
-        """As `nearest_known`."""
-        return nearest_known(by_frame(known, len(self.encoder.distances)), self.encoder.distances)
+    def nearest(self, image: Array, known: Array) -> tuple[Array, Array]:
+        """As `nearest_known`, of known frames that are as many as the encoder's and have the channels of the image.
+
+        Raises:
+          ValueError: they have not.
+        """
+        expected = len(frame_offsets(self.encoder.frames)) * (image.shape[-1] + 1)
+        if known.shape[-1] != expected:
+            raise ValueError(
+                f"MotionEncoder({self.encoder.frames}) was given known frames of {known.shape[-1]} channels; "
+                f"expected {expected}."
+            )
+        return nearest_known(known, self.encoder.frames)
 
     def shift_nll(self, image: Array, known: Array, *, train: bool) -> tuple[Array, Array]:
         """(4) in nats, [B], of clean images [B, H, W, C] with known frames around them, [B, H, W, S (C + 1)].
 
         The second result, bool [B], says for which images it is defined: those with a known frame.
         """
-        source, distance = self.nearest(known)
+        source, distance = self.nearest(image, known)
         fit, _ = log_fits(source, image)
         weighted = joint(self.prior(self.encoder(known))) + (fit - fit.max((1, 2), keepdims=True)) / DEVIATION**2
         return -jax.nn.logsumexp(weighted, axis=(1, 2)), distance > 0
 
 
-def frame_offsets(frames: int) -> np.ndarray:
-    """Where known frames are, int [2 (T - 1)]: 1 - T to -1 before an image, and 1 to T - 1 after it."""
-    return np.delete(np.arange(1 - frames, frames), frames - 1)
-
-
-def nearest_known(clip: Array, distances: np.ndarray) -> tuple[Array, Array]:
-    """The nearest known frame [B, H, W, C] of [B, H, W, S, C + 1] by the distances int [S], or the earlier one of two.
+def nearest_known(known: Array, frames: int) -> tuple[Array, Array]:
+    """The nearest frame [B, H, W, C] of known ones [B, H, W, S (C + 1)], or the earlier one of two.
 
     The second result is its distance int32 [B], 0 if none is known.
     """
+    clip, distances = by_frame(known, frames), np.abs(frame_offsets(frames))
     is_known = clip[:, 0, 0, :, -1] > 0
-    nearest = jnp.where(is_known, distances, distances.max() + 1).argmin(axis=-1)
+    nearest = jnp.where(is_known, distances, frames).argmin(axis=-1)
     source = jnp.take_along_axis(clip[..., :-1], nearest[:, None, None, None, None], axis=3)[:, :, :, 0]
     return source, jnp.where(is_known.any(axis=-1), jnp.asarray(distances)[nearest], 0)
 
@@ -194,9 +198,9 @@ def shift_matrices(side: int) -> np.ndarray:
     return np.stack([np.eye(side, dtype=np.float32)[np.clip(places - step, 0, side - 1)] for step in steps])
 
 
-def by_frame(maps: Array, frames: int) -> Array:
-    """Maps of frames [B, H, W, S N] as [B, H, W, S, N]."""
-    return maps.reshape(*maps.shape[:3], frames, maps.shape[3] // frames)
+def by_frame(known: Array, frames: int) -> Array:
+    """Known frames [B, H, W, S (C + 1)] of clips of T `frames` as [B, H, W, S, C + 1]."""
+    return known.reshape(*known.shape[:3], len(frame_offsets(frames)), -1)
 
 
 def correlations(clip: Array) -> Array:
@@ -219,7 +223,7 @@ def displacements(clip: Array) -> Array:
 
 def projections(clip: Array) -> tuple[Array, Array]:
     """The brightness of columns, [B, W, S, C], and of rows, [B, H, S, C], of known frames [B, H, W, S, C + 1]."""
-    brightness = BRIGHT * (1 + clip[..., :-1]) * clip[..., -1:]
+    brightness = PROJECTION_SCALE * (1 + clip[..., :-1]) * clip[..., -1:]
     return brightness.mean(1), brightness.mean(2)
 
 
