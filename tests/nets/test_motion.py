@@ -14,10 +14,12 @@ from jaxgen.nets.layers.motion import (
     DEVIATION,
     FARTHEST,
     REACH,
+    SHARE_SCALE,
     by_frame,
     correlations,
     expected_frame,
     nearest_known,
+    shares,
     shrunk,
 )
 
@@ -66,6 +68,17 @@ def test_what_is_next_to_an_unknown_frame_has_no_motion():
 def test_frames_of_one_grey_have_no_motion_and_no_nan():
     clip = np.full((AROUND, SIDE, SIDE, 1), 90, np.uint8)
     np.testing.assert_allclose(correlations(by_frame(encoded(clip), FRAMES)), 0, atol=1e-5)
+
+
+def test_the_shares_of_brightness_are_those_of_rows_and_columns():
+    clip = np.zeros((AROUND, SIDE, SIDE, 1), np.uint8)
+    clip[0, 5, 7], clip[0, 5, 9], clip[1, 3, 3] = 60, 180, 255
+    columns, rows = shares(by_frame(encoded(clip, [True, True, True, False]), FRAMES))
+    expected = np.zeros((2, AROUND, SIDE))
+    expected[0, 0, [7, 9]], expected[1, 0, 5], expected[:, 1, 3] = [0.25, 0.75], 1, 1
+    # Of black and of unknown frames none; the denominator is a little larger than the brightness.
+    np.testing.assert_allclose(columns[0, ..., 0].T / SHARE_SCALE, expected[0], rtol=3e-3, atol=1e-6)
+    np.testing.assert_allclose(rows[0, ..., 0].T / SHARE_SCALE, expected[1], rtol=3e-3, atol=1e-6)
 
 
 def test_shrinking_averages_and_keeps_the_proportions():

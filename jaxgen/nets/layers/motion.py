@@ -36,28 +36,27 @@ import numpy as np
 from jaxgen.core.condition import frame_offsets
 from jaxgen.core.precision import at_precision
 from jaxgen.core.types import Array
-from jaxgen.nets.layers.conv import Conv
 
-FINE, COARSE = 32, 8
-"""The shorter sides to which frames are averaged, for (1) and for what is where."""
+FINE = 32
+"""The shorter side to which frames are averaged for the encoder."""
 REACH = 2
 """Displacements (1) are of up to so many of the finer pixels, along each axis."""
 FARTHEST = 8
 """The shifts of (2) are up to so many pixels along each axis."""
 FAINT = 1e-3
-"""Added to the denominator of (1): frames of one colour, but for rounding, have no motion."""
+"""Added to denominators: frames of one colour, but for rounding, have no motion, and black ones no brightness."""
 DEVIATION = 0.1
 """The s_0 of (4), and the s of (2) and (3) at first, in [-1, 1]."""
 SHARPNESS = 32.0
 """(1) passes through a softmax over displacements, of this inverse temperature."""
-PROJECTION_SCALE = 5.0
-"""Multiplies the means of rows and columns, which are small if what moves is small and bright."""
+SHARE_SCALE = 5.0
+"""Multiplies shares of brightness, which are small, since a frame has many rows and columns."""
 
 
 class MotionEncoder(nn.Module):
     """Known frames float32 [B, H, W, S (C + 1)], as `known_frames` encodes them, to a vector float32 [B, size].
 
-    It reads (1), what is where, and how bright rows and columns are.
+    It reads (1), and which shares of a frame's brightness are in each row and each column.
     """
 
     frames: int
@@ -67,10 +66,8 @@ class MotionEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, known: Array) -> Array:
-        conv, dense = partial(Conv, 32, (3, 3), dtype=self.dtype), partial(nn.Dense, dtype=self.dtype)
-        places = jax.nn.silu(conv(strides=(2, 2))(jax.nn.silu(conv()(shrunk(known, COARSE)))))
-        fine = by_frame(shrunk(known, FINE), self.frames)
-        parts = places, displacements(fine), *projections(fine)
+        dense, fine = partial(nn.Dense, dtype=self.dtype), by_frame(shrunk(known, FINE), self.frames)
+        parts = displacements(fine), *shares(fine)
         seen = jnp.concatenate([part.reshape(known.shape[0], -1) for part in parts], axis=-1)
         return jax.nn.silu(dense(self.size)(jax.nn.silu(dense(2 * self.size)(seen)))).astype(jnp.float32)
 
@@ -221,10 +218,14 @@ def displacements(clip: Array) -> Array:
     return (2 * REACH + 1) * jax.nn.softmax(SHARPNESS * correlations(clip), axis=-1)
 
 
-def projections(clip: Array) -> tuple[Array, Array]:
-    """The brightness of columns, [B, W, S, C], and of rows, [B, H, S, C], of known frames [B, H, W, S, C + 1]."""
-    brightness = PROJECTION_SCALE * (1 + clip[..., :-1]) * clip[..., -1:]
-    return brightness.mean(1), brightness.mean(2)
+def shares(clip: Array) -> tuple[Array, Array]:
+    """The shares of brightness in columns, [B, W, S, C], and rows, [B, H, S, C], of known frames [B, H, W, S, C + 1].
+
+    They are multiplied by SHARE_SCALE, and zeros for unknown frames.
+    """
+    brightness = (1 + clip[..., :-1]) * clip[..., -1:]
+    share = SHARE_SCALE * brightness / (brightness.sum((1, 2), keepdims=True) + FAINT)
+    return share.sum(1), share.sum(2)
 
 
 def shrunk(image: Array, side: int) -> Array:
