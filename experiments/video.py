@@ -59,7 +59,7 @@ class Config(RunConfig):
     digits: Count = 1
     """Digits in a clip of moving_mnist."""
     frames: Annotated[int, Bounds(least=2)] = 10
-    """Frames of a clip.  In films, each frame is drawn given those before it, one fewer than a clip has at most."""
+    """Frames T of a clip.  In films, a frame is drawn given up to T - 1 frames before it."""
     drop_short: bool = False
     """Leave out clips of fewer frames; otherwise they are an error."""
     classes: Literal["auto"] | Annotated[int, Bounds(least=0)] = 0
@@ -107,8 +107,8 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
         guidance=classifier_free(config.guidance, kept=1) if config.guidance != 1 else unguided,
     )
     given = given_frames(frames)
-    half = [*given, *nothing_given(frames, len(given))]  # half of the images are drawn from nothing
-    denoising = frame_of_clip(denoising_loss(model, flow_matching_weight()), frames, half)
+    patterns = [*given, *nothing_given(frames, len(given))]  # half of the images are drawn from nothing
+    denoising = frame_of_clip(denoising_loss(model, flow_matching_weight()), frames, patterns)
     loss = add(denoising=denoising, motion=frame_of_clip(motion_loss(model), frames, given))
     loss = drop_condition(loss, described) if described else loss
     adam = optax.adam(lambda step: config.learning_rate / (1 + step / 20_000))
@@ -124,14 +124,13 @@ def build(config: Config, spec: ImageSpec) -> Recipe:
 
 
 def nothing_given(frames: int, num: int) -> list[tuple[int, list[int]]]:
-    """So many patterns of `frame_of_clip` without known frames, of all frames in turn."""
+    """Patterns of `frame_of_clip` without known frames, `num` of them, of all frames in turn."""
     return [(number % frames, []) for number in range(num)]
 
 
 def given_frames(frames: int) -> list[tuple[int, list[int]]]:
-    """Patterns of `frame_of_clip`: frames that are given those before them, most often all that a clip has, and frames
-    that are given the last one too.
-    """
+    """Patterns of `frame_of_clip` with known frames: those before the image, or those and the last one of the clip."""
+    # The last frame, given all others, comes most often: so are most frames of a long film drawn.
     last = frames - 1
     futures = [(number, [*range(number)]) for number in [*range(1, frames), *[last] * (frames // 2)]]
     between = [(number, [*range(number), last]) for number in range(last)]

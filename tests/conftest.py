@@ -45,6 +45,13 @@ def optimized():
     jax.clear_caches()
 
 
+@pytest.fixture
+def forgotten_programs():
+    """Compiled programs do not stay in memory: those of many large tests would take gigabytes together."""
+    yield
+    jax.clear_caches()
+
+
 def pytest_collection_finish():
     """No module changes what the programs that tests start inherit: doctests import the modules of programs too."""
     changed = {name for name, value in os.environ.items() if ENVIRONMENT.get(name) != value}

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 
-import jax
 import numpy as np
 import pytest
 
@@ -70,15 +69,8 @@ def home(tmp_path_factory):
     return home
 
 
-@pytest.fixture
-def _forgotten_programs():
-    """Those of all commands would take gigabytes together."""
-    yield
-    jax.clear_caches()
-
-
 @pytest.mark.long
-@pytest.mark.usefixtures("_forgotten_programs")
+@pytest.mark.usefixtures("forgotten_programs")
 @pytest.mark.parametrize("line", in_order(COMMANDS))
 def test_the_commands_on_the_pages_run_one_after_the_other(line, home, monkeypatch):
     monkeypatch.chdir(home)

@@ -39,7 +39,7 @@ class Film(DrawOptions):
     num: Annotated[int, Bounds(least=1, most=100)] = 4
     """Films, side by side."""
     frames: Annotated[int, Bounds(least=1, most=10_000)] | None = None
-    """Frames of a film with those of its past; by default as many as a clip of the run has, after the past."""
+    """Length of a film, its past included.  By default it is that of the run's clips, which a past is added to."""
     milliseconds: Annotated[int, Bounds(least=20, most=10_000)] = 80
     """Milliseconds for which a frame is shown."""
     out: UserPath = Path("film.gif")

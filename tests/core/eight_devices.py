@@ -55,12 +55,7 @@ def _plain_descent(monkeypatch):
     monkeypatch.setattr(optax, "adam", lambda *_, **__: optax.sgd(0.01))
 
 
-@pytest.fixture(autouse=True)
-def _forgotten_programs():
-    """Programs for eight devices would take gigabytes together."""
-    yield
-    jax.clear_caches()
-
+pytestmark = pytest.mark.usefixtures("forgotten_programs")
 
 STRATEGIES = {
     "jit": by_jit(make_mesh()),
@@ -123,8 +118,8 @@ RECIPES = {"normalised": normalised} | {name: partial(bound, loss) for name, los
 # The crops of a texture have other sides; its network is that of diffusion_cifar10.
 EXPERIMENTS = [*(path for path in ANY_DATA if path.stem != "texture"), ROOT / "experiments" / "video.py"]
 RECIPES |= {path.stem: lambda path=path: experiment(path) for path in EXPERIMENTS}
-# Under jit a loss is that of the whole batch whatever it says, so that its partitions are tried once for each way to
-# draw and to average; under pmap it is that of a device's rows, and each loss must say what it shares.
+# Under jit the compiler splits a program that is written for the whole batch: some recipes show that it does.  Under
+# pmap each device computes the loss of its own rows, and every recipe must average over devices itself.
 PARTITIONED = {"normalised", *BOUNDS, "gan_mnist", "vae_mnist", "flow_mnist"}
 
 

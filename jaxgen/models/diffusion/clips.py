@@ -55,14 +55,12 @@ def frame_of_clip(loss: Loss, frames: int, patterns: Sequence[tuple[int, Iterabl
     """
     if not patterns:
         raise ValueError("frame_of_clip was given no patterns.")
-    patterns = [(number, frozenset(known)) for number, known in patterns]
-    at, is_at = _around(patterns, frames)
+    numbers, places, is_known = _around([(number, frozenset(known)) for number, known in patterns], frames)
 
     def of_frame(networks: Networks, context: Context) -> tuple[Array, Aux]:
         clip = context.batch["clip"]
         if clip.shape[1] != frames:
             raise ValueError(f"frame_of_clip was given clips of {clip.shape[1]} frames; expected {frames}.")
-        numbers, places, is_known = (jnp.asarray(array) for array in ([number for number, _ in patterns], at, is_at))
         chosen = draw_batch(
             lambda key, shape: jax.random.randint(key, shape, 0, len(patterns)),
             stream(context, "patterns").key,
@@ -127,16 +125,17 @@ def film_strip(clips: Array) -> Array:
     return jnp.moveaxis(clips, 1, 2).reshape(batch, height, frames * width, channels)
 
 
-def _around(patterns: Sequence[tuple[int, frozenset[int]]], frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each pattern which frame of the clip is at each place around the image, and whether it is known, [N, S]."""
+def _around(patterns: Sequence[tuple[int, frozenset[int]]], frames: int) -> tuple[Array, Array, Array]:
+    """The number of each pattern's image, [N]; which frames are around it, [N, S]; and which are known, bool [N, S]."""
     for number, known in patterns:
         if outside := ({number} | known).difference(range(frames)):
             raise ValueError(f"frame_of_clip was given frame {min(outside)}; the clips' are 0 to {frames - 1}.")
         if number in known:
             raise ValueError(f"frame_of_clip was given frame {number} as an image and as known; expected one of them.")
-    places = np.array([number + frame_offsets(frames) for number, _ in patterns])
+    numbers = np.array([number for number, _ in patterns])
+    places = numbers[:, None] + frame_offsets(frames)
     is_known = [[place in known for place in row] for row, (_, known) in zip(places.tolist(), patterns, strict=True)]
-    return places.clip(0, frames - 1), np.array(is_known)
+    return jnp.asarray(numbers), jnp.asarray(places.clip(0, frames - 1)), jnp.array(is_known)
 
 
 def _take(clips: Array, places: Array) -> Array:
